@@ -1,0 +1,63 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up user test check bench clean
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+RUNTIME_STAMP := $(VENV)/.runtime-installed
+DEV_STAMP := $(VENV)/.dev-installed
+KERNEL_STAMP := $(VENV)/.kernels-compiled
+RUNTIME_EXTRAS := gateway,ingest,dedoppler,classify,export,local
+KERNEL_SOURCES := $(shell find services/dedoppler services/classify -path '*kernels*' -name '*.py')
+
+help: ## Show this help.
+	@echo "Waterhole: every drifting narrowband signal in a radio observation."
+	@echo
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(BIN)/python:
+	@echo "==> Making a virtual environment in $(VENV) with $(PYTHON)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Waterhole needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(RUNTIME_STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	@echo "==> Installing Waterhole and its dependencies from PyPI (about a minute, once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(RUNTIME_EXTRAS)]'
+	@touch $@
+
+$(DEV_STAMP): $(RUNTIME_STAMP)
+	@echo "==> Installing the test and lint tools"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(RUNTIME_EXTRAS),dev]'
+	@touch $@
+
+$(KERNEL_STAMP): $(RUNTIME_STAMP) $(KERNEL_SOURCES)
+	@echo "==> Compiling the search kernels, once, into the on-disk cache"
+	@$(BIN)/python -m services.dedoppler.compile
+	@touch $@
+
+setup: $(RUNTIME_STAMP) $(KERNEL_STAMP) ## Set up: virtual environment, dependencies, compiled kernels.
+
+demo: setup ## Run an observation end to end (FILE=path for your own); results in out/.
+	@$(BIN)/python -m deploy.local demo $(if $(FILE),--file '$(FILE)')
+
+up: setup ## Serve on this machine until Ctrl-C; prints the URL and a key.
+	@$(BIN)/python -m deploy.local up
+
+user: setup ## Create a user of a tier on the running stack and print a key once (TIER=researcher).
+	@$(BIN)/python -m deploy.local user --tier '$(or $(TIER),researcher)'
+
+test: $(DEV_STAMP) $(KERNEL_STAMP) ## Set up and run every test.
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(DEV_STAMP) ## Lint, types and architecture.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(DEV_STAMP) $(KERNEL_STAMP) ## Measure the search on this machine.
+	@$(BIN)/python -m tests.bench
+
+clean: ## Remove the virtual environment, caches and local data.
+	rm -rf $(VENV) .waterhole out .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,72 @@
+"""Sending events, with the broker's acknowledgement."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from prometheus_client import Counter
+
+from shared.errors import TransientError
+from shared.events import Event
+from shared.settings import ServiceSettings
+
+PUBLISHED = Counter("waterhole_events_published_total", "Events acknowledged by the broker.", ["topic"])
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+class Publisher:
+    """Sends events; each call returns when the broker has acknowledged."""
+
+    def __init__(self, producer: AIOKafkaProducer) -> None:
+        self._producer = producer
+
+    async def publish(self, event: Event) -> None:
+        """Send one event to its topic.
+
+        Raises:
+            TransientError: the broker did not acknowledge.
+        """
+        await self.publish_raw(event.topic, event.partition_key.encode(), event.to_bytes())
+
+    async def publish_raw(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> None:
+        """Send bytes as they are (the dead-letter topics carry what could not be decoded)."""
+        try:
+            await self._producer.send_and_wait(topic, value, key=key, headers=list(headers))
+        except (KafkaError, TimeoutError) as error:
+            raise TransientError(f"The event bus did not take an event for {topic}: {type(error).__name__}") from error
+        PUBLISHED.labels(topic).inc()
+
+    async def check(self) -> None:
+        """Raise unless the broker answers."""
+        try:
+            await self._producer.client.fetch_all_metadata()
+        except (KafkaError, TimeoutError) as error:
+            raise TransientError(f"The event bus is out of reach: {type(error).__name__}") from error
+
+
+@asynccontextmanager
+async def open_publisher(settings: ServiceSettings) -> AsyncIterator[Publisher]:
+    """Connect to the broker as the settings say.
+
+    Raises:
+        TransientError: the broker is out of reach.
+    """
+    producer = AIOKafkaProducer(
+        bootstrap_servers=settings.kafka_bootstrap,
+        acks="all",
+        enable_idempotence=True,
+        request_timeout_ms=10_000,
+        max_request_size=4 * 1024 * 1024,
+    )
+    try:
+        await asyncio.wait_for(producer.start(), 30)
+    except (KafkaError, TimeoutError) as error:
+        await producer.stop()
+        raise TransientError(f"The event bus at {settings.kafka_bootstrap} is out of reach.") from error
+    try:
+        yield Publisher(producer)
+    finally:
+        await producer.stop()

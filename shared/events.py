@@ -1,0 +1,258 @@
+"""The events on the bus: a public, versioned contract.
+
+Events are frozen and carry pointers, never arrays. Unknown fields pass; an unknown version does not decode. The same
+input gives the same `event_id`, so a consumer can tell a repeat from news.
+"""
+
+import json
+import uuid
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from shared.header import Header
+
+EVENT_NAMESPACE = uuid.UUID("6f1f6f0e-52d5-5d0b-9b5b-1420405751a7")
+
+OBSERVATION_SUBMITTED: Final = "observation.submitted"
+CHUNK_READY: Final = "chunk.ready"
+CHUNK_SEARCHED: Final = "chunk.searched"
+OBSERVATION_CLASSIFIED: Final = "observation.classified"
+OBSERVATION_EXPORTED: Final = "observation.exported"
+JOB_PROGRESS: Final = "job.progress"
+JOB_FAILED: Final = "job.failed"
+
+TOPICS = (
+    OBSERVATION_SUBMITTED,
+    CHUNK_READY,
+    CHUNK_SEARCHED,
+    OBSERVATION_CLASSIFIED,
+    OBSERVATION_EXPORTED,
+    JOB_PROGRESS,
+    JOB_FAILED,
+)
+
+
+class UndecodableEventError(ValueError):
+    """Bytes on a topic that are no event of a known type and version."""
+
+
+class Record(BaseModel):
+    """A frozen part of an event; fields that a later producer adds are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class SearchParameters(Record):
+    """What the user asked the search for."""
+
+    snr_threshold: float = Field(default=10.0, ge=5.0, le=1e6)
+    max_drift_rate_hz_s: float = Field(default=4.0, ge=0.0, le=50.0)
+
+
+class Upload(Record):
+    """The uploaded file that a job is about."""
+
+    file_key: str = Field(description="Key in the uploads bucket.")
+    file_name: str = Field(description="Name as the user gave it, for display.")
+    file_size: int = Field(description="Bytes.")
+    source_name: str = Field(description="Name of the observation, for display and catalogues.")
+    submitted_at: datetime = Field(description="When the job was accepted; processing time counts from here.")
+
+
+class Chunk(Record):
+    """A run of fine channels that one worker searches.
+
+    The chunk owns `[start_channel, stop_channel)` and reads `[read_start_channel, read_stop_channel)`, wider by the
+    widest drift path on either side (clipped at the file's ends), so that a signal that crosses an edge is seen whole.
+    """
+
+    index: int = Field(ge=0)
+    count: int = Field(ge=1)
+    start_channel: int = Field(ge=0)
+    stop_channel: int
+    read_start_channel: int = Field(ge=0)
+    read_stop_channel: int
+
+
+class Event(Record):
+    """What every event carries. `step` tells apart the events of one type within a job."""
+
+    topic: ClassVar[str]
+
+    type: str
+    version: int
+    event_id: uuid.UUID
+    job_id: str
+    occurred_at: datetime
+    producer: str
+
+    @classmethod
+    def make(cls, *, job_id: str, producer: str, step: str = "", **fields: Any) -> Self:
+        """Build an event whose id follows from its job, type and step, stamped with the present time (UTC)."""
+        return cls(
+            event_id=uuid.uuid5(EVENT_NAMESPACE, f"{job_id}/{cls.topic}/{step}"),
+            job_id=job_id,
+            occurred_at=datetime.now(UTC),
+            producer=producer,
+            **fields,
+        )
+
+    @property
+    def partition_key(self) -> str:
+        """Kafka key: events of one key arrive in order, on one partition."""
+        return self.job_id
+
+    def to_bytes(self) -> bytes:
+        """Serialise as UTF-8 JSON."""
+        return self.model_dump_json().encode()
+
+
+class ObservationSubmitted(Event):
+    """Gateway to ingest: a user started an analysis."""
+
+    topic = OBSERVATION_SUBMITTED
+    type: Literal["observation.submitted"] = OBSERVATION_SUBMITTED
+    version: Literal[1] = 1
+    upload: Upload
+    parameters: SearchParameters
+
+
+class ChunkReady(Event):
+    """Ingest to dedoppler: one chunk of a valid observation is to be searched."""
+
+    topic = CHUNK_READY
+    type: Literal["chunk.ready"] = CHUNK_READY
+    version: Literal[1] = 1
+    upload: Upload
+    parameters: SearchParameters
+    header: Header
+    chunk: Chunk
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def partition_key(self) -> str:
+        return f"{self.job_id}:{self.chunk.index}"
+
+
+class ChunkSearched(Event):
+    """Dedoppler to classify: one chunk was searched; its hits object is in the results bucket."""
+
+    topic = CHUNK_SEARCHED
+    type: Literal["chunk.searched"] = CHUNK_SEARCHED
+    version: Literal[1] = 1
+    upload: Upload
+    parameters: SearchParameters
+    header: Header
+    chunk: Chunk
+    warnings: tuple[str, ...] = ()
+    hits_key: str
+    n_hits: int
+
+
+class TopCandidate(Record):
+    """One row of a job's `top_candidates`, as the API shows it."""
+
+    frequency_hz: float
+    drift_rate: float = Field(description="Hz/s.")
+    snr: float
+    classification: str
+    interestingness: float
+    rfi_source: str
+    source: str
+
+
+class ResultsSummary(Record):
+    """A job's `results`, as the API shows them."""
+
+    raw_hits: int
+    filtered_hits: int
+    candidates: int
+    processing_time_seconds: float
+    top_candidates: tuple[TopCandidate, ...]
+
+
+class ObservationClassified(Event):
+    """Classify to export and gateway: all chunks are in, hits are labelled and ranked."""
+
+    topic = OBSERVATION_CLASSIFIED
+    type: Literal["observation.classified"] = OBSERVATION_CLASSIFIED
+    version: Literal[1] = 1
+    upload: Upload
+    parameters: SearchParameters
+    header: Header
+    chunk_count: int
+    results_key: str
+    summary: ResultsSummary
+
+
+class Artefact(Record):
+    """One file that a user can download. `format` is the API's name of it."""
+
+    format: str
+    key: str
+    filename: str
+    content_type: str
+    size: int
+    sha256: str
+
+
+class ObservationExported(Event):
+    """Export to gateway: every artefact of the job is in the results bucket."""
+
+    topic = OBSERVATION_EXPORTED
+    type: Literal["observation.exported"] = OBSERVATION_EXPORTED
+    version: Literal[1] = 1
+    artefacts: tuple[Artefact, ...]
+
+
+Stage = Literal["ingest", "dedoppler", "classify", "export"]
+
+
+class JobProgress(Event):
+    """Any worker to gateway: `done` of `total` parts of a stage are finished."""
+
+    topic = JOB_PROGRESS
+    type: Literal["job.progress"] = JOB_PROGRESS
+    version: Literal[1] = 1
+    stage: Stage
+    done: int
+    total: int
+
+
+class JobFailed(Event):
+    """Any worker to gateway: the job can't go on; `message` is a sentence for the user."""
+
+    topic = JOB_FAILED
+    type: Literal["job.failed"] = JOB_FAILED
+    version: Literal[1] = 1
+    stage: Stage
+    code: str
+    message: str
+
+
+AnyEvent = Annotated[
+    ObservationSubmitted
+    | ChunkReady
+    | ChunkSearched
+    | ObservationClassified
+    | ObservationExported
+    | JobProgress
+    | JobFailed,
+    Field(discriminator="type"),
+]
+
+_ADAPTER: TypeAdapter[Event] = TypeAdapter(AnyEvent)
+
+
+def decode(raw: bytes) -> Event:
+    """Read an event from the bytes of a message.
+
+    Raises:
+        UndecodableEventError: not JSON, or of an unknown type or version, or with a missing or wrong field.
+    """
+    try:
+        return _ADAPTER.validate_python(json.loads(raw), strict=False)
+    except (ValidationError, ValueError) as error:
+        raise UndecodableEventError(f"not an event of a known type and version: {error}") from error

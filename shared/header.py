@@ -1,0 +1,66 @@
+"""The header of an observation: what a filterbank file says about its own grid."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+GREEN_BANK_TELESCOPE_ID = 6
+
+
+class Header(BaseModel):
+    """The grid and the provenance of one filterbank file, whichever its format.
+
+    The frequency of channel `c` is `fch1_mhz + c * foff_mhz` (its centre); `foff_mhz` may have either sign.
+    `data_offset_bytes` is where the samples start in a SIGPROC file, and 0 for HDF5.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    file_format: Literal["fil", "h5"]
+    n_spectra: int = Field(ge=2)
+    n_channels: int = Field(ge=1)
+    n_ifs: int = Field(ge=1)
+    n_bits: int
+    signed: bool = False
+    data_offset_bytes: int = Field(default=0, ge=0)
+    fch1_mhz: float
+    foff_mhz: float
+    tsamp_s: float = Field(gt=0)
+    tstart_mjd: float = 0.0
+    source_name: str = ""
+    ra_hours: float | None = None
+    dec_deg: float | None = None
+    telescope_id: int = 0
+    coarse_channel_width: int | None = Field(
+        default=None, description="Fine channels per coarse channel, or None where the file has no such structure."
+    )
+    has_dc_spike: bool = Field(
+        default=False, description="Whether the middle channel of each coarse channel holds the digitiser's DC spike."
+    )
+
+    @property
+    def foff_hz(self) -> float:
+        """Signed channel width, Hz."""
+        return self.foff_mhz * 1e6
+
+    @property
+    def duration_s(self) -> float:
+        """Time from the start of the first spectrum to the end of the last, s."""
+        return self.n_spectra * self.tsamp_s
+
+    @property
+    def drift_resolution_hz_s(self) -> float:
+        """Drift rate of a path that moves one channel from the first spectrum to the last, Hz/s, without sign."""
+        return abs(self.foff_hz) / ((self.n_spectra - 1) * self.tsamp_s)
+
+    def frequency_hz(self, channel: float) -> float:
+        """Frequency of the centre of a (fractional) channel, Hz."""
+        return (self.fch1_mhz + channel * self.foff_mhz) * 1e6
+
+    def drift_rate_hz_s(self, steps: float) -> float:
+        """Sky drift rate, Hz/s, of a path that moves `steps` channels from the first spectrum to the last."""
+        return steps * self.foff_hz / ((self.n_spectra - 1) * self.tsamp_s)
+
+    def max_drift_steps(self, max_drift_rate_hz_s: float) -> int:
+        """Largest number of steps whose drift rate does not exceed `max_drift_rate_hz_s`."""
+        return int(max_drift_rate_hz_s / self.drift_resolution_hz_s + 1e-9)

@@ -1,0 +1,121 @@
+"""The hits object: what the search of one chunk leaves in S3 for the classifier and the exporter."""
+
+import io
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+HIT_DTYPE = np.dtype(
+    [
+        ("channel", np.int64),  # first channel of the box in the first spectrum, counted from the file's channel 0
+        ("steps", np.int32),  # channels moved from the first spectrum to the last, with sign
+        ("width", np.int32),  # channels of the box
+        ("snr", np.float64),  # calibrated: (path sum - expectation) / (sqrt(T * width) * sigma)
+        ("snr_error", np.float64),
+        ("snr_turboseti", np.float64),  # the definition of turboSETI, for comparison with old catalogues
+        ("frequency_hz", np.float64),  # centre of the signal in the middle of the first spectrum
+        ("frequency_error_hz", np.float64),
+        ("drift_rate_hz_s", np.float64),  # sky sign
+        ("drift_rate_error_hz_s", np.float64),
+        ("bandwidth_hz", np.float64),  # width of the box less the smear of the drift, at least one channel
+        ("bandwidth_error_hz", np.float64),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """Normalised power around one hit's track (mean 0, sigma 1 of the chunk's noise).
+
+    `power` is float32 of shape (rows, channels); row `i` averages spectra `[i * spectra_per_row, (i+1) * ...)`,
+    its first column is the file's channel `start_channel`.
+    """
+
+    power: npt.NDArray[np.float32]
+    start_channel: int
+    spectra_per_row: int = 1
+
+
+@dataclass(frozen=True)
+class ChunkHits:
+    """Everything that the search of one chunk found.
+
+    `hits` has dtype `HIT_DTYPE`; `cutouts[i]` belongs to `hits[i]`. `noise` holds the chunk's statistics by name.
+    `waterfall` is float32 (rows, bins): the chunk's own channels, each bin the maximum over its channels and the mean
+    over its spectra, in units of sigma, for the picture of the whole observation.
+    """
+
+    hits: npt.NDArray[np.void]
+    cutouts: list[Cutout]
+    noise: dict[str, float]
+    waterfall: npt.NDArray[np.float32]
+    warnings: list[str] = field(default_factory=list)
+
+    def to_bytes(self) -> bytes:
+        """Serialise as `.npz`; the same content gives the same bytes."""
+        powers = [c.power.astype(np.float32, copy=False).ravel() for c in self.cutouts]
+        layout = np.array(
+            [(*c.power.shape, c.start_channel, c.spectra_per_row) for c in self.cutouts], dtype=np.int64
+        ).reshape(-1, 4)
+        text = json.dumps({"noise": self.noise, "warnings": self.warnings}, sort_keys=True)
+        buffer = io.BytesIO()
+        np.savez(
+            buffer,
+            hits=self.hits,
+            cutout_layout=layout,
+            cutout_power=np.concatenate(powers) if powers else np.empty(0, np.float32),
+            waterfall=self.waterfall,
+            metadata=np.frombuffer(text.encode(), dtype=np.uint8),
+        )
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> "ChunkHits":
+        """Read what `to_bytes` wrote."""
+        with np.load(io.BytesIO(raw), allow_pickle=False) as archive:
+            metadata: dict[str, Any] = json.loads(archive["metadata"].tobytes())
+            power, cutouts, at = archive["cutout_power"], [], 0
+            for rows, channels, start_channel, spectra_per_row in archive["cutout_layout"]:
+                size = int(rows * channels)
+                block = power[at : at + size].reshape(int(rows), int(channels))
+                cutouts.append(Cutout(block, int(start_channel), int(spectra_per_row)))
+                at += size
+            return cls(archive["hits"], cutouts, metadata["noise"], archive["waterfall"], metadata["warnings"])
+
+
+def merge_hits(hits: npt.NDArray[np.void]) -> npt.NDArray[np.int64]:
+    """Keep each emitter once where neighbouring chunks both saw it.
+
+    From the strongest hit down, a hit takes out every weaker one in its footprint: within `|dsteps| + width` channels
+    of it, where `dsteps` is how far their drifts differ and `width` is the stronger hit's. Equal SNRs go by channel,
+    then steps, so the result does not depend on the order of the input (but for exact duplicates, where the first is
+    kept).
+
+    Args:
+        hits: any number of `HIT_DTYPE`, in any order.
+
+    Returns:
+        Indices of the hits that are kept, sorted by (channel, steps).
+    """
+    by_channel = np.argsort(hits["channel"], kind="stable")
+    channel = hits["channel"][by_channel]
+    steps, width = hits["steps"][by_channel].astype(np.int64), hits["width"][by_channel].astype(np.int64)
+    snr = hits["snr"][by_channel]
+    alive, winner = np.ones(len(hits), dtype=bool), np.zeros(len(hits), dtype=bool)
+    widest_difference = int(steps.max() - steps.min()) if len(hits) else 0
+    for i in np.lexsort((steps, channel, -snr)):
+        if not alive[i]:
+            continue
+        reach = widest_difference + width[i]
+        near = slice(
+            np.searchsorted(channel, channel[i] - reach), np.searchsorted(channel, channel[i] + reach, side="right")
+        )
+        inside = np.abs(channel[near] - channel[i]) <= np.abs(steps[near] - steps[i]) + width[i]
+        winner[i] = True
+        alive[near] &= ~inside | winner[near]
+    kept = by_channel[alive]
+    order: npt.NDArray[np.int64] = kept[np.lexsort((hits["steps"][kept], hits["channel"][kept]))].astype(np.int64)
+    return order

@@ -1,0 +1,128 @@
+"""The run loop of every service: HTTP for health, readiness and metrics beside the consumer, in one task group.
+
+SIGTERM and SIGINT drain: the message in hand is finished, its offset committed, and the process exits 0. A consumer or
+background task that dies takes the process with it, exit code 1, and the supervisor starts a fresh one.
+"""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from importlib.metadata import version
+from typing import Any, Protocol, TypeVar
+
+import structlog
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from shared.errors import WaterholeError
+from shared.logs import configure_logs
+from shared.settings import ServiceSettings
+
+logger = structlog.get_logger(__name__)
+
+VERSION = version("waterhole")
+CHECK_TIMEOUT_S = 5.0
+
+Check = Callable[[], Awaitable[None]]
+Background = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
+SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
+
+
+class Runnable(Protocol):
+    """What consumes from the bus until it is told to stop."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set; raise when no more work is possible."""
+
+    async def check(self) -> None:
+        """Raise unless messages can be received."""
+
+
+async def _health(_request: web.Request) -> web.Response:
+    return web.json_response({"status": "healthy", "version": VERSION})
+
+
+async def _metrics(_request: web.Request) -> web.Response:
+    return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _readiness(checks: Mapping[str, Check]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def one(check: Check) -> str:
+        try:
+            await asyncio.wait_for(check(), CHECK_TIMEOUT_S)
+        except (WaterholeError, TimeoutError, OSError) as error:
+            return f"away: {error}"
+        return "ready"
+
+    async def ready(_request: web.Request) -> web.Response:
+        results = dict(zip(checks, await asyncio.gather(*map(one, checks.values())), strict=True))
+        up = all(result == "ready" for result in results.values())
+        return web.json_response({"ready": up, "checks": results}, status=200 if up else 503)
+
+    return ready
+
+
+def _has_route(app: web.Application, path: str) -> bool:
+    return any(resource.canonical == path for resource in app.router.resources())
+
+
+async def run(
+    name: str,
+    settings: ServiceSettings,
+    *,
+    app: web.Application | None = None,
+    consumer: Runnable | None = None,
+    checks: Mapping[str, Check] | None = None,
+    background: Sequence[Background] = (),
+) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    `app` gets /health, /ready and /metrics added. `checks` are the readiness checks by dependency; each raises a
+    `WaterholeError` while its dependency is away. `background` tasks run until the stop event they are given is set.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stop.set)
+    app = app if app is not None else web.Application()
+    all_checks = dict(checks or {})
+    if consumer is not None:
+        all_checks["consumer"] = consumer.check
+    if not _has_route(app, "/health"):
+        app.router.add_get("/health", _health)
+    app.router.add_get("/ready", _readiness(all_checks))
+    app.router.add_get("/metrics", _metrics)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=10.0)
+    await runner.setup()
+    await web.TCPSite(runner, settings.host, settings.port).start()
+    logger.info("service started", name=name, host=settings.host, port=settings.port, version=VERSION)
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(stop.wait())
+            if consumer is not None:
+                group.create_task(consumer.run(stop))
+            for task in background:
+                group.create_task(task(stop))
+    finally:
+        await runner.cleanup()
+    logger.info("service stopped", name=name)
+
+
+def main(name: str, settings: SettingsT, serve: Callable[[SettingsT], Awaitable[None]]) -> None:
+    """Configure logs, run `serve(settings)`, exit 0 after a drain and 1 after a failure."""
+    configure_logs(name, settings.log_level)
+
+    async def guarded() -> int:
+        status = 0
+        try:
+            await serve(settings)
+        except* WaterholeError as group:
+            status = 1
+            logger.error("service failed", errors=[str(error) for error in group.exceptions])  # noqa: TRY400 - no bug, no trace
+        except* Exception:
+            status = 1
+            logger.exception("service failed")
+        return status
+
+    sys.exit(asyncio.run(guarded()))

@@ -1,0 +1,236 @@
+"""The gateway's rules: file names and keys, parts of an upload, API keys, and how a job moves and looks."""
+
+import hashlib
+import hmac
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Any, Literal
+from uuid import UUID
+
+from shared.events import Artefact, JobFailed, JobProgress, ResultsSummary, Stage
+
+Status = Literal["submitted", "processing", "complete", "failed"]
+
+OPEN_STATUSES: tuple[Status, ...] = ("submitted", "processing")
+STAGES: tuple[Stage, ...] = ("ingest", "dedoppler", "classify", "export")
+
+EXTENSIONS = (".fil", ".h5")
+MAX_NAME_BYTES = 255
+# The API's names of the files that every finished job has.
+FORMATS = ("json", "csv", "catalog_json", "classified", "fits", "waterfall", "waterfall_thumb", "dat")
+
+API_KEY_PREFIX = "sk_live_"
+API_KEY_BYTES = 32
+_API_KEY = re.compile(rf"{API_KEY_PREFIX}[0-9a-f]{{{2 * API_KEY_BYTES}}}")
+# More progress within one stage than any job makes.
+_RANKS_PER_STAGE = 10**9
+
+
+class FileNameError(ValueError):
+    """A file name that no observation can be uploaded under."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class User:
+    """Somebody who holds API keys."""
+
+    user_id: str
+    tier: str
+    name: str
+    created_at: int
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """What is stored of an API key: enough to recognise it, not to use it. Times are unix seconds."""
+
+    key_id: str
+    user_id: str
+    name: str
+    hash: str
+    prefix: str
+    created_at: int
+    expires_at: int
+    active: bool = True
+
+    def is_expired(self, now_s: float) -> bool:
+        """Whether its time is over."""
+        return now_s >= self.expires_at
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`done` of `total` parts of a stage are finished."""
+
+    stage: Stage
+    done: int
+    total: int
+
+    @classmethod
+    def of(cls, event: JobProgress) -> "Progress":
+        """What an event says."""
+        return cls(event.stage, event.done, event.total)
+
+    @property
+    def rank(self) -> int:
+        """Grows with the stage, then with `done`: progress is shown only when its rank is higher than before."""
+        return STAGES.index(self.stage) * _RANKS_PER_STAGE + min(max(self.done, 0), _RANKS_PER_STAGE - 1)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a stage gave up; `message` is a sentence for the user."""
+
+    stage: Stage
+    code: str
+    message: str
+
+    @classmethod
+    def of(cls, event: JobFailed) -> "Failure":
+        """What an event says."""
+        return cls(event.stage, event.code, event.message)
+
+    @property
+    def spares_results(self) -> bool:
+        """Whether the job is complete all the same: export starts when the results are there already."""
+        return self.stage == "export"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One analysis. Times are unix seconds; `submitted_ms` orders jobs of the same second."""
+
+    job_id: str
+    user_id: str
+    file_key: str
+    filename: str
+    source_name: str
+    file_size: int
+    submitted_ms: int
+    status: Status = "submitted"
+    completed_at: int | None = None
+    results: ResultsSummary | None = None
+    results_key: str | None = None
+    progress: Progress | None = None
+    failure: Failure | None = None
+    export_failure: Failure | None = None
+    artefacts: tuple[Artefact, ...] = ()
+
+    @property
+    def created_at(self) -> int:
+        """When it was accepted."""
+        return self.submitted_ms // 1000
+
+    def artefact(self, name: str) -> Artefact | None:
+        """The artefact of a format, or None while there is none."""
+        return next((artefact for artefact in self.artefacts if artefact.format == name), None)
+
+
+def allowed_from(status: Status) -> tuple[Status, ...]:
+    """The statuses from which a job may come to `status`: only ever forward."""
+    if status == "submitted":
+        return ()
+    return ("submitted",) if status == "processing" else OPEN_STATUSES
+
+
+def clean_file_name(name: str) -> str:
+    """The last part of a path, with what is no letter, digit, dot, dash, plus or underscore replaced by an underscore.
+
+    Cleaning a clean name changes nothing.
+
+    Raises:
+        FileNameError: no `.fil` or `.h5`, nothing before that, or longer than 255 bytes in UTF-8.
+    """
+    last = re.split(r"[/\\]", unicodedata.normalize("NFC", name))[-1]
+    cleaned = re.sub(r"[^\w.+-]", "_", last)
+    if not cleaned.lower().endswith(EXTENSIONS):
+        raise FileNameError("The filename must end in .fil or .h5.", "unsupported_file_type")
+    if not cleaned.rpartition(".")[0].strip("."):
+        raise FileNameError("The filename must have a name before .fil or .h5.", "invalid_filename")
+    if len(cleaned.encode()) > MAX_NAME_BYTES:
+        raise FileNameError(f"The filename must not be longer than {MAX_NAME_BYTES} bytes.", "invalid_filename")
+    return cleaned
+
+
+def upload_key(user_id: str, upload: UUID, file_name: str) -> str:
+    """Key in the uploads bucket; `file_name` is a clean one."""
+    return f"uploads/{user_id}/{upload}/{file_name}"
+
+
+def owns_upload_key(user_id: str, key: str) -> bool:
+    """Whether `upload_key` could have made the key for this user; nothing else is ever asked of storage."""
+    parts = key.split("/")
+    if len(parts) != 4:
+        return False
+    try:
+        return key == upload_key(user_id, UUID(parts[2]), clean_file_name(parts[3]))
+    except ValueError:
+        return False
+
+
+def part_count(size: int, part_size: int) -> int:
+    """Parts of an upload of `size` bytes; the last one may be shorter."""
+    return -(-size // part_size)
+
+
+def quoted_etag(etag: str) -> str:
+    """An ETag in the quotes that HTTP gives it, whether the client kept them or not."""
+    return f'"{etag.strip(chr(34))}"'
+
+
+def format_api_key(secret: bytes) -> str:
+    """The API key of 256 random bits."""
+    assert len(secret) == API_KEY_BYTES
+    return API_KEY_PREFIX + secret.hex()
+
+
+def is_api_key(text: str) -> bool:
+    """Whether a text has the form of an API key."""
+    return _API_KEY.fullmatch(text) is not None
+
+
+def hash_api_key(api_key: str, pepper: str) -> str:
+    """HMAC-SHA256 of a key under the pepper, hex.
+
+    A look-up by this hash takes no time that depends on the key, and what is stored is of no use without the pepper.
+    """
+    return hmac.new(pepper.encode(), api_key.encode(), hashlib.sha256).hexdigest()
+
+
+def silence_s(publications: int, first_s: float, longest_s: float) -> float:
+    """How long to wait for a sign of life after the `publications`-th submission of a job.
+
+    It doubles each time: a job that only waits behind many others must not be submitted ever again, or the queue would
+    grow by itself.
+    """
+    return min(first_s * 2.0 ** min(publications - 1, 60), longest_s)
+
+
+def render_job(job: Job) -> dict[str, Any]:
+    """A job as the API shows it; what is not known yet is left out."""
+    body: dict[str, Any] = {
+        "job_id": job.job_id,
+        "status": job.status,
+        "source_name": job.source_name,
+        "filename": job.filename,
+        "file_size": job.file_size,
+        "created_at": job.created_at,
+        "exports_ready": job.status == "complete" and bool(job.artefacts),
+    }
+    if job.progress is not None:
+        body["progress"] = {"stage": job.progress.stage, "done": job.progress.done, "total": job.progress.total}
+    if job.completed_at is not None:
+        body["completed_at"] = job.completed_at
+    if job.results is not None:
+        body["results"] = job.results.model_dump(mode="json")
+    if job.failure is not None:
+        body["error"] = job.failure.message
+    failure = job.failure or (None if job.artefacts else job.export_failure)
+    if failure is not None:
+        body["error_detail"] = {"code": failure.code, "stage": failure.stage}
+    return body

@@ -1,0 +1,120 @@
+"""The outbox: no job is lost between MongoDB and the bus.
+
+A job document holds its `observation.submitted` event from its first write on, and the time at which that is due to be
+published (again). Right after the insert it is published; what is overdue, because the bus was away or this process
+died, the sweeper publishes. A published job that nothing is heard of becomes due again: the broker may have lost its
+memory. Workers take a repeated event as they took the first, so one too many does no harm.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+from prometheus_client import Counter
+
+from services.gateway.domain import Job, silence_s
+from services.gateway.settings import Settings
+from shared.errors import TransientError
+from shared.events import Event, decode
+
+logger = structlog.get_logger(__name__)
+
+SUBMISSIONS = Counter("waterhole_submissions_total", "Submitted events published, by what made them due.", ["reason"])
+BATCH = 100
+
+
+@dataclass(frozen=True)
+class DueEvent:
+    """The event of an open job, due at `due_ms` (unix ms), that was published `publications` times so far."""
+
+    job_id: str
+    event: str
+    due_ms: int
+    publications: int
+
+
+class PendingEvents(Protocol):
+    """What the outbox needs of the job store."""
+
+    async def insert(self, job: Job, event: str, *, due_ms: int) -> None:
+        """Store a new job with its event in one write."""
+
+    async def due_events(self, now_ms: int, limit: int) -> Sequence[DueEvent]:
+        """Events of open jobs that are due, the most overdue first."""
+
+    async def claim(self, due: DueEvent, *, until_ms: int) -> bool:
+        """Put off the due time, unless somebody else changed it."""
+
+    async def mark_published(self, job_id: str, *, due_ms: int) -> None:
+        """Count a publication; `due_ms` is when the next one is due if nothing is heard."""
+
+
+class Bus(Protocol):
+    """What the outbox needs of the publisher."""
+
+    async def publish(self, event: Event) -> None:
+        """Send; return after the broker's acknowledgement."""
+
+
+class Outbox:
+    """Publishes the submitted events of jobs, at least once."""
+
+    def __init__(self, jobs: PendingEvents, bus: Bus, settings: Settings, *, now_ms: Callable[[], int]) -> None:
+        self._jobs = jobs
+        self._bus = bus
+        self._settings = settings
+        self._now_ms = now_ms
+
+    async def submit(self, job: Job, event: Event) -> None:
+        """Store a new job and publish its event; when the bus is away, the sweeper will.
+
+        Raises:
+            TransientError: MongoDB is away, and the job is not stored.
+        """
+        due = DueEvent(job.job_id, event.to_bytes().decode(), self._after(self._settings.outbox_stale_s), 0)
+        await self._jobs.insert(job, due.event, due_ms=due.due_ms)
+        try:
+            await self._publish(due, "new")
+        except TransientError as error:
+            logger.warning("job left in the outbox", job_id=job.job_id, error=error.message)
+
+    async def sweep(self) -> int:
+        """Publish what is due; returns how many.
+
+        Raises:
+            TransientError: MongoDB or the bus is away.
+        """
+        published = 0
+        for due in await self._jobs.due_events(self._now_ms(), BATCH):
+            lease_s = self._settings.publish_timeout_s + self._settings.outbox_stale_s
+            if await self._jobs.claim(due, until_ms=self._after(lease_s)):
+                await self._publish(due, "silent" if due.publications else "overdue")
+                logger.info("job submitted from the outbox", job_id=due.job_id, publications=due.publications + 1)
+                published += 1
+        return published
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Sweep until `stop` is set; what is away for now is tried again with the next sweep."""
+        while not stop.is_set():
+            try:
+                await self.sweep()
+            except TransientError as error:
+                logger.warning("outbox not swept", error=error.message)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), self._settings.outbox_interval_s)
+
+    async def _publish(self, due: DueEvent, reason: str) -> None:
+        try:
+            await asyncio.wait_for(self._bus.publish(decode(due.event.encode())), self._settings.publish_timeout_s)
+        except TimeoutError as error:
+            raise TransientError("The event bus did not acknowledge in time.") from error
+        SUBMISSIONS.labels(reason).inc()
+        settings = self._settings
+        silence = silence_s(due.publications + 1, settings.outbox_silence_s, settings.outbox_silence_max_s)
+        await self._jobs.mark_published(due.job_id, due_ms=self._after(silence))
+
+    def _after(self, seconds: float) -> int:
+        return self._now_ms() + round(1000 * seconds)

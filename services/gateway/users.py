@@ -1,0 +1,84 @@
+"""Create a user and print a key, once: `python -m services.gateway.users --tier researcher [--name NAME]`."""
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+
+from services.gateway.accounts import create_user, issue_key
+from services.gateway.settings import Settings
+from services.gateway.store import open_store
+from shared.errors import TransientError
+
+MAX_TTL_DAYS = 365
+DEFAULT_TTL_DAYS = 90
+
+
+class UsageError(Exception):
+    """The command can't do what it was asked; the message says what to change."""
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m services.gateway.users", description="Create a user with a key.")
+    parser.add_argument("--tier", required=True, help="what the user may do")
+    parser.add_argument("--name", default="Default", help="a name for the user and the key")
+    parser.add_argument(
+        "--ttl-days", type=int, default=DEFAULT_TTL_DAYS, help=f"days that the key works, 1 to {MAX_TTL_DAYS}"
+    )
+    return parser.parse_args(argv)
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        names = ", ".join(sorted({f"WATERHOLE_{'_'.join(map(str, one['loc'])).upper()}" for one in error.errors()}))
+        raise UsageError(f"These environment variables are missing or not valid: {names}.") from error
+
+
+async def add_user(settings: Settings, *, tier: str, name: str, ttl_days: int) -> dict[str, str]:
+    """Create a user and a key: {"user_id", "tier", "api_key"}.
+
+    Raises:
+        UsageError: an unknown tier, or a time to live out of range.
+        TransientError: MongoDB is out of reach.
+    """
+    if tier not in settings.tiers:
+        raise UsageError(f"There is no tier {tier!r}; choose one of {', '.join(settings.tiers)}.")
+    if not 1 <= ttl_days <= MAX_TTL_DAYS:
+        raise UsageError(f"--ttl-days must be 1 to {MAX_TTL_DAYS}, not {ttl_days}.")
+    async with open_store(settings) as store:
+        now_s = time.time()
+        user = await create_user(store.users, tier=tier, name=name, now_s=now_s)
+        issued = await issue_key(
+            store.users,
+            user_id=user.user_id,
+            name=name,
+            ttl_days=ttl_days,
+            pepper=settings.api_key_pepper.get_secret_value(),
+            now_s=now_s,
+        )
+    return {"user_id": user.user_id, "tier": tier, "api_key": issued.api_key}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    arguments = _arguments(argv)
+    try:
+        user = asyncio.run(add_user(_settings(), tier=arguments.tier, name=arguments.name, ttl_days=arguments.ttl_days))
+    except UsageError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except TransientError as error:
+        sys.stderr.write(f"{error.message}\n")
+        return 1
+    sys.stdout.write(json.dumps(user) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

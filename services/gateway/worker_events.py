@@ -1,0 +1,85 @@
+"""What workers report moves jobs on.
+
+The four topics are read side by side, so that events of one job come in any order and any number of times: each one
+is a conditional update that only ever moves the job forward.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import structlog
+
+from services.gateway.domain import Failure, Progress
+from shared.errors import PermanentError
+from shared.events import (
+    Artefact,
+    Event,
+    JobFailed,
+    JobProgress,
+    ObservationClassified,
+    ObservationExported,
+    ResultsSummary,
+)
+
+logger = structlog.get_logger(__name__)
+
+
+class JobRecords(Protocol):
+    """What the handler needs of the job store; each method returns whether there is such a job."""
+
+    async def record_progress(self, job_id: str, progress: Progress, *, due_ms: int) -> bool:
+        """Show progress that is further than what is shown; put off the next submission."""
+
+    async def record_classified(
+        self, job_id: str, results: ResultsSummary, *, results_key: str, completed_at: int
+    ) -> bool:
+        """Complete an open job."""
+
+    async def record_exported(self, job_id: str, artefacts: Sequence[Artefact]) -> bool:
+        """Set the artefacts, whatever the status."""
+
+    async def record_failed(self, job_id: str, failure: Failure) -> bool:
+        """Fail an open job."""
+
+    async def record_export_failed(self, job_id: str, failure: Failure) -> bool:
+        """Note that there will be no artefacts, whatever the status."""
+
+
+class WorkerEvents:
+    """Handles the events of workers; publishes nothing."""
+
+    def __init__(self, jobs: JobRecords, *, now_ms: Callable[[], int], silence_s: float) -> None:
+        self._jobs = jobs
+        self._now_ms = now_ms
+        self._silence_ms = round(1000 * silence_s)
+
+    async def handle(self, event: Event) -> Sequence[Event]:
+        """Record what happened to a job; an event of a job that is not (or no longer) there is dropped."""
+        if not await self._record(event):
+            logger.info("event of an unknown job dropped", type=event.topic)
+        return []
+
+    async def _record(self, event: Event) -> bool:
+        match event:
+            case JobProgress():
+                due_ms = self._now_ms() + self._silence_ms
+                return await self._jobs.record_progress(event.job_id, Progress.of(event), due_ms=due_ms)
+            case ObservationClassified():
+                return await self._jobs.record_classified(
+                    event.job_id,
+                    event.summary,
+                    results_key=event.results_key,
+                    completed_at=int(event.occurred_at.timestamp()),
+                )
+            case ObservationExported():
+                return await self._jobs.record_exported(event.job_id, event.artefacts)
+            case JobFailed():
+                return await self._record_failure(event.job_id, Failure.of(event))
+            case _:
+                raise PermanentError(f"The gateway can't handle {event.topic}.", code="unexpected_event")
+
+    async def _record_failure(self, job_id: str, failure: Failure) -> bool:
+        logger.warning("job failed", stage=failure.stage, code=failure.code)
+        if failure.spares_results:
+            return await self._jobs.record_export_failed(job_id, failure)
+        return await self._jobs.record_failed(job_id, failure)

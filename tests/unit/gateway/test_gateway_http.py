@@ -1,0 +1,203 @@
+"""What every route has in common: errors, authentication, request ids, bodies."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from prometheus_client import REGISTRY
+
+from services.gateway.auth import USER, ApiKeyAuthentication, auth_middleware
+from services.gateway.bodies import AnalyzeBody, CompleteUploadBody, UploadUrlBody, read_body
+from services.gateway.domain import ApiKey, User, format_api_key, hash_api_key
+from services.gateway.errors import errors_middleware
+from services.gateway.request_log import request_log_middleware
+from shared.errors import TransientError
+
+PEPPER = "a pepper of some length"
+NOW_S = 1_000_000.0
+
+
+def secret(number: int) -> str:
+    return format_api_key(bytes([number]) * 32)
+
+
+VALID, REVOKED, EXPIRED, ORPHANED, UNKNOWN = map(secret, range(5))
+
+
+class Directory:
+    def __init__(self) -> None:
+        self.keys = {
+            hash_api_key(text, PEPPER): ApiKey(str(number), user_id, "n", "h", "p", 0, expires_at, active)
+            for number, (text, user_id, expires_at, active) in enumerate(
+                [
+                    (VALID, "u1", 2_000_000, True),
+                    (REVOKED, "u1", 2_000_000, False),
+                    (EXPIRED, "u1", 1_000_000, True),
+                    (ORPHANED, "u2", 2_000_000, True),
+                ]
+            )
+        }
+
+    async def key_by_hash(self, key_hash: str) -> ApiKey | None:
+        return self.keys.get(key_hash)
+
+    async def user(self, user_id: str) -> User | None:
+        return User("u1", "free", "n", 0) if user_id == "u1" else None
+
+
+async def whoami(request: web.Request) -> web.Response:
+    return web.json_response(request[USER].user_id)
+
+
+async def bug(_request: web.Request) -> web.Response:
+    raise RuntimeError("the secret of the house")
+
+
+async def away(_request: web.Request) -> web.Response:
+    raise TransientError("host 10.0.0.1 is away")
+
+
+def echo(model: type) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handler(request: web.Request) -> web.Response:
+        return web.json_response((await read_body(request, model)).model_dump(mode="json", by_alias=True))
+
+    return handler
+
+
+async def search_parameters(request: web.Request) -> web.Response:
+    return web.json_response((await read_body(request, AnalyzeBody)).search_parameters().model_dump())
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[TestClient]:
+    authenticate = ApiKeyAuthentication(Directory(), pepper=PEPPER, now_s=lambda: NOW_S)
+    app = web.Application(
+        middlewares=[request_log_middleware, errors_middleware, auth_middleware(authenticate)], client_max_size=1024
+    )
+    app.router.add_get("/whoami/{name}", whoami)
+    app.router.add_get("/bug", bug)
+    app.router.add_get("/away", away)
+    app.router.add_post("/upload", echo(UploadUrlBody))
+    app.router.add_post("/complete", echo(CompleteUploadBody))
+    app.router.add_post("/parameters", search_parameters)
+    async with TestClient(TestServer(app)) as client:
+        yield client
+
+
+async def ask(client: TestClient, method: str, path: str, **more: object) -> tuple[int, dict]:
+    response = await client.request(method, path, headers={"x-api-key": VALID}, **more)
+    return response.status, await response.json()
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({}, "missing_api_key"),
+        ({"x-api-key": " "}, "missing_api_key"),
+        ({"x-api-key": "sk_live_short"}, "invalid_api_key"),
+        ({"x-api-key": '{"$ne": null}'}, "invalid_api_key"),
+        ({"x-api-key": UNKNOWN}, "invalid_api_key"),
+        ({"x-api-key": REVOKED}, "revoked_api_key"),
+        ({"x-api-key": EXPIRED}, "expired_api_key"),
+        ({"x-api-key": ORPHANED}, "invalid_api_key"),
+    ],
+)
+async def test_without_a_valid_key_there_is_no_way_in(client: TestClient, headers: dict, code: str) -> None:
+    response = await client.get("/whoami/x", headers=headers)
+    assert response.status == 403
+    assert (await response.json())["error"]["code"] == code
+
+
+async def test_a_valid_key_names_its_user(client: TestClient) -> None:
+    assert await ask(client, "GET", "/whoami/x") == (200, "u1")
+
+
+async def test_unknown_paths_and_methods_have_the_shape_of_errors(client: TestClient) -> None:
+    status, body = await ask(client, "GET", "/nowhere")
+    assert (status, body["error"]["code"]) == (404, "not_found")
+    response = await client.delete("/bug")
+    assert response.status == 405
+    assert response.headers["Allow"] == "GET,HEAD"
+    assert (await response.json())["error"]["code"] == "method_not_allowed"
+
+
+async def test_a_bug_is_told_without_its_trace(client: TestClient) -> None:
+    response = await client.get("/bug", headers={"x-api-key": VALID})
+    text = await response.text()
+    assert response.status == 500
+    assert json.loads(text)["error"]["code"] == "internal_error"
+    assert "secret" not in text
+    assert "Traceback" not in text
+
+
+async def test_what_is_away_for_now_is_worth_another_try(client: TestClient) -> None:
+    response = await client.get("/away", headers={"x-api-key": VALID})
+    assert response.status == 503
+    assert int(response.headers["Retry-After"]) > 0
+    assert "10.0.0.1" not in await response.text()
+
+
+async def test_request_ids_come_back(client: TestClient) -> None:
+    kept = await client.get("/bug", headers={"X-Request-Id": "abc-1"})
+    assert kept.headers["X-Request-Id"] == "abc-1"
+    replaced = await client.get("/bug", headers={"X-Request-Id": "a b<script>"})
+    assert len(replaced.headers["X-Request-Id"]) == 32
+
+
+async def test_requests_are_counted_by_route_template(client: TestClient) -> None:
+    labels = {"method": "GET", "route": "/whoami/{name}", "status": "200"}
+    before = REGISTRY.get_sample_value("waterhole_http_requests_total", labels) or 0.0
+    await ask(client, "GET", "/whoami/a")
+    await ask(client, "GET", "/whoami/b")
+    assert REGISTRY.get_sample_value("waterhole_http_requests_total", labels) == before + 2
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{", b"[]", b'"x"', b"\xff\xfe", b"[" * 900, b'{"filename": "x.fil", "file_size": NaN}']
+)
+async def test_what_is_no_json_object_is_refused(client: TestClient, data: bytes) -> None:
+    status, body = await ask(client, "POST", "/upload", data=data)
+    assert (status, body["error"]["code"]) == (400, "invalid_json")
+
+
+async def test_a_body_that_is_too_large_is_refused(client: TestClient) -> None:
+    status, body = await ask(client, "POST", "/upload", data=b" " * 2000)
+    assert (status, body["error"]["code"]) == (413, "request_too_large")
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "code", "field"),
+    [
+        ("/upload", {}, "missing_field", "filename"),
+        ("/upload", {"filename": 7}, "invalid_field", "filename"),
+        ("/upload", {"filename": ""}, "invalid_field", "filename"),
+        ("/upload", {"filename": "x.fil", "file_size": "7"}, "invalid_field", "file_size"),
+        ("/upload", {"filename": "x.fil", "file_size": True}, "invalid_field", "file_size"),
+        ("/upload", {"filename": "x.fil", "file_size": 0}, "invalid_field", "file_size"),
+        ("/complete", {"file_key": "k", "upload_id": "u", "parts": []}, "invalid_field", "parts"),
+        ("/complete", {"file_key": "k", "upload_id": "u", "parts": [{"etag": "a"}]}, "missing_field", "parts.0.partN"),
+        ("/parameters", {}, "missing_field", "file_key"),
+        ("/parameters", {"file_key": "k", "source_name": "a\nb"}, "invalid_field", "source_name"),
+        ("/parameters", {"file_key": "k", "filename": "x" * 256}, "invalid_field", "filename"),
+        ("/parameters", {"file_key": "k", "snr_threshold": 1}, "invalid_field", "snr_threshold"),
+        ("/parameters", {"file_key": "k", "max_drift_rate_hz_s": 51}, "invalid_field", "max_drift_rate_hz_s"),
+    ],
+)
+async def test_a_wrong_field_is_named(client: TestClient, path: str, content: dict, code: str, field: str) -> None:
+    status, body = await ask(client, "POST", path, json=content)
+    assert (status, body["error"]["code"]) == (400, code)
+    assert f"'{field}" in body["error"]["message"]
+
+
+async def test_search_parameters_are_optional(client: TestClient) -> None:
+    assert await ask(client, "POST", "/parameters", json={"file_key": "k"}) == (
+        200,
+        {"snr_threshold": 10.0, "max_drift_rate_hz_s": 4.0},
+    )
+    chosen = {"snr_threshold": 25, "max_drift_rate_hz_s": 0.5, "colour": "blue", "source_name": None}
+    assert await ask(client, "POST", "/parameters", json={"file_key": "k", **chosen}) == (
+        200,
+        {"snr_threshold": 25.0, "max_drift_rate_hz_s": 0.5},
+    )

@@ -1,0 +1,36 @@
+"""Composition root of classify: settings, adapters, handler, run."""
+
+from datetime import UTC, datetime
+
+from services.classify.handlers import Handler
+from services.classify.settings import Settings
+from shared import service
+from shared.blobs import open_storage
+from shared.bus import Consumer, open_publisher
+from shared.events import CHUNK_SEARCHED
+
+
+def utc_now() -> datetime:
+    """The present time."""
+    return datetime.now(UTC)
+
+
+async def serve(settings: Settings) -> None:
+    """Run until told to stop."""
+    async with open_storage(settings) as storage, open_publisher(settings) as publisher:
+        handler = Handler(storage.results, now=utc_now, concurrent_reads=settings.concurrent_reads)
+        consumer = Consumer(
+            settings,
+            group="classify",
+            topics=[CHUNK_SEARCHED],
+            handle=handler.handle,
+            publisher=publisher,
+            stage="classify",
+        )
+        checks = {"s3": storage.check, "kafka": publisher.check}
+        await service.run("classify", settings, consumer=consumer, checks=checks)
+
+
+def main() -> None:
+    """Entry point of the process."""
+    service.main("classify", Settings(), serve)

@@ -1,0 +1,97 @@
+"""From `chunk.searched` to `observation.classified`."""
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from services.classify.domain import classify_observation
+from services.classify.results import results_document, summary_of, to_json
+from shared.blobs import artefact_key, hits_key, hits_prefix
+from shared.errors import ObjectNotFoundError, PermanentError
+from shared.events import ChunkSearched, Event, JobProgress, ObservationClassified
+from shared.hits import ChunkHits
+
+PRODUCER = "classify"
+
+
+class ResultsStore(Protocol):
+    """What the handler needs of the results bucket."""
+
+    async def get(self, key: str) -> bytes:
+        """The whole object."""
+
+    async def put(self, key: str, body: bytes, content_type: str = ...) -> None:
+        """Write an object, whole."""
+
+    async def list_keys(self, prefix: str) -> list[str]:
+        """Sorted keys that start with `prefix`."""
+
+
+class Handler:
+    """Counts the chunks that are in and, when all are, finishes the job off."""
+
+    def __init__(self, results: ResultsStore, *, now: Callable[[], datetime], concurrent_reads: int = 8) -> None:
+        self._results = results
+        self._now = now
+        self._concurrent_reads = concurrent_reads
+
+    async def handle(self, event: Event) -> Sequence[Event]:
+        """Publish how many chunks are searched and, when all are, the classified observation.
+
+        The event of any chunk of a job whose chunks are all in finishes the job (again): the same bytes, the same
+        events.
+        """
+        if not isinstance(event, ChunkSearched):
+            raise PermanentError(f"Classify can't handle {event.topic}.", code="unexpected_event")
+        count = event.chunk.count
+        wanted = [hits_key(event.job_id, index) for index in range(count)]
+        present = set(await self._results.list_keys(hits_prefix(event.job_id))) & set(wanted)
+        progress = self._progress(event.job_id, "dedoppler", len(present), count)
+        if len(present) < count:
+            return [progress]
+        classified = await self._finish(event, wanted)
+        return [progress, classified, self._progress(event.job_id, "classify", 1, 1)]
+
+    async def _finish(self, event: ChunkSearched, keys: list[str]) -> ObservationClassified:
+        chunks = await self._read_chunks(keys)
+        results_key = artefact_key(event.job_id, "results.json")
+        seconds = await self._processing_time(event, results_key)
+        hits = await asyncio.to_thread(classify_observation, event.header, event.parameters, chunks)
+        document = results_document(event, chunks, hits, seconds)
+        await self._results.put(results_key, to_json(document), "application/json")
+        made = ObservationClassified.make(
+            job_id=event.job_id,
+            producer=PRODUCER,
+            upload=event.upload,
+            parameters=event.parameters,
+            header=event.header,
+            chunk_count=event.chunk.count,
+            results_key=results_key,
+            summary=summary_of(hits, seconds),
+        )
+        assert isinstance(made, ObservationClassified)
+        return made
+
+    async def _read_chunks(self, keys: list[str]) -> list[ChunkHits]:
+        gate = asyncio.Semaphore(self._concurrent_reads)
+
+        async def read(key: str) -> ChunkHits:
+            async with gate:
+                return ChunkHits.from_bytes(await self._results.get(key))
+
+        return list(await asyncio.gather(*map(read, keys)))
+
+    async def _processing_time(self, event: ChunkSearched, results_key: str) -> float:
+        """Seconds from acceptance to now; a repeat keeps the first finish's, so that it writes the same bytes."""
+        try:
+            earlier = json.loads(await self._results.get(results_key))
+            return float(earlier["processing_time_seconds"])
+        except ObjectNotFoundError:
+            return max(0.0, (self._now() - event.upload.submitted_at).total_seconds())
+
+    def _progress(self, job_id: str, stage: str, done: int, total: int) -> Event:
+        return JobProgress.make(
+            job_id=job_id, producer=PRODUCER, step=f"{stage}/{done}/{total}", stage=stage, done=done, total=total
+        )

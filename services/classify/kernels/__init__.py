@@ -1,0 +1,1 @@
+"""Measurements on hits: arrays in, numbers out."""

@@ -1,0 +1,142 @@
+"""The fan-in: nothing before all chunks are in, the same bytes and events for every repeat."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from services.classify.handlers import Handler
+from shared.blobs import artefact_key, hits_key
+from shared.errors import ObjectNotFoundError, PermanentError
+from shared.events import Chunk, ChunkSearched, JobProgress, ObservationClassified, SearchParameters, Upload, decode
+
+JOB = "a1b2c3d4-0000-4000-8000-000000000001"
+SUBMITTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+class MemoryBlobs:
+    """A bucket in memory."""
+
+    def __init__(self):
+        self.objects = {}
+
+    async def get(self, key):
+        if key not in self.objects:
+            raise ObjectNotFoundError(key)
+        return self.objects[key]
+
+    async def put(self, key, body, content_type="application/octet-stream"):
+        self.objects[key] = body
+
+    async def list_keys(self, prefix):
+        return sorted(key for key in self.objects if key.startswith(prefix))
+
+
+@pytest.fixture
+def blobs():
+    return MemoryBlobs()
+
+
+@pytest.fixture
+def clock():
+    """A clock that moves ten seconds on at each reading, from twenty seconds after submission."""
+    times = iter(range(20, 10_000, 10))
+    return lambda: SUBMITTED + timedelta(seconds=next(times))
+
+
+def searched(header, index, count, n_hits=0):
+    return ChunkSearched.make(
+        job_id=JOB,
+        producer="dedoppler",
+        step=str(index),
+        upload=Upload(file_key="k", file_name="v.fil", file_size=1, source_name="Voyager 1", submitted_at=SUBMITTED),
+        parameters=SearchParameters(),
+        header=header,
+        chunk=Chunk(
+            index=index,
+            count=count,
+            start_channel=0,
+            stop_channel=1,
+            read_start_channel=0,
+            read_stop_channel=1,
+        ),
+        warnings=("two spectra were zero",),
+        hits_key=hits_key(JOB, index),
+        n_hits=n_hits,
+    )
+
+
+def gist(events):
+    return [(event.event_id, event.model_dump(exclude={"occurred_at"})) for event in events]
+
+
+async def test_waits_for_all_chunks(header, observation, blobs, clock):
+    await blobs.put(hits_key(JOB, 1), observation.chunk([]).to_bytes())
+    handler = Handler(blobs, now=clock)
+    first = await handler.handle(searched(header, 1, 3))
+    again = await handler.handle(searched(header, 1, 3))
+    assert gist(first) == gist(again)
+    (progress,) = first
+    assert isinstance(progress, JobProgress)
+    assert (progress.stage, progress.done, progress.total) == ("dedoppler", 1, 3)
+    assert artefact_key(JOB, "results.json") not in blobs.objects
+
+
+async def test_last_chunk_finishes_the_job_and_repeats_are_the_same(header, observation, voyager, blobs, clock):
+    await blobs.put(hits_key(JOB, 0), observation.chunk([], warnings=["chunk 0 is flat"]).to_bytes())
+    await blobs.put(hits_key(JOB, 1), voyager.to_bytes())
+    handler = Handler(blobs, now=clock)
+    first = await handler.handle(searched(header, 1, 2))
+    written = blobs.objects[artefact_key(JOB, "results.json")]
+    for index in (1, 0):
+        assert gist(await handler.handle(searched(header, index, 2))) == gist(first)
+        assert blobs.objects[artefact_key(JOB, "results.json")] == written
+
+    progress, classified, done = first
+    assert (progress.stage, progress.done, progress.total) == ("dedoppler", 2, 2)
+    assert (done.stage, done.done, done.total) == ("classify", 1, 1)
+    assert isinstance(classified, ObservationClassified)
+    assert classified.summary.processing_time_seconds == 20.0
+    assert classified.summary.raw_hits == 8
+    assert classified.summary.candidates == 5
+    assert [c.source for c in classified.summary.top_candidates] == ["width_ladder"] * 5
+    assert all(decode(event.to_bytes()) == event for event in first)
+
+    document = json.loads(written)
+    assert document["warnings"] == ["two spectra were zero", "chunk 0 is flat"]
+    assert document["noise"][1]["mean"] is None
+    assert len(document["raw_hits"]) == 8
+    assert [c["frequency_hz"] for c in document["candidates"]] == [
+        c.frequency_hz for c in classified.summary.top_candidates
+    ]
+    by_channel = {hit["channel"]: hit for hit in document["raw_hits"]}
+    assert by_channel[747929]["frequency_hz"] == header.frequency_hz(747929)
+    assert (by_channel[747929]["chunk"], by_channel[747929]["chunk_hit"]) == (1, 2)
+
+
+async def test_zero_hits(header, observation, blobs, clock):
+    await blobs.put(hits_key(JOB, 0), observation.chunk([]).to_bytes())
+    _, classified, _ = await Handler(blobs, now=clock).handle(searched(header, 0, 1))
+    assert (classified.summary.raw_hits, classified.summary.filtered_hits, classified.summary.candidates) == (0, 0, 0)
+    assert json.loads(blobs.objects[classified.results_key])["raw_hits"] == []
+
+
+async def test_at_most_twenty_top_candidates(header, observation, blobs, clock):
+    signals = [(5000 + 999 * k * k, 15 + 3 * k, 30.0, {}) for k in range(1, 26)]
+    await blobs.put(hits_key(JOB, 0), observation.chunk(signals).to_bytes())
+    _, classified, _ = await Handler(blobs, now=clock).handle(searched(header, 0, 1))
+    assert classified.summary.candidates == 25
+    assert len(classified.summary.top_candidates) == 20
+
+
+async def test_a_clock_that_went_back_gives_no_negative_time(header, observation, blobs):
+    await blobs.put(hits_key(JOB, 0), observation.chunk([]).to_bytes())
+    handler = Handler(blobs, now=lambda: SUBMITTED - timedelta(seconds=3))
+    _, classified, _ = await handler.handle(searched(header, 0, 1))
+    assert classified.summary.processing_time_seconds == 0.0
+
+
+async def test_other_events_are_refused(blobs, clock):
+    stranger = JobProgress.make(job_id=JOB, producer="x", stage="ingest", done=1, total=1)
+    with pytest.raises(PermanentError, match=r"job\.progress"):
+        await Handler(blobs, now=clock).handle(stranger)

@@ -1,0 +1,109 @@
+"""Waterhole on this machine: `python -m deploy.local up | user | demo`."""
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from deploy.local.data_folder import DataFolder
+from deploy.local.errors import LocalError
+from deploy.local.log_view import LogView
+from deploy.local.stack import create_user, environment_of_running, running_stack
+
+INTERRUPTED = 130
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.local", description="Run Waterhole on this machine.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    up = commands.add_parser("up", help="serve until Ctrl-C")
+    up.add_argument("--port", type=int, help="the API's port (default: 8080, or a free one if that is taken)")
+    user = commands.add_parser("user", help="create a user on the running stack and print a key, once")
+    user.add_argument("--tier", default="researcher", help="default: researcher")
+    user.add_argument("--name", default="user", help="what the user is called")
+    demo = commands.add_parser("demo", help="run one observation end to end")
+    demo.add_argument("--file", type=Path, help="a filterbank file of your own (.fil or .h5)")
+    demo.add_argument("--out", type=Path, default=Path("out"), help="folder for the results (default: out)")
+    for command in (up, user, demo):
+        command.add_argument("--data", type=Path, default=Path(".waterhole"), help="data folder (default: .waterhole)")
+    return parser.parse_args()
+
+
+async def up(data_dir: Path, port: int | None) -> None:
+    """Serve until this task is cancelled."""
+    log = LogView(DataFolder(data_dir).logs, sys.stderr)
+    async with running_stack(data_dir, port=port, log=log) as stack:
+        print(
+            f"\nWaterhole is up.\n"
+            f"  URL  {stack.url}\n"
+            f"  key  {stack.api_key}\n"
+            f"Try  curl -s -H 'x-api-key: {stack.api_key}' {stack.url}/usage\n"
+            f"Ctrl-C stops it; its logs are in {log.folder}.\n",
+            flush=True,
+        )
+        await stack.until_broken()
+
+
+async def user(data_dir: Path, tier: str, name: str) -> None:
+    """Create a user and print the key."""
+    created = await create_user(environment_of_running(DataFolder(data_dir)), tier, name)
+    print(f"tier  {created['tier']}\nkey   {created['api_key']}\nKeep the key: it is not shown again.")
+
+
+async def demo(data_dir: Path, file: Path | None, out: Path) -> None:
+    """Run the demo."""
+    # Here, since the other commands start faster without numpy and rich.
+    from rich.console import Console
+
+    from deploy.local.demo import run_demo
+
+    await run_demo(data_dir, file, out, Console())
+
+
+async def until_signalled(work: Coroutine[Any, Any, None]) -> bool:
+    """Run `work`, cancelled by the first SIGINT, SIGTERM or SIGHUP; whether one came."""
+    task = asyncio.create_task(work)
+    signals: list[signal.Signals] = []
+
+    def stop(signum: signal.Signals) -> None:
+        if signals:
+            print("Already stopping ...", file=sys.stderr)
+            return
+        signals.append(signum)
+        print("\nStopping ...", file=sys.stderr)
+        task.cancel()
+
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(signum, stop, signum)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not signals:
+            raise
+    return bool(signals)
+
+
+def main() -> None:
+    options = arguments()
+    work: Coroutine[Any, Any, None]
+    if options.command == "up":
+        work = up(options.data, options.port)
+    elif options.command == "user":
+        work = user(options.data, options.tier, options.name)
+    else:
+        work = demo(options.data, options.file, options.out)
+    try:
+        interrupted = asyncio.run(until_signalled(work))
+    except LocalError as error:
+        sys.exit(str(error))
+    if interrupted and options.command != "up":
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

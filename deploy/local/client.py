@@ -1,0 +1,148 @@
+"""A client of Waterhole's public REST API: upload an observation, analyze it, follow the job, download what it left.
+
+    async with Waterhole("http://127.0.0.1:8080", "sk_live_...") as waterhole:
+        file_key = await waterhole.upload(Path("observation.fil"))
+        job_id = await waterhole.analyze(file_key, "observation.fil")
+        job = await waterhole.job(job_id)
+
+It needs nothing but aiohttp, so it may be copied into a program of your own.
+"""
+
+import asyncio
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+FORMATS = ("json", "classified", "catalog_json", "csv", "fits", "waterfall", "waterfall_thumb")
+PARTS_AT_ONCE = 4
+TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=120)
+
+Progress = Callable[[int], None]
+
+
+class ApiError(RuntimeError):
+    """The API refused a request; the message is its own."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"{message} (HTTP {status})")
+        self.status = status
+
+
+async def _checked(response: aiohttp.ClientResponse) -> aiohttp.ClientResponse:
+    """The response, if it is a good one."""
+    if response.status < 400:
+        return response
+    text = await response.text()
+    try:
+        message = str(json.loads(text)["error"]["message"])
+    except (ValueError, LookupError, TypeError):
+        # Not the API's own words: the object store's, or those of something in between.
+        message = text
+    raise ApiError(response.status, message[:500])
+
+
+class Waterhole:
+    """The API as one user sees it."""
+
+    def __init__(self, url: str, api_key: str) -> None:
+        self._url = url.rstrip("/")
+        self._api = aiohttp.ClientSession(headers={"x-api-key": api_key}, timeout=TIMEOUT)
+        # Presigned URLs carry their own signature; the key is not for the object store.
+        self._storage = aiohttp.ClientSession(timeout=TIMEOUT)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._api.close()
+        await self._storage.close()
+
+    async def upload(self, path: Path, on_progress: Progress = lambda _bytes: None) -> str:
+        """Upload an observation, in parts where it is large; returns its file_key.
+
+        `on_progress` is told the number of bytes that each finished request has sent.
+
+        Raises:
+            ApiError: the API or the object store refused it.
+        """
+        size = path.stat().st_size  # noqa: ASYNC240 -- a local file
+        target = await self._post("/upload-url", {"filename": path.name, "file_size": size})
+        if target["multipart"]:
+            await self._upload_parts(path, target, on_progress)
+        else:
+            with path.open("rb") as file:
+                await self._put(target["upload_url"], file)
+            on_progress(size)
+        return str(target["file_key"])
+
+    async def analyze(self, file_key: str, filename: str, source_name: str | None = None) -> str:
+        """Start the analysis of an uploaded file; returns the job_id."""
+        body = {"file_key": file_key, "filename": filename}
+        if source_name is not None:
+            body["source_name"] = source_name
+        return str((await self._post("/analyze", body))["job_id"])
+
+    async def job(self, job_id: str) -> dict[str, Any]:
+        """Status of a job, and its results once it is complete."""
+        return await self._get(f"/jobs/{job_id}")
+
+    async def download(self, job_id: str, artefact_format: str, folder: Path) -> Path:
+        """Save one artefact under its own name; returns where it is."""
+        url = f"{self._url}/jobs/{job_id}/download"
+        async with self._api.get(url, params={"format": artefact_format}) as response:
+            await _checked(response)
+            if response.content_type != "application/json":
+                return self._save(folder / "catalog.csv", await response.read())
+            link = await response.json()
+        async with self._storage.get(link["download_url"]) as response:
+            await _checked(response)
+            # The last part of it only: a name from the network chooses no folder.
+            return self._save(folder / Path(link["filename"]).name, await response.read())
+
+    async def _upload_parts(self, path: Path, target: dict[str, Any], on_progress: Progress) -> None:
+        upload = {"file_key": target["file_key"], "upload_id": target["upload_id"]}
+        free = asyncio.Semaphore(PARTS_AT_ONCE)
+
+        async def send(part: dict[str, Any]) -> dict[str, Any]:
+            async with free:
+                with path.open("rb") as file:
+                    file.seek((part["partNumber"] - 1) * target["part_size"])
+                    chunk = file.read(target["part_size"])
+                etag = await self._put(part["url"], io.BytesIO(chunk))
+                on_progress(len(chunk))
+                return {"partNumber": part["partNumber"], "etag": etag}
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                sending = [group.create_task(send(part)) for part in target["parts"]]
+        except* (ApiError, aiohttp.ClientError) as errors:
+            await self._post("/abort-upload", upload)
+            raise errors.exceptions[0] from None
+        await self._post("/complete-upload", upload | {"parts": [task.result() for task in sending]})
+
+    async def _put(self, url: str, body: io.IOBase) -> str:
+        async with self._storage.put(url, data=body, headers={"Content-Type": "application/octet-stream"}) as response:
+            await _checked(response)
+            return response.headers["ETag"]
+
+    async def _get(self, path: str) -> dict[str, Any]:
+        async with self._api.get(f"{self._url}{path}") as response:
+            content: dict[str, Any] = await (await _checked(response)).json()
+            return content
+
+    async def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        async with self._api.post(f"{self._url}{path}", json=body) as response:
+            content: dict[str, Any] = await (await _checked(response)).json()
+            return content
+
+    @staticmethod
+    def _save(path: Path, content: bytes) -> Path:
+        path.write_bytes(content)
+        return path

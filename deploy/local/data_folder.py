@@ -1,0 +1,146 @@
+"""The data folder: what outlives a run (objects, users, jobs, secrets, ports), and the lock of whoever runs on it."""
+
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from deploy.local.errors import LocalError
+
+PRIVATE_FILE = 0o600
+PRIVATE_FOLDER = 0o700
+
+
+class DataFolderInUseError(LocalError):
+    """Another process runs on this data folder."""
+
+
+class NoStackRunningError(LocalError):
+    """No stack runs on this data folder."""
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """Random keys, made once per data folder."""
+
+    s3_access_key: str
+    s3_secret_key: str
+    s3_internal_key: str
+    api_key_pepper: str
+
+
+@dataclass(frozen=True)
+class UpFile:
+    """What `up.json` tells programs and people while a stack runs."""
+
+    url: str
+    api_key: str
+    kafka: str
+    mongodb: str
+    s3: str
+
+
+def write_private(path: Path, content: Any) -> None:
+    """Write JSON that only the owner can read, whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    partial.unlink(missing_ok=True)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE), "w") as file:
+        json.dump(content, file, indent=2)
+        file.write("\n")
+    partial.replace(path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file, or an empty one where there is no file."""
+    if not path.exists():
+        return {}
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content
+
+
+class DataFolder:
+    """One folder, one stack."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self.logs = self.path / "logs"
+        self._lock_file = self.path / "lock"
+        self._up_file = self.path / "up.json"
+
+    def subfolder(self, name: str) -> Path:
+        """A folder in it, made where it is missing, that only the owner can enter."""
+        folder = self.path / name
+        folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+        return folder
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder; the lock goes with the process, however that ends.
+
+        Raises:
+            DataFolderInUseError: somebody else holds it.
+        """
+        self.path.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+        with self._lock_file.open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise DataFolderInUseError(
+                    f"Another Waterhole runs on the data folder {self.path}; stop it first, or choose another folder "
+                    "with --data DIR."
+                ) from error
+            # What a run that was killed left behind is not true any more.
+            self._up_file.unlink(missing_ok=True)
+            try:
+                yield
+            finally:
+                self._up_file.unlink(missing_ok=True)
+
+    def secrets(self) -> Secrets:
+        """This folder's secrets, made at the first call."""
+        path = self.path / "secrets.json"
+        known = read_json(path)
+        if not known:
+            known = asdict(
+                Secrets(
+                    s3_access_key=secrets.token_hex(10),
+                    s3_secret_key=secrets.token_urlsafe(30),
+                    s3_internal_key=secrets.token_urlsafe(30),
+                    api_key_pepper=secrets.token_urlsafe(30),
+                )
+            )
+            write_private(path, known)
+        return Secrets(**known)
+
+    def publish(self, up: UpFile) -> None:
+        """Tell where the running stack is."""
+        write_private(self._up_file, asdict(up))
+
+    def running(self) -> UpFile:
+        """Where the running stack is.
+
+        Raises:
+            NoStackRunningError: none is running, or it is not ready yet.
+        """
+        content = read_json(self._up_file)
+        if not content or not self._is_held():
+            raise NoStackRunningError(
+                f"No Waterhole runs on the data folder {self.path}; start one with `make up`, or name its folder with "
+                "--data DIR."
+            )
+        return UpFile(**content)
+
+    def _is_held(self) -> bool:
+        if not self._lock_file.exists():
+            return False
+        with self._lock_file.open() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False

@@ -1,0 +1,293 @@
+"""Children: started, watched, started again when they die, and stopped in order.
+
+Own code, since honcho ends everything when one process ends, and circus and supervisord are daemons with files of their
+own that know neither readiness nor a dependant that must follow a server to its new address.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.local.errors import LocalError
+from deploy.local.log_view import LogView
+
+LAUNCHER = (sys.executable, "-I", "-S", str(Path(__file__).with_name("launch.py")))
+FIRST_DELAY_S = 0.1
+LONGEST_DELAY_S = 10.0
+STEADY_AFTER_S = 30.0
+DEATHS_BEFORE_READY = 4
+START_TIMEOUT_S = 90.0
+READY_POLL_S = 0.05
+READ_BYTES = 65_536
+LONGEST_LINE_BYTES = 2**20
+
+
+class StartError(LocalError):
+    """A child did not get ready."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A program to run."""
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    cwd: Path
+
+
+@dataclass(frozen=True)
+class ChildSpec:
+    """What a child is.
+
+    `prepare` is asked before every start, so a restarted child may get another environment. `after_restart` is awaited
+    when a child that had died is ready again. A child's lines are shown on the console if `shown`.
+    """
+
+    name: str
+    prepare: Callable[[], Command]
+    is_ready: Callable[[], Awaitable[bool]]
+    shown: bool = True
+    after_restart: Callable[[], Awaitable[None]] | None = None
+    grace_s: float = 10.0
+
+
+def restart_delay_s(failures: int) -> float:
+    """Pause before the next start after so many deaths in a row."""
+    return min(FIRST_DELAY_S * 2.0 ** min(failures - 1, 16), LONGEST_DELAY_S)
+
+
+def describe_exit(status: int) -> str:
+    """How a process ended, in words."""
+    if status >= 0:
+        return f"exited with status {status}"
+    with suppress(ValueError):
+        return f"was killed by {signal.Signals(-status).name}"
+    return f"was killed by signal {-status}"
+
+
+class Child:
+    """One child, kept running by a task of its own until `stop`."""
+
+    def __init__(self, spec: ChildSpec, log: LogView) -> None:
+        self.spec = spec
+        self.ready = asyncio.Event()
+        self.starts = 0
+        self.keeper: asyncio.Task[None] | None = None
+        self._log = log
+        self._process: asyncio.subprocess.Process | None = None
+        self._spawning = asyncio.Lock()
+        self._stopping = False
+        self._restart_asked = False
+        self._wake = asyncio.Event()
+
+    @property
+    def pid(self) -> int:
+        """Process id of the child as it runs now.
+
+        Raises:
+            LookupError: it is not running at this moment.
+        """
+        if self._process is None or self._process.returncode is not None:
+            raise LookupError(f"{self.spec.name} is not running at the moment")
+        return self._process.pid
+
+    async def until_replaced(self, pid: int) -> None:
+        """Wait until another process than `pid` is ready in its place."""
+        while not self.ready.is_set() or self._process is None or self._process.pid == pid:  # noqa: ASYNC110 -- rare
+            await asyncio.sleep(READY_POLL_S)
+
+    async def start(self) -> None:
+        """Start it and wait until it is ready.
+
+        Raises:
+            StartError: it died again and again, or took too long.
+        """
+        self.keeper = asyncio.create_task(self._keep_running(), name=f"keep {self.spec.name}")
+        waiting = asyncio.create_task(self.ready.wait())
+        try:
+            await asyncio.wait({self.keeper, waiting}, timeout=START_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+        if self.keeper.done():
+            self.keeper.result()
+        if not self.ready.is_set():
+            raise self._start_error(f"was not ready within {START_TIMEOUT_S:.0f} s")
+
+    async def restart(self, grace_s: float) -> None:
+        """End it, wherever it is in its life, so that it starts afresh at once."""
+        self.ready.clear()
+        async with self._spawning:
+            process = self._process
+            self._restart_asked = process is not None
+        self._wake.set()
+        if process is not None:
+            await self._end(process, grace_s)
+
+    async def stop(self) -> None:
+        """End it for good."""
+        self._stopping = True
+        self._wake.set()
+        async with self._spawning:
+            process = self._process
+        if process is not None:
+            await self._end(process, self.spec.grace_s)
+        if self.keeper is not None:
+            await asyncio.wait({self.keeper})
+
+    async def _keep_running(self) -> None:
+        loop = asyncio.get_running_loop()
+        failures = 0
+        was_ready = False
+        while not self._stopping:
+            began = loop.time()
+            status = await self._run_once()
+            was_ready = was_ready or self.ready.is_set()
+            self.ready.clear()
+            if self._stopping or status is None:
+                return
+            if self._restart_asked:
+                failures = 0
+                continue
+            failures = 1 if loop.time() - began > STEADY_AFTER_S else failures + 1
+            if not was_ready and failures >= DEATHS_BEFORE_READY:
+                raise self._start_error(f"{describe_exit(status)} {failures} times before it was ready")
+            await self._pause(restart_delay_s(failures), describe_exit(status))
+
+    async def _pause(self, delay_s: float, why: str) -> None:
+        self._log.say("warning", f"{self.spec.name} {why}; starting it again", in_s=round(delay_s, 1))
+        self._wake.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), delay_s)
+
+    async def _run_once(self) -> int | None:
+        """Run the child to its end; its exit status, or None where it was told to stop before it began."""
+        async with self._spawning:
+            if self._stopping:
+                return None
+            self._restart_asked = False
+            process = await self._spawn()
+            self._process = process
+        pump = asyncio.create_task(self._pump(process))
+        readiness = asyncio.create_task(self._watch_readiness())
+        try:
+            status = await process.wait()
+            # What it said last; not for ever, since a process of its own may hold the pipe open.
+            await asyncio.wait({pump}, timeout=1.0)
+        finally:
+            self._process = None
+            pump.cancel()
+            readiness.cancel()
+        if readiness.done() and not readiness.cancelled():
+            readiness.result()
+        return status
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        command = self.spec.prepare()
+        self.starts += 1
+        return await asyncio.create_subprocess_exec(
+            *LAUNCHER,
+            str(os.getpid()),
+            *command.argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            cwd=command.cwd,
+            env=dict(command.environment),
+            # Ctrl-C in the terminal is for the supervisor, which stops the children in order.
+            start_new_session=True,
+        )
+
+    async def _watch_readiness(self) -> None:
+        while not await self.spec.is_ready():  # noqa: ASYNC110 -- another process gets ready, without an event to tell
+            await asyncio.sleep(READY_POLL_S)
+        self.ready.set()
+        if self.starts > 1:
+            self._log.say("info", f"{self.spec.name} is ready again")
+            if self.spec.after_restart is not None:
+                await self.spec.after_restart()
+
+    async def _pump(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None
+        rest = b""
+        while data := await process.stdout.read(READ_BYTES):
+            *lines, rest = (rest + data).split(b"\n")
+            if len(rest) > LONGEST_LINE_BYTES:
+                lines, rest = [*lines, rest], b""
+            for line in lines:
+                self._take(line)
+        if rest:
+            self._take(rest)
+
+    def _take(self, line: bytes) -> None:
+        self._log.line(self.spec.name, line.decode(errors="replace").rstrip(), console=self.spec.shown)
+
+    async def _end(self, process: asyncio.subprocess.Process, grace_s: float) -> None:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), grace_s)
+        except TimeoutError:
+            self._log.say("warning", f"{self.spec.name} did not stop within {grace_s:.0f} s; killing it")
+            with suppress(ProcessLookupError):
+                # It leads a session of its own: whatever it started goes with it.
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+
+    def _start_error(self, what: str) -> StartError:
+        name = self.spec.name
+        return StartError(f"{name} {what}. Its log, {self._log.folder / name}.log, ends with:\n{self._log.tail(name)}")
+
+
+class Supervisor:
+    """All children of a stack."""
+
+    def __init__(self, log: LogView) -> None:
+        self.log = log
+        self._children: dict[str, Child] = {}
+
+    async def start(self, specs: Iterable[ChildSpec]) -> None:
+        """Start children side by side and wait until all are ready.
+
+        Raises:
+            StartError: one did not get ready.
+        """
+        children = [Child(spec, self.log) for spec in specs]
+        self._children |= {child.spec.name: child for child in children}
+        starting = [asyncio.create_task(child.start()) for child in children]
+        try:
+            await asyncio.gather(*starting)
+        finally:
+            for task in starting:
+                task.cancel()
+
+    async def stop(self, names: Iterable[str]) -> None:
+        """Stop those children that were started, side by side."""
+        await asyncio.gather(*(self._children[name].stop() for name in names if name in self._children))
+
+    async def restart(self, names: Iterable[str], grace_s: float) -> None:
+        """End those children that were started, side by side, so that they start afresh."""
+        await asyncio.gather(*(self._children[name].restart(grace_s) for name in names if name in self._children))
+
+    async def until_ready(self, names: Iterable[str]) -> None:
+        """Wait until those children are ready."""
+        await asyncio.gather(*(self._children[name].ready.wait() for name in names))
+
+    def child(self, name: str) -> Child:
+        """A child by name.
+
+        Raises:
+            LookupError: no such child was started.
+        """
+        return self._children[name]
+
+    async def until_broken(self) -> None:
+        """Return never; raise if a child can't be kept running because of a fault of the supervisor's own."""
+        keepers = [child.keeper for child in self._children.values() if child.keeper is not None]
+        done, _ = await asyncio.wait(keepers, return_when=asyncio.FIRST_COMPLETED)
+        for keeper in done:
+            keeper.result()

@@ -41,7 +41,7 @@ async def up(data_dir: Path, port: int | None) -> None:
             f"\nWaterhole is up.\n"
             f"  URL  {stack.url}\n"
             f"  key  {stack.api_key}\n"
-            f"Try  curl -s -H 'x-api-key: {stack.api_key}' {stack.url}/usage\n"
+            f"Try  curl -s -H 'x-api-key: {stack.api_key}' {stack.url}/jobs\n"
             f"Ctrl-C stops it; its logs are in {log.folder}.\n",
             flush=True,
         )

@@ -66,7 +66,7 @@ async def is_accepted(url: str, api_key: str) -> bool:
     """Whether the gateway knows the key."""
     async with (
         aiohttp.ClientSession(headers={"x-api-key": api_key}) as session,
-        session.get(f"{url}/usage") as response,
+        session.get(f"{url}/jobs") as response,
     ):
         return response.status == 200
 

@@ -18,7 +18,7 @@ STAGES: tuple[Stage, ...] = ("ingest", "dedoppler", "classify", "export")
 EXTENSIONS = (".fil", ".h5")
 MAX_NAME_BYTES = 255
 # The API's names of the files that every finished job has.
-FORMATS = ("json", "csv", "catalog_json", "classified", "fits", "waterfall", "waterfall_thumb", "dat")
+FORMATS = ("json", "csv", "catalog_json", "classified", "fits", "waterfall", "waterfall_thumb")
 
 API_KEY_PREFIX = "sk_live_"
 API_KEY_BYTES = 32

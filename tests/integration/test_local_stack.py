@@ -84,7 +84,7 @@ async def test_up_file_tells_where_everything_is(stack):
         "s3": stack.s3,
     }
     async with aiohttp.ClientSession(headers={"x-api-key": stack.api_key}) as session:
-        for path in ("/ready", "/usage"):
+        for path in ("/ready", "/jobs"):
             async with session.get(f"{stack.url}{path}") as response:
                 assert response.status == 200
 

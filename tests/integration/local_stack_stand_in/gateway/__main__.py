@@ -7,11 +7,11 @@ from aiohttp import web
 from tests.integration.local_stack_stand_in.worker import application, serve
 
 
-async def usage(request: web.Request) -> web.Response:
+async def jobs(request: web.Request) -> web.Response:
     key = f"sk_{os.environ['WATERHOLE_API_KEY_PEPPER']}"
     return web.Response(status=200 if request.headers.get("x-api-key") == key else 403)
 
 
 app = application()
-app.router.add_get("/usage", usage)
+app.router.add_get("/jobs", jobs)
 serve(app)

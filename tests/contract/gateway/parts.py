@@ -1,0 +1,156 @@
+"""The gateway put together as in production, on real servers, and a user who asks."""
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+from aiohttp.test_utils import TestClient
+
+from services.gateway.outbox import Outbox
+from services.gateway.settings import Settings
+from services.gateway.store import Store
+from services.gateway.users import add_user
+from services.gateway.worker_events import WorkerEvents
+from shared.blobs import Storage, artefact_key
+from shared.errors import TransientError
+from shared.events import (
+    Artefact,
+    Event,
+    ObservationClassified,
+    ObservationExported,
+    ResultsSummary,
+    TopCandidate,
+)
+from shared.header import Header
+
+UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+FILES = {
+    "json": "results.json",
+    "csv": "catalog.csv",
+    "catalog_json": "catalog.json",
+    "classified": "classified.json",
+    "fits": "catalog.fits",
+    "waterfall": "waterfall.png",
+    "waterfall_thumb": "waterfall_thumb.png",
+}
+
+
+@dataclass
+class Bus:
+    """Keeps what is published, on its way to the broker; can be away."""
+
+    publish_on: Callable[[Event], Any]
+    is_away: bool = False
+    events: list[Event] = field(default_factory=list)
+
+    async def publish(self, event: Event) -> None:
+        if self.is_away:
+            raise TransientError("The bus is away.")
+        await self.publish_on(event)
+        self.events.append(event)
+
+
+@dataclass
+class Gateway:
+    """The gateway's parts, put together as in production."""
+
+    client: TestClient[Any, Any]
+    settings: Settings
+    store: Store
+    storage: Storage
+    bus: Bus
+    outbox: Outbox
+    worker_events: WorkerEvents
+    anybody: aiohttp.ClientSession
+
+
+@dataclass
+class Account:
+    """A user, who asks."""
+
+    gateway: Gateway
+    user_id: str
+    api_key: str
+
+    async def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        """Status and JSON of an answer."""
+        headers = {"x-api-key": self.api_key}
+        async with self.gateway.client.request(method, path, headers=headers, json=body) as response:
+            return response.status, await response.json()
+
+    async def upload(self, content: bytes = b"data", name: str = "Voyager1.fil") -> str:
+        """Upload a small file; returns its key."""
+        status, body = await self.ask("POST", "/upload-url", {"filename": name, "file_size": len(content)})
+        assert status == 200
+        async with self.gateway.anybody.put(body["upload_url"], data=content) as response:
+            assert response.status == 200
+        return str(body["file_key"])
+
+    async def analyze(self, **more: Any) -> str:
+        """Upload a file and start a job; returns its id."""
+        status, body = await self.ask("POST", "/analyze", {"file_key": await self.upload(), **more})
+        assert status == 202
+        return str(body["job_id"])
+
+
+async def account(gateway: Gateway, tier: str = "researcher") -> Account:
+    user = await add_user(gateway.settings, tier=tier, name="test", ttl_days=1)
+    return Account(gateway, user["user_id"], user["api_key"])
+
+
+HEADER = Header.model_construct()
+SUMMARY = ResultsSummary(
+    raw_hits=543,
+    filtered_hits=163,
+    candidates=20,
+    processing_time_seconds=28.4,
+    top_candidates=(
+        TopCandidate(
+            frequency_hz=1420405751.68,
+            drift_rate=0.15,
+            snr=14.2,
+            classification="NARROWBAND_DRIFTING",
+            interestingness=0.82,
+            rfi_source="",
+            source="matched_filter",
+        ),
+    ),
+)
+
+
+def classified(gateway: Gateway, job_id: str) -> Event:
+    submitted = next(event for event in gateway.bus.events if event.job_id == job_id)
+    fields = {name: getattr(submitted, name) for name in ("job_id", "occurred_at", "upload", "parameters")}
+    return ObservationClassified.model_construct(
+        **fields,
+        event_id=uuid.uuid4(),
+        producer="classify",
+        header=HEADER,
+        chunk_count=1,
+        results_key=artefact_key(job_id, "results.json"),
+        summary=SUMMARY,
+    )
+
+
+async def export(gateway: Gateway, job_id: str) -> Event:
+    """Write every artefact, as the export service does; returns its event."""
+    artefacts = []
+    for name, filename in FILES.items():
+        content = f"{name} of {job_id}\n".encode()
+        await gateway.storage.results.put(artefact_key(job_id, filename), content)
+        key = artefact_key(job_id, filename)
+        artefacts.append(
+            Artefact(format=name, key=key, filename=filename, content_type="x", size=len(content), sha256="0" * 64)
+        )
+    return ObservationExported.make(job_id=job_id, producer="export", artefacts=tuple(artefacts))
+
+
+def code(answer: tuple[int, Any]) -> tuple[int, str]:
+    """Status and code of an error, which has the documented shape and nothing else."""
+    status, body = answer
+    assert set(body) == {"error"}
+    assert set(body["error"]) == {"code", "message"}
+    assert body["error"]["message"].endswith((".", "!"))
+    return status, body["error"]["code"]

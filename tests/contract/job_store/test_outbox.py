@@ -1,0 +1,117 @@
+"""No job is lost between the store and the bus."""
+
+import asyncio
+
+import pytest
+
+from services.gateway.outbox import Outbox
+from services.gateway.store import Store
+from services.gateway.worker_events import WorkerEvents
+from shared.errors import TransientError
+from tests.contract.job_store.parts import (
+    Bus,
+    Clock,
+    a_job,
+    added,
+    classified,
+    failed,
+    progress,
+    settings_for,
+    stored,
+    submitted,
+)
+
+
+async def test_a_submission_is_published_at_once(store: Store, outbox: Outbox, bus: Bus, clock: Clock) -> None:
+    job = a_job()
+    event = submitted(job)
+    await outbox.submit(job, event)
+    assert bus.events == [event]
+    clock.advance(59)
+    assert await outbox.sweep() == 0
+    assert await stored(store, job) == job
+
+
+async def test_what_the_bus_did_not_take_is_published_later(outbox: Outbox, bus: Bus, clock: Clock) -> None:
+    job = a_job()
+    event = submitted(job)
+    bus.is_away = True
+    await outbox.submit(job, event)
+    clock.advance(2.1)
+    with pytest.raises(TransientError):
+        await outbox.sweep()
+    bus.is_away = False
+    assert bus.events == []
+    clock.advance(5)
+    assert await outbox.sweep() == 1
+    assert bus.events == [event]
+    assert await outbox.sweep() == 0
+
+
+async def test_a_process_that_dies_before_it_publishes_loses_nothing(
+    store: Store, outbox: Outbox, bus: Bus, clock: Clock
+) -> None:
+    job = a_job()
+    await store.jobs.insert(job, submitted(job).to_bytes().decode(), due_ms=clock.ms + 2000)
+    assert await outbox.sweep() == 0
+    clock.advance(2.1)
+    assert await outbox.sweep() == 1
+    assert [event.job_id for event in bus.events] == [job.job_id]
+
+
+async def test_a_silent_job_is_submitted_again_ever_more_rarely(outbox: Outbox, bus: Bus, clock: Clock) -> None:
+    await outbox.submit(a_job(), submitted(a_job()))
+    times = []
+    for second in range(1, 500):
+        clock.advance(1)
+        if await outbox.sweep():
+            times.append(second)
+    assert times == [60, 180, 420]
+
+
+async def test_a_job_that_is_heard_of_is_not_submitted_again(
+    outbox: Outbox, worker_events: WorkerEvents, bus: Bus, clock: Clock
+) -> None:
+    job = a_job()
+    await outbox.submit(job, submitted(job))
+    for done in (1, 1, 2):
+        clock.advance(50)
+        await worker_events.handle(progress(job.job_id, "dedoppler", done, 9))
+        assert await outbox.sweep() == 0
+    clock.advance(61)
+    assert await outbox.sweep() == 1
+
+
+@pytest.mark.parametrize("ending", [classified, lambda job_id: failed(job_id, "ingest")])
+async def test_a_finished_job_is_never_submitted_again(
+    outbox: Outbox, worker_events: WorkerEvents, bus: Bus, clock: Clock, ending: type
+) -> None:
+    job = a_job()
+    bus.is_away = True
+    await outbox.submit(job, submitted(job))
+    bus.is_away = False
+    await worker_events.handle(ending(job.job_id))
+    clock.advance(10_000)
+    assert await outbox.sweep() == 0
+    assert bus.events == []
+
+
+async def test_two_sweepers_publish_a_stale_event_once(store: Store, outbox: Outbox, bus: Bus, clock: Clock) -> None:
+    jobs = [a_job() for _ in range(10)]
+    for job in jobs:
+        await store.jobs.insert(job, submitted(job).to_bytes().decode(), due_ms=clock.ms)
+    other = Outbox(store.jobs, bus, settings_for("mongodb://unused", "unused"), now_ms=clock)
+    counts = await asyncio.gather(outbox.sweep(), other.sweep())
+    assert sum(counts) == 10
+    assert sorted(event.job_id for event in bus.events) == sorted(job.job_id for job in jobs)
+
+
+async def test_the_sweeper_runs_until_it_is_stopped(store: Store, outbox: Outbox, bus: Bus) -> None:
+    await added(store)
+    stop = asyncio.Event()
+    running = asyncio.create_task(outbox.run(stop))
+    async with asyncio.timeout(30):
+        await bus.used.wait()
+        stop.set()
+        await running
+    assert len(bus.events) == 1

@@ -138,13 +138,16 @@ def report(job: dict[str, Any], timings: Timings, console: Console) -> None:
         f"{results['candidates']} candidates.\n",
         highlight=False,
     )
-    console.print(candidates_table(results["top_candidates"]))
+    if results["top_candidates"]:
+        console.print(candidates_table(results["top_candidates"]))
+    else:
+        console.print("Nothing in this observation is left to look at: no candidates.")
 
 
 def report_truth(results_file: Path, console: Console) -> None:
     """Print the tones that were put into the made observation beside what was found.
 
-    They are looked for among all hits: a carrier and its side bands are one emitter, hence one candidate.
+    They are looked for among all hits, since candidates hold one of several hits of an emitter.
 
     Raises:
         DemoError: a tone was not found.

@@ -64,8 +64,8 @@ def candidates_table(candidates: Iterable[Mapping[str, Any]]) -> Table:
 
 def truth_table(comparisons: Iterable[Comparison]) -> Table:
     """What was put in, and how far off it was found."""
-    table = Table(title="Tones that were put in", title_justify="left")
-    for heading in ("True MHz", "True Hz/s", "True SNR", "Off by, channels", "Off by, Hz/s", "SNR found / true"):
+    table = Table(title="Tones that were put in, and how far off they were found", title_justify="left")
+    for heading in ("MHz", "Hz/s", "SNR", "off, channels", "off, Hz/s", "SNR ratio"):
         table.add_column(heading, justify="right", no_wrap=True)
     for one in comparisons:
         expected = (f"{one.frequency_hz / 1e6:.6f}", f"{one.drift_rate_hz_s:+.4f}", f"{one.snr:.1f}")

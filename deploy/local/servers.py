@@ -28,6 +28,8 @@ BROKER, MONGODB, S3 = "broker", "mongodb", "s3"
 SERVERS = (BROKER, MONGODB, S3)
 DATABASE = "waterhole"
 SESSION_TIMEOUT_MS = 3_000
+# The built-in broker does not wake a waiting fetch when a message comes: it answers after this time.
+FETCH_MAX_WAIT_MS = 20
 
 
 class MissingProgramError(LocalError):
@@ -80,6 +82,7 @@ def service_environment(kafka: str, s3: str, secrets: Secrets) -> dict[str, str]
         "WATERHOLE_HOST": HOST,
         "WATERHOLE_KAFKA_BOOTSTRAP": kafka,
         "WATERHOLE_KAFKA_SESSION_TIMEOUT_MS": str(SESSION_TIMEOUT_MS),
+        "WATERHOLE_KAFKA_FETCH_MAX_WAIT_MS": str(FETCH_MAX_WAIT_MS),
         "WATERHOLE_S3_ENDPOINT": s3,
         "WATERHOLE_S3_ACCESS_KEY": secrets.s3_access_key,
         "WATERHOLE_S3_SECRET_KEY": secrets.s3_secret_key,

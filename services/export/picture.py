@@ -22,6 +22,7 @@ from shared.header import Header
 from shared.hits import Cutout
 
 DPI = 100
+TOP = 0.89  # upper end of the waterfall, as a part of the figure's height
 WATERFALL_COLUMNS = 700  # two pixels each: a tone of one channel is a line that one can see
 PANEL_COLUMNS = 120
 COLOURS = "viridis"
@@ -86,8 +87,10 @@ def _shared_labels(places: Sequence[float]) -> list[tuple[float, str]]:
     ]
 
 
-def _mark_hits(axes: Axes, picture: Picture) -> None:
+def _mark_hits(figure: Figure, axes: Axes, picture: Picture) -> None:
     """Marks stand above the picture, so that they hide nothing."""
+    if not picture.hits:
+        return
     above = axes.get_xaxis_transform()
     strongest = sorted(picture.hits, key=lambda record: -record["snr"])[:MAX_MARKS]
     axes.plot(
@@ -101,22 +104,30 @@ def _mark_hits(axes: Axes, picture: Picture) -> None:
     )
     frequencies = [panel.record["frequency_hz"] / 1e6 for panel in picture.panels]
     axes.plot(frequencies, [1.018] * len(frequencies), "v", color=MARK, markersize=6, transform=above, clip_on=False)
-    axes.text(
-        1.0, 1.10, "▼ numbered below     | any hit", fontsize=9, ha="right", color=OTHER_MARK, transform=axes.transAxes
-    )
+    legend = "▼ numbered below     | any hit" if picture.panels else "| any hit"
+    figure.text(0.93, TOP + 0.04, legend, fontsize=9, ha="right", color=OTHER_MARK)
     left, right = axes.get_xlim()
     for place, text in _shared_labels([(frequency - left) / (right - left) for frequency in frequencies]):
-        axes.text(place, 1.035, text, color=MARK, fontsize=10, ha="center", va="bottom", transform=axes.transAxes)
+        axes.annotate(
+            text,
+            (place, 1.0),
+            xycoords="axes fraction",
+            xytext=(0, 12),
+            textcoords="offset points",
+            color=MARK,
+            fontsize=10,
+            ha="center",
+        )
 
 
 def _main_axes(figure: Figure, picture: Picture, bottom: float) -> None:
-    axes = figure.add_axes((0.055, bottom, 0.875, 0.89 - bottom))
+    axes = figure.add_axes((0.055, bottom, 0.875, TOP - bottom))
     image = _show_waterfall(axes, picture)
-    _mark_hits(axes, picture)
+    _mark_hits(figure, axes, picture)
     axes.ticklabel_format(axis="x", useOffset=False, style="plain")
     axes.set_xlabel("Frequency (MHz)")
     axes.set_ylabel("Time (s)")
-    bar = figure.colorbar(image, cax=figure.add_axes((0.94, bottom, 0.012, 0.89 - bottom)))
+    bar = figure.colorbar(image, cax=figure.add_axes((0.94, bottom, 0.012, TOP - bottom)))
     bar.set_label("Power (σ)")
     header = picture.header
     figure.text(0.055, 0.965, _plain(picture.title), fontsize=14, weight="bold", parse_math=False)

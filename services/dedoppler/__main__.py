@@ -1,0 +1,3 @@
+from services.dedoppler.app import main
+
+main()

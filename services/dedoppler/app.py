@@ -1,0 +1,46 @@
+"""Composition root of dedoppler: settings, adapters, handler, run."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import numpy.typing as npt
+from shared.filterbank import BlobSource, read_block
+
+from services.dedoppler.compile import compile_kernels
+from services.dedoppler.handlers import Handler
+from services.dedoppler.settings import Settings
+from shared import service
+from shared.blobs import open_storage
+from shared.bus import Consumer, open_publisher
+from shared.events import CHUNK_READY, ChunkReady
+
+
+async def serve(settings: Settings) -> None:
+    """Run until told to stop."""
+    with ThreadPoolExecutor(settings.threads, thread_name_prefix="search") as pool:
+        # From the on-disk cache, if the kernels were compiled before: no job waits for the compiler.
+        await asyncio.to_thread(compile_kernels, pool)
+        async with open_storage(settings) as storage, open_publisher(settings) as publisher:
+
+            async def read_power(event: ChunkReady) -> npt.NDArray[np.float32]:
+                source = BlobSource(storage.uploads, event.upload.file_key, event.upload.file_name)
+                chunk = event.chunk
+                return await read_block(source, event.header, chunk.read_start_channel, chunk.read_stop_channel)
+
+            handler = Handler(read_power, storage.results, pool)
+            consumer = Consumer(
+                settings,
+                group="dedoppler",
+                topics=[CHUNK_READY],
+                handle=handler.handle,
+                publisher=publisher,
+                stage="dedoppler",
+            )
+            checks = {"s3": storage.check, "kafka": publisher.check}
+            await service.run("dedoppler", settings, consumer=consumer, checks=checks)
+
+
+def main() -> None:
+    """Entry point of the process."""
+    service.main("dedoppler", Settings(), serve)

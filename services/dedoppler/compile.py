@@ -1,0 +1,49 @@
+"""Compile the search kernels into the on-disk cache: `python -m services.dedoppler.compile`.
+
+Small observations are searched the way that jobs are, so that every kernel is compiled for just the types and memory
+layouts that jobs use. With a filled cache this only loads.
+"""
+
+from concurrent.futures import Executor, ThreadPoolExecutor
+
+import numpy as np
+
+from services.dedoppler.measure import CHANNELS_PER_TASK, search_chunk
+from shared.events import Chunk, SearchParameters
+from shared.header import GREEN_BANK_TELESCOPE_ID, Header
+
+
+def _search(n_channels: int, pool: Executor) -> None:
+    n_spectra = 8
+    header = Header(
+        file_format="fil",
+        n_spectra=n_spectra,
+        n_channels=n_channels,
+        n_ifs=1,
+        n_bits=32,
+        fch1_mhz=1420.0,
+        foff_mhz=-2.8e-6,
+        tsamp_s=18.0,
+        telescope_id=GREEN_BANK_TELESCOPE_ID,
+        coarse_channel_width=n_channels,
+        has_dc_spike=True,
+    )
+    power = np.random.default_rng(1).gamma(51.0, 1.0, (n_spectra, n_channels)).astype(np.float32)
+    power[:, n_channels // 4] += 100.0
+    power[2, : n_channels // 8] = 0.0
+    chunk = Chunk(
+        index=0, count=1, start_channel=0, stop_channel=n_channels, read_start_channel=0, read_stop_channel=n_channels
+    )
+    search_chunk(power, header, chunk, SearchParameters(max_drift_rate_hz_s=1.0), pool)
+
+
+def compile_kernels(pool: Executor) -> None:
+    """Compile, or load, every kernel that a job may use."""
+    # Slices of one piece of work are contiguous, those of several are not: two layouts.
+    _search(CHANNELS_PER_TASK // 32, pool)
+    _search(2 * CHANNELS_PER_TASK, pool)
+
+
+if __name__ == "__main__":
+    with ThreadPoolExecutor(2) as threads:
+        compile_kernels(threads)

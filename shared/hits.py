@@ -86,22 +86,24 @@ class ChunkHits:
             return cls(archive["hits"], cutouts, metadata["noise"], archive["waterfall"], metadata["warnings"])
 
 
-def merge_hits(hits: npt.NDArray[np.void]) -> npt.NDArray[np.int64]:
+def merge_hits(hits: npt.NDArray[np.void], chunk: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Keep each emitter once where neighbouring chunks both saw it.
 
-    From the strongest hit down, a hit takes out every weaker one in its footprint: within `|dsteps| + width` channels
-    of it, where `dsteps` is how far their drifts differ and `width` is the stronger hit's. Equal SNRs go by channel,
+    From the strongest hit down, a hit takes out every weaker one of another chunk in its footprint: within
+    `|dsteps| + width` channels of it, where `dsteps` is how far their drifts differ and `width` is the stronger hit's.
+    Hits of one chunk are different emitters, however near they are: the search saw to that. Equal SNRs go by channel,
     then steps, so the result does not depend on the order of the input (but for exact duplicates, where the first is
     kept).
 
     Args:
         hits: any number of `HIT_DTYPE`, in any order.
+        chunk: the chunk that each is from.
 
     Returns:
         Indices of the hits that are kept, sorted by (channel, steps).
     """
     by_channel = np.argsort(hits["channel"], kind="stable")
-    channel = hits["channel"][by_channel]
+    channel, home = hits["channel"][by_channel], chunk[by_channel]
     steps, width = hits["steps"][by_channel].astype(np.int64), hits["width"][by_channel].astype(np.int64)
     snr = hits["snr"][by_channel]
     alive, winner = np.ones(len(hits), dtype=bool), np.zeros(len(hits), dtype=bool)
@@ -115,7 +117,7 @@ def merge_hits(hits: npt.NDArray[np.void]) -> npt.NDArray[np.int64]:
         )
         inside = np.abs(channel[near] - channel[i]) <= np.abs(steps[near] - steps[i]) + width[i]
         winner[i] = True
-        alive[near] &= ~inside | winner[near]
+        alive[near] &= ~inside | winner[near] | (home[near] == home[i])
     kept = by_channel[alive]
     order: npt.NDArray[np.int64] = kept[np.lexsort((hits["steps"][kept], hits["channel"][kept]))].astype(np.int64)
     return order

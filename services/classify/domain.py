@@ -66,7 +66,7 @@ def _merge(chunks: Sequence[ChunkHits]) -> _Merged:
     hits = np.concatenate([chunk.hits for chunk in chunks])
     chunk = np.concatenate([np.full(len(c.hits), index, dtype=np.int64) for index, c in enumerate(chunks)])
     chunk_hit = np.concatenate([np.arange(len(c.hits), dtype=np.int64) for c in chunks])
-    kept = merge_hits(hits)
+    kept = merge_hits(hits, chunk)
     return _Merged(hits[kept], chunk[kept], chunk_hit[kept])
 
 

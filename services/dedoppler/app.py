@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
-from shared.filterbank import BlobSource, read_block
 
 from services.dedoppler.compile import compile_kernels
 from services.dedoppler.handlers import Handler
@@ -14,6 +13,7 @@ from shared import service
 from shared.blobs import open_storage
 from shared.bus import Consumer, open_publisher
 from shared.events import CHUNK_READY, ChunkReady
+from shared.filterbank import BlobSource, read_block
 
 
 async def serve(settings: Settings) -> None:

@@ -20,10 +20,12 @@ LADDER_EFFICIENCY = 0.8
 # No box is wider than the larger of this and twice the widest rung.
 WIDEST_BOX = 256
 BLOCK_CHANNELS = 2048
-NARROWEST_BLOCK = 256
+NARROWEST_BLOCK = 1024
 TILE_SAMPLES = 512
 MOST_TILES_IN_TIME = 256
 SIGMA_SMOOTHING_BLOCKS = 5
+# Detected power is positive and far above zero in units of its scatter, unless a mean was subtracted.
+POSITIVE_POWER_SIGMA = 5.0
 MOST_LEAKAGE_CHANNELS = 4096
 CUTOUT_MARGIN = 32
 CUTOUT_ROWS = 64
@@ -90,11 +92,12 @@ def leakage_channels(snr: float, width: int, snr_threshold: float) -> int:
     """Channels beside a box in which the wings of so strong a tone may exceed half the threshold.
 
     An unwindowed transform leaks 1 / (2 pi^2 d^2) of a tone's power, on average over its phases, into the channel at
-    distance `d`; the best box on such a wing is about `d` wide. A smeared tone leaks from each of its channels.
+    distance `d`; the best box on such a wing is about `d` wide. A tone smeared over `width` channels leaks
+    1 / (2 pi^2 d (d + width)): nearer than its width the wing falls more slowly, beyond it as that of a steady tone.
     """
     excess = snr / (math.pi**2 * snr_threshold)
-    reach = math.cbrt(excess**2) if width == 1 else max(math.cbrt(excess**2), excess**2 / width)
-    return min(MOST_LEAKAGE_CHANNELS, 1 + math.ceil(reach))
+    reach = min(excess**2 / width, math.cbrt(excess**2 * width))
+    return min(MOST_LEAKAGE_CHANNELS, 1 + math.ceil(max(reach, math.cbrt(excess**2))))
 
 
 def noise_segments(first: int, stop: int, n_channels: int, coarse_width: int | None) -> list[Indices]:
@@ -136,9 +139,10 @@ class Bandpass:
 def join_bandpass(level: Floats, scatter: Floats, number: Indices) -> Bandpass | None:
     """Join the statistics of tiles, each (tiles in time, blocks), `number` 0 where a tile holds no noise.
 
-    A block's level is the mean over its good tiles, its sigma their median, then the running median over five blocks,
-    so that a bright broad signal does not pass for noise. Blocks without noise take their nearest neighbours'. Spectra
-    may be brighter or fainter as a whole: that is their offset. None if there is no noise at all.
+    A block's level is the mean over its good tiles, its scatter their median. Its sigma comes from its nearest five
+    blocks, so that a bright tone that stays in one does not pass for noise: the median of their scatter in units of
+    their level, which the band's shape leaves alone, times its own level. Blocks without noise take their nearest
+    neighbours'. Spectra may be brighter or fainter as a whole: that is their offset. None if there is no noise at all.
     """
     ok = number > 0
     usable = ok.any(axis=0)
@@ -146,8 +150,12 @@ def join_bandpass(level: Floats, scatter: Floats, number: Indices) -> Bandpass |
         return None
     masked_level, masked_scatter = np.where(ok, level, np.nan)[:, usable], np.where(ok, scatter, np.nan)[:, usable]
     at, blocks = np.flatnonzero(usable), np.arange(level.shape[1])
-    block_level = np.interp(blocks, at, np.nanmean(masked_level, axis=0))
-    block_sigma = np.interp(blocks, at, _running_median(np.nanmedian(masked_scatter, axis=0), SIGMA_SMOOTHING_BLOCKS))
+    good_level, good_scatter = np.nanmean(masked_level, axis=0), np.nanmedian(masked_scatter, axis=0)
+    # Where a mean was subtracted from the power, level says nothing of scatter.
+    detected = good_level.min() > 0 and np.median(good_level / good_scatter) > POSITIVE_POWER_SIGMA
+    gain = good_level if detected else np.ones(len(at))
+    block_level = np.interp(blocks, at, good_level)
+    block_sigma = np.interp(blocks, at, gain * _running_median(good_scatter / gain, SIGMA_SMOOTHING_BLOCKS))
     deviation = (masked_level - block_level[usable]) / block_sigma[usable]
     alive = ok.any(axis=1)
     offset = np.zeros(len(level))
@@ -156,9 +164,10 @@ def join_bandpass(level: Floats, scatter: Floats, number: Indices) -> Bandpass |
 
 
 def _running_median(values: Floats, window: int) -> Floats:
-    """Median of up to `window` neighbours round each value, over fewer but as many on either side at the ends."""
-    reach = [min(window // 2, i, len(values) - 1 - i) for i in range(len(values))]
-    return np.array([np.median(values[i - k : i + k + 1]) for i, k in enumerate(reach)])
+    """Median of the `window` values nearest to each: itself and its neighbours, at the ends more from one side."""
+    last = max(0, len(values) - window)
+    first = [min(max(i - window // 2, 0), last) for i in range(len(values))]
+    return np.array([np.median(values[k : k + window]) for k in first])
 
 
 def nodes(edges: Indices, values: Floats, *, positive: bool) -> tuple[Floats, Floats]:

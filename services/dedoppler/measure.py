@@ -24,7 +24,7 @@ from services.dedoppler.search import MOST_BOXES, Box, Region, Search
 from services.dedoppler.threads import together
 from shared.events import Chunk, SearchParameters
 from shared.header import Header
-from shared.hits import HIT_DTYPE, ChunkHits, Cutout, merge_hits
+from shared.hits import HIT_DTYPE, ChunkHits, Cutout
 
 Power = npt.NDArray[np.float32]
 
@@ -83,12 +83,12 @@ def _nothing(header: Header, chunk: Chunk) -> ChunkHits:
 def _hit_table(
     boxes: Sequence[Box], conditioned: Conditioned, power: Power, header: Header, chunk: Chunk, pool: Executor
 ) -> npt.NDArray[np.void]:
-    """Hits that start in the chunk's own channels, each emitter once, in order of channel and drift."""
+    """Hits that start in the chunk's own channels, in order of channel and drift."""
     to_channel = chunk.read_start_channel - conditioned.pad
     hits = np.zeros(len(boxes), HIT_DTYPE)
     for row, box in enumerate(boxes):
         hits[row] = _values(box, box.column + to_channel, header)
-    hits = hits[merge_hits(hits)]
+    hits = hits[np.lexsort((hits["steps"], hits["channel"]))]
     hits = hits[(hits["channel"] >= chunk.start_channel) & (hits["channel"] < chunk.stop_channel)]
     if len(hits):
         _add_turboseti(hits, power, header, chunk, pool)
@@ -96,13 +96,17 @@ def _hit_table(
 
 
 def _values(box: Box, channel: int, header: Header) -> tuple[float, ...]:
-    """One hit, field by field as in `HIT_DTYPE`; turboSETI's figure is still missing."""
+    """One hit, field by field as in `HIT_DTYPE`; turboSETI's figure is still missing.
+
+    Of a box that begins below the file's first channel, only the channels in the file are listed.
+    """
     errors = errors_of(box.snr, box.width)
+    first = max(channel, 0)
     width_hz, step_hz_s = abs(header.foff_hz), header.drift_resolution_hz_s
     values = {
-        "channel": channel,
+        "channel": first,
         "steps": box.steps,
-        "width": box.width,
+        "width": box.width - (first - channel),
         "snr": box.snr,
         "snr_error": errors.snr,
         "snr_turboseti": np.nan,

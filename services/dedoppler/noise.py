@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.dedoppler.domain import (
+    POSITIVE_POWER_SIGMA,
     Bandpass,
     Indices,
     dc_channels,
@@ -25,8 +26,6 @@ Power = npt.NDArray[np.float32]
 
 BLOCKS_PER_TASK = 64
 CHANNELS_PER_TASK = 2**17
-# Power is positive and far above zero in units of its scatter; where the level is lower, zeros may be samples.
-ZERO_IS_LOST_SIGMA = 5.0
 FEWEST_SPECTRA_TO_CALL_DEAD = 4
 WORTH_A_WARNING = 1e-4
 
@@ -59,19 +58,20 @@ def _measure(power: Power, segments: list[Indices], tile_rows: int, pool: Execut
     return join_bandpass(level, scatter, number)
 
 
-def _dead_channels(power: Power, n_bits: int, pool: Executor) -> npt.NDArray[np.uint8]:
+def _dead_channels(
+    power: Power, n_bits: int, good_spectra: int, zero_is_lost: bool, pool: Executor
+) -> npt.NDArray[np.uint8]:
     """1 where a channel never changes, unless coarse samples may well do that by chance."""
-    n_spectra, n_channels = power.shape
+    n_channels = power.shape[1]
     dead = np.zeros(n_channels, np.uint8)
-    if n_spectra < FEWEST_SPECTRA_TO_CALL_DEAD and n_bits < 32:
+    if good_spectra < FEWEST_SPECTRA_TO_CALL_DEAD and n_bits < 32:
         return dead
-    together(
+    equal = together(
         pool,
-        lambda low, high: conditioning.dead_channels(power[:, low:high], dead[low:high]),
+        lambda low, high: conditioning.dead_channels(power[:, low:high], zero_is_lost, dead[low:high]),
         slices(0, n_channels, CHANNELS_PER_TASK),
     )
-    by_chance = np.mean(power[0] == power[1]) - np.mean(dead)
-    if n_channels * max(float(by_chance), 0.0) ** (n_spectra - 1) > 0.01:
+    if n_channels * (sum(equal) / n_channels) ** (good_spectra - 1) > 0.01:
         dead[:] = 0
     return dead
 
@@ -120,13 +120,14 @@ def condition(power: Power, header: Header, first_channel: int, pad: int, pool: 
     bandpass = _measure(power, segments, tile_rows, pool)
     if bandpass is None:
         return None
-    dead = _dead_channels(power, header.n_bits, pool)
+    row_ok = np.repeat(bandpass.tile_ok, tile_rows, axis=0)[:n_spectra]
+    # Where the level is lower, zeros may be samples.
+    zero_is_lost = bool(np.median(bandpass.level) > POSITIVE_POWER_SIGMA * np.median(bandpass.sigma))
+    dead = _dead_channels(power, header.n_bits, int(row_ok.any(axis=1).sum()), zero_is_lost, pool)
     row_offset = np.repeat(bandpass.tile_offset, tile_rows)[:n_spectra].astype(np.float32)
-    zero_is_lost = bool(np.median(bandpass.level) > ZERO_IS_LOST_SIGMA * np.median(bandpass.sigma))
     x = np.zeros((n_spectra, n_channels + 2 * pad), np.float32)
     lost = _normalise(power, segments, bandpass, row_offset, dead, zero_is_lost, (x, pad), pool)
-    row_ok = np.repeat(bandpass.tile_ok, tile_rows, axis=0)[:n_spectra]
-    conditioning.blank_tiles(x, pad, edges, row_ok)
+    lost += conditioning.blank_tiles(x, pad, edges, row_ok)
     spikes = dc_channels(header, first_channel, stop_channel) - first_channel + pad
     conditioning.repair_spikes(x, spikes, pad, pad + n_channels)
     return Conditioned(x, pad, _statistics(bandpass, lost, power.size, int(dead.sum())), _warnings(lost, power.size))

@@ -42,7 +42,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Region:
-    """Columns that starts of boxes may take, `stop` excluded."""
+    """Columns that were read, `stop` excluded; a box starts with at least one of its columns among them."""
 
     first: int
     stop: int

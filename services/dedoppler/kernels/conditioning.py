@@ -26,11 +26,15 @@ MAD_TO_SIGMA = 1.4826
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def _clipped_moments(row: Power, centre: np.float32, limit: np.float32) -> tuple[int, np.float32, np.float32]:
-    """(number, sum, sum of squares) of row - centre over the values within `limit` of it; NaN and Inf drop out."""
+    """(number, sum, sum of squares) of (row - centre) / limit over the values up to 1 of it; NaN and Inf drop out.
+
+    In units of the limit, because the squares of raw power may be beyond float32.
+    """
     number, total, squares = 0, np.float32(0.0), np.float32(0.0)
+    scale = np.float32(1.0) / limit
     for i in range(len(row)):
-        deviation = row[i] - centre
-        inside = abs(deviation) <= limit
+        deviation = (row[i] - centre) * scale
+        inside = abs(deviation) <= np.float32(1.0)
         kept = deviation if inside else np.float32(0.0)
         number += inside
         total += kept
@@ -97,7 +101,7 @@ def tile_statistics(
             low, high = edges[b], edges[b + 1]
             level[k, b], scatter[k, b], number[k, b] = 0.0, 0.0, 0
             centre, sigma, finite = _first_guess(power, first_row, stop_row, low, high, sample)
-            if finite == 0 or _is_constant(power, first_row, stop_row, low, high):
+            if finite == 0 or sigma == 0 or _is_constant(power, first_row, stop_row, low, high):
                 continue
             mean, deviation, kept = float(centre), float(sigma), 0
             for _ in range(CLIP_ROUNDS):
@@ -110,9 +114,9 @@ def tile_statistics(
                 if kept == 0:
                     break
                 shift = total / kept
-                mean = float(centre) + shift
+                mean = float(centre) + float(limit) * shift
                 previous = deviation
-                deviation = math.sqrt(max(squares / kept - shift * shift, 0.0))
+                deviation = float(limit) * math.sqrt(max(squares / kept - shift * shift, 0.0))
                 if abs(deviation - previous) < 1e-3 * previous:
                     break
             if deviation > 0:
@@ -120,16 +124,27 @@ def tile_statistics(
 
 
 @njit(cache=True, nogil=True)
-def dead_channels(power: Power, dead: Flags) -> None:
-    """Set dead[c] = 1 where channel `c` has one and the same value in all spectra, or no finite one."""
-    n_spectra = power.shape[0]
+def dead_channels(power: Power, zero_is_lost: bool, dead: Flags) -> int:
+    """Set dead[c] = 1 where channel `c` has one value in all spectra that are not lost, at least two, or none at all.
+
+    Returns:
+        Number of the other channels whose first two samples are equal: how often that happens by chance.
+    """
+    by_chance = 0
     for c in range(power.shape[1]):
-        value = power[0, c]
-        dead[c] = 1
-        for t in range(1, n_spectra):
-            if power[t, c] != value and (math.isfinite(power[t, c]) or math.isfinite(value)):
-                dead[c] = 0
+        seen, value, differs = 0, np.float32(0.0), False
+        for t in range(power.shape[0]):
+            sample = power[t, c]
+            if not math.isfinite(sample) or (zero_is_lost and sample == 0):
+                continue
+            if seen > 0 and sample != value:
+                differs = True
                 break
+            value = sample
+            seen += 1
+        dead[c] = not differs and seen != 1
+        by_chance += differs and seen > 1
+    return by_chance
 
 
 @njit(cache=True, nogil=True)
@@ -199,13 +214,14 @@ def normalise(
 
 @njit(cache=True, nogil=True)
 def blank_tiles(x: Power, pad: int, edges: Indices, row_ok: npt.NDArray[np.bool_]) -> int:
-    """Set to 0 the tiles (one spectrum by one block) that are lost; returns the number of samples."""
+    """Set to 0 the tiles (one spectrum by one block) that are lost; returns the number of samples that were not 0."""
     lost = 0
     for t in range(x.shape[0]):
         for b in range(len(edges) - 1):
             if not row_ok[t, b]:
-                x[t, pad + edges[b] : pad + edges[b + 1]] = np.float32(0.0)
-                lost += edges[b + 1] - edges[b]
+                for i in range(pad + edges[b], pad + edges[b + 1]):
+                    lost += x[t, i] != 0
+                    x[t, i] = np.float32(0.0)
     return lost
 
 

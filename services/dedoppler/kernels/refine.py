@@ -31,9 +31,9 @@ def box_statistic(x: Power, column: int, steps: int, width: int) -> float:
 
 @njit(cache=True, nogil=True)
 def _best_of_steps(
-    x: Power, low: int, high: int, steps: int, widths: Indices, prefix: Floats
+    x: Power, low: int, high: int, first: int, stop: int, steps: int, widths: Indices, prefix: Floats
 ) -> tuple[float, int, int]:
-    """Best (statistic, column, width) of the paths of `steps` whose boxes lie in columns [low, high) at the start."""
+    """Best (statistic, column, width) on paths of `steps` of the boxes that lie in [low, high), touch [first, stop)."""
     n_spectra, count = x.shape[0], high - low
     prefix[: count + 1] = 0.0
     for t in range(n_spectra):
@@ -48,7 +48,7 @@ def _best_of_steps(
         if width > count:
             break
         top, top_at = -np.inf, 0
-        for i in range(count - width + 1):
+        for i in range(max(0, first - width + 1 - low), min(count - width + 1, stop - low)):
             value = prefix[i + width] - prefix[i]
             if value > top:
                 top, top_at = value, i
@@ -79,7 +79,7 @@ def refine(
 
     Args:
         x: float32 (T, columns), normalised power.
-        first, stop: columns that starts may take, stop excluded.
+        first, stop: columns of which the box at the start holds one at least, stop excluded.
         column, steps, width: the seed's box.
         reach_steps: how far the steps may be off at first.
         max_steps: no path is steeper, either way.
@@ -93,12 +93,12 @@ def refine(
     for _ in range(_MOST_MOVES):
         widths = _widths_around(width, grid, widest)
         margin = width + 2 if grid > 1 or width <= _FINE_WIDTH else width // 4 + 2
-        low, high = max(first, column - margin), min(stop + width, column + width + margin)
+        low, high = max(first - widest, column - margin), min(stop + widest, column + width + margin)
         reach = reach_steps if grid > 1 or width <= _FINE_WIDTH else max(2, width // 8)
         prefix = np.empty(high - low + 1, np.float64)
         new_column, new_steps, new_width, better = column, steps, width, False
         for n in range(max(-max_steps, steps - reach), min(max_steps, steps + reach) + 1, grid):
-            value, at, w = _best_of_steps(x, low, high, n, widths, prefix)
+            value, at, w = _best_of_steps(x, low, high, first, stop, n, widths, prefix)
             if value > best * (1 + 1e-9) + 1e-9:
                 best, new_column, new_steps, new_width, better = value, at, n, w, True
         column, steps, width = new_column, new_steps, new_width

@@ -13,13 +13,23 @@ def make(rows):
     return hits
 
 
-def slow_merge(hits):
+def chunks_of(hits):
+    """Every hit from a chunk of its own."""
+    return np.arange(len(hits))
+
+
+def merge(hits, chunk=None):
+    return merge_hits(hits, chunks_of(hits) if chunk is None else chunk)
+
+
+def slow_merge(hits, chunk):
     """The same rule, one hit against every winner so far."""
     winners = []
     for i in sorted(range(len(hits)), key=lambda i: (-hits["snr"][i], hits["channel"][i], hits["steps"][i])):
         beaten = any(
             abs(int(hits["channel"][i]) - int(hits["channel"][w]))
             <= abs(int(hits["steps"][i]) - int(hits["steps"][w])) + int(hits["width"][w])
+            and chunk[i] != chunk[w]
             for w in winners
         )
         if not beaten:
@@ -28,25 +38,25 @@ def slow_merge(hits):
 
 
 def test_no_hits():
-    assert merge_hits(make([])).tolist() == []
+    assert merge(make([])).tolist() == []
 
 
 def test_same_hit_from_two_chunks_is_kept_once():
-    assert len(merge_hits(make([(100, 5, 1, 20.0), (100, 5, 1, 20.0)]))) == 1
+    assert len(merge(make([(100, 5, 1, 20.0), (100, 5, 1, 20.0)]))) == 1
 
 
 def test_strongest_in_the_footprint_wins():
     # (100, 5) is 4 channels and 3 steps from the strongest: just inside. (109, 5) is 5 and 3 away: outside.
-    assert merge_hits(make([(100, 5, 1, 20.0), (104, 2, 1, 21.0), (109, 5, 1, 20.0)])).tolist() == [1, 2]
+    assert merge(make([(100, 5, 1, 20.0), (104, 2, 1, 21.0), (109, 5, 1, 20.0)])).tolist() == [1, 2]
 
 
 def test_a_weaker_wide_hit_does_not_take_out_a_stronger_narrow_one():
-    assert merge_hits(make([(100, 0, 1, 30.0), (110, 0, 16, 20.0)])).tolist() == [0, 1]
+    assert merge(make([(100, 0, 1, 30.0), (110, 0, 16, 20.0)])).tolist() == [0, 1]
 
 
 def test_just_outside_the_footprint_both_stay():
-    assert merge_hits(make([(100, 5, 2, 30.0), (103, 5, 1, 20.0)])).tolist() == [0, 1]
-    assert merge_hits(make([(100, 5, 2, 30.0), (102, 5, 1, 20.0)])).tolist() == [0]
+    assert merge(make([(100, 5, 2, 30.0), (103, 5, 1, 20.0)])).tolist() == [0, 1]
+    assert merge(make([(100, 5, 2, 30.0), (102, 5, 1, 20.0)])).tolist() == [0]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -62,8 +72,14 @@ def test_equals_the_slow_reference_in_any_order(seed):
             strict=True,
         )
     ]
-    hits = make(rows)
-    kept = merge_hits(hits)
-    assert kept.tolist() == slow_merge(hits)
-    shuffled = hits[rng.permutation(60)]
-    np.testing.assert_array_equal(shuffled[merge_hits(shuffled)], hits[kept])
+    hits, chunk = make(rows), rng.integers(0, 4, 60)
+    kept = merge(hits, chunk)
+    assert kept.tolist() == slow_merge(hits, chunk)
+    order = rng.permutation(60)
+    np.testing.assert_array_equal(hits[order][merge(hits[order], chunk[order])], hits[kept])
+
+
+def test_what_one_chunk_saw_apart_stays_apart():
+    crossing = make([(100, 40, 1, 30.0), (120, -40, 1, 20.0)])
+    assert merge(crossing, np.array([3, 3])).tolist() == [0, 1]
+    assert merge(crossing, np.array([3, 4])).tolist() == [0]

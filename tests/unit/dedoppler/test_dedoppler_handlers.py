@@ -1,0 +1,167 @@
+"""From `chunk.ready` to `chunk.searched`: repeats, wrong events, and how much is in hand at once."""
+
+import asyncio
+import threading
+import time
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from services.dedoppler import handlers
+from services.dedoppler.handlers import Handler
+from shared.blobs import hits_key
+from shared.errors import PermanentError
+from shared.events import ChunkReady, ChunkSearched, JobProgress, SearchParameters, Upload, decode
+from shared.hits import HIT_DTYPE, ChunkHits
+from tests.unit.dedoppler.scenes import Scene, chunk_plan, make_header, rows, search, simulate, tone
+
+JOB = "a1b2c3d4-0000-4000-8000-000000000001"
+HEADER = make_header(2**13)
+CHUNKS = chunk_plan(HEADER, [0, 4096, 8192])
+
+
+class MemoryBlobs:
+    """A bucket in memory."""
+
+    def __init__(self):
+        self.objects = {}
+
+    async def put(self, key, body, content_type="application/octet-stream"):
+        self.objects[key] = body
+
+
+def ready(index=0):
+    return ChunkReady.make(
+        job_id=JOB,
+        producer="ingest",
+        step=str(index),
+        upload=Upload(
+            file_key="k",
+            file_name="v.fil",
+            file_size=1,
+            source_name="Voyager 1",
+            submitted_at=datetime(2026, 1, 2, tzinfo=UTC),
+        ),
+        parameters=SearchParameters(snr_threshold=12.0, max_drift_rate_hz_s=4.0),
+        header=HEADER,
+        chunk=CHUNKS[index % 2],
+        warnings=("the last spectrum is cut off",),
+    )
+
+
+@pytest.fixture(scope="module")
+def power():
+    return simulate(Scene(HEADER, (tone(HEADER, 2000, 37, 40.0), tone(HEADER, 4100, -20, 30.0))))
+
+
+@pytest.fixture
+def read_power(power):
+    async def read(event):
+        chunk = event.chunk
+        return np.ascontiguousarray(power[:, chunk.read_start_channel : chunk.read_stop_channel])
+
+    return read
+
+
+def gist(events):
+    return [(event.event_id, event.model_dump(exclude={"occurred_at"})) for event in events]
+
+
+async def test_hits_are_stored_and_announced(power, read_power, pool):
+    blobs = MemoryBlobs()
+    (event,) = await Handler(read_power, blobs, pool).handle(ready(0))
+    assert isinstance(event, ChunkSearched)
+    assert event.hits_key == hits_key(JOB, 0)
+    assert event.n_hits == 1
+    assert event.producer == "dedoppler"
+    assert event.warnings == ("the last spectrum is cut off",)
+    assert (event.chunk, event.header, event.upload) == (CHUNKS[0], HEADER, ready(0).upload)
+    assert decode(event.to_bytes()) == event
+    stored = ChunkHits.from_bytes(blobs.objects[event.hits_key])
+    assert rows(stored) == rows(search(power, HEADER, pool, chunk=CHUNKS[0], snr_threshold=12.0))
+
+
+async def test_a_repeat_gives_the_same_bytes_and_events(read_power, pool):
+    blobs = MemoryBlobs()
+    handler = Handler(read_power, blobs, pool)
+    first = await handler.handle(ready(1))
+    stored = dict(blobs.objects)
+    assert gist(await handler.handle(ready(1))) == gist(first)
+    assert gist(await Handler(read_power, blobs, pool).handle(ready(1))) == gist(first)
+    assert blobs.objects == stored
+
+
+async def test_chunks_have_their_own_events_and_objects(read_power, pool):
+    blobs = MemoryBlobs()
+    handler = Handler(read_power, blobs, pool)
+    events = [event for index in (0, 1) for event in await handler.handle(ready(index))]
+    assert len({event.event_id for event in events}) == 2
+    assert set(blobs.objects) == {hits_key(JOB, 0), hits_key(JOB, 1)}
+
+
+async def test_other_events_are_refused(read_power, pool):
+    blobs = MemoryBlobs()
+    stranger = JobProgress.make(job_id=JOB, producer="x", stage="ingest", done=1, total=1)
+    with pytest.raises(PermanentError, match=r"job\.progress"):
+        await Handler(read_power, blobs, pool).handle(stranger)
+    assert blobs.objects == {}
+
+
+async def test_a_failed_read_leaves_room_for_the_next(read_power, pool):
+    async def fails(event):
+        raise OSError("no such object")
+
+    handler = Handler(fails, MemoryBlobs(), pool)
+    for _ in range(2 * handlers.CHUNKS_IN_HAND):
+        with pytest.raises(OSError, match="no such object"):
+            await handler.handle(ready())
+
+
+async def test_two_chunks_in_hand_and_one_search_at_a_time(pool, monkeypatch):
+    lock, now, most = threading.Lock(), {"hand": 0, "search": 0}, {"hand": 0, "search": 0}
+
+    def count(what, by):
+        with lock:
+            now[what] += by
+            most[what] = max(most[what], now[what])
+
+    async def read(event):
+        count("hand", 1)
+        await asyncio.sleep(0.002)
+        return np.zeros((16, 8), np.float32)
+
+    def slow_search(*_):
+        count("search", 1)
+        time.sleep(0.01)
+        count("search", -1)
+        count("hand", -1)
+        return ChunkHits(np.empty(0, HIT_DTYPE), [], {}, np.zeros((1, 1), np.float32))
+
+    monkeypatch.setattr(handlers, "search_chunk", slow_search)
+    blobs = MemoryBlobs()
+    handler = Handler(read, blobs, pool)
+    results = await asyncio.gather(*(handler.handle(ready(index)) for index in range(8)))
+    assert len(results) == 8
+    assert most == {"hand": 2, "search": 1}
+    assert now == {"hand": 0, "search": 0}
+
+
+async def test_the_event_loop_goes_on_while_a_search_runs(pool, monkeypatch):
+    """Heartbeats must not wait for kernels."""
+    release = threading.Event()
+
+    def blocked_search(*_):
+        assert release.wait(5)
+        return ChunkHits(np.empty(0, HIT_DTYPE), [], {}, np.zeros((1, 1), np.float32))
+
+    async def read(event):
+        return np.zeros((16, 8), np.float32)
+
+    monkeypatch.setattr(handlers, "search_chunk", blocked_search)
+    running = asyncio.create_task(Handler(read, MemoryBlobs(), pool).handle(ready()))
+    for _ in range(5):
+        await asyncio.sleep(0.005)
+    assert not running.done()
+    release.set()
+    assert len(await running) == 1

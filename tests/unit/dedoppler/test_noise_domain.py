@@ -1,0 +1,185 @@
+"""The rules of the noise measurement: blocks, bandpass, nodes."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.dedoppler.domain import (
+    BLOCK_CHANNELS,
+    NARROWEST_BLOCK,
+    TILE_SAMPLES,
+    join_bandpass,
+    nodes,
+    noise_segments,
+    rows_per_tile,
+)
+
+
+def check_tiling(segments, first, stop):
+    assert segments[0][0] == first
+    assert segments[-1][-1] == stop
+    for before, after in pairwise(segments):
+        assert before[-1] == after[0]
+    for edges in segments:
+        assert edges.dtype == np.int64
+        assert (np.diff(edges) > 0).all()
+
+
+@settings(deadline=None)
+@given(
+    n_channels=st.integers(1, 300_000),
+    coarse=st.one_of(st.none(), st.integers(1, 70_000)),
+    low=st.floats(0, 1),
+    high=st.floats(0, 1),
+)
+def test_segments_tile_the_range_on_the_grid_of_the_file(n_channels, coarse, low, high):
+    first, stop = sorted((int(low * n_channels), int(high * n_channels)))
+    first, stop = min(first, n_channels - 1), max(stop, first + 1)
+    if coarse:
+        coarse = max(coarse, n_channels // 200 + 1)
+    whole = noise_segments(0, n_channels, n_channels, coarse)
+    part = noise_segments(first, stop, n_channels, coarse)
+    check_tiling(whole, 0, n_channels)
+    check_tiling(part, first, stop)
+    grid = set(np.concatenate(whole).tolist())
+    inner = np.concatenate(part)[1:-1]
+    assert set(inner.tolist()) <= grid | {first, stop}
+    if coarse:
+        assert all(edges[0] // coarse == (edges[-1] - 1) // coarse for edges in whole)
+
+
+@pytest.mark.parametrize("coarse", [None, 2**17, 2**15, 3000])
+def test_blocks_are_about_the_wanted_width(coarse):
+    for edges in noise_segments(0, 2**17, 2**17, coarse):
+        width = np.diff(edges)
+        assert width.max() - width.min() <= 1
+        assert 2 / 3 * BLOCK_CHANNELS <= width.mean() <= 3 / 2 * BLOCK_CHANNELS
+
+
+def test_narrow_remains_join_their_neighbour():
+    # The file's blocks end at multiples of 2048. 100 channels of one block on the left, 50 of another on the right.
+    (edges,) = noise_segments(4096 - 100, 8192 + 50, 2**15, None)
+    assert edges.tolist() == [3996, 6144, 8242]
+    low, high = 4096 - NARROWEST_BLOCK - 1, 6144 + NARROWEST_BLOCK + 1
+    (edges,) = noise_segments(low, high, 2**15, None)
+    assert edges.tolist() == [low, 4096, 6144, high]
+
+
+@pytest.mark.parametrize("n_channels", [1, 2, 16, 100, 2047])
+def test_a_narrow_file_is_one_block(n_channels):
+    (edges,) = noise_segments(0, n_channels, n_channels, None)
+    assert edges.tolist() == [0, n_channels]
+
+
+def test_tiles_hold_enough_samples_and_are_not_too_many():
+    assert rows_per_tile(16, 2048) == 1
+    assert rows_per_tile(16, 512) == 1
+    assert rows_per_tile(16, 100) == 6
+    assert TILE_SAMPLES <= 6 * 100
+    assert rows_per_tile(16, 1) == 16
+    assert rows_per_tile(2048, 2048) == 8
+
+
+def tiles(level, scatter, number=1000):
+    level, scatter = np.atleast_2d(np.asarray(level, float)), np.atleast_2d(np.asarray(scatter, float))
+    return level, scatter, np.broadcast_to(np.asarray(number, np.int64), level.shape)
+
+
+def test_flat_noise():
+    bandpass = join_bandpass(*tiles(np.full((4, 7), 100.0), np.full((4, 7), 14.0)))
+    np.testing.assert_allclose(bandpass.level, 100)
+    np.testing.assert_allclose(bandpass.sigma, 14)
+    np.testing.assert_array_equal(bandpass.tile_offset, 0)
+    assert bandpass.tile_ok.all()
+
+
+def test_no_noise_at_all():
+    assert join_bandpass(*tiles(np.zeros((4, 3)), np.zeros((4, 3)), 0)) is None
+
+
+def test_level_is_a_mean_and_sigma_a_median_over_the_good_tiles():
+    level = np.array([[100.0], [110.0], [9e9]])
+    scatter = np.array([[10.0], [11.0], [9e9]])
+    bandpass = join_bandpass(level, scatter, np.array([[5], [5], [0]]))
+    assert bandpass.level.tolist() == [105]
+    assert bandpass.sigma.tolist() == pytest.approx([10.5])
+    assert bandpass.tile_ok[:, 0].tolist() == [True, True, False]
+
+
+def test_blocks_without_noise_take_their_neighbours():
+    number = np.array([[1, 1, 1, 0, 0, 1, 1, 1, 0]])
+    level = np.where(number, [[100, 100, 100, 0, 0, 130, 130, 130, 0]], 5e9).astype(float)
+    bandpass = join_bandpass(level, np.where(number, 10.0, 7e9), number)
+    np.testing.assert_allclose(bandpass.level, [100, 100, 100, 110, 120, 130, 130, 130, 130])
+    assert np.isfinite(bandpass.sigma).all()
+    assert bandpass.sigma.max() < 15
+
+
+@pytest.mark.parametrize("at", range(9))
+def test_a_bright_signal_in_one_block_does_not_pass_for_noise(at):
+    """In any block, at the ends too."""
+    scatter = np.full((16, 9), 14.0)
+    scatter[:, at] *= 2
+    bandpass = join_bandpass(*tiles(np.full((16, 9), 100.0), scatter))
+    np.testing.assert_allclose(bandpass.sigma, 14.0)
+
+
+def test_sigma_follows_the_shape_of_the_band():
+    """Gain and scatter fall together at the ends of a coarse channel; sigma must not take over its neighbours'."""
+    gain = np.array([0.3, 0.5, 0.8, 1, 1, 1, 1, 0.8, 0.5, 0.3])
+    bandpass = join_bandpass(*tiles(100 * gain, 14 * gain))
+    np.testing.assert_allclose(bandpass.sigma, 14 * gain)
+
+
+def test_power_less_its_mean_has_sigma_all_the_same():
+    bandpass = join_bandpass(*tiles([-0.1, 0.1, 0.0, 0.05, 0.0, -0.2], [1, 1, 1.1, 1, 1, 1]))
+    np.testing.assert_allclose(bandpass.sigma, 1.0)
+
+
+def test_spectra_that_are_brighter_as_a_whole():
+    offset = np.array([0.0, 3.0, -1.0, 0.0])
+    level = np.full((4, 6), 100.0) + 10 * offset[:, None]
+    bandpass = join_bandpass(*tiles(level, np.full((4, 6), 10.0)))
+    # The mean over the four spectra is in the level.
+    np.testing.assert_allclose(bandpass.tile_offset, offset - offset.mean())
+    np.testing.assert_allclose(bandpass.level, 105)
+
+
+def test_a_lost_spectrum_has_no_offset():
+    number = np.ones((3, 4), np.int64)
+    number[1] = 0
+    bandpass = join_bandpass(np.full((3, 4), 100.0), np.full((3, 4), 10.0), number)
+    np.testing.assert_array_equal(bandpass.tile_offset, 0)
+
+
+def test_a_broad_signal_of_one_block_does_not_shift_a_whole_spectrum():
+    level = np.full((3, 9), 100.0)
+    level[1, 4] = 500.0
+    bandpass = join_bandpass(*tiles(level, np.full((3, 9), 10.0)))
+    np.testing.assert_allclose(bandpass.tile_offset, 0, atol=1e-12)
+
+
+def test_nodes_of_one_block_are_flat():
+    centres, values = nodes(np.array([0, 10]), np.array([5.0]), positive=True)
+    assert (centres.tolist(), values.tolist()) == ([4.5], [5.0])
+
+
+def test_nodes_follow_a_line_to_the_ends():
+    edges = np.array([0, 100, 250, 300])
+    line = 3.0 + 0.5 * np.arange(300)
+    means = np.array([line[low:high].mean() for low, high in pairwise(edges)])
+    centres, values = nodes(edges, means, positive=False)
+    assert (centres[0], centres[-1]) == (-0.5, 299.5)
+    np.testing.assert_allclose(np.interp(np.arange(300), centres, values), line)
+
+
+def test_sigma_stays_positive_at_the_ends():
+    edges = np.array([0, 2048, 4096])
+    _, free = nodes(edges, np.array([1.0, 9.0]), positive=False)
+    _, kept = nodes(edges, np.array([1.0, 9.0]), positive=True)
+    assert free[0] < 0
+    assert kept[0] == 0.5
+    np.testing.assert_array_equal(free[1:], kept[1:])

@@ -1,0 +1,116 @@
+"""The plan of the ladder: which boxes and drifts are tried."""
+
+import numpy as np
+import pytest
+
+from services.dedoppler.domain import (
+    LADDER_EFFICIENCY,
+    WIDEST_BOX,
+    leakage_channels,
+    plan_rungs,
+    seed_threshold,
+    widest_box,
+)
+
+PLANS = [
+    (n_spectra, max_steps)
+    for n_spectra in (2, 3, 4, 15, 16, 17, 60, 300)
+    for max_steps in (0, 1, 2, 14, 15, 16, 29, 31, 100, 391, 392, 4900)
+]
+
+
+@pytest.mark.parametrize(("n_spectra", "max_steps"), PLANS)
+def test_rungs_hold_zero_and_both_ends_and_are_symmetric(n_spectra, max_steps):
+    rungs = plan_rungs(n_spectra, max_steps)
+    for rung in rungs:
+        np.testing.assert_array_equal(rung.steps, np.unique(rung.steps))
+        np.testing.assert_array_equal(rung.steps, -rung.steps[::-1])
+        assert rung.steps.dtype == np.int64
+    steps = np.concatenate([rung.steps for rung in rungs])
+    assert steps.min() == -max_steps
+    assert steps.max() == max_steps
+    # Single channels and pairs.
+    assert 0 in rungs[0].steps
+    assert 0 in rungs[1].steps
+
+
+@pytest.mark.parametrize(("n_spectra", "max_steps"), PLANS)
+def test_every_drift_is_within_half_a_drift_step_of_a_tried_one(n_spectra, max_steps):
+    """On the rung for its smear, whose drift step is a third of the width, and whose width is about the smear."""
+    rungs = plan_rungs(n_spectra, max_steps)
+    for n in range(max_steps + 1):
+        nearest = [np.abs(rung.steps - n).min() for rung in rungs]
+        near = [rung for rung, distance in zip(rungs, nearest, strict=True) if 2 * distance <= max(1, rung.width // 3)]
+        smear = n / (n_spectra - 1) + 1
+        assert any(0.6 * smear <= rung.width <= 1.5 * smear for rung in near), n
+
+
+@pytest.mark.parametrize(("n_spectra", "max_steps"), PLANS)
+def test_widths_and_hops_are_what_the_kernels_can_sum(n_spectra, max_steps):
+    rungs = plan_rungs(n_spectra, max_steps)
+    widths = [rung.width for rung in rungs]
+    assert widths == sorted(set(widths))
+    for rung in rungs:
+        assert rung.width % rung.hop == 0
+        hop = rung.hop // 3 if rung.hop % 3 == 0 else rung.hop
+        assert hop & (hop - 1) == 0
+        assert rung.hop <= max(1, rung.width // 4)
+
+
+def test_slow_drifts_are_searched_one_by_one():
+    single, pairs, *_ = plan_rungs(16, 391)
+    np.testing.assert_array_equal(single.steps, np.arange(-15, 16))
+    np.testing.assert_array_equal(pairs.steps, np.arange(-30, 31))
+
+
+def test_cost_grows_slowly_with_the_drift_range():
+    """Box sums per channel: fifty times the range costs less than four times as much."""
+
+    def cost(max_steps):
+        return sum(len(rung.steps) / rung.hop for rung in plan_rungs(16, max_steps))
+
+    assert cost(20 * 391) < 4 * cost(391)
+
+
+def test_seeds_lie_below_the_threshold():
+    assert seed_threshold(10.0) == pytest.approx(10 * LADDER_EFFICIENCY)
+
+
+def test_widest_box():
+    assert widest_box(plan_rungs(16, 391)) == WIDEST_BOX
+    rungs = plan_rungs(2, 391)
+    assert widest_box(rungs) == 2 * max(rung.width for rung in rungs) > WIDEST_BOX
+
+
+def wing(snr, width, distance):
+    """Best statistic of boxes of up to `distance` channels that begin `distance` channels beside a tone.
+
+    A tone of total statistic `snr` over `width` channels has sqrt(width) * snr in units of one channel, of which
+    1 / (2 pi^2 d (d + width)) leaks into each channel at distance d.
+    """
+    d = distance + np.arange(max(1, distance))
+    leaked = np.cumsum(snr * np.sqrt(width) / (2 * np.pi**2 * d * (d + width)))
+    return float((leaked / np.sqrt(np.arange(1, len(d) + 1))).max())
+
+
+@pytest.mark.parametrize("width", [1, 2, 5, 12, 26, 100])
+@pytest.mark.parametrize("snr", [15.0, 100.0, 1e3, 1e4, 1e5])
+def test_wings_beyond_the_leakage_are_far_below_the_threshold(snr, width):
+    reach = leakage_channels(snr, width, 10.0)
+    assert wing(snr, width, reach + 1) < 6.0
+
+
+@pytest.mark.parametrize("width", [1, 2, 5, 12, 26, 100])
+@pytest.mark.parametrize("snr", [15.0, 100.0, 1e3, 1e4, 1e5])
+def test_no_more_is_blanked_than_the_wings_need(snr, width):
+    """Half-way to the blanked reach a wing has a quarter of the threshold, unless the reach is but a few channels."""
+    reach = leakage_channels(snr, width, 10.0)
+    assert reach <= 6 or wing(snr, width, reach // 2) > 2.5
+
+
+def test_leakage_grows_with_snr_and_is_bounded():
+    for width in (1, 3, 30):
+        reach = [leakage_channels(snr, width, 10.0) for snr in (1, 10, 1e2, 1e3, 1e4, 1e6, 1e9, 1e12)]
+        assert reach == sorted(reach)
+        assert reach[0] >= 1
+        assert reach[-1] == 4096

@@ -4,26 +4,37 @@ Keys are deterministic, so that doing the same work twice writes the same object
 `TransientError`; an object that is not there is `ObjectNotFoundError`.
 """
 
+import string
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import aioboto3
 from aiohttp import ClientError as HttpClientError
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from shared.errors import ObjectNotFoundError, PermanentError, TransientError
 from shared.settings import ServiceSettings
 
 MISSING_CODES = {"404", "NoSuchKey", "NotFound"}
+# A bucket that is missing is one that has yet to be made: no object's fault.
+TRANSIENT_CODES = {"NoSuchBucket", "SlowDown", "InternalError", "RequestTimeout"}
+PLAIN_FILENAME = frozenset(string.ascii_letters + string.digits + "._- ")
 
 
 class MultipartError(PermanentError):
     """S3 refused to put the parts of an upload together."""
 
     code = "invalid_multipart_upload"
+
+
+class RangeBeyondEndError(PermanentError):
+    """A range begins at or after the end of its object."""
+
+    code = "range_beyond_end"
 
 
 @dataclass(frozen=True)
@@ -57,13 +68,24 @@ def _translated(key: str) -> Iterator[None]:
     except ClientError as error:
         code = str(error.response.get("Error", {}).get("Code", ""))
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if code in TRANSIENT_CODES or status >= 500 or status == 429:
+            raise TransientError(f"Storage could not serve {key!r}: {code}") from error
         if code in MISSING_CODES or status == 404:
             raise ObjectNotFoundError(f"The object {key!r} is not in storage.") from error
-        if status >= 500 or status == 429 or code in {"SlowDown", "InternalError", "RequestTimeout"}:
-            raise TransientError(f"Storage could not serve {key!r}: {code}") from error
+        if code == "InvalidRange" or status == 416:
+            raise RangeBeyondEndError(f"The object {key!r} ends before that range.") from error
         raise PermanentError(f"Storage refused {key!r}: {code}", code="storage_refused") from error
+    except ParamValidationError as error:
+        raise PermanentError(f"No object can be named {key!r}.", code="storage_refused") from error
     except (BotoCoreError, HttpClientError, OSError, TimeoutError) as error:
         raise TransientError(f"Storage is out of reach: {type(error).__name__}") from error
+
+
+def _attachment(filename: str) -> str:
+    """Content-Disposition (RFC 6266) that has browsers save a download as `filename`."""
+    if PLAIN_FILENAME.issuperset(filename):
+        return f'attachment; filename="{filename}"'
+    return f"attachment; filename*=UTF-8''{quote(filename, safe='')}"
 
 
 class Blobs:
@@ -90,12 +112,15 @@ class Blobs:
         """`length` bytes from byte `start`; fewer where the object ends."""
         if length <= 0:
             return b""
-        with _translated(key):
-            response = await self._client.get_object(
-                Bucket=self.bucket, Key=key, Range=f"bytes={start}-{start + length - 1}"
-            )
-            async with response["Body"] as body:
-                return bytes(await body.read())
+        try:
+            with _translated(key):
+                response = await self._client.get_object(
+                    Bucket=self.bucket, Key=key, Range=f"bytes={start}-{start + length - 1}"
+                )
+                async with response["Body"] as body:
+                    return bytes(await body.read())
+        except RangeBeyondEndError:
+            return b""
 
     async def put(self, key: str, body: bytes, content_type: str = "application/octet-stream") -> None:
         """Write an object, whole."""
@@ -127,7 +152,7 @@ class Blobs:
         """A URL from which anybody can GET the object for `expires_s`; browsers save it as `filename`."""
         parameters = {"Bucket": self.bucket, "Key": key}
         if filename is not None:
-            parameters["ResponseContentDisposition"] = f'attachment; filename="{filename}"'
+            parameters["ResponseContentDisposition"] = _attachment(filename)
         return await self._presign("get_object", parameters, expires_s)
 
     async def presign_put(self, key: str, *, expires_s: int) -> str:
@@ -173,7 +198,8 @@ class Blobs:
             raise MultipartError("The upload_id is not known for this file_key.") from error
 
     async def _presign(self, operation: str, parameters: dict[str, Any], expires_s: int) -> str:
-        return str(await self._presigner.generate_presigned_url(operation, Params=parameters, ExpiresIn=expires_s))
+        with _translated(parameters["Key"]):
+            return str(await self._presigner.generate_presigned_url(operation, Params=parameters, ExpiresIn=expires_s))
 
 
 @dataclass(frozen=True)

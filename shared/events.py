@@ -4,7 +4,6 @@ Events are frozen and carry pointers, never arrays. Unknown fields pass; an unkn
 input gives the same `event_id`, so a consumer can tell a repeat from news.
 """
 
-import json
 import uuid
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
@@ -39,9 +38,12 @@ class UndecodableEventError(ValueError):
 
 
 class Record(BaseModel):
-    """A frozen part of an event; fields that a later producer adds are ignored."""
+    """A frozen part of an event; fields that a later producer adds are ignored.
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    Numbers are finite: JSON has no others, so an event that held one would be sent and then be read by nobody.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class SearchParameters(Record):
@@ -253,6 +255,9 @@ def decode(raw: bytes) -> Event:
         UndecodableEventError: not JSON, or of an unknown type or version, or with a missing or wrong field.
     """
     try:
-        return _ADAPTER.validate_python(json.loads(raw), strict=False)
-    except (ValidationError, ValueError) as error:
+        event = _ADAPTER.validate_json(raw)
+    except ValidationError as error:
         raise UndecodableEventError(f"not an event of a known type and version: {error}") from error
+    if "version" not in event.model_fields_set:
+        raise UndecodableEventError("an event that does not tell its version")
+    return event

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -31,6 +32,10 @@ FIRST_WAIT_S = 0.2
 MAX_STARTS = 3
 POLL_MS = 200
 DRAIN_S = 60.0
+# How long the broker may take to answer, s: to a commit, to one that a lane makes while it is given up, to the goodbye.
+COMMIT_S = 30.0
+LAST_COMMIT_S = 2.0
+CLOSE_S = 10.0
 
 Handle = Callable[[Event], Awaitable[Sequence[Event]]]
 
@@ -58,6 +63,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
         self._attempts = AttemptLog(settings.kafka_bootstrap, group)
         self._assigned = asyncio.Event()
         self._stop = asyncio.Event()
+        self._suspects = asyncio.Lock()
         self._kafka = AIOKafkaConsumer(
             bootstrap_servers=settings.kafka_bootstrap,
             group_id=group,
@@ -94,8 +100,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
             raise TransientError(f"The event bus is out of reach: {type(error).__name__}") from error
         finally:
             await self._end_lanes(list(self._lanes))
-            await self._attempts.close()
-            await self._kafka.stop()
+            await self._close()
 
     async def _poll(self) -> None:
         batches = await self._kafka.getmany(timeout_ms=POLL_MS)
@@ -103,6 +108,10 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
             # Until this batch is done, no more of the partition is fetched: memory stays bounded.
             self._kafka.pause(partition)
             self._lanes[partition] = asyncio.create_task(self._work_off(partition, records))
+        self._reap()
+
+    def _reap(self) -> None:
+        """Forget the lanes that have ended; raise what one of them ended of."""
         for partition, lane in list(self._lanes.items()):
             if lane.done():
                 del self._lanes[partition]
@@ -127,10 +136,22 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
                 code="worker_crashed",
             )
             await self._set_aside(record, _try_decode(record), error)
+        elif starts > 1:
+            # One suspect at a time, so that the starts of those beside it are not counted when it kills the process.
+            async with self._suspects:
+                await self._start(partition, record, starts)
         else:
+            await self._start(partition, record, starts)
+        await self._commit(partition, record.offset + 1, "")
+
+    async def _start(self, partition: TopicPartition, record: ConsumerRecord, starts: int) -> None:
+        try:
             await self._commit(partition, record.offset, self._attempts.note(starts))
             await self._handle_with_tries(partition, record)
-        await self._commit(partition, record.offset + 1, "")
+        except asyncio.CancelledError:
+            # Given up, for a rebalance or another message's failure; the process did not die of this one.
+            await self._take_back(partition, record.offset, self._attempts.note(starts - 1))
+            raise
 
     async def _handle_with_tries(self, partition: TopicPartition, record: ConsumerRecord) -> None:
         for attempt in range(1, TRIES + 1):
@@ -140,9 +161,11 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
                 logger.warning("transient failure", error=str(error), attempt=attempt)
                 if attempt == TRIES:
                     # The process did not die of this message: it may start afresh.
-                    await self._commit(partition, record.offset, "")
+                    await self._take_back(partition, record.offset, "")
                     raise
-            except Exception as error:
+            except (Exception, asyncio.CancelledError) as error:
+                if _is_being_cancelled():
+                    raise
                 logger.exception("handler bug", attempt=attempt)
                 if attempt == TRIES:
                     bug = PermanentError("An internal error stopped the analysis.", code="internal_error")
@@ -160,14 +183,14 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
             event = decode(record.value or b"")
             structlog.contextvars.bind_contextvars(job_id=event.job_id, event_id=str(event.event_id))
             outputs = await self._handle(event)
+            for output in outputs:
+                await self._publisher.publish(output)
         except UndecodableEventError as error:
             await self._set_aside(record, None, PermanentError(str(error), code="undecodable_event"))
             return
         except PermanentError as error:
             await self._set_aside(record, event, error)
             return
-        for output in outputs:
-            await self._publisher.publish(output)
         HANDLED.labels(record.topic, "handled").inc()
         logger.info("event handled", seconds=round(time.monotonic() - started, 4), published=len(outputs))
 
@@ -200,10 +223,21 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
 
     async def _commit(self, partition: TopicPartition, offset: int, metadata: str) -> None:
         try:
-            await self._kafka.commit({partition: (offset, metadata)})
+            async with asyncio.timeout(COMMIT_S):
+                await self._kafka.commit({partition: (offset, metadata)})
         except (CommitFailedError, IllegalStateError) as error:
             # Another member owns the partition now and will do this message again: that is what at-least-once means.
             logger.info("commit refused after a rebalance", error=str(error), offset=offset)
+        except TimeoutError as error:
+            raise TransientError("The event bus did not take an offset.") from error
+
+    async def _take_back(self, partition: TopicPartition, offset: int, metadata: str) -> None:
+        """Correct the number of starts, if the broker answers soon: the work is at its end whether or not it does."""
+        try:
+            async with asyncio.timeout(LAST_COMMIT_S):
+                await self._commit(partition, offset, metadata)
+        except (KafkaError, TransientError, TimeoutError) as error:
+            logger.warning("start not taken back", error=str(error), offset=offset)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Called by the client after a rebalance."""
@@ -217,9 +251,15 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
 
     async def _drain(self) -> None:
         if self._lanes:
-            done, _ = await asyncio.wait(self._lanes.values(), timeout=DRAIN_S)
-            for lane in done:
-                lane.result()
+            await asyncio.wait(self._lanes.values(), timeout=DRAIN_S)
+            self._reap()
+
+    async def _close(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                # Gathered, since with the broker away the client cancels itself: a task group would take the run for
+                # one that ended as it should, and its failure would be lost.
+                await asyncio.gather(self._attempts.close(), self._kafka.stop(), return_exceptions=True)
 
     async def _end_lanes(self, partitions: list[TopicPartition]) -> None:
         lanes = [self._lanes.pop(partition) for partition in partitions if partition in self._lanes]
@@ -228,6 +268,12 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
         for outcome in await asyncio.gather(*lanes, return_exceptions=True):
             if isinstance(outcome, Exception):
                 logger.warning("work given up", error=str(outcome))
+
+
+def _is_being_cancelled() -> bool:
+    """Whether the present task was cancelled by whoever owns it, and not by something that it awaited."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _try_decode(record: ConsumerRecord) -> Event | None:

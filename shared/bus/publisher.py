@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from prometheus_client import Counter
 
-from shared.errors import TransientError
+from shared.errors import PermanentError, TransientError
 from shared.events import Event
 from shared.settings import ServiceSettings
 
@@ -28,6 +28,7 @@ class Publisher:
 
         Raises:
             TransientError: the broker did not acknowledge.
+            PermanentError: the event is larger than the bus takes.
         """
         await self.publish_raw(event.topic, event.partition_key.encode(), event.to_bytes())
 
@@ -35,6 +36,8 @@ class Publisher:
         """Send bytes as they are (the dead-letter topics carry what could not be decoded)."""
         try:
             await self._producer.send_and_wait(topic, value, key=key, headers=list(headers))
+        except MessageSizeTooLargeError as error:
+            raise PermanentError("A result is too large for the event bus.", code="event_too_large") from error
         except (KafkaError, TimeoutError) as error:
             raise TransientError(f"The event bus did not take an event for {topic}: {type(error).__name__}") from error
         PUBLISHED.labels(topic).inc()

@@ -67,10 +67,11 @@ def _add_within(row: npt.NDArray[np.float32], first: int, values: FloatArray) ->
         row[low:high] += values[low - first : high - first].astype(np.float32)
 
 
-def _quantised(row: npt.NDArray[np.float32], n_bits: int) -> npt.NDArray[np.float32]:
-    if n_bits >= 32:
+def _quantised(row: npt.NDArray[np.float32], header: Header) -> npt.NDArray[np.float32]:
+    if header.n_bits >= 32:
         return row
-    return np.clip(np.rint(row), 0, 2**n_bits - 1, out=row)
+    lowest = -(2 ** (header.n_bits - 1)) if header.signed else 0
+    return np.clip(np.rint(row), lowest, lowest + 2**header.n_bits - 1, out=row)
 
 
 def spectra(scene: Scene) -> Iterator[npt.NDArray[np.float32]]:
@@ -92,7 +93,7 @@ def spectra(scene: Scene) -> Iterator[npt.NDArray[np.float32]]:
             row *= scene.bandpass.astype(np.float32)
         if header.has_dc_spike and width:
             row[width // 2 :: width] += np.float32(scene.dc_spike * scene.mean)
-        yield _quantised(row, header.n_bits)
+        yield _quantised(row, header)
 
 
 def simulate(scene: Scene) -> npt.NDArray[np.float32]:

@@ -1,0 +1,258 @@
+"""The servers that the contract tests of the bus and of the blobs run against, and what the tests see them through."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from deploy.local.servers import EmbeddedServers, embedded_servers
+from shared.bus import Consumer, Publisher, open_publisher
+from shared.errors import TransientError
+from shared.events import Event, JobProgress, Stage
+from shared.settings import ServiceSettings
+
+# Servers that the bus is to work with: each is a fixture of that name with an attribute `kafka`, its bootstrap address.
+BUS_SERVERS = ("embedded",)
+# The built-in broker holds the first member of a group for 3 s, and gives up one whose session is shorter than that.
+SESSION_TIMEOUT_MS = 3_000
+PATIENCE_S = 20.0
+STAGES_OF_SPARE_WORKERS: tuple[Stage | None, ...] = ("dedoppler",) * 18 + (None,)
+
+Condition = Callable[[], Awaitable[bool]]
+Until = Callable[[Condition], Awaitable[None]]
+
+
+@pytest.fixture(scope="session")
+async def embedded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedServers]:
+    """The embedded servers, once for all tests that share them."""
+    async with embedded_servers(tmp_path_factory.mktemp("servers")) as running:
+        yield running
+
+
+class Probe:
+    """Puts messages on the bus and looks at it from outside, with the client library alone."""
+
+    def __init__(self, settings: ServiceSettings, producer: AIOKafkaProducer, admin: AIOKafkaAdminClient) -> None:
+        self.settings = settings
+        self._producer = producer
+        self._admin = admin
+
+    async def new_topic(self) -> str:
+        """Name of a topic that nobody used before, as another test's messages would come to a new group too."""
+        topic = f"test-{uuid.uuid4().hex}"
+        assert len(await self._producer.partitions_for(topic)) >= 2
+        return topic
+
+    async def send(self, topic: str, value: Event | bytes | None, key: str | None = None, partition: int = 0) -> int:
+        """Send one message; returns its offset."""
+        raw = value.to_bytes() if isinstance(value, Event) else value
+        sent = await self._producer.send_and_wait(topic, raw, key=key.encode() if key else None, partition=partition)
+        return int(sent.offset)
+
+    async def send_together(self, topic: str, events: Sequence[Event]) -> None:
+        """Send messages as one batch, so that they are fetched at once on every server."""
+        batch = self._producer.create_batch()
+        for event in events:
+            assert batch.append(key=None, value=event.to_bytes(), timestamp=None) is not None
+        await (await self._producer.send_batch(batch, topic, partition=0))
+
+    async def send_by_key(self, topic: str, event: Event, key: str) -> None:
+        """Send one message to the partition that its key belongs to."""
+        await self._producer.send_and_wait(topic, event.to_bytes(), key=key.encode())
+
+    async def everything(self, topic: str) -> list[ConsumerRecord]:
+        """All messages of a topic, partition after partition."""
+        bootstrap = self.settings.kafka_bootstrap
+        async with AIOKafkaConsumer(bootstrap_servers=bootstrap, fetch_max_wait_ms=50) as reader:
+            partitions = [TopicPartition(topic, p) for p in sorted(await self._producer.partitions_for(topic))]
+            reader.assign(partitions)
+            await reader.seek_to_beginning(*partitions)
+            ends = await reader.end_offsets(partitions)
+            found: list[ConsumerRecord] = []
+            while any([await reader.position(partition) < ends[partition] for partition in partitions]):
+                for records in (await reader.getmany(timeout_ms=1_000)).values():
+                    found += records
+        return sorted(found, key=lambda record: (record.partition, record.offset))
+
+    async def of_job(self, topic: str, job_id: str) -> list[ConsumerRecord]:
+        """All messages of a topic with a job's key."""
+        return [record for record in await self.everything(topic) if record.key == job_id.encode()]
+
+    async def committed(self, group: str, topic: str, partition: int = 0) -> int | None:
+        """The offset that a group goes on from; None where it never committed one."""
+        at = TopicPartition(topic, partition)
+        found = (await self._admin.list_consumer_group_offsets(group, partitions=[at])).get(at)
+        return None if found is None or found.offset < 0 else int(found.offset)
+
+    async def commit_for(self, group: str, topic: str, offset: int, metadata: str, partition: int = 0) -> None:
+        """Leave what a process of the group that is gone would have left."""
+        client = AIOKafkaConsumer(
+            bootstrap_servers=self.settings.kafka_bootstrap, group_id=group, enable_auto_commit=False
+        )
+        async with client:
+            at = TopicPartition(topic, partition)
+            client.assign([at])
+            await client.commit({at: (offset, metadata)})
+
+
+class WatchedPublisher:
+    """A publisher that a test can hold back, or be told by, around each acknowledgement."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+        self.before: Callable[[], Awaitable[None]] | None = None
+        self.after: Callable[[], Awaitable[None]] | None = None
+
+    async def publish(self, event: Event) -> None:
+        if self.before is not None:
+            await self.before()
+        await self._publisher.publish(event)
+        if self.after is not None:
+            await self.after()
+
+    async def publish_raw(self, *arguments: object) -> None:
+        await self._publisher.publish_raw(*arguments)
+
+
+class Worker:
+    """A running consumer on a topic and in a group of its own; `handle` may be set until the first message is sent."""
+
+    def __init__(
+        self, probe: Probe, publisher: Publisher, topic: str, group: str, stage: Stage | None = "dedoppler"
+    ) -> None:
+        self.topic = topic
+        self.group = group
+        self.publisher = WatchedPublisher(publisher)
+        self.stop = asyncio.Event()
+        self.consumer = Consumer(
+            probe.settings, group=group, topics=[topic], handle=self._handle, publisher=self.publisher, stage=stage
+        )
+        self.task = asyncio.create_task(self.consumer.run(self.stop))
+
+    async def handle(self, event: Event) -> Sequence[Event]:
+        raise AssertionError(f"nothing was to be handled, and {event} came")
+
+    async def _handle(self, event: Event) -> Sequence[Event]:
+        return await self.handle(event)
+
+    async def has_partitions(self) -> bool:
+        """Whether the group has let it in. Raises what the consumer raised, if it ended."""
+        if self.task.done():
+            self.task.result()
+        try:
+            await self.consumer.check()
+        except TransientError:
+            return False
+        return True
+
+    async def finish(self) -> None:
+        """Stop; returns when the messages in hand are done with. Raises what the consumer raised."""
+        self.stop.set()
+        await self.ended()
+
+    async def ended(self) -> None:
+        """Wait for the end of the run. Raises what the consumer raised."""
+        await asyncio.wait_for(asyncio.shield(self.task), PATIENCE_S)
+
+
+class Workers:
+    """Hands out workers. Joining a group takes seconds on some servers, so many join at once, ahead of need."""
+
+    def __init__(self, probe: Probe, publisher: Publisher, until: Until) -> None:
+        self._probe = probe
+        self._publisher = publisher
+        self._until = until
+        self._spare: list[tuple[Stage | None, Worker]] = []
+        self._all: list[Worker] = []
+
+    async def take(self, stage: Stage | None = "dedoppler") -> Worker:
+        """A worker with partitions, a fresh topic and a fresh group."""
+        if not any(spare_stage == stage for spare_stage, _ in self._spare):
+            topics = [(await self._probe.new_topic(), stage) for stage in STAGES_OF_SPARE_WORKERS]
+            started = [(stage, self.start(topic, f"group-{topic}", stage)) for topic, stage in topics]
+            await asyncio.gather(*(self._until(worker.has_partitions) for _, worker in started))
+            self._spare += started
+        found = next(i for i, (spare_stage, _) in enumerate(self._spare) if spare_stage == stage)
+        return self._spare.pop(found)[1]
+
+    def start(self, topic: str, group: str, stage: Stage | None = "dedoppler") -> Worker:
+        """A worker that still has to join: the next one of a group, or one that finds messages already there."""
+        worker = Worker(self._probe, self._publisher, topic, group, stage)
+        self._all.append(worker)
+        return worker
+
+    async def close(self) -> None:
+        """Stop all."""
+        for worker in self._all:
+            worker.stop.set()
+        await asyncio.gather(*(worker.task for worker in self._all), return_exceptions=True)
+
+
+@pytest.fixture(scope="session", params=BUS_SERVERS)
+def bus_settings(request: pytest.FixtureRequest) -> ServiceSettings:
+    """Settings of a service on the server under test."""
+    server = request.getfixturevalue(request.param)
+    return ServiceSettings(kafka_bootstrap=server.kafka, kafka_session_timeout_ms=SESSION_TIMEOUT_MS)
+
+
+@pytest.fixture(scope="session")
+async def publisher(bus_settings: ServiceSettings) -> AsyncIterator[Publisher]:
+    async with open_publisher(bus_settings) as publisher:
+        yield publisher
+
+
+@pytest.fixture(scope="session")
+async def probe(bus_settings: ServiceSettings) -> AsyncIterator[Probe]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bus_settings.kafka_bootstrap)
+    await admin.start()
+    async with AIOKafkaProducer(bootstrap_servers=bus_settings.kafka_bootstrap) as producer:
+        yield Probe(bus_settings, producer, admin)
+    await admin.close()
+
+
+@pytest.fixture(scope="session")
+async def workers(probe: Probe, publisher: Publisher, until: Until) -> AsyncIterator[Workers]:
+    workers = Workers(probe, publisher, until)
+    yield workers
+    await workers.close()
+
+
+@pytest.fixture(scope="session")
+def until() -> Until:
+    """Waits for what only a server can tell, by asking it again and again."""
+
+    async def wait(condition: Condition) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while not await condition():  # noqa: ASYNC110 -- nobody here could set an event
+                await asyncio.sleep(0.02)
+
+    return wait
+
+
+@pytest.fixture
+def job_id() -> str:
+    """A job that no other test knows."""
+    return f"job-{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def message(job_id: str) -> Callable[[int], JobProgress]:
+    """Makes the job's n-th event."""
+
+    def make(n: int = 0) -> JobProgress:
+        return JobProgress.make(job_id=job_id, producer="test", step=f"in/{n}", stage="ingest", done=n, total=100)
+
+    return make
+
+
+@pytest.fixture
+def result(job_id: str) -> Callable[[int], JobProgress]:
+    """Makes what the handling of the n-th event is to publish, on the topic `job.progress`."""
+
+    def make(n: int = 0) -> JobProgress:
+        return JobProgress.make(job_id=job_id, producer="test", step=f"out/{n}", stage="dedoppler", done=n, total=100)
+
+    return make

@@ -1,0 +1,374 @@
+"""The objects of a bucket, on a server that speaks S3's protocol: what workers and holders of presigned URLs may do."""
+
+import os
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from urllib.parse import unquote
+
+import aiohttp
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, ParamValidationError
+
+from deploy.local.servers import EmbeddedServers
+from shared.blobs import (
+    Blobs,
+    MultipartError,
+    RangeBeyondEndError,
+    Storage,
+    UploadedPart,
+    _translated,
+    artefact_key,
+    hits_key,
+    hits_prefix,
+    open_storage,
+)
+from shared.errors import ObjectNotFoundError, PermanentError, TransientError
+from shared.settings import ServiceSettings
+
+# Servers that blobs are to work with: each is a fixture of that name with an attribute `environment`.
+BLOB_SERVERS = ("embedded",)
+MIB = 1024 * 1024
+LEAST_PART_BYTES = 5 * MIB
+DIFFICULT_KEYS = [
+    "with spaces/a b.fil",
+    "ümläut/Größe.fil",
+    "日本語/観測.h5",
+    "plus+and&ampersand=1.fil",
+    "percent%20literal#hash?.fil",
+]
+
+
+def settings_of(server: EmbeddedServers, **changes: str) -> ServiceSettings:
+    prefix = "WATERHOLE_"
+    fields = {name.removeprefix(prefix).lower(): value for name, value in server.environment.items()}
+    return ServiceSettings(**(fields | changes))
+
+
+@pytest.fixture(scope="module", params=BLOB_SERVERS)
+def s3_settings(request: pytest.FixtureRequest) -> ServiceSettings:
+    return settings_of(request.getfixturevalue(request.param))
+
+
+@pytest.fixture(scope="module")
+async def storage(s3_settings: ServiceSettings) -> AsyncIterator[Storage]:
+    async with open_storage(s3_settings) as storage:
+        yield storage
+
+
+@pytest.fixture(scope="module")
+def blobs(storage: Storage) -> Blobs:
+    return storage.uploads
+
+
+@pytest.fixture(scope="module")
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    """A client that knows nothing but the URLs it is given."""
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+@pytest.fixture
+def key(request: pytest.FixtureRequest) -> str:
+    """A key of the test's own."""
+    return f"tests/{request.node.originalname}-{uuid.uuid4().hex[:8]}"
+
+
+async def status_of_get(http: aiohttp.ClientSession, url: str) -> int:
+    async with http.get(url) as response:
+        await response.read()
+        return response.status
+
+
+async def put_part(http: aiohttp.ClientSession, url: str, body: bytes) -> str:
+    async with http.put(url, data=body) as response:
+        assert response.status == 200
+        return response.headers["ETag"]
+
+
+async def test_what_was_put_is_got_whole_and_the_same_again_replaces_it(blobs, key):
+    await blobs.put(key, b"first")
+    await blobs.put(key, b"second content")
+    assert await blobs.get(key) == b"second content"
+    assert await blobs.size(key) == 14
+
+
+async def test_an_empty_object_is_an_object(blobs, key):
+    await blobs.put(key, b"")
+    assert await blobs.get(key) == b""
+    assert await blobs.size(key) == 0
+    assert await blobs.get_range(key, 0, 10) == b""
+
+
+@pytest.mark.parametrize(
+    ("start", "length", "expected"),
+    [
+        (0, 4, b"0123"),
+        (3, 4, b"3456"),
+        (9, 1, b"9"),
+        (8, 100, b"89"),
+        (0, 100, b"0123456789"),
+        (10, 1, b""),
+        (1_000, 5, b""),
+        (4, 0, b""),
+    ],
+)
+async def test_a_range_ends_where_the_object_ends(blobs, start, length, expected):
+    await blobs.put("tests/range", b"0123456789")
+    assert await blobs.get_range("tests/range", start, length) == expected
+
+
+async def test_a_range_beyond_32_bits_reaches_the_server_unharmed(blobs, key):
+    await blobs.put(key, b"small")
+    assert await blobs.get_range(key, 5 * 2**32, 2**33) == b""
+
+
+async def test_a_missing_object(blobs, http, key):
+    with pytest.raises(ObjectNotFoundError, match=key):
+        await blobs.get(key)
+    with pytest.raises(ObjectNotFoundError):
+        await blobs.get_range(key, 0, 1)
+    assert await blobs.size(key) is None
+    await blobs.delete(key)
+    assert await status_of_get(http, await blobs.presign_get(key, expires_s=60)) == 404
+
+
+async def test_a_deleted_object_is_gone(blobs, key):
+    await blobs.put(key, b"content")
+    await blobs.delete(key)
+    assert await blobs.size(key) is None
+
+
+async def test_keys_are_listed_sorted_and_by_their_prefix_alone(storage):
+    job = "job-listed"
+    wanted = [hits_key(job, chunk) for chunk in (0, 1, 2, 10, 99_999)]
+    for key in [*reversed(wanted), artefact_key(job, "results.json"), hits_key(f"{job}2", 0)]:
+        await storage.results.put(key, b"x")
+    assert await storage.results.list_keys(hits_prefix(job)) == wanted
+    assert await storage.results.list_keys("jobs/nobody/") == []
+
+
+async def test_more_keys_than_one_page_holds_are_listed(storage, monkeypatch):
+    job = "job-paged"
+    wanted = [hits_key(job, chunk) for chunk in range(7)]
+    for key in wanted:
+        await storage.results.put(key, b"x")
+    paginate = storage.results._client.get_paginator
+
+    class SmallPages:
+        def paginate(self, **arguments):
+            return paginate("list_objects_v2").paginate(PaginationConfig={"PageSize": 3}, **arguments)
+
+    monkeypatch.setattr(storage.results._client, "get_paginator", lambda _name: SmallPages())
+    assert await storage.results.list_keys(hits_prefix(job)) == wanted
+
+
+async def test_the_buckets_are_apart(storage, key):
+    await storage.uploads.put(key, b"upload")
+    assert await storage.results.size(key) is None
+
+
+@pytest.mark.parametrize("difficult", DIFFICULT_KEYS)
+async def test_difficult_keys_work_everywhere(blobs, http, difficult):
+    key = f"tests/difficult/{difficult}"
+    await blobs.put(key, b"0123")
+    assert await blobs.get_range(key, 1, 2) == b"12"
+    assert key in await blobs.list_keys("tests/difficult/")
+    async with http.put(await blobs.presign_put(key, expires_s=60), data=b"by URL") as response:
+        assert response.status == 200
+    assert await blobs.get(key) == b"by URL"
+    async with http.get(await blobs.presign_get(key, expires_s=60)) as response:
+        assert (response.status, await response.read()) == (200, b"by URL")
+    await blobs.delete(key)
+    assert await blobs.size(key) is None
+
+
+async def test_a_presigned_get_names_the_file(blobs, http, key):
+    await blobs.put(key, b"content", "application/json")
+    async with http.get(await blobs.presign_get(key, expires_s=60, filename="results.json")) as response:
+        assert await response.read() == b"content"
+        assert response.headers["Content-Disposition"] == 'attachment; filename="results.json"'
+        assert response.headers["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    "filename", ['a "quoted" name.csv', "Größe 観測.fits", "back\\slash.csv", "line\r\nX-Other: 1.csv"]
+)
+async def test_a_presigned_get_names_a_file_of_any_name(blobs, http, filename):
+    await blobs.put("tests/named", b"content")
+    async with http.get(await blobs.presign_get("tests/named", expires_s=60, filename=filename)) as response:
+        assert await response.read() == b"content"
+        disposition = response.headers["Content-Disposition"]
+        assert "X-Other" not in response.headers
+    assert response.content_disposition.type == "attachment"
+    kind, _, encoded = disposition.partition("; filename*=UTF-8''")
+    assert kind == "attachment"
+    assert unquote(encoded) == filename
+
+
+async def test_a_presigned_url_is_good_for_its_object_and_method_alone(blobs, http, key):
+    await blobs.put(key, b"content")
+    await blobs.put(f"{key}-other", b"other")
+    get = await blobs.presign_get(key, expires_s=60)
+    assert await status_of_get(http, get.replace(key, f"{key}-other")) == 403
+    async with http.put(get, data=b"forged") as response:
+        assert response.status == 403
+    async with http.delete(get) as response:
+        assert response.status == 403
+    put = await blobs.presign_put(key, expires_s=60)
+    async with http.put(put.replace(key, f"{key}-other"), data=b"forged") as response:
+        assert response.status == 403
+    assert await blobs.get(key) == b"content"
+    assert await blobs.get(f"{key}-other") == b"other"
+
+
+async def test_a_forged_or_absent_signature_is_refused(blobs, http, key):
+    await blobs.put(key, b"content")
+    url = await blobs.presign_get(key, expires_s=60)
+    before, _, signature = url.partition("X-Amz-Signature=")
+    forged = ("0" if signature[0] != "0" else "1") + signature[1:]
+    assert await status_of_get(http, f"{before}X-Amz-Signature={forged}") == 403
+    assert await status_of_get(http, url.partition("?")[0]) == 403
+    assert await status_of_get(http, url.replace("X-Amz-Expires=60", "X-Amz-Expires=6000")) == 403
+
+
+async def test_clients_are_given_the_public_address(embedded):
+    async with open_storage(settings_of(embedded, s3_public_endpoint="https://s3.example.org")) as storage:
+        assert (await storage.uploads.presign_put("a/b", expires_s=60)).startswith(
+            "https://s3.example.org/waterhole-uploads/a/b?"
+        )
+        await storage.check()
+
+
+async def test_an_upload_in_parts_is_put_together_in_order(blobs, http, key):
+    upload_id = await blobs.create_multipart(key)
+    bodies = {1: os.urandom(LEAST_PART_BYTES), 2: b"the rest"}
+    etags = {}
+    for number in (2, 1):
+        url = await blobs.presign_part(key, upload_id, number, expires_s=60)
+        etags[number] = await put_part(http, url, bodies[number])
+    assert await blobs.size(key) is None
+    await blobs.complete_multipart(key, upload_id, [UploadedPart(n, etags[n]) for n in (2, 1)])
+    assert await blobs.size(key) == LEAST_PART_BYTES + 8
+    assert await blobs.get_range(key, LEAST_PART_BYTES - 3, 100) == bodies[1][-3:] + b"the rest"
+    # Some servers know the upload no longer, others take it for aborted already: the object stays on all of them.
+    with suppress(MultipartError):
+        await blobs.abort_multipart(key, upload_id)
+    assert await blobs.size(key) == LEAST_PART_BYTES + 8
+
+
+async def test_etags_may_come_without_their_quotes(blobs, http, key):
+    upload_id = await blobs.create_multipart(key)
+    etag = await put_part(http, await blobs.presign_part(key, upload_id, 1, expires_s=60), b"small")
+    await blobs.complete_multipart(key, upload_id, [UploadedPart(1, etag.strip('"'))])
+    assert await blobs.get(key) == b"small"
+
+
+async def test_an_aborted_upload_leaves_nothing(blobs, http, key):
+    upload_id = await blobs.create_multipart(key)
+    url = await blobs.presign_part(key, upload_id, 1, expires_s=60)
+    etag = await put_part(http, url, b"part")
+    await blobs.abort_multipart(key, upload_id)
+    assert await blobs.size(key) is None
+    with pytest.raises(MultipartError):
+        await blobs.complete_multipart(key, upload_id, [UploadedPart(1, etag)])
+    async with http.put(url, data=b"part") as response:
+        assert response.status == 404
+
+
+async def test_wrong_parts_are_refused_and_can_be_mended(blobs, http, key):
+    upload_id = await blobs.create_multipart(key)
+    etag = await put_part(http, await blobs.presign_part(key, upload_id, 1, expires_s=60), b"part")
+    wrong = [
+        [],
+        [UploadedPart(1, '"00000000000000000000000000000000"')],
+        [UploadedPart(2, etag)],
+        [UploadedPart(1, etag), UploadedPart(2, etag)],
+    ]
+    for parts in wrong:
+        with pytest.raises(MultipartError):
+            await blobs.complete_multipart(key, upload_id, parts)
+    assert await blobs.size(key) is None
+    await blobs.complete_multipart(key, upload_id, [UploadedPart(1, etag)])
+    assert await blobs.get(key) == b"part"
+
+
+@pytest.mark.parametrize("upload_id", ["unheard-of", "../../etc", "x" * 300])
+async def test_an_unknown_upload_id_is_refused(blobs, key, upload_id):
+    with pytest.raises(MultipartError) as caught:
+        await blobs.complete_multipart(key, upload_id, [UploadedPart(1, '"00"')])
+    assert caught.value.code == "invalid_multipart_upload"
+    with pytest.raises(MultipartError):
+        await blobs.abort_multipart(key, upload_id)
+
+
+async def test_an_upload_id_is_good_for_its_key_alone(blobs, http, key):
+    upload_id = await blobs.create_multipart(key)
+    etag = await put_part(http, await blobs.presign_part(key, upload_id, 1, expires_s=60), b"part")
+    with pytest.raises(MultipartError):
+        await blobs.complete_multipart(f"{key}-other", upload_id, [UploadedPart(1, etag)])
+    assert await blobs.size(f"{key}-other") is None
+
+
+async def test_a_key_that_no_object_can_have_is_a_lasting_failure(blobs):
+    with pytest.raises(PermanentError):
+        await blobs.get("")
+
+
+async def test_wrong_credentials_are_refused(embedded, key):
+    async with open_storage(settings_of(embedded, s3_secret_key="mistyped")) as storage:
+        with pytest.raises(PermanentError) as caught:
+            await storage.uploads.get(key)
+        assert caught.value.code == "storage_refused"
+        assert "mistyped" not in str(caught.value)
+        with pytest.raises(PermanentError):
+            await storage.check()
+
+
+async def test_a_missing_bucket_is_not_taken_for_a_missing_object(embedded, key):
+    # As before whoever deploys the stack has made the buckets: no reason to fail a job for good.
+    async with open_storage(settings_of(embedded, uploads_bucket="not-there")) as storage:
+        with pytest.raises(TransientError):
+            await storage.uploads.get(key)
+
+
+async def test_a_server_that_is_away_is_a_transient_failure(embedded):
+    async with open_storage(settings_of(embedded, s3_endpoint="http://127.0.0.1:1")) as storage:
+        with pytest.raises(TransientError, match="out of reach"):
+            await storage.uploads.get("a")
+
+
+def client_error(code: str, status: int) -> ClientError:
+    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "GetObject")
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (client_error("NoSuchKey", 404), ObjectNotFoundError),
+        (client_error("404", 404), ObjectNotFoundError),
+        (client_error("NoSuchBucket", 404), TransientError),
+        (client_error("InternalError", 500), TransientError),
+        (client_error("SlowDown", 503), TransientError),
+        (client_error("TooManyRequests", 429), TransientError),
+        (client_error("RequestTimeout", 400), TransientError),
+        (client_error("AccessDenied", 403), PermanentError),
+        (client_error("InvalidArgument", 400), PermanentError),
+        (client_error("InvalidRange", 416), RangeBeyondEndError),
+        (EndpointConnectionError(endpoint_url="http://nowhere"), TransientError),
+        (ParamValidationError(report="bad key"), PermanentError),
+        (aiohttp.ClientPayloadError("cut off"), TransientError),
+        (ConnectionResetError(), TransientError),
+        (TimeoutError(), TransientError),
+    ],
+)
+def test_errors_of_the_client_become_ours(raised, expected):
+    with pytest.raises(expected) as caught, _translated("a/key"):
+        raise raised
+    assert type(caught.value) is expected
+    assert caught.value.__cause__ is raised
+
+
+def test_other_errors_stay_what_they_are():
+    with pytest.raises(ZeroDivisionError), _translated("a/key"):
+        _ = 1 / 0

@@ -1,0 +1,228 @@
+"""Messages that take their process with them, and a broker that goes away under a consumer."""
+
+import asyncio
+import sys
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+import shared.bus.consumer
+from shared.bus import Consumer, open_publisher
+from shared.bus.consumer import MAX_STARTS
+from shared.errors import TransientError
+from shared.events import JOB_FAILED, JobProgress, decode
+from shared.settings import ServiceSettings
+
+PATIENCE_S = 10.0
+POISON, BYSTANDER = 0, 1
+
+# A worker that dies without a word in the middle of the poison: at once when the bystander is in hand as well, else
+# after a moment in which the bystander could have come.
+DYING_WORKER = """
+import asyncio, os, sys
+from shared.bus import Consumer, open_publisher
+from shared.settings import ServiceSettings
+
+async def main(topic, group):
+    bystander = asyncio.Event()
+    async def handle(event):
+        if event.done == 0:
+            try:
+                await asyncio.wait_for(bystander.wait(), 0.5)
+            finally:
+                os._exit(9)
+        bystander.set()
+        await asyncio.sleep(0.2)
+        return []
+    settings = ServiceSettings()
+    async with open_publisher(settings) as publisher:
+        consumer = Consumer(
+            settings, group=group, topics=[topic], handle=handle, publisher=publisher, stage="dedoppler"
+        )
+        await consumer.run(asyncio.Event())
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def run_dying_worker(settings, topic, group):
+    """Run that worker; returns its exit status."""
+    environment = {
+        "WATERHOLE_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
+        "WATERHOLE_KAFKA_SESSION_TIMEOUT_MS": str(settings.kafka_session_timeout_ms),
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", DYING_WORKER, topic, group, env=environment, cwd=Path(__file__).parents[2]
+    )
+    try:
+        return await asyncio.wait_for(process.wait(), PATIENCE_S)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+@dataclass
+class Crash:
+    """Two messages, and a worker that one of them kills while both may be in hand."""
+
+    topic: str
+    group: str
+    job_id: str
+    poison: JobProgress
+    exit_status: asyncio.Task[int]
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def crash(probe) -> AsyncIterator[Crash]:
+    """Under way from the first test of this file on, as a process needs its time to start, to join and to die."""
+    topic, job_id = await probe.new_topic(), f"job-{uuid.uuid4().hex}"
+    sent = []
+    for partition in (POISON, BYSTANDER):
+        event = JobProgress.make(
+            job_id=job_id, producer="test", step=f"{partition}", stage="ingest", done=partition, total=2
+        )
+        await probe.send(topic, event, key=job_id, partition=partition)
+        # As a first process left it that died with both in hand.
+        await probe.commit_for("crash-" + topic, topic, 0, "starts=1", partition)
+        sent.append(event)
+    dying = asyncio.create_task(run_dying_worker(probe.settings, topic, "crash-" + topic))
+    yield Crash(topic, "crash-" + topic, job_id, sent[POISON], dying)
+    await dying
+
+
+async def test_a_message_is_started_so_many_times_and_not_once_more(workers, probe, job_id, message):
+    topic, group = await probe.new_topic(), f"group-{job_id}"
+    # What earlier processes left: one start to go; none to go; none to go, but for another message than the next.
+    last_try, spent, moved_on = 0, 1, 2
+    await probe.send(topic, message(last_try), partition=last_try)
+    await probe.commit_for(group, topic, 0, f"starts={MAX_STARTS - 1}", last_try)
+    await probe.send(topic, message(spent), partition=spent)
+    await probe.commit_for(group, topic, 0, f"starts={MAX_STARTS}", spent)
+    for _ in range(2):
+        await probe.send(topic, message(moved_on), partition=moved_on)
+    await probe.commit_for(group, topic, 0, f"starts={MAX_STARTS}", moved_on)
+    worker = workers.start(topic, group)
+    handled = []
+
+    async def handle(event):
+        handled.append(event.done)
+        if len(handled) == 2:
+            worker.stop.set()
+        return []
+
+    worker.handle = handle
+    await worker.ended()
+    assert sorted(handled) == [last_try, moved_on]
+    letters = await probe.everything(f"{topic}.dlq")
+    assert sorted(dict(letter.headers)["origin_partition"] for letter in letters) == [b"1", b"2"]
+    committed = [await probe.committed(group, topic, partition) for partition in (last_try, spent, moved_on)]
+    assert committed == [1, 1, 2]
+
+
+@pytest.fixture
+async def broker(tmp_path: Path, until) -> AsyncIterator[tuple[asyncio.subprocess.Process, ServiceSettings]]:
+    """An embedded broker of the test's own, to kill, and settings that name it."""
+    address = tmp_path / "address"
+    quiet = {"stdout": asyncio.subprocess.DEVNULL, "stderr": asyncio.subprocess.DEVNULL}
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "deploy.local.broker", str(address), **quiet)
+
+    async def is_up():
+        return address.exists()
+
+    await until(is_up)
+    yield process, ServiceSettings(kafka_bootstrap=address.read_text(), kafka_session_timeout_ms=3_000)
+    if process.returncode is None:
+        process.kill()
+        await process.wait()
+
+
+async def is_ready(checked):
+    try:
+        await checked.check()
+    except TransientError:
+        return False
+    return True
+
+
+async def is_away(checked):
+    return not await is_ready(checked)
+
+
+async def test_consumers_end_as_they_should_while_the_broker_is_away(broker, message, until, monkeypatch):
+    process, settings = broker
+    monkeypatch.setattr(shared.bus.consumer, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(shared.bus.consumer, "LAST_COMMIT_S", 0.1)
+    in_hand, carry_on = asyncio.Event(), asyncio.Event()
+
+    async def handle(_event):
+        in_hand.set()
+        await carry_on.wait()
+        raise TransientError("Everything is away.")
+
+    async with open_publisher(settings) as publisher:
+        assert await is_ready(publisher)
+        await publisher.publish_raw("work", b"key", message().to_bytes())
+        busy = Consumer(settings, group="busy", topics=["work"], handle=handle, publisher=publisher, stage="dedoppler")
+        idle = Consumer(settings, group="idle", topics=["nothing"], handle=handle, publisher=publisher)
+        stop = asyncio.Event()
+        busy_run, idle_run = asyncio.create_task(busy.run(asyncio.Event())), asyncio.create_task(idle.run(stop))
+        await asyncio.wait_for(in_hand.wait(), PATIENCE_S)
+        await until(partial(is_ready, idle))
+        process.kill()
+        await process.wait()
+        await until(partial(is_away, publisher))
+        carry_on.set()
+        stop.set()
+        # As a cancelled task, either would look to a task group like one whose work is done.
+        with pytest.raises(TransientError, match="Everything is away"):
+            await asyncio.wait_for(busy_run, PATIENCE_S)
+        await asyncio.wait_for(idle_run, PATIENCE_S)
+
+
+async def test_no_broker_is_a_transient_failure():
+    settings = ServiceSettings(kafka_bootstrap="127.0.0.1:1", kafka_session_timeout_ms=3_000)
+    with pytest.raises(TransientError, match=r"127\.0\.0\.1:1"):
+        async with open_publisher(settings):
+            pass
+
+    async def handle(_event):
+        return []
+
+    consumer = Consumer(settings, group="group", topics=["work"], handle=handle, publisher=None)
+    with pytest.raises(TransientError, match="out of reach"):
+        await consumer.run(asyncio.Event())
+
+
+async def test_a_message_that_kills_its_process_is_set_aside_and_one_in_hand_beside_it_is_not(
+    crash, workers, probe, until, monkeypatch
+):
+    monkeypatch.setattr(shared.bus.consumer, "MAX_STARTS", 2)
+    assert await crash.exit_status == 9
+    assert await probe.committed(crash.group, crash.topic, POISON) == 0
+    survivor = workers.start(crash.topic, crash.group)
+    handled = []
+
+    async def handle(event):
+        handled.append(event.done)
+        return []
+
+    survivor.handle = handle
+
+    async def both_are_done_with():
+        offsets = [await probe.committed(crash.group, crash.topic, partition) for partition in (POISON, BYSTANDER)]
+        return offsets == [1, 1]
+
+    await until(both_are_done_with)
+    await survivor.finish()
+    # The bystander may have been handled before the process died.
+    assert POISON not in handled
+    (letter,) = await probe.everything(f"{crash.topic}.dlq")
+    assert letter.value == crash.poison.to_bytes()
+    assert dict(letter.headers)["error_code"] == b"worker_crashed"
+    (failed,) = [decode(record.value) for record in await probe.of_job(JOB_FAILED, crash.job_id)]
+    assert (failed.stage, failed.code) == ("dedoppler", "worker_crashed")

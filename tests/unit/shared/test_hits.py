@@ -1,0 +1,78 @@
+"""The hits object of a chunk comes back from storage as it went there, and is the same bytes each time."""
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+
+from shared.hits import HIT_DTYPE, ChunkHits, Cutout
+
+
+def some_hits(n=3, seed=1):
+    rng = np.random.default_rng(seed)
+    hits = np.zeros(n, HIT_DTYPE)
+    for name in HIT_DTYPE.names:
+        hits[name] = rng.integers(-1000, 1000, n) if HIT_DTYPE[name].kind == "i" else rng.normal(size=n)
+    # Shapes differ, as they are cut off at the file's ends.
+    shapes = [(16, 117), (16, 1), (8, 40)]
+    cutouts = [
+        Cutout(rng.normal(size=shapes[i % 3]).astype(np.float32), int(hits["channel"][i]), 1 + i) for i in range(n)
+    ]
+    noise = {"sigma": 1.1497335e9, "mean": 1.105755e10, "a tenth": 0.1}
+    return ChunkHits(hits, cutouts, noise, rng.normal(size=(16, 64)).astype(np.float32), ["Größe: 2 spectra masked"])
+
+
+def assert_same(one, other):
+    np.testing.assert_array_equal(one.hits, other.hits)
+    assert one.hits.dtype == other.hits.dtype == HIT_DTYPE
+    assert len(one.cutouts) == len(other.cutouts)
+    for ours, theirs in zip(one.cutouts, other.cutouts, strict=True):
+        np.testing.assert_array_equal(ours.power, theirs.power)
+        assert ours.power.dtype == theirs.power.dtype == np.float32
+        assert (ours.start_channel, ours.spectra_per_row) == (theirs.start_channel, theirs.spectra_per_row)
+    assert (one.noise, one.warnings) == (other.noise, other.warnings)
+    np.testing.assert_array_equal(one.waterfall, other.waterfall)
+    assert one.waterfall.dtype == other.waterfall.dtype
+
+
+@pytest.mark.parametrize("n", [1, 3, 7])
+def test_hits_come_back_as_they_were(n):
+    chunk = some_hits(n)
+    assert_same(ChunkHits.from_bytes(chunk.to_bytes()), chunk)
+
+
+def test_a_chunk_without_hits_comes_back_too():
+    chunk = ChunkHits(np.zeros(0, HIT_DTYPE), [], {}, np.zeros((0, 0), np.float32))
+    assert_same(ChunkHits.from_bytes(chunk.to_bytes()), chunk)
+
+
+def test_the_same_content_is_the_same_bytes():
+    first = some_hits().to_bytes()
+    assert some_hits().to_bytes() == first
+    assert ChunkHits.from_bytes(first).to_bytes() == first
+    assert some_hits(seed=2).to_bytes() != first
+
+
+def test_the_order_in_which_statistics_were_noted_does_not_matter():
+    chunk = some_hits()
+    turned = ChunkHits(chunk.hits, chunk.cutouts, dict(reversed(chunk.noise.items())), chunk.waterfall, chunk.warnings)
+    assert turned.to_bytes() == chunk.to_bytes()
+
+
+def test_no_clock_is_in_the_bytes():
+    with zipfile.ZipFile(io.BytesIO(some_hits().to_bytes())) as archive:
+        assert {member.date_time for member in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+def test_cutouts_may_be_views():
+    whole = np.arange(200, dtype=np.float32).reshape(10, 20)
+    chunk = ChunkHits(np.zeros(1, HIT_DTYPE), [Cutout(whole[::2, 3:9], 3, 2)], {}, whole[:, ::2])
+    assert_same(ChunkHits.from_bytes(chunk.to_bytes()), chunk)
+
+
+def test_nothing_in_the_bytes_is_run():
+    buffer = io.BytesIO()
+    np.savez(buffer, metadata=np.array([{"noise": {}}], dtype=object))
+    with pytest.raises(ValueError, match="allow_pickle"):
+        ChunkHits.from_bytes(buffer.getvalue())

@@ -1,0 +1,216 @@
+"""A service's process: health, readiness, metrics, how it ends and what it logs meanwhile."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+
+from deploy.local.ports import free_ports
+from shared.service import VERSION
+
+PATIENCE_S = 20.0
+REPOSITORY = Path(__file__).parents[3]
+SECRET = "the-secret-key-of-storage"
+
+# A service whose storage is ready once a file exists and whose consumer does what its first argument says.
+SERVICE = """
+import asyncio, logging, sys
+from pathlib import Path
+import structlog
+from aiohttp import web
+from shared import service
+from shared.errors import PermanentError, TransientError
+from shared.settings import ServiceSettings
+
+behaviour, ready_file = sys.argv[1], Path(sys.argv[2])
+logger = structlog.get_logger(__name__)
+
+async def storage():
+    if not ready_file.exists():
+        raise TransientError("Storage is out of reach.")
+
+class Worker:
+    async def check(self):
+        if behaviour == "unassigned":
+            raise TransientError("The consumer has no partitions yet.")
+
+    async def run(self, stop):
+        structlog.contextvars.bind_contextvars(job_id="job-1", event_id="event-1")
+        logger.info("event handled", seconds=0.5, secret=str(settings.s3_secret_key))
+        logging.getLogger("aiokafka").warning("a library's %s", "warning")
+        if behaviour == "dies":
+            raise TransientError("The event bus is out of reach.")
+        if behaviour == "bug":
+            raise ZeroDivisionError("a bug")
+        await stop.wait()
+        await asyncio.sleep(0.2)
+        logger.info("drained")
+
+async def background(stop):
+    await stop.wait()
+    logger.info("background ended")
+
+async def serve(settings):
+    app = None
+    if behaviour == "own health":
+        async def health(request):
+            return web.json_response({"status": "healthy", "own": True})
+        app = web.Application()
+        app.router.add_get("/health", health)
+    await service.run(
+        "test", settings, app=app, consumer=Worker(), checks={"s3": storage}, background=[background]
+    )
+
+settings = ServiceSettings()
+service.main("test", settings, serve)
+"""
+
+
+class Process:
+    """That service, running."""
+
+    def __init__(self, process: asyncio.subprocess.Process, url: str, ready_file: Path) -> None:
+        self._process = process
+        self.url = url
+        self.ready_file = ready_file
+
+    async def get(self, path: str) -> tuple[int, str, str]:
+        """GET a path: status, content type, body."""
+        async with aiohttp.ClientSession() as session, session.get(self.url + path) as response:
+            return response.status, response.content_type, await response.text()
+
+    async def until_up(self) -> None:
+        """Wait until it answers."""
+        async with asyncio.timeout(PATIENCE_S):
+            while self._process.returncode is None:
+                try:
+                    await self.get("/health")
+                except aiohttp.ClientConnectionError:
+                    await asyncio.sleep(0.05)
+                else:
+                    return
+
+    def send(self, signum: signal.Signals) -> None:
+        self._process.send_signal(signum)
+
+    async def ended(self) -> tuple[int, list[dict]]:
+        """Wait for the end: exit status, and each line of the log."""
+        _, log = await asyncio.wait_for(self._process.communicate(), PATIENCE_S)
+        return self._process.returncode, [json.loads(line) for line in log.decode().splitlines()]
+
+
+@asynccontextmanager
+async def service_that(behaviour: str, folder: Path) -> AsyncIterator[Process]:
+    (port,) = free_ports(1)
+    environment = {
+        "WATERHOLE_PORT": str(port),
+        "WATERHOLE_S3_SECRET_KEY": SECRET,
+        "PYTHONPATH": os.fspath(REPOSITORY),
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", SERVICE, behaviour, os.fspath(folder / "ready")),
+        env=environment,
+        cwd=REPOSITORY,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield Process(process, f"http://127.0.0.1:{port}", folder / "ready")
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+def line_of(log: list[dict], event: str) -> dict:
+    (found,) = [line for line in log if line["event"] == event]
+    return found
+
+
+async def test_a_service_from_its_start_to_its_end(tmp_path):
+    async with service_that("works", tmp_path) as process:
+        await process.until_up()
+        status, kind, body = await process.get("/health")
+        assert (status, kind, json.loads(body)) == (200, "application/json", {"status": "healthy", "version": VERSION})
+
+        status, _, body = await process.get("/ready")
+        assert (status, json.loads(body)) == (
+            503,
+            {"ready": False, "checks": {"s3": "away: Storage is out of reach.", "consumer": "ready"}},
+        )
+        process.ready_file.touch()
+        status, _, body = await process.get("/ready")
+        assert (status, json.loads(body)) == (200, {"ready": True, "checks": {"s3": "ready", "consumer": "ready"}})
+
+        status, kind, body = await process.get("/metrics")
+        assert (status, kind) == (200, "text/plain")
+        assert "# TYPE python_info gauge" in body
+
+        process.send(signal.SIGTERM)
+        status, log = await process.ended()
+    assert status == 0
+    events = [line["event"] for line in log]
+    assert events.index("service started") < events.index("drained") < events.index("service stopped")
+    assert "background ended" in events
+    for line in log:
+        assert {"event", "level", "timestamp", "service"} <= set(line)
+        assert line["service"] == "test"
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", line["timestamp"])
+    handled = line_of(log, "event handled")
+    assert (handled["job_id"], handled["event_id"], handled["seconds"], handled["level"]) == (
+        "job-1",
+        "event-1",
+        0.5,
+        "info",
+    )
+    library = line_of(log, "a library's warning")
+    assert (library["logger"], library["level"], library["job_id"]) == ("aiokafka", "warning", "job-1")
+    # Bound to the consumer's task alone.
+    assert "job_id" not in line_of(log, "background ended")
+    assert SECRET not in json.dumps(log)
+
+
+async def test_an_interrupt_drains_too_and_a_consumer_without_partitions_is_not_ready(tmp_path):
+    (tmp_path / "ready").touch()
+    async with service_that("unassigned", tmp_path) as process:
+        await process.until_up()
+        status, _, body = await process.get("/ready")
+        assert status == 503
+        assert json.loads(body)["checks"] == {"s3": "ready", "consumer": "away: The consumer has no partitions yet."}
+        process.send(signal.SIGINT)
+        status, log = await process.ended()
+    assert status == 0
+    assert line_of(log, "drained")["level"] == "info"
+
+
+async def test_a_consumer_that_dies_takes_the_process_with_it(tmp_path):
+    async with service_that("dies", tmp_path) as process:
+        status, log = await process.ended()
+    assert status == 1
+    failed = line_of(log, "service failed")
+    assert (failed["level"], failed["errors"]) == ("error", ["The event bus is out of reach."])
+    # The server being away is no bug: no stack trace.
+    assert "exception" not in failed
+
+
+async def test_a_bug_in_a_consumer_takes_the_process_with_it_and_leaves_its_trace(tmp_path):
+    async with service_that("bug", tmp_path) as process:
+        status, log = await process.ended()
+    assert status == 1
+    failed = line_of(log, "service failed")
+    assert failed["level"] == "error"
+    assert "ZeroDivisionError: a bug" in failed["exception"]
+
+
+async def test_a_service_may_bring_its_own_health(tmp_path):
+    async with service_that("own health", tmp_path) as process:
+        await process.until_up()
+        assert json.loads((await process.get("/health"))[2]) == {"status": "healthy", "own": True}
+        process.send(signal.SIGTERM)
+        assert (await process.ended())[0] == 0

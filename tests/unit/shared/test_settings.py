@@ -1,0 +1,69 @@
+"""Settings come from the environment, and keep their secrets."""
+
+import pytest
+from pydantic import ValidationError
+
+from shared.settings import ServiceSettings
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch):
+    """No setting of the machine that the tests run on."""
+    for name in ServiceSettings.model_fields:
+        monkeypatch.delenv(f"WATERHOLE_{name.upper()}", raising=False)
+
+
+def test_the_environment_wins_over_the_default(monkeypatch):
+    assert ServiceSettings().kafka_bootstrap == "127.0.0.1:9092"
+    monkeypatch.setenv("WATERHOLE_KAFKA_BOOTSTRAP", "kafka-0:9092,kafka-1:9092")
+    monkeypatch.setenv("WATERHOLE_PORT", "9001")
+    settings = ServiceSettings()
+    assert (settings.kafka_bootstrap, settings.port) == ("kafka-0:9092,kafka-1:9092", 9001)
+
+
+def test_only_names_with_the_prefix_count(monkeypatch):
+    monkeypatch.setenv("KAFKA_BOOTSTRAP", "elsewhere:9092")
+    monkeypatch.setenv("PORT", "1")
+    assert ServiceSettings() == ServiceSettings(kafka_bootstrap="127.0.0.1:9092", port=8080)
+
+
+def test_settings_of_other_services_in_the_same_environment_do_no_harm(monkeypatch):
+    monkeypatch.setenv("WATERHOLE_MONGODB_URL", "mongodb://elsewhere")
+    assert ServiceSettings() == ServiceSettings()
+
+
+def test_secrets_do_not_show(monkeypatch):
+    monkeypatch.setenv("WATERHOLE_S3_ACCESS_KEY", "visible-to-nobody")
+    monkeypatch.setenv("WATERHOLE_S3_SECRET_KEY", "hidden-from-all")
+    settings = ServiceSettings()
+    assert settings.s3_secret_key.get_secret_value() == "hidden-from-all"
+    for shown in (repr(settings), str(settings), settings.model_dump_json(), f"{settings.model_dump()}"):
+        assert "visible-to-nobody" not in shown
+        assert "hidden-from-all" not in shown
+
+
+def test_nothing_listens_beyond_this_machine_unless_told_to():
+    assert ServiceSettings().host == "127.0.0.1"
+
+
+def test_settings_can_not_be_changed():
+    with pytest.raises(ValidationError):
+        ServiceSettings().port = 1
+
+
+def test_log_levels_have_any_case(monkeypatch):
+    monkeypatch.setenv("WATERHOLE_LOG_LEVEL", "warning")
+    assert ServiceSettings().log_level == "WARNING"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("LOG_LEVEL", "LOUD"), ("PORT", "eighty"), ("KAFKA_SESSION_TIMEOUT_MS", "")]
+)
+def test_a_value_that_makes_no_sense_is_told_by_its_name(monkeypatch, name, value):
+    monkeypatch.setenv(f"WATERHOLE_{name}", value)
+    with pytest.raises(ValidationError, match=name.lower()):
+        ServiceSettings()
+
+
+def test_every_setting_is_described():
+    assert [name for name, field in ServiceSettings.model_fields.items() if not field.description] == []

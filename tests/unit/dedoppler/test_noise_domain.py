@@ -37,7 +37,8 @@ def check_tiling(segments, first, stop):
 )
 def test_segments_tile_the_range_on_the_grid_of_the_file(n_channels, coarse, low, high):
     first, stop = sorted((int(low * n_channels), int(high * n_channels)))
-    first, stop = min(first, n_channels - 1), max(stop, first + 1)
+    first = min(first, n_channels - 1)
+    stop = max(stop, first + 1)
     if coarse:
         coarse = max(coarse, n_channels // 200 + 1)
     whole = noise_segments(0, n_channels, n_channels, coarse)

@@ -1,20 +1,57 @@
 """The embedded Kafka broker: librdkafka's own, in memory, on a loopback port that it picks itself.
 
 `python -m deploy.local.broker ADDRESS_FILE` writes `host:port` to the file once it answers, and serves until SIGTERM.
+
+confluent-kafka for Python starts that broker but can't set it up further, so it is driven through librdkafka's C
+functions (declared in its `rdkafka.h` and `rdkafka_mock.h`), in the library that the package carries.
 """
 
+import ctypes
 import signal
 import sys
 from pathlib import Path
 
-from confluent_kafka import Producer
+import confluent_kafka
+
+PRODUCER = 0
+ERROR_BYTES = 512
+# A group waits this long for more members before the first gets its partitions, ms; the default is 3 s, and here every
+# group has one member.
+REBALANCE_DELAY_MS = 0
+
+
+def library() -> ctypes.CDLL:
+    """librdkafka as it came with confluent-kafka."""
+    package = Path(confluent_kafka.__file__).parent
+    for pattern in ("confluent_kafka.libs/librdkafka*", "confluent_kafka/.dylibs/librdkafka*"):
+        for path in sorted(package.parent.glob(pattern)):
+            return ctypes.CDLL(str(path))
+    sys.exit(f"can't find librdkafka beside {package}; is confluent-kafka installed from a wheel?")
+
+
+def start() -> str:
+    """Start a broker that lives as long as this process; returns its address."""
+    kafka = library()
+    for name in ("rd_kafka_conf_new", "rd_kafka_new", "rd_kafka_handle_mock_cluster"):
+        getattr(kafka, name).restype = ctypes.c_void_p
+    kafka.rd_kafka_mock_cluster_bootstraps.restype = ctypes.c_char_p
+    error = ctypes.create_string_buffer(ERROR_BYTES)
+    settings = ctypes.c_void_p(kafka.rd_kafka_conf_new())
+    for name, value in ((b"test.mock.num.brokers", b"1"), (b"bootstrap.servers", b"none")):
+        if kafka.rd_kafka_conf_set(settings, name, value, error, ctypes.c_size_t(ERROR_BYTES)) != 0:
+            sys.exit(f"librdkafka refused a setting: {error.value.decode()}")
+    client = kafka.rd_kafka_new(PRODUCER, settings, error, ctypes.c_size_t(ERROR_BYTES))
+    if not client:
+        sys.exit(f"librdkafka did not start: {error.value.decode()}")
+    cluster = ctypes.c_void_p(kafka.rd_kafka_handle_mock_cluster(ctypes.c_void_p(client)))
+    kafka.rd_kafka_mock_group_initial_rebalance_delay_ms(cluster, ctypes.c_int32(REBALANCE_DELAY_MS))
+    address: bytes = kafka.rd_kafka_mock_cluster_bootstraps(cluster)
+    return address.decode()
 
 
 def main() -> None:
     address_file = Path(sys.argv[1])
-    producer = Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "none"})
-    brokers = producer.list_topics(timeout=10).brokers
-    address = ",".join(f"{broker.host}:{broker.port}" for broker in brokers.values())
+    address = start()
     # Whole or not at all: the supervisor reads it as soon as it is there.
     partial = address_file.with_suffix(".partial")
     partial.write_text(address)

@@ -1,0 +1,29 @@
+"""Composition root of ingest: settings, adapters, handler, run."""
+
+from services.ingest.handlers import Handler
+from services.ingest.settings import Settings
+from shared import service
+from shared.blobs import open_storage
+from shared.bus import Consumer, open_publisher
+from shared.events import OBSERVATION_SUBMITTED
+
+
+async def serve(settings: Settings) -> None:
+    """Run until told to stop."""
+    async with open_storage(settings) as storage, open_publisher(settings) as publisher:
+        handler = Handler(storage.uploads, max_chunk_samples=settings.max_chunk_samples)
+        consumer = Consumer(
+            settings,
+            group="ingest",
+            topics=[OBSERVATION_SUBMITTED],
+            handle=handler.handle,
+            publisher=publisher,
+            stage="ingest",
+        )
+        checks = {"s3": storage.check, "kafka": publisher.check}
+        await service.run("ingest", settings, consumer=consumer, checks=checks)
+
+
+def main() -> None:
+    """Entry point of the process."""
+    service.main("ingest", Settings(), serve)

@@ -1,0 +1,231 @@
+"""The `data` set of an HDF5 filterbank file: is it sound, what does it say, where are its chunks.
+
+Everything here is synchronous and calls h5py; `hdf5` runs it in a thread.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from math import ceil, prod
+from typing import Any
+
+import numpy as np
+
+from shared.filterbank.attributes import UNREADABLE, is_plain_number, read_attribute
+from shared.filterbank.fields import Value, bad_file, decode_text
+from shared.filterbank.range_file import Extent, RangeFile
+from shared.filterbank.stored_chunks import READ_FILTERS, SLACK_BYTES, DamagedChunkError, Filter, check_stored
+
+KEYWORDS = (
+    *("fch1", "foff", "tsamp", "tstart", "nchans", "nbits", "nifs"),
+    *("telescope_id", "nfpc", "source_name", "src_raj", "src_dej"),
+)
+MAX_SHOWN = 80
+# A chunk is unpacked whole, however little of it is wanted.
+MAX_CHUNK_BYTES = 2**29
+# No compressor of noise comes near; a file that claims more is an allocation bomb.
+MAX_COMPRESSION = 2000
+# Counting the stored chunks reads the whole index.
+COUNTED_CHUNKS = 20_000
+
+# What h5py raises for damaged files.
+HDF5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, OverflowError)
+
+
+@dataclass(frozen=True)
+class Storage:
+    """How the samples are stored: contiguous from `offset_bytes` on, or in chunks that went through `filters`."""
+
+    offset_bytes: int | None
+    chunk_shape: tuple[int, int, int] | None
+    filters: tuple[Filter, ...]
+
+
+@dataclass(frozen=True)
+class Data:
+    """An open data set. `shape` is (spectra, IFs, channels), whatever its rank."""
+
+    file_name: str
+    handle: Any
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    storage: Storage
+    values: dict[str, Value]
+    warnings: tuple[str, ...]
+
+    def selection(self, first: int, stop: int, start_channel: int, stop_channel: int) -> tuple[Any, ...]:
+        """Spectra [first, stop) and channels [start, stop) of the first IF."""
+        spectra, channels = slice(first, stop), slice(start_channel, stop_channel)
+        return (spectra, 0, channels) if self.handle.ndim == 3 else (spectra, channels)
+
+    def extents(self, first: int, stop: int, start_channel: int, stop_channel: int, file_bytes: int) -> list[Extent]:
+        """Where the stored chunks of a selection are, in the order in which HDF5 reads them."""
+        if self.storage.chunk_shape is None:
+            return []
+        rows, _, columns = self.storage.chunk_shape
+        extents = []
+        for t in range(first // rows * rows, stop, rows):
+            for channel in range(start_channel // columns * columns, stop_channel, columns):
+                corner = (t, 0, channel) if self.handle.ndim == 3 else (t, channel)
+                info = self.handle.id.get_chunk_info_by_coord(corner)
+                if info.byte_offset is not None:
+                    extents.append(self._extent(info, file_bytes))
+        return extents
+
+    def _extent(self, info: Any, file_bytes: int) -> Extent:
+        assert self.storage.chunk_shape is not None
+        chunk_bytes = prod(self.storage.chunk_shape) * self.dtype.itemsize
+        if info.byte_offset + info.size > file_bytes or info.size > 2 * chunk_bytes + SLACK_BYTES:
+            raise bad_file(self.file_name, "the index of its data is damaged. Upload the whole file again.")
+        check = partial(_check_chunk, self.file_name, self.storage.filters, info.filter_mask, chunk_bytes)
+        return Extent(info.byte_offset, info.size, check)
+
+
+def _check_chunk(file_name: str, filters: tuple[Filter, ...], skipped: int, chunk_bytes: int, raw: bytes) -> None:
+    try:
+        check_stored(raw, filters, skipped, chunk_bytes)
+    except DamagedChunkError as error:
+        raise bad_file(file_name, f"its data are damaged: {error}. Upload it again.") from error
+
+
+@contextmanager
+def open_data(remote: RangeFile, file_name: str, file_bytes: int) -> Iterator[Data]:
+    """The data set of a file, checked.
+
+    Raises:
+        BadObservationError: it can't be searched, or turns out to be damaged while it is open.
+        TransientError: storage is out of reach.
+    """
+    # Here, since not every service that shares this package has HDF5.
+    import h5py
+    import hdf5plugin  # noqa: F401  # brings the filters
+
+    try:
+        with h5py.File(remote, "r", rdcc_nbytes=0) as file:
+            yield _checked(file, file_name, file_bytes)
+    except HDF5_ERRORS as error:
+        # HDF5 saw but a failed read where storage was away.
+        if remote.failure is not None:
+            raise remote.failure from error
+        cause = (str(error).splitlines() or [type(error).__name__])[0][:160]
+        raise bad_file(
+            file_name, f"its HDF5 content is damaged or incomplete ({cause}). Write it anew or upload it again."
+        ) from error
+
+
+def _checked(file: Any, file_name: str, file_bytes: int) -> Data:
+    handle = _find(file, file_name)
+    values = {key: value for key in KEYWORDS if (value := read_attribute(handle, key)) is not None}
+    if values.get("source_name") == UNREADABLE:
+        del values["source_name"]
+    warnings = []
+    if str(read_attribute(file, "CLASS")).strip() != "FILTERBANK":
+        warnings.append("The file is not marked as FILTERBANK (attribute CLASS); its data set was read all the same.")
+    shape = _shape(handle, values, file_name)
+    if handle.ndim == 2:
+        warnings.append("The data set has two dimensions instead of three; it was read as (time, channel).")
+    dtype = _sample_type(handle, file_name)
+    if prod(shape) * dtype.itemsize > MAX_COMPRESSION * file_bytes:
+        raise bad_file(
+            file_name,
+            f"its data set claims the shape {shape}, far more than {file_bytes} bytes can hold. Upload the whole file.",
+        )
+    storage = _storage(handle, dtype, file_name)
+    if storage.offset_bytes is not None and storage.offset_bytes + prod(shape) * dtype.itemsize > file_bytes:
+        raise bad_file(file_name, "it ends before its last data. Upload the whole file.")
+    warnings += _missing_chunks(handle, shape, storage, file_name)
+    return Data(file_name, handle, shape, dtype, storage, values, tuple(warnings))
+
+
+def _find(file: Any, file_name: str) -> Any:
+    import h5py
+
+    # Asked for first, since to look up a link to another file opens that file.
+    link = file.get("data", getlink=True)
+    if link is None:
+        found = ", ".join(repr(key[:MAX_SHOWN]) for key, _ in zip(file, range(5), strict=False)) or "nothing"
+        raise bad_file(
+            file_name, f"it has no data set 'data' (its root holds: {found}). Write it as a filterbank (FBH5) file."
+        )
+    # A link to another file would make this one read what is none of its owner's.
+    if not isinstance(link, h5py.HardLink):
+        raise bad_file(file_name, "its data set 'data' is a link. Store the samples in the file itself.")
+    handle = file["data"]
+    if not isinstance(handle, h5py.Dataset):
+        raise bad_file(file_name, "'data' is a group and no data set. Write it as a filterbank (FBH5) file.")
+    return handle
+
+
+def _shape(handle: Any, values: dict[str, Value], file_name: str) -> tuple[int, int, int]:
+    shape = tuple(int(length) for length in handle.shape or ())
+    if len(shape) == 2 and str(values.get("nchans")) == str(shape[1]):
+        shape = (shape[0], 1, shape[1])
+    if len(shape) != 3:
+        raise bad_file(
+            file_name, f"its data set has the shape {shape}; it must be (time, IF, channel). Write it with that shape."
+        )
+    if 0 in shape:
+        raise bad_file(file_name, f"its data set is empty: it has the shape {shape}.")
+    return (shape[0], shape[1], shape[2])
+
+
+def _sample_type(handle: Any, file_name: str) -> np.dtype[Any]:
+    if not is_plain_number(handle.id.get_type()):
+        raise bad_file(
+            file_name, "its samples are of a type that is not read; write them as real numbers, best float32."
+        )
+    dtype: np.dtype[Any] = handle.dtype
+    return dtype
+
+
+def _storage(handle: Any, dtype: np.dtype[Any], file_name: str) -> Storage:
+    import h5py
+
+    plan = handle.id.get_create_plist()
+    layout = plan.get_layout()
+    if layout == h5py.h5d.VIRTUAL or plan.get_external_count() > 0:
+        raise bad_file(file_name, "its samples are stored in other files. Store them in the file itself.")
+    filters = tuple(_filters(plan, file_name))
+    if layout == h5py.h5d.CHUNKED:
+        chunk = tuple(int(length) for length in handle.chunks)
+        if prod(chunk) * dtype.itemsize > MAX_CHUNK_BYTES:
+            raise bad_file(
+                file_name,
+                f"its data are stored in chunks of {chunk} samples; one may have {MAX_CHUNK_BYTES} bytes. "
+                "Rewrite it with smaller chunks (h5repack).",
+            )
+        return Storage(None, (chunk[0], 1 if len(chunk) == 2 else chunk[1], chunk[-1]), filters)
+    if layout != h5py.h5d.CONTIGUOUS:
+        return Storage(None, None, filters)
+    offset = handle.id.get_offset()
+    if offset is None:
+        raise bad_file(file_name, "its data were never written. Upload the whole file.")
+    return Storage(int(offset), None, filters)
+
+
+def _filters(plan: Any, file_name: str) -> Iterator[Filter]:
+    for number in range(plan.get_nfilters()):
+        code, _, values, name = plan.get_filter(number)
+        if code not in READ_FILTERS:
+            raise bad_file(
+                file_name,
+                f"its data are compressed with filter {code} ({decode_text(name)[:MAX_SHOWN]!r}), which is not read. "
+                f"Rewrite it (h5repack) with one of {', '.join(READ_FILTERS.values())}.",
+            )
+        yield Filter(code, tuple(values))
+
+
+def _missing_chunks(handle: Any, shape: tuple[int, int, int], storage: Storage, file_name: str) -> list[str]:
+    """A warning where chunks were never written; they read as zeros, which the search masks."""
+    if storage.chunk_shape is None:
+        return []
+    total = prod(ceil(length / chunk) for length, chunk in zip(shape, storage.chunk_shape, strict=True))
+    if total > COUNTED_CHUNKS:
+        return []
+    stored = handle.id.get_num_chunks()
+    if stored == 0:
+        raise bad_file(file_name, "its data were never written. Upload the whole file.")
+    if stored < total:
+        return [f"{total - stored} of the file's {total} data chunks were never written; they count as zeros."]
+    return []

@@ -1,0 +1,149 @@
+"""HDF5 (FBH5) filterbank files: the header, and blocks of channels."""
+
+import asyncio
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.filterbank.angles import from_text
+from shared.filterbank.assemble import Layout, assemble, check_channel_count
+from shared.filterbank.dataset import Data, open_data
+from shared.filterbank.fields import Fields, bad_file
+from shared.filterbank.range_file import RangeFile
+from shared.filterbank.rows import RowLayout, read_rows
+from shared.filterbank.source import Source
+from shared.header import Header
+
+# Spectra are read in groups of about this many bytes, while the next group is fetched.
+GROUP_BYTES = 16 * 2**20
+
+# HDF5 has one lock for the whole process. A thread of its own keeps those who wait for it out of the pool whose threads
+# the sources need for their reads.
+_THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hdf5")
+
+Result = TypeVar("Result")
+
+
+async def read_header(source: Source, size: int) -> tuple[Header, tuple[str, ...]]:
+    """Header and warnings of a file of `size` bytes.
+
+    Raises:
+        BadObservationError: it can't be searched.
+        TransientError: storage is out of reach.
+    """
+    return await _in_thread(source, size, partial(_read_header, name=source.name, size=size))
+
+
+async def read_block(source: Source, header: Header, start_channel: int, stop_channel: int) -> npt.NDArray[np.float32]:
+    """The first IF's channels [start, stop): float32 (T, channels), C-contiguous.
+
+    Raises:
+        BadObservationError: the file is damaged, or is not the one that the header is from.
+        TransientError: storage is out of reach.
+    """
+    size = await source.size()
+    work = partial(
+        _read_block, name=source.name, size=size, header=header, start_channel=start_channel, stop_channel=stop_channel
+    )
+    found = await _in_thread(source, size, work)
+    if isinstance(found, RowLayout):
+        return await read_rows(source, found, header.n_spectra, start_channel, stop_channel)
+    return found
+
+
+async def _in_thread(source: Source, size: int, work: Callable[[RangeFile], Result]) -> Result:
+    loop = asyncio.get_running_loop()
+    remote = RangeFile(source, size, loop)
+
+    def run() -> Result:
+        try:
+            with remote:
+                return work(remote)
+        except Exception as error:
+            _let_go_of_locals(error)
+            raise
+
+    try:
+        return await loop.run_in_executor(_THREAD, run)
+    finally:
+        remote.abandon()
+
+
+def _let_go_of_locals(error: BaseException | None) -> None:
+    """Clear the variables in an error's traceback, and in those of what led to it.
+
+    HDF5's objects among them must go in this thread. They take HDF5's lock; were they to go in the event loop's thread,
+    it would wait for this thread, which holds the lock while it waits for the event loop to bring bytes.
+    """
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+
+
+def _read_header(remote: RangeFile, *, name: str, size: int) -> tuple[Header, tuple[str, ...]]:
+    with open_data(remote, name, size) as data:
+        return _header_of(data)
+
+
+def _header_of(data: Data) -> tuple[Header, tuple[str, ...]]:
+    fields = Fields(data.file_name, data.values)
+    fields.warnings += data.warnings
+    n_spectra, n_ifs, n_channels = data.shape
+    n_bits = 8 * data.dtype.itemsize
+    check_channel_count(fields, n_channels)
+    for key, actual in (("nchans", n_channels), ("nifs", n_ifs), ("nbits", n_bits)):
+        if key in fields and fields.integer(key, actual) != actual:
+            fields.warn(f"{key} in the header is {data.values[key]!r}; the data set has {actual}, which was used.")
+    layout = Layout(
+        file_format="h5",
+        n_spectra=n_spectra,
+        n_ifs=n_ifs,
+        n_channels=n_channels,
+        n_bits=n_bits,
+        signed=data.dtype.kind == "i",
+    )
+    header = assemble(fields, layout, to_hours=_angle, to_degrees=_angle)
+    return header, tuple(fields.warnings)
+
+
+def _angle(value: int | float | str) -> float:
+    return from_text(value) if isinstance(value, str) else float(value)
+
+
+def _read_block(
+    remote: RangeFile, *, name: str, size: int, header: Header, start_channel: int, stop_channel: int
+) -> npt.NDArray[np.float32] | RowLayout:
+    """The block; or, for samples that lie in the file as they are, where they lie."""
+    with open_data(remote, name, size) as data:
+        if data.shape != (header.n_spectra, header.n_ifs, header.n_channels):
+            raise bad_file(name, f"its data set has another shape than before, {data.shape}. Start a new analysis.")
+        if data.storage.offset_bytes is not None:
+            return RowLayout(
+                data_offset_bytes=data.storage.offset_bytes,
+                row_bytes=header.n_ifs * header.n_channels * data.dtype.itemsize,
+                n_bits=8 * data.dtype.itemsize,
+                dtype=data.dtype,
+            )
+        return _read_chunks(remote, data, size, start_channel, stop_channel)
+
+
+def _read_chunks(
+    remote: RangeFile, data: Data, size: int, start_channel: int, stop_channel: int
+) -> npt.NDArray[np.float32]:
+    """Read in groups of whole rows of chunks, so that each chunk is unpacked once."""
+    n_spectra = data.shape[0]
+    block = np.empty((n_spectra, stop_channel - start_channel), np.float32)
+    chunk_rows = data.storage.chunk_shape[0] if data.storage.chunk_shape else n_spectra
+    rows = chunk_rows * max(1, GROUP_BYTES // (chunk_rows * block.shape[1] * block.itemsize))
+    groups = [(first, min(first + rows, n_spectra)) for first in range(0, n_spectra, rows)]
+    remote.expect(data.extents(*groups[0], start_channel, stop_channel, size))
+    for number, (first, stop) in enumerate(groups):
+        if number + 1 < len(groups):
+            remote.expect(data.extents(*groups[number + 1], start_channel, stop_channel, size))
+        data.handle.read_direct(block, data.selection(first, stop, start_channel, stop_channel), np.s_[first:stop])
+    return block

@@ -1,0 +1,82 @@
+"""Read a filterbank file of either format; which one it is follows from its content."""
+
+from pathlib import PurePath
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.filterbank import hdf5, sigproc
+from shared.filterbank.fields import bad_file
+from shared.filterbank.keywords import BIG_ENDIAN_START, START
+from shared.filterbank.source import Source
+from shared.header import Header
+
+# Headers are a few hundred bytes; this is enough at once for nearly all.
+HEAD_BYTES = 64 * 1024
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+# HDF5 may begin after a block of the user's, of a power of two bytes.
+HDF5_OFFSETS = (0, 512, 1024, 2048, 4096, 8192, 16384, 32768)
+
+MISNAMED = {
+    ("fil", "h5"): "The file is named .fil but holds HDF5; it was read as HDF5.",
+    ("h5", "fil"): "The file is named .h5 but holds SIGPROC filterbank data; it was read as that.",
+}
+FOREIGN = (
+    (b"\x1f\x8b", "it is compressed with gzip. Unpack it first."),
+    (b"PK\x03\x04", "it is a ZIP archive. Unpack it first."),
+    (b"SIMPLE  =", "it is a FITS file. Convert it to .fil or .h5."),
+    (b"BACKEND ", "it holds raw voltages (GUPPI). Channelise it to .fil or .h5 first, for instance with rawspec."),
+    (BIG_ENDIAN_START, "its SIGPROC header is big-endian. Write it little-endian."),
+)
+
+
+async def read_header(source: Source) -> tuple[Header, tuple[str, ...]]:
+    """The header of a file, and warnings: sentences on faults that do not stop the search.
+
+    Raises:
+        BadObservationError: the file can't be searched; the message says why and how to mend it.
+        TransientError: storage is out of reach.
+    """
+    size = await source.size()
+    if size == 0:
+        raise bad_file(source.name, "it is empty (0 bytes). Upload it again.")
+    head = await source.read(0, min(size, HEAD_BYTES))
+    if any(head.startswith(HDF5_SIGNATURE, offset) for offset in HDF5_OFFSETS):
+        header, warnings = await hdf5.read_header(source, size)
+    elif head.startswith(START):
+        header, warnings = await sigproc.read_header(source, size, head)
+    else:
+        raise _foreign(source.name, head)
+    suffix = PurePath(source.name).suffix.lower().removeprefix(".")
+    misnamed = MISNAMED.get((suffix, header.file_format))
+    return header, (misnamed, *warnings) if misnamed else warnings
+
+
+async def read_block(source: Source, header: Header, start_channel: int, stop_channel: int) -> npt.NDArray[np.float32]:
+    """The first IF's channels [start, stop) of all spectra: float32 (T, channels), C-contiguous.
+
+    `header` is what `read_header` gave for the same file. Memory stays at the block and a few tens of MB.
+
+    Raises:
+        ValueError: the range is empty or goes beyond the band.
+        BadObservationError: the file is damaged or incomplete.
+        TransientError: storage is out of reach.
+    """
+    if not 0 <= start_channel < stop_channel <= header.n_channels:
+        raise ValueError(f"no channels {start_channel} to {stop_channel} in a band of {header.n_channels}")
+    read = sigproc.read_block if header.file_format == "fil" else hdf5.read_block
+    return await read(source, header, start_channel, stop_channel)
+
+
+def _foreign(name: str, head: bytes) -> Exception:
+    """The error for a file that is of neither format."""
+    if START.startswith(head):
+        return bad_file(name, f"it ends inside its header, after {len(head)} bytes. Upload the whole file.")
+    for magic, problem in FOREIGN:
+        if head.startswith(magic):
+            return bad_file(name, problem)
+    return bad_file(
+        name,
+        f"it is neither a SIGPROC filterbank nor an HDF5 file: it begins with {head[:16]!r}. "
+        "Upload a .fil or .h5 filterbank file.",
+    )

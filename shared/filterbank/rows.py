@@ -1,0 +1,139 @@
+"""Blocks of channels from spectra that lie one after the other, each of the same number of bytes.
+
+One range is read per spectrum, or one for several where the bytes between them are few; several are under way at once,
+and each is decoded straight into the block.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.filterbank.fields import bad_file
+from shared.filterbank.source import Source
+
+READS_AT_ONCE = 8
+# Size of one read: with the number of reads under way this bounds the memory beside the block itself.
+READ_BYTES = 4 * 2**20
+# Samples of fewer than 8 bits are 4 bytes each on their way into the block.
+PACKED_SAMPLES = 2**21
+# A request costs as much as this many bytes, so nearer spectra come in one read.
+GAP_BYTES = 128 * 1024
+# Smaller pieces are decoded sooner than a thread takes over.
+THREAD_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True)
+class RowLayout:
+    """Where the samples are: spectrum `t` begins at data_offset_bytes + t * row_bytes with the first IF's channels.
+
+    `dtype` is a sample's, or, for fewer than 8 bits, that of the bytes that they are packed in, low-order bits first.
+    """
+
+    data_offset_bytes: int
+    row_bytes: int
+    n_bits: int
+    dtype: np.dtype[Any]
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """What one read brings: some spectra of some channels."""
+
+    first_spectrum: int
+    stop_spectrum: int
+    first_channel: int
+    stop_channel: int
+
+
+async def read_rows(
+    source: Source, layout: RowLayout, n_spectra: int, start_channel: int, stop_channel: int
+) -> npt.NDArray[np.float32]:
+    """Channels [start, stop) of all spectra: float32 (n_spectra, channels), C-contiguous.
+
+    Raises:
+        BadObservationError: the file ends before the last spectrum.
+        TransientError: storage is out of reach.
+    """
+    block = np.empty((n_spectra, stop_channel - start_channel), np.float32)
+    todo = _pieces(layout, n_spectra, start_channel, stop_channel)
+
+    async def work() -> None:
+        for piece in todo:
+            raw = await _read_piece(source, layout, piece)
+            columns = slice(piece.first_channel - start_channel, piece.stop_channel - start_channel)
+            part = block[piece.first_spectrum : piece.stop_spectrum, columns]
+            if len(raw) < THREAD_BYTES:
+                decode(raw, layout, piece.first_channel, part)
+            else:
+                await asyncio.to_thread(decode, raw, layout, piece.first_channel, part)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(READS_AT_ONCE):
+                group.create_task(work())
+    except ExceptionGroup as failures:
+        # The others failed for the same reason or were cancelled; callers expect a single error.
+        raise failures.exceptions[0] from failures
+    return block
+
+
+def decode(raw: bytes, layout: RowLayout, first_channel: int, part: npt.NDArray[np.float32]) -> None:
+    """Fill `part` (spectra, channels) with the samples of `raw`, which begins in the byte that has `first_channel`."""
+    spectra, channels = part.shape
+    if layout.n_bits >= 8:
+        strides = (layout.row_bytes, layout.dtype.itemsize)
+        samples = np.ndarray((spectra, channels), layout.dtype, raw, 0, strides)
+        # What float32 can't hold becomes infinite, and is masked by the search.
+        with np.errstate(over="ignore", invalid="ignore"):
+            part[...] = samples
+        return
+    lead = first_channel * layout.n_bits % 8 // layout.n_bits
+    n_bytes = -(-(lead + channels) * layout.n_bits // 8)
+    packed = np.ndarray((spectra, n_bytes), np.uint8, raw, 0, (layout.row_bytes, 1))
+    part[...] = _unpacked(layout.n_bits)[packed].reshape(spectra, -1)[:, lead : lead + channels]
+
+
+@cache
+def _unpacked(n_bits: int) -> npt.NDArray[np.float32]:
+    """The samples in each value of a byte: float32 (256, samples)."""
+    shifts = np.arange(0, 8, n_bits)
+    samples: npt.NDArray[np.float32] = ((np.arange(256)[:, np.newaxis] >> shifts) & (2**n_bits - 1)).astype(np.float32)
+    return samples
+
+
+def _span(layout: RowLayout, first_channel: int, stop_channel: int) -> tuple[int, int]:
+    """First byte, within a spectrum, of some channels, and the one after their last."""
+    return first_channel * layout.n_bits // 8, -(-stop_channel * layout.n_bits // 8)
+
+
+def _pieces(layout: RowLayout, n_spectra: int, start_channel: int, stop_channel: int) -> Iterator[_Piece]:
+    """The reads that bring channels [start, stop), in order of the file."""
+    low, high = _span(layout, start_channel, stop_channel)
+    wanted = high - low
+    most = READ_BYTES if layout.n_bits >= 8 else PACKED_SAMPLES * layout.n_bits // 8
+    rows, width = 1, stop_channel - start_channel
+    if wanted > most:
+        # A multiple of 8, so that pieces of one byte's samples stay together as far as they can.
+        width = most // layout.n_bits * 8
+    elif layout.row_bytes - wanted <= GAP_BYTES:
+        rows += (most - wanted) // layout.row_bytes
+    for t in range(0, n_spectra, rows):
+        for channel in range(start_channel, stop_channel, width):
+            yield _Piece(t, min(t + rows, n_spectra), channel, min(channel + width, stop_channel))
+
+
+async def _read_piece(source: Source, layout: RowLayout, piece: _Piece) -> bytes:
+    low, high = _span(layout, piece.first_channel, piece.stop_channel)
+    start = layout.data_offset_bytes + piece.first_spectrum * layout.row_bytes + low
+    length = (piece.stop_spectrum - piece.first_spectrum - 1) * layout.row_bytes + high - low
+    raw = await source.read(start, length)
+    if len(raw) != length:
+        raise bad_file(
+            source.name, f"it ends at byte {start + len(raw)}, before its last spectrum. Upload the whole file."
+        )
+    return raw

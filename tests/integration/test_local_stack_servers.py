@@ -158,7 +158,7 @@ async def test_data_outlives_the_servers_and_nothing_else_does(tmp_path):
         broker_port = int(first.kafka.partition(":")[2])
     assert not any(is_alive(pid) for pid in pids)
     assert all(is_free(port) for port in [*ports.values(), broker_port])
-    assert [path for port in ports.values() for path in LOCAL_SOCKETS.glob(f"seaweedfs-*-{port}.sock")] == []  # noqa: ASYNC240
+    assert [path for port in ports.values() for path in LOCAL_SOCKETS.glob(f"seaweedfs-*-{port}.sock")] == []
     async with embedded_servers(tmp_path) as second:
         assert (second.s3, second.mongodb) == (first.s3, first.mongodb)
         async with s3_client(second) as client:

@@ -3,10 +3,12 @@
 import time
 
 from services.gateway.auth import ApiKeyAuthentication
-from services.gateway.handlers import Api, make_http_app
+from services.gateway.handlers import HealthRoutes, Routes, make_http_app
+from services.gateway.jobs import JobRoutes
 from services.gateway.outbox import Outbox
 from services.gateway.settings import Settings
 from services.gateway.store import open_store
+from services.gateway.uploads import UploadRoutes
 from services.gateway.worker_events import WorkerEvents
 from shared import service
 from shared.blobs import open_storage
@@ -27,15 +29,18 @@ async def serve(settings: Settings) -> None:
         open_publisher(settings) as publisher,
     ):
         outbox = Outbox(store.jobs, publisher, settings, now_ms=unix_ms)
-        api = Api(
-            settings,
-            jobs=store.jobs,
-            submissions=outbox,
-            uploads=storage.uploads,
-            results=storage.results,
-            version=service.VERSION,
-            now_ms=unix_ms,
-        )
+        subjects: list[Routes] = [
+            HealthRoutes(service.VERSION),
+            UploadRoutes(settings, storage.uploads),
+            JobRoutes(
+                settings,
+                jobs=store.jobs,
+                submissions=outbox,
+                uploads=storage.uploads,
+                results=storage.results,
+                now_ms=unix_ms,
+            ),
+        ]
         pepper = settings.api_key_pepper.get_secret_value()
         authenticate = ApiKeyAuthentication(store.users, pepper=pepper, now_s=time.time)
         worker_events = WorkerEvents(store.jobs, now_ms=unix_ms, silence_s=settings.outbox_silence_s)
@@ -49,7 +54,7 @@ async def serve(settings: Settings) -> None:
         await service.run(
             "gateway",
             settings,
-            app=make_http_app(api, authenticate),
+            app=make_http_app(subjects, authenticate),
             consumer=consumer,
             checks={"mongodb": store.check, "s3": storage.check, "kafka": publisher.check},
             background=[outbox.run],

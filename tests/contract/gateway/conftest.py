@@ -10,10 +10,12 @@ from aiohttp.test_utils import TestClient, TestServer
 from deploy.local.servers import EmbeddedServers, embedded_servers
 from services.gateway.app import unix_ms
 from services.gateway.auth import ApiKeyAuthentication
-from services.gateway.handlers import Api, make_http_app
+from services.gateway.handlers import HealthRoutes, make_http_app
+from services.gateway.jobs import JobRoutes
 from services.gateway.outbox import Outbox
 from services.gateway.settings import Settings
 from services.gateway.store import open_store
+from services.gateway.uploads import UploadRoutes
 from services.gateway.worker_events import WorkerEvents
 from shared.blobs import open_storage
 from shared.bus import open_publisher
@@ -40,17 +42,20 @@ async def gateway(servers: EmbeddedServers) -> AsyncIterator[Gateway]:
     ):
         bus = Bus(publisher.publish)
         outbox = Outbox(store.jobs, bus, settings, now_ms=unix_ms)
-        api = Api(
-            settings,
-            jobs=store.jobs,
-            submissions=outbox,
-            uploads=storage.uploads,
-            results=storage.results,
-            version="0.3.0",
-            now_ms=unix_ms,
-        )
+        subjects = [
+            HealthRoutes("0.3.0"),
+            UploadRoutes(settings, storage.uploads),
+            JobRoutes(
+                settings,
+                jobs=store.jobs,
+                submissions=outbox,
+                uploads=storage.uploads,
+                results=storage.results,
+                now_ms=unix_ms,
+            ),
+        ]
         pepper = settings.api_key_pepper.get_secret_value()
-        app = make_http_app(api, ApiKeyAuthentication(store.users, pepper=pepper, now_s=time.time))
+        app = make_http_app(subjects, ApiKeyAuthentication(store.users, pepper=pepper, now_s=time.time))
         worker_events = WorkerEvents(store.jobs, now_ms=unix_ms, silence_s=60)
         async with TestClient(TestServer(app)) as client:
             yield Gateway(client, settings, store, storage, bus, outbox, worker_events, anybody)

@@ -45,11 +45,11 @@ def _compared(row: Any, candidates: Sequence[Mapping[str, Any]], header: Header)
 def candidates_table(candidates: Iterable[Mapping[str, Any]]) -> Table:
     """The top candidates as the API gave them."""
     table = Table(title="Top candidates", title_justify="left")
-    for heading in ("Frequency, MHz", "Drift, Hz/s", "SNR"):
+    for heading in ("MHz", "Hz/s", "SNR"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("Label")
-    table.add_column("Interest", justify="right")
-    table.add_column("RFI source")
+    table.add_column("label", no_wrap=True)
+    table.add_column("interest", justify="right")
+    table.add_column("RFI")
     for one in candidates:
         table.add_row(
             f"{one['frequency_hz'] / 1e6:.6f}",

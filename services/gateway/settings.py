@@ -12,7 +12,13 @@ class Tier(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    files_per_month: int = Field(ge=0, description="Jobs that may be started in one calendar month, UTC.")
     max_file_mb: int = Field(ge=1, description="Largest observation, MB of 1024 * 1024 bytes.")
+    price: str = Field(description="What it costs, as users read it.")
+    retention_days: int = Field(ge=1, description="How long a finished job and its files are kept, days.")
+    history_jobs: int = Field(ge=1, description="Finished and open jobs kept per user; the oldest finished ones go.")
+    concurrent_jobs: int = Field(default=5, ge=1, description="Jobs that may be open at the same time.")
+    api_keys: bool = Field(default=True, description="Whether its users may make and revoke API keys themselves.")
 
     @property
     def max_file_bytes(self) -> int:
@@ -21,10 +27,14 @@ class Tier(BaseModel):
 
 
 DEFAULT_TIERS = {
-    "free": Tier(max_file_mb=100),
-    "researcher": Tier(max_file_mb=1024),
-    "institution": Tier(max_file_mb=10_240),
-    "enterprise": Tier(max_file_mb=51_200),
+    "free": Tier(files_per_month=10, max_file_mb=100, price="$0", retention_days=30, history_jobs=10, api_keys=False),
+    "researcher": Tier(files_per_month=500, max_file_mb=1024, price="$99 USD/mo", retention_days=90, history_jobs=50),
+    "institution": Tier(
+        files_per_month=5000, max_file_mb=10_240, price="$499 USD/mo", retention_days=180, history_jobs=200
+    ),
+    "enterprise": Tier(
+        files_per_month=50_000, max_file_mb=51_200, price="$1,999 USD/mo", retention_days=365, history_jobs=500
+    ),
 }
 
 

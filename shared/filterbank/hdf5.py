@@ -74,15 +74,20 @@ async def _in_thread(source: Source, size: int, work: Callable[[RangeFile], Resu
         remote.abandon()
 
 
-def _let_go_of_locals(error: BaseException | None) -> None:
+def _let_go_of_locals(error: BaseException) -> None:
     """Clear the variables in an error's traceback, and in those of what led to it.
 
     HDF5's objects among them must go in this thread. They take HDF5's lock; were they to go in the event loop's thread,
     it would wait for this thread, which holds the lock while it waits for the event loop to bring bytes.
     """
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__cause__ or error.__context__
+    chain: list[BaseException] = []
+    todo: list[BaseException | None] = [error]
+    while todo:
+        link = todo.pop()
+        if link is not None and link not in chain:
+            traceback.clear_frames(link.__traceback__)
+            chain.append(link)
+            todo += [link.__cause__, link.__context__]
 
 
 def _read_header(remote: RangeFile, *, name: str, size: int) -> tuple[Header, tuple[str, ...]]:

@@ -98,13 +98,13 @@ class RangeFile(io.RawIOBase):
         stop = min(start + len(view), self._size)
         if stop <= start:
             return 0
-        try:
-            if self.failure is not None:
-                raise self.failure
-            self._fill(view[: stop - start], start)
-        except WaterholeError as error:
-            self.failure = self.failure or error
-            raise OSError(error.message) from error
+        if self.failure is None:
+            try:
+                self._fill(view[: stop - start], start)
+            except WaterholeError as error:
+                self.failure = error
+        if self.failure is not None:
+            raise OSError(self.failure.message)
         self._position = stop
         return stop - start
 

@@ -1,0 +1,98 @@
+"""How an observation is cut into chunks."""
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.ingest.domain import MAX_CHUNKS, PLAIN_CHANNELS, overlap_channels, plan_chunks
+from shared.errors import PermanentError
+from shared.events import SearchParameters
+from shared.simulator import make_header
+
+MOST = 2**27
+DEFAULT = SearchParameters()
+
+
+def check_plan(chunks, header, parameters, most):
+    """What holds for every plan."""
+    overlap = overlap_channels(header, parameters.max_drift_rate_hz_s)
+    assert [chunk.index for chunk in chunks] == list(range(len(chunks)))
+    assert {chunk.count for chunk in chunks} == {len(chunks)}
+    assert chunks[0].start_channel == 0
+    assert chunks[-1].stop_channel == header.n_channels
+    for before, after in pairwise(chunks):
+        assert before.stop_channel == after.start_channel
+    for chunk in chunks:
+        assert chunk.start_channel < chunk.stop_channel
+        assert chunk.read_start_channel == max(0, chunk.start_channel - overlap)
+        assert chunk.read_stop_channel == min(header.n_channels, chunk.stop_channel + overlap)
+        assert (chunk.read_stop_channel - chunk.read_start_channel) * header.n_spectra <= most
+
+
+@given(
+    n_channels=st.integers(1, 2**23),
+    n_spectra=st.integers(2, 300),
+    coarse=st.one_of(st.none(), st.sampled_from([64, 2**16, 2**18, 1_033_216, 2**20])),
+    drift=st.sampled_from([0.0, 0.5, 4.0]),
+    most=st.sampled_from([2**24, 2**27]),
+)
+def test_every_plan_tiles_the_band_within_the_bounds(n_channels, n_spectra, coarse, drift, most):
+    if coarse is not None:
+        n_channels = coarse * max(1, min(n_channels // coarse, 64))
+    header = make_header(n_channels, n_spectra, coarse_channel_width=coarse)
+    parameters = SearchParameters(max_drift_rate_hz_s=drift)
+    overlap, readable = overlap_channels(header, drift), most // n_spectra
+    if n_channels > readable and readable - 2 * overlap < max(1, overlap / 8):
+        with pytest.raises(PermanentError, match="Lower max_drift_rate_hz_s"):
+            plan_chunks(header, parameters, max_chunk_samples=most)
+        return
+    chunks = plan_chunks(header, parameters, max_chunk_samples=most)
+    check_plan(chunks, header, parameters, most)
+    assert chunks == plan_chunks(header, parameters, max_chunk_samples=most)
+
+
+def test_one_coarse_channel_is_one_chunk():
+    header = make_header(2**20, coarse_channel_width=2**20)
+    (chunk,) = plan_chunks(header, DEFAULT, max_chunk_samples=MOST)
+    assert (chunk.read_start_channel, chunk.read_stop_channel) == (0, 2**20)
+
+
+def test_a_node_of_64_coarse_channels_is_64_chunks_that_overlap_by_the_widest_path():
+    header = make_header(64 * 2**20, coarse_channel_width=2**20)
+    chunks = plan_chunks(header, DEFAULT, max_chunk_samples=MOST)
+    assert len(chunks) == 64
+    assert [chunk.start_channel for chunk in chunks] == [index * 2**20 for index in range(64)]
+    assert chunks[1].start_channel - chunks[1].read_start_channel >= header.max_drift_steps(4.0)
+
+
+def test_without_coarse_channels_chunks_have_2_to_the_20_channels():
+    chunks = plan_chunks(make_header(3 * 2**20 + 2**19), DEFAULT, max_chunk_samples=MOST)
+    assert [chunk.stop_channel - chunk.start_channel for chunk in chunks] == [PLAIN_CHANNELS] * 3 + [2**19]
+
+
+def test_a_small_remainder_is_spread_over_the_chunks():
+    chunks = plan_chunks(make_header(2 * 2**20 + 100), DEFAULT, max_chunk_samples=MOST)
+    assert {chunk.stop_channel - chunk.start_channel for chunk in chunks} == {(2 * 2**20 + 100) // 3, 699084}
+
+
+def test_a_long_observation_has_narrower_chunks():
+    header = make_header(2**20, 1024, coarse_channel_width=2**20)
+    parameters = SearchParameters(max_drift_rate_hz_s=0.5)
+    chunks = plan_chunks(header, parameters, max_chunk_samples=MOST)
+    assert len(chunks) > 8
+    check_plan(chunks, header, parameters, MOST)
+
+
+def test_a_drift_range_that_fits_no_chunk_says_what_to_lower():
+    with pytest.raises(PermanentError, match=r"50\.0 Hz/s.*Lower max_drift_rate_hz_s") as caught:
+        plan_chunks(make_header(2**20, 2048), SearchParameters(max_drift_rate_hz_s=50), max_chunk_samples=MOST)
+    assert caught.value.code == "drift_range_too_wide"
+
+
+def test_too_many_chunks_are_refused():
+    header = make_header(PLAIN_CHANNELS * (MAX_CHUNKS + 1))
+    with pytest.raises(PermanentError, match="Split the file") as caught:
+        plan_chunks(header, DEFAULT, max_chunk_samples=MOST)
+    assert caught.value.code == "too_many_chunks"

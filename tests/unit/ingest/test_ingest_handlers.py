@@ -1,0 +1,117 @@
+"""From a submitted observation to its chunks."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from services.ingest.handlers import Handler
+from shared.errors import BadObservationError, ObjectNotFoundError, PermanentError, TransientError
+from shared.events import ChunkReady, JobProgress, ObservationSubmitted, SearchParameters, Upload
+from shared.simulator import Scene, make_header, spectra, write_fil
+
+KEY = "uploads/u/1/observation.fil"
+COARSE = 2**16
+
+
+class Bucket:
+    """Objects in memory; it notes what is read."""
+
+    def __init__(self, objects):
+        self.objects = objects
+        self.bytes_read = 0
+        self.is_away = False
+
+    async def size(self, key):
+        if self.is_away:
+            raise TransientError("Storage is out of reach.")
+        return len(self.objects[key]) if key in self.objects else None
+
+    async def get_range(self, key, start, length):
+        self.bytes_read += length
+        return self.objects[key][start : start + length]
+
+
+@pytest.fixture
+def bucket(tmp_path):
+    path = tmp_path / "observation.fil"
+    header = make_header(3 * COARSE, 4, coarse_channel_width=COARSE)
+    write_fil(path, header, spectra(Scene(header)))
+    return Bucket({KEY: path.read_bytes()})
+
+
+@pytest.fixture
+def submitted():
+    return ObservationSubmitted.make(
+        job_id="job",
+        producer="gateway",
+        upload=Upload(
+            file_key=KEY,
+            file_name="observation.fil",
+            file_size=1,
+            source_name="GJ 1002",
+            submitted_at=datetime(2026, 1, 1, tzinfo=UTC),
+        ),
+        parameters=SearchParameters(snr_threshold=12.0),
+    )
+
+
+def handler(bucket):
+    return Handler(bucket, max_chunk_samples=2**27)
+
+
+async def test_every_chunk_is_published_then_that_ingest_is_done(bucket, submitted):
+    *chunks, done = await handler(bucket).handle(submitted)
+    assert [type(event) for event in chunks] == [ChunkReady] * 3
+    assert [event.chunk.index for event in chunks] == [0, 1, 2]
+    assert {event.partition_key for event in chunks} == {"job:0", "job:1", "job:2"}
+    for event in chunks:
+        assert (event.upload, event.parameters) == (submitted.upload, submitted.parameters)
+        assert (event.header.n_spectra, event.header.n_channels) == (4, 3 * COARSE)
+        assert event.warnings == ()
+    assert isinstance(done, JobProgress)
+    assert (done.stage, done.done, done.total) == ("ingest", 1, 1)
+
+
+async def test_only_the_header_is_read(bucket, submitted):
+    await handler(bucket).handle(submitted)
+    assert bucket.bytes_read <= 64 * 1024 < len(bucket.objects[KEY])
+
+
+async def test_the_same_event_gives_the_same_events(bucket, submitted):
+    first, second = await handler(bucket).handle(submitted), await handler(bucket).handle(submitted)
+    kept = [[event.model_dump(exclude={"occurred_at"}) for event in events] for events in (first, second)]
+    assert kept[0] == kept[1]
+    assert len({event.event_id for event in first}) == len(first)
+
+
+async def test_warnings_go_with_every_chunk(bucket, submitted):
+    bucket.objects[KEY] += b"part of a spectrum"
+    *chunks, _ = await handler(bucket).handle(submitted)
+    for event in chunks:
+        (warning,) = event.warnings
+        assert "part of a spectrum" in warning
+
+
+async def test_a_file_that_is_none_is_refused_by_its_name(bucket, submitted):
+    bucket.objects[KEY] = b"I am no observation.\n" * 100
+    with pytest.raises(BadObservationError, match=r"'observation\.fil'.*neither a SIGPROC filterbank nor an HDF5"):
+        await handler(bucket).handle(submitted)
+
+
+async def test_an_upload_that_is_gone_says_so(bucket, submitted):
+    bucket.objects.clear()
+    with pytest.raises(ObjectNotFoundError, match="no longer in storage"):
+        await handler(bucket).handle(submitted)
+
+
+async def test_storage_that_is_away_is_worth_another_try(bucket, submitted):
+    bucket.is_away = True
+    with pytest.raises(TransientError):
+        await handler(bucket).handle(submitted)
+
+
+async def test_another_event_is_refused(bucket):
+    event = JobProgress.make(job_id="job", producer="x", stage="ingest", done=1, total=1)
+    with pytest.raises(PermanentError) as caught:
+        await handler(bucket).handle(event)
+    assert caught.value.code == "unexpected_event"

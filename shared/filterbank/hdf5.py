@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from shared.errors import WaterholeError
 from shared.filterbank.angles import from_text
 from shared.filterbank.assemble import Layout, assemble, check_channel_count
 from shared.filterbank.dataset import Data, open_data
@@ -65,7 +66,7 @@ async def _in_thread(source: Source, size: int, work: Callable[[RangeFile], Resu
             with remote:
                 return work(remote)
         except Exception as error:
-            _let_go_of_locals(error)
+            _drop_tracebacks(error)
             raise
 
     try:
@@ -74,18 +75,20 @@ async def _in_thread(source: Source, size: int, work: Callable[[RangeFile], Resu
         remote.abandon()
 
 
-def _let_go_of_locals(error: BaseException) -> None:
-    """Clear the variables in an error's traceback, and in those of what led to it.
+def _drop_tracebacks(error: BaseException) -> None:
+    """Take the tracebacks off an error and off what led to it; one that is a bug keeps its own as text.
 
-    HDF5's objects among them must go in this thread. They take HDF5's lock; were they to go in the event loop's thread,
-    it would wait for this thread, which holds the lock while it waits for the event loop to bring bytes.
+    HDF5's objects in those frames must go in this thread. They take HDF5's lock; were they to go in the event loop's
+    thread, it would wait for this thread, which holds the lock while it waits for the event loop to bring bytes.
     """
+    if not isinstance(error, WaterholeError):
+        error.add_note("".join(traceback.format_exception(error)))
     chain: list[BaseException] = []
     todo: list[BaseException | None] = [error]
     while todo:
         link = todo.pop()
         if link is not None and link not in chain:
-            traceback.clear_frames(link.__traceback__)
+            link.__traceback__ = None
             chain.append(link)
             todo += [link.__cause__, link.__context__]
 

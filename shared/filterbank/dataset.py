@@ -82,7 +82,7 @@ class Data:
         return Extent(info.byte_offset, info.size, check)
 
 
-def _check_chunk(file_name: str, filters: tuple[Filter, ...], skipped: int, chunk_bytes: int, raw: bytes) -> None:
+def _check_chunk(file_name: str, filters: tuple[Filter, ...], skipped: int, chunk_bytes: int, raw: memoryview) -> None:
     try:
         check_stored(raw, filters, skipped, chunk_bytes)
     except DamagedChunkError as error:

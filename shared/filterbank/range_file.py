@@ -24,14 +24,16 @@ BYTES_AHEAD = 32 * 2**20
 # How soon a waiting thread sees that nobody needs its result any more.
 WAIT_S = 0.5
 
+Span = tuple[int, int]  # start, length
+
 
 @dataclass(frozen=True)
 class Extent:
-    """A run of bytes that will be read whole; `check` raises where they are damaged."""
+    """A run of bytes that will be read whole; `check` raises a `WaterholeError` where they are damaged."""
 
     start: int
     length: int
-    check: Callable[[bytes], None] | None = None
+    check: Callable[[memoryview], None] | None = None
 
 
 class RangeFile(io.RawIOBase):
@@ -46,8 +48,9 @@ class RangeFile(io.RawIOBase):
         self._position = 0
         self._abandoned = threading.Event()
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
-        self._expected: deque[Extent] = deque()
-        self._fetching: OrderedDict[int, tuple[Extent, Future[bytes]]] = OrderedDict()
+        self._expected: deque[Span] = deque()
+        self._fetching: OrderedDict[Span, Future[bytes]] = OrderedDict()
+        self._checks: dict[Span, Callable[[memoryview], None]] = {}
 
     def readable(self) -> bool:
         """It is."""
@@ -73,10 +76,11 @@ class RangeFile(io.RawIOBase):
 
     def close(self) -> None:
         """Let go of everything."""
-        for _, fetched in self._fetching.values():
+        for fetched in self._fetching.values():
             fetched.cancel()
         self._fetching.clear()
         self._expected.clear()
+        self._checks.clear()
         self._blocks.clear()
         # Its traceback leads to HDF5's objects, and they hold this file where the garbage collector can't see it.
         self.failure = None
@@ -84,7 +88,10 @@ class RangeFile(io.RawIOBase):
 
     def expect(self, extents: Iterable[Extent]) -> None:
         """Announce what will be read next, in this order, after what was announced before."""
-        self._expected.extend(extents)
+        for extent in extents:
+            self._expected.append((extent.start, extent.length))
+            if extent.check is not None:
+                self._checks[extent.start, extent.length] = extent.check
         self._fetch_ahead()
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
@@ -109,33 +116,34 @@ class RangeFile(io.RawIOBase):
         return stop - start
 
     def _fill(self, view: memoryview, start: int) -> None:
-        extent, fetched = self._fetching.get(start, (None, None))
-        if extent is not None and fetched is not None and extent.length == len(view):
-            view[:] = self._take(extent, fetched)
+        span = (start, len(view))
+        if span in self._fetching:
+            view[:] = self._take(span)
         elif len(view) > BLOCK_BYTES:
-            view[:] = self._await(self._fetch(start, len(view)), start, len(view))
+            view[:] = self._await(self._fetch(*span), *span)
         else:
             self._fill_from_blocks(view, start)
+        check = self._checks.pop(span, None)
+        if check is not None:
+            check(view)
 
-    def _take(self, extent: Extent, fetched: Future[bytes]) -> bytes:
-        """The bytes of an announced extent. Those announced before it were not wanted; they are let go."""
-        raw = self._await(fetched, extent.start, extent.length)
-        while self._fetching.popitem(last=False)[0] != extent.start:
+    def _take(self, span: Span) -> bytes:
+        """The bytes of an announced span. Those announced before it were not wanted; they are let go."""
+        raw = self._await(self._fetching[span], *span)
+        while self._fetching.popitem(last=False)[0] != span:
             pass
         self._fetch_ahead()
-        if extent.check is not None:
-            extent.check(raw)
         return raw
 
     def _fetch_ahead(self) -> None:
-        under_way = sum(extent.length for extent, _ in self._fetching.values())
+        under_way = sum(length for _, length in self._fetching)
         while self._expected and (
             not self._fetching
-            or (len(self._fetching) < EXTENTS_AHEAD and under_way + self._expected[0].length <= BYTES_AHEAD)
+            or (len(self._fetching) < EXTENTS_AHEAD and under_way + self._expected[0][1] <= BYTES_AHEAD)
         ):
-            extent = self._expected.popleft()
-            self._fetching[extent.start] = (extent, self._fetch(extent.start, extent.length))
-            under_way += extent.length
+            span = self._expected.popleft()
+            self._fetching[span] = self._fetch(*span)
+            under_way += span[1]
 
     def _fill_from_blocks(self, view: memoryview, start: int) -> None:
         done = 0

@@ -33,7 +33,7 @@ class DamagedChunkError(ValueError):
     """A chunk whose stored form can't be what its filters wrote."""
 
 
-def check_stored(raw: bytes, filters: Sequence[Filter], skipped: int, chunk_bytes: int) -> None:
+def check_stored(raw: memoryview, filters: Sequence[Filter], skipped: int, chunk_bytes: int) -> None:
     """Raise unless the last compressor of the pipeline can unpack `raw` within the chunk's size.
 
     Bit `i` of `skipped` says that filter `i` was not used for this chunk.
@@ -42,14 +42,13 @@ def check_stored(raw: bytes, filters: Sequence[Filter], skipped: int, chunk_byte
         DamagedChunkError: it can't.
     """
     used = [step for i, step in enumerate(filters) if not skipped >> i & 1]
-    view = memoryview(raw)
     for step in reversed(used):
         if step.code == FLETCHER32:
-            view = view[: max(0, len(view) - CHECKSUM_BYTES)]
+            raw = raw[: max(0, len(raw) - CHECKSUM_BYTES)]
             continue
         check = _CHECKS.get(step.code)
         if check is not None:
-            check(view, step, chunk_bytes)
+            check(raw, step, chunk_bytes)
         return
 
 

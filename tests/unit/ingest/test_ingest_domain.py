@@ -96,3 +96,24 @@ def test_too_many_chunks_are_refused():
     with pytest.raises(PermanentError, match="Split the file") as caught:
         plan_chunks(header, DEFAULT, max_chunk_samples=MOST)
     assert caught.value.code == "too_many_chunks"
+
+
+def test_narrow_coarse_channels_go_together_whole():
+    header = make_header(512 * 1024 * 9, coarse_channel_width=1024)
+    chunks = plan_chunks(header, DEFAULT, max_chunk_samples=MOST)
+    assert [chunk.start_channel for chunk in chunks] == [index * 2**20 for index in range(5)]
+    assert all(chunk.start_channel % 1024 == 0 for chunk in chunks)
+
+
+def test_a_coarse_channel_that_is_too_wide_is_cut_into_equal_parts():
+    header = make_header(2 * 2**20, 300, coarse_channel_width=2**20)
+    chunks = plan_chunks(header, SearchParameters(max_drift_rate_hz_s=0.1), max_chunk_samples=MOST)
+    check_plan(chunks, header, SearchParameters(max_drift_rate_hz_s=0.1), MOST)
+    assert 2**20 in {chunk.start_channel for chunk in chunks}
+    widths = {chunk.stop_channel - chunk.start_channel for chunk in chunks}
+    assert max(widths) - min(widths) <= 1
+
+
+def test_a_file_that_fits_whole_is_one_chunk_however_wide_its_paths():
+    (chunk,) = plan_chunks(make_header(1000, 2048), SearchParameters(max_drift_rate_hz_s=50), max_chunk_samples=MOST)
+    assert (chunk.read_start_channel, chunk.read_stop_channel) == (0, 1000)

@@ -1,0 +1,64 @@
+"""Coarse channels and angles, by their rules."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.filterbank.angles import from_packed, from_text
+from shared.filterbank.coarse import coarse_channel_width
+from shared.simulator.writers import packed_angle
+
+GREEN_BANK, PARKES, ATA = 6, 4, 9
+
+
+@pytest.mark.parametrize(
+    ("declared", "telescope_id", "n_channels", "channel_width_hz", "width"),
+    [
+        (0, GREEN_BANK, 64 * 1048576, 2.79, 1048576),
+        (0, GREEN_BANK, 308 * 1033216, -2.84, 1033216),
+        (0, GREEN_BANK, 999424, -2.93, 999424),
+        (0, GREEN_BANK, 1000000, -2.79, None),
+        (0, GREEN_BANK, 1048576, -2860.0, None),
+        (0, ATA, 3 * 262144, 0.5, 262144),
+        (0, ATA, 262143, 0.5, None),
+        (0, PARKES, 64 * 1048576, -2.79, None),
+        (1024, GREEN_BANK, 65536, -2860.0, 1024),
+        (2**19, GREEN_BANK, 2**20, -2.79, 2**19),
+    ],
+)
+def test_coarse_channels(declared, telescope_id, n_channels, channel_width_hz, width):
+    found = coarse_channel_width(
+        declared=declared, telescope_id=telescope_id, n_channels=n_channels, channel_width_hz=channel_width_hz
+    )
+    assert found == (width, None)
+
+
+@pytest.mark.parametrize("declared", [-1, 1000, 2**21])
+def test_an_nfpc_that_does_not_divide_the_band_is_left_out(declared):
+    width, warning = coarse_channel_width(
+        declared=declared, telescope_id=GREEN_BANK, n_channels=2**20, channel_width_hz=-2.79
+    )
+    assert width is None
+    assert f"nfpc in the header is {declared}" in warning
+
+
+@given(st.floats(-89.9999, 89.9999))
+def test_packing_and_unpacking_an_angle(angle):
+    assert from_packed(packed_angle(angle)) == pytest.approx(angle, abs=1e-7)
+
+
+@pytest.mark.parametrize("value", [6000.0, 61.0, 126000.0])
+def test_60_minutes_or_seconds_are_no_angle(value):
+    with pytest.raises(ValueError, match="no packed angle"):
+        from_packed(value)
+
+
+@pytest.mark.parametrize("text", ["", "12:60:00", "1:2:3:4", "nan", "twelve", "12:-5"])
+def test_text_that_is_no_angle(text):
+    with pytest.raises(ValueError):
+        from_text(text)
+
+
+@pytest.mark.parametrize(("text", "angle"), [("−0°30′", -0.5), ("+12d 30m", 12.5), (" 1:30 ", 1.5), ("-12.25", -12.25)])
+def test_text_that_is_an_angle(text, angle):
+    assert from_text(text) == angle

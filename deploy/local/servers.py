@@ -30,6 +30,8 @@ DATABASE = "waterhole"
 SESSION_TIMEOUT_MS = 3_000
 # The built-in broker does not wake a waiting fetch when a message comes: it answers after this time.
 FETCH_MAX_WAIT_MS = 20
+# SeaweedFS now and then waits for itself when it is to stop. What it has acknowledged is written by then.
+S3_GRACE_S = 3.0
 
 
 class MissingProgramError(LocalError):
@@ -168,7 +170,7 @@ class EmbeddedServers:
         return [
             ChildSpec(BROKER, self._broker_command, broker_answers, shown=False, after_restart=after_broker_restart),
             ChildSpec(MONGODB, self._mongodb_command, lambda: answers_tcp(mongodb_port), shown=False),
-            ChildSpec(S3, self._s3_command, lambda: answers_http(s3_health), shown=False),
+            ChildSpec(S3, self._s3_command, lambda: answers_http(s3_health), shown=False, grace_s=S3_GRACE_S),
         ]
 
     async def _create_buckets(self) -> None:

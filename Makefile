@@ -55,7 +55,7 @@ check: $(DEV_STAMP) ## Lint, types and architecture.
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(DEV_STAMP) $(KERNEL_STAMP) ## Measure the search on this machine.
+bench: $(DEV_STAMP) $(KERNEL_STAMP) ## Measure the search and the gateway on this machine.
 	@$(BIN)/python -m tests.bench
 
 clean: ## Remove the virtual environment, caches and local data.

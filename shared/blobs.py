@@ -45,9 +45,32 @@ class UploadedPart:
     etag: str
 
 
+@dataclass(frozen=True)
+class StoredObject:
+    """An object as a listing tells of it; `modified_s` is unix time."""
+
+    key: str
+    size: int
+    modified_s: float
+
+
+@dataclass(frozen=True)
+class OpenMultipart:
+    """A multipart upload that was neither completed nor aborted yet; `initiated_s` is unix time."""
+
+    key: str
+    upload_id: str
+    initiated_s: float
+
+
+def job_prefix(job_id: str) -> str:
+    """Prefix of all objects of a job."""
+    return f"jobs/{job_id}/"
+
+
 def hits_prefix(job_id: str) -> str:
     """Prefix of the hits objects of a job's chunks."""
-    return f"jobs/{job_id}/hits/"
+    return f"{job_prefix(job_id)}hits/"
 
 
 def hits_key(job_id: str, chunk: int) -> str:
@@ -57,7 +80,7 @@ def hits_key(job_id: str, chunk: int) -> str:
 
 def artefact_key(job_id: str, filename: str) -> str:
     """Key of one of a job's results files."""
-    return f"jobs/{job_id}/{filename}"
+    return f"{job_prefix(job_id)}{filename}"
 
 
 @contextmanager
@@ -142,6 +165,27 @@ class Blobs:
             async for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
                 keys += [item["Key"] for item in page.get("Contents", [])]
         return sorted(keys)
+
+    async def list_pages(self, prefix: str) -> AsyncIterator[list[StoredObject]]:
+        """The objects whose keys start with `prefix`, a page at a time: there may be more than memory should hold."""
+        with _translated(prefix):
+            async for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+                yield [
+                    StoredObject(item["Key"], int(item["Size"]), item["LastModified"].timestamp())
+                    for item in page.get("Contents", [])
+                ]
+
+    async def list_multiparts(self, prefix: str) -> list[OpenMultipart]:
+        """The multipart uploads under way whose keys start with `prefix`."""
+        found: list[OpenMultipart] = []
+        with _translated(prefix):
+            paginator = self._client.get_paginator("list_multipart_uploads")
+            async for page in paginator.paginate(Bucket=self.bucket, Prefix=prefix):
+                found += [
+                    OpenMultipart(item["Key"], item["UploadId"], item["Initiated"].timestamp())
+                    for item in page.get("Uploads", [])
+                ]
+        return found
 
     async def delete(self, key: str) -> None:
         """Remove an object; one that is not there is fine."""

@@ -46,11 +46,15 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
+SnrThreshold = Annotated[float, Field(ge=5.0, le=1e6)]
+MaxDriftRate = Annotated[float, Field(ge=0.0, le=50.0)]
+
+
 class SearchParameters(Record):
     """What the user asked the search for."""
 
-    snr_threshold: float = Field(default=10.0, ge=5.0, le=1e6)
-    max_drift_rate_hz_s: float = Field(default=4.0, ge=0.0, le=50.0)
+    snr_threshold: SnrThreshold = 10.0
+    max_drift_rate_hz_s: MaxDriftRate = 4.0
 
 
 class Upload(Record):

@@ -23,6 +23,13 @@ logger = structlog.get_logger(__name__)
 
 VERSION = version("waterhole")
 CHECK_TIMEOUT_S = 5.0
+# How long requests in hand may take to end after everything else has.
+SHUTDOWN_TIMEOUT_S = 10.0
+# A connection without a request, or with half of one's headers, is closed after this time.
+KEEP_ALIVE_S = 75.0
+# The longest request line or header, bytes, and how many headers a request may have.
+MAX_HEADER_BYTES = 8190
+MAX_HEADERS = 100
 
 Check = Callable[[], Awaitable[None]]
 Background = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
@@ -47,7 +54,7 @@ async def _metrics(_request: web.Request) -> web.Response:
     return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-def _readiness(checks: Mapping[str, Check]) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _readiness(checks: Mapping[str, Check], stop: asyncio.Event) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def one(check: Check) -> str:
         try:
             await asyncio.wait_for(check(), CHECK_TIMEOUT_S)
@@ -57,6 +64,9 @@ def _readiness(checks: Mapping[str, Check]) -> Callable[[web.Request], Awaitable
 
     async def ready(_request: web.Request) -> web.Response:
         results = dict(zip(checks, await asyncio.gather(*map(one, checks.values())), strict=True))
+        if stop.is_set():
+            # No new work, please, while the work in hand is finished.
+            results["process"] = "stopping"
         up = all(result == "ready" for result in results.values())
         return web.json_response({"ready": up, "checks": results}, status=200 if up else 503)
 
@@ -91,9 +101,17 @@ async def run(
         all_checks["consumer"] = consumer.check
     if not _has_route(app, "/health"):
         app.router.add_get("/health", _health)
-    app.router.add_get("/ready", _readiness(all_checks))
+    app.router.add_get("/ready", _readiness(all_checks, stop))
     app.router.add_get("/metrics", _metrics)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=10.0)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=SHUTDOWN_TIMEOUT_S,
+        keepalive_timeout=KEEP_ALIVE_S,
+        max_line_size=MAX_HEADER_BYTES,
+        max_field_size=MAX_HEADER_BYTES,
+        max_headers=MAX_HEADERS,
+    )
     await runner.setup()
     await web.TCPSite(runner, settings.host, settings.port).start()
     logger.info("service started", name=name, host=settings.host, port=settings.port, version=VERSION)

@@ -1,17 +1,34 @@
-"""Composition root of the gateway: settings, adapters, routes, outbox, worker events, run."""
+"""Composition root of the gateway: settings, adapters, routes, outbox, worker events, sweeper, run."""
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from services.gateway.auth import ApiKeyAuthentication
+from aiohttp.log import server_logger
+
+from services.gateway.asyncapi import make_asyncapi
+from services.gateway.auth import ApiKeyAuthentication, Authentication, TokenAuthentication
+from services.gateway.docs import DocumentRoutes
 from services.gateway.handlers import HealthRoutes, Routes, make_http_app
+from services.gateway.job_events import JobChanges, JobEventRoutes
 from services.gateway.jobs import JobRoutes
-from services.gateway.outbox import Outbox
+from services.gateway.key_use import KeyUses
+from services.gateway.keys import KeyRoutes
+from services.gateway.oidc import open_tokens
+from services.gateway.openapi import make_openapi
+from services.gateway.outbox import Bus, Outbox
+from services.gateway.removal import Removal
+from services.gateway.reports import ReportRoutes
+from services.gateway.request_log import drop_malformed_requests
 from services.gateway.settings import Settings
-from services.gateway.store import open_store
+from services.gateway.store import Store, open_store
+from services.gateway.submission import Submissions
+from services.gateway.sweeper import Sweeper
 from services.gateway.uploads import UploadRoutes
+from services.gateway.usage import UsageRoutes
 from services.gateway.worker_events import WorkerEvents
 from shared import service
-from shared.blobs import open_storage
+from shared.blobs import Storage, open_storage
 from shared.bus import Consumer, open_publisher
 from shared.events import JOB_FAILED, JOB_PROGRESS, OBSERVATION_CLASSIFIED, OBSERVATION_EXPORTED
 
@@ -21,46 +38,121 @@ def unix_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+@dataclass(frozen=True)
+class JobParts:
+    """What starts, follows and removes jobs."""
+
+    outbox: Outbox
+    worker_events: WorkerEvents
+    removal: Removal
+    sweeper: Sweeper
+    upload_routes: UploadRoutes
+    job_routes: JobRoutes
+
+
+def make_job_parts(
+    settings: Settings, *, store: Store, storage: Storage, bus: Bus, now_ms: Callable[[], int] = unix_ms
+) -> JobParts:
+    """Put them together."""
+    outbox = Outbox(store.jobs, bus, settings, now_ms=now_ms)
+    removal = Removal(
+        settings,
+        jobs=store.jobs,
+        slots=store.quotas,
+        users=store.users,
+        uploads=storage.uploads,
+        results=storage.results,
+        now_ms=now_ms,
+    )
+    submissions = Submissions(
+        settings,
+        jobs=store.jobs,
+        outbox=outbox,
+        slots=store.quotas,
+        keys=store.idempotency_keys,
+        history=removal,
+        now_ms=now_ms,
+    )
+    return JobParts(
+        outbox=outbox,
+        worker_events=WorkerEvents(
+            store.jobs, slots=store.quotas, history=removal, now_ms=now_ms, silence_s=settings.outbox_silence_s
+        ),
+        removal=removal,
+        sweeper=Sweeper(
+            settings,
+            jobs=store.jobs,
+            slots=store.quotas,
+            removals=removal,
+            keys=store.idempotency_keys,
+            records=store.uploads,
+            uploads=storage.uploads,
+            now_ms=now_ms,
+        ),
+        upload_routes=UploadRoutes(settings, storage.uploads, store.uploads, now_ms=now_ms),
+        job_routes=JobRoutes(
+            settings,
+            jobs=store.jobs,
+            submissions=submissions,
+            removals=removal,
+            upload_records=store.uploads,
+            uploads=storage.uploads,
+            results=storage.results,
+        ),
+    )
+
+
 async def serve(settings: Settings) -> None:
     """Run until told to stop."""
     async with (
         open_store(settings) as store,
         open_storage(settings) as storage,
         open_publisher(settings) as publisher,
+        open_tokens(settings) as tokens,
     ):
-        outbox = Outbox(store.jobs, publisher, settings, now_ms=unix_ms)
+        parts = make_job_parts(settings, store=store, storage=storage, bus=publisher)
+        changes = JobChanges()
         subjects: list[Routes] = [
             HealthRoutes(service.VERSION),
-            UploadRoutes(settings, storage.uploads),
-            JobRoutes(
-                settings,
-                jobs=store.jobs,
-                submissions=outbox,
-                uploads=storage.uploads,
-                results=storage.results,
-                now_ms=unix_ms,
-            ),
+            DocumentRoutes(openapi=make_openapi(service.VERSION), asyncapi=make_asyncapi(service.VERSION)),
+            JobEventRoutes(settings, jobs=store.jobs, changes=changes),
+            parts.upload_routes,
+            parts.job_routes,
+            UsageRoutes(settings, store.quotas, now_ms=unix_ms),
+            KeyRoutes(settings, store.users, now_s=time.time),
+            ReportRoutes(store.reports, store.jobs, now_s=time.time),
         ]
         pepper = settings.api_key_pepper.get_secret_value()
-        authenticate = ApiKeyAuthentication(store.users, pepper=pepper, now_s=time.time)
-        worker_events = WorkerEvents(store.jobs, now_ms=unix_ms, silence_s=settings.outbox_silence_s)
+        key_uses = KeyUses(store.users, now_s=time.time)
+        authenticate = Authentication(
+            ApiKeyAuthentication(store.users, pepper=pepper, now_s=time.time, note_use=key_uses.note),
+            TokenAuthentication(tokens, store.users, tier=settings.oidc_tier, now_s=time.time),
+        )
         consumer = Consumer(
             settings,
             group="gateway",
             topics=[OBSERVATION_CLASSIFIED, OBSERVATION_EXPORTED, JOB_PROGRESS, JOB_FAILED],
-            handle=worker_events.handle,
+            handle=changes.after(parts.worker_events.handle),
             publisher=publisher,
         )
+        app = make_http_app(
+            subjects,
+            authenticate,
+            cors_origins=settings.cors_origins,
+            request_timeout_s=settings.request_timeout_s,
+        )
+        app.on_shutdown.append(changes.close)
         await service.run(
             "gateway",
             settings,
-            app=make_http_app(subjects, authenticate),
+            app=app,
             consumer=consumer,
             checks={"mongodb": store.check, "s3": storage.check, "kafka": publisher.check},
-            background=[outbox.run],
+            background=[parts.outbox.run, parts.sweeper.run, key_uses.run],
         )
 
 
 def main() -> None:
     """Entry point of the process."""
+    server_logger.addFilter(drop_malformed_requests)
     service.main("gateway", Settings(), serve)

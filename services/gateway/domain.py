@@ -6,7 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from typing import Any, Literal
-from uuid import UUID
+from uuid import NAMESPACE_URL, UUID, uuid5
 
 from shared.events import Artefact, JobFailed, JobProgress, ResultsSummary, Stage
 
@@ -22,6 +22,9 @@ FORMATS = ("json", "csv", "catalog_json", "classified", "fits", "waterfall", "wa
 
 API_KEY_PREFIX = "sk_live_"
 API_KEY_BYTES = 32
+USE_INTERVAL_S = 60
+# Longer than any write to the database may take.
+SLOT_GRACE_S = 120
 _API_KEY = re.compile(rf"{API_KEY_PREFIX}[0-9a-f]{{{2 * API_KEY_BYTES}}}")
 # More progress within one stage than any job makes.
 _RANKS_PER_STAGE = 10**9
@@ -57,10 +60,64 @@ class ApiKey:
     created_at: int
     expires_at: int
     active: bool = True
+    last_used_at: int | None = None
 
     def is_expired(self, now_s: float) -> bool:
         """Whether its time is over."""
         return now_s >= self.expires_at
+
+    def is_alive(self, now_s: float) -> bool:
+        """Whether it opens the door."""
+        return self.active and not self.is_expired(now_s)
+
+    def is_use_due(self, now_s: float) -> bool:
+        """Whether a use now is to be recorded: not every one is, as each record is a write."""
+        return self.last_used_at is None or now_s - self.last_used_at >= USE_INTERVAL_S
+
+
+@dataclass(frozen=True)
+class KeySlot:
+    """A place among the keys that one user may have alive at a time. It is taken before its key is stored."""
+
+    key_id: str
+    created_at: int
+    expires_at: int
+
+    @classmethod
+    def of(cls, key: ApiKey) -> "KeySlot":
+        """The place of a key."""
+        return cls(key.key_id, key.created_at, key.expires_at)
+
+    @classmethod
+    def parse(cls, text: str) -> "KeySlot":
+        """Read what `str` wrote."""
+        key_id, created_at, expires_at = text.split(":")
+        return cls(key_id, int(created_at), int(expires_at))
+
+    def __str__(self) -> str:
+        return f"{self.key_id}:{self.created_at}:{self.expires_at}"
+
+    def is_vacant(self, key: ApiKey | None, now_s: float) -> bool:
+        """Whether the place can be given away; `key` is what is stored under its id.
+
+        A key that is not there is about to be stored, unless whoever took the place died long ago.
+        """
+        if key is None or self != KeySlot.of(key):
+            return now_s >= self.created_at + SLOT_GRACE_S
+        return not key.is_alive(now_s)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a user says about a job. `metadata` is JSON: nothing in it can mean anything to the database."""
+
+    report_id: str
+    user_id: str
+    job_id: str
+    error_type: str
+    description: str
+    metadata: str
+    created_at: int
 
 
 @dataclass(frozen=True)
@@ -103,7 +160,10 @@ class Failure:
 
 @dataclass(frozen=True)
 class Job:
-    """One analysis. Times are unix seconds; `submitted_ms` orders jobs of the same second."""
+    """One analysis. Times are unix seconds; `submitted_ms` orders jobs of the same second.
+
+    `expires_at` is when it is removed; `slot_ms` is when it was counted, unix ms.
+    """
 
     job_id: str
     user_id: str
@@ -120,6 +180,8 @@ class Job:
     failure: Failure | None = None
     export_failure: Failure | None = None
     artefacts: tuple[Artefact, ...] = ()
+    expires_at: int | None = None
+    slot_ms: int | None = None
 
     @property
     def created_at(self) -> int:
@@ -155,6 +217,12 @@ def clean_file_name(name: str) -> str:
     if len(cleaned.encode()) > MAX_NAME_BYTES:
         raise FileNameError(f"The filename must not be longer than {MAX_NAME_BYTES} bytes.", "invalid_filename")
     return cleaned
+
+
+def shown_file_name(name: str) -> str:
+    """The last part of a path as it was given, but for characters that no name is shown with."""
+    last = re.split(r"[/\\]", name)[-1]
+    return "".join(one for one in last if unicodedata.category(one) not in {"Cc", "Cs"})[:MAX_NAME_BYTES]
 
 
 def upload_key(user_id: str, upload: UUID, file_name: str) -> str:
@@ -202,6 +270,36 @@ def hash_api_key(api_key: str, pepper: str) -> str:
     return hmac.new(pepper.encode(), api_key.encode(), hashlib.sha256).hexdigest()
 
 
+def token_user_id(issuer: str, subject: str) -> str:
+    """The id of the user whom an issuer calls `subject`: always the same, and nobody else's."""
+    return str(uuid5(uuid5(NAMESPACE_URL, issuer), subject))
+
+
+def nesting(content: Any) -> int:
+    """How deep objects and lists are nested in decoded JSON: 0 for a number or a text."""
+    depth, level = 0, [content]
+    while level := [one for one in level if isinstance(one, dict | list)]:
+        depth += 1
+        level = [one for parent in level for one in (parent.values() if isinstance(parent, dict) else parent)]
+    return depth
+
+
+def render_key(key: ApiKey, now_s: float) -> dict[str, Any]:
+    """A key as the API lists it; `last_used_at` is left out until it is used."""
+    body: dict[str, Any] = {
+        "key_id": key.key_id,
+        "name": key.name,
+        "created_at": key.created_at,
+        "expires_at": key.expires_at,
+        "active": key.active,
+        "expired": key.is_expired(now_s),
+        "prefix": key.prefix,
+    }
+    if key.last_used_at is not None:
+        body["last_used_at"] = key.last_used_at
+    return body
+
+
 def silence_s(publications: int, first_s: float, longest_s: float) -> float:
     """How long to wait for a sign of life after the `publications`-th submission of a job.
 
@@ -209,6 +307,13 @@ def silence_s(publications: int, first_s: float, longest_s: float) -> float:
     grow by itself.
     """
     return min(first_s * 2.0 ** min(publications - 1, 60), longest_s)
+
+
+def is_settled(job: Job) -> bool:
+    """Whether nothing about it will change any more: it failed, or is complete with its exports made or given up."""
+    if job.status == "complete":
+        return bool(job.artefacts) or job.export_failure is not None
+    return job.status == "failed"
 
 
 def render_job(job: Job) -> dict[str, Any]:
@@ -226,6 +331,8 @@ def render_job(job: Job) -> dict[str, Any]:
         body["progress"] = {"stage": job.progress.stage, "done": job.progress.done, "total": job.progress.total}
     if job.completed_at is not None:
         body["completed_at"] = job.completed_at
+    if job.expires_at is not None:
+        body["expires_at"] = job.expires_at
     if job.results is not None:
         body["results"] = job.results.model_dump(mode="json")
     if job.failure is not None:

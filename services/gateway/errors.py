@@ -1,8 +1,12 @@
-"""Errors as clients see them: `{"error": {"code", "message"}}`, never a trace."""
+"""Errors as clients see them: `{"error": {"code", "message", "details"?}}`, never a trace."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
 
 import structlog
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 
 from shared.errors import TransientError
 
@@ -18,18 +22,42 @@ _MESSAGES = {
 
 
 class ApiError(Exception):
-    """An answer other than success; `code` is stable, `message` is a sentence for the user."""
+    """An answer other than success; `code` is stable, `message` is a sentence for the user.
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    `details` are more of the same for programs, and `retry_after_s` says when another try may do better.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        details: Mapping[str, Any] | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
+        self.details = details
+        self.retry_after_s = retry_after_s
 
 
-def error_response(status: int, code: str, message: str) -> web.Response:
+def error_response(
+    status: int,
+    code: str,
+    message: str,
+    *,
+    details: Mapping[str, Any] | None = None,
+    retry_after_s: int | None = None,
+) -> web.Response:
     """The body that every error has."""
-    return web.json_response({"error": {"code": code, "message": message}}, status=status)
+    error: dict[str, Any] = {"code": code, "message": message}
+    if details is not None:
+        error["details"] = dict(details)
+    headers = {"Retry-After": str(retry_after_s)} if retry_after_s is not None else None
+    return web.json_response({"error": error}, status=status, headers=headers)
 
 
 def _of_framework(error: web.HTTPException) -> web.Response:
@@ -43,23 +71,51 @@ def _of_framework(error: web.HTTPException) -> web.Response:
     return response
 
 
+def _away() -> web.Response:
+    return error_response(
+        503,
+        TransientError.code,
+        "A part of the service is away; please try again soon.",
+        retry_after_s=RETRY_AFTER_S,
+    )
+
+
 @web.middleware
 async def errors_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn exceptions into answers; what is wrong on our side is logged here, once."""
     try:
         return await handler(request)
     except ApiError as error:
-        return error_response(error.status, error.code, error.message)
+        return error_response(
+            error.status, error.code, error.message, details=error.details, retry_after_s=error.retry_after_s
+        )
     except web.HTTPException as error:
         if error.status < 400:
             raise
         return _of_framework(error)
     except TransientError as error:
         logger.warning("dependency away", error=error.message)
-        response = error_response(503, error.code, "A part of the service is away; please try again soon.")
-        response.headers["Retry-After"] = str(RETRY_AFTER_S)
-        return response
+        return _away()
     except Exception:
         # The last line of defence: the client gets a plain answer, the log gets the trace.
         logger.exception("request failed")
         return error_response(500, "internal_error", "An internal error stopped this request.")
+
+
+def time_limit_middleware(limit_s: float, *, unlimited: frozenset[str]) -> Middleware:
+    """Give a request up after `limit_s`: whatever it waits for is away. `unlimited` are route templates of streams."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        resource = request.match_info.route.resource
+        if resource is not None and resource.canonical in unlimited:
+            return await handler(request)
+        try:
+            async with asyncio.timeout(limit_s) as limit:
+                return await handler(request)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise TransientError(f"The request was not answered within {limit_s:g} s.") from error
+
+    return middleware

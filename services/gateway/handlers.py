@@ -1,15 +1,20 @@
 """The HTTP application: which routes there are, and what every request passes on its way to them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from aiohttp import web
 
 from services.gateway.auth import Authenticate, auth_middleware
-from services.gateway.errors import errors_middleware
-from services.gateway.request_log import request_log_middleware
+from services.gateway.cors import Cors
+from services.gateway.errors import errors_middleware, time_limit_middleware
+from services.gateway.job_events import STREAMS
+from services.gateway.request_log import request_log_middleware, tell_request_id
 
 MAX_BODY_BYTES = 1024 * 1024
+REQUEST_TIMEOUT_S = 30.0
+# Streams last, and readiness has limits of its own, after which it tells which server is away.
+UNLIMITED = STREAMS | {"/ready"}
 
 
 class Routes(Protocol):
@@ -34,10 +39,25 @@ class HealthRoutes:
         return web.json_response({"status": "healthy", "version": self._version})
 
 
-def make_http_app(subjects: Iterable[Routes], authenticate: Authenticate) -> web.Application:
+def make_http_app(
+    subjects: Iterable[Routes],
+    authenticate: Authenticate,
+    *,
+    cors_origins: Sequence[str] = (),
+    request_timeout_s: float = REQUEST_TIMEOUT_S,
+) -> web.Application:
     """The HTTP application; each request passes the middlewares from left to right."""
-    middlewares = [request_log_middleware, errors_middleware, auth_middleware(authenticate)]
+    cors = Cors(cors_origins)
+    middlewares = [
+        request_log_middleware,
+        errors_middleware,
+        cors.options_middleware,
+        time_limit_middleware(request_timeout_s, unlimited=UNLIMITED),
+        auth_middleware(authenticate),
+    ]
     app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY_BYTES)
+    app.on_response_prepare.append(tell_request_id)
+    app.on_response_prepare.append(cors.tell)
     for subject in subjects:
         app.add_routes(subject.routes())
     return app

@@ -1,8 +1,8 @@
 """Jobs: started, listed, shown, and their artefacts."""
 
-import uuid
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import structlog
@@ -10,35 +10,63 @@ from aiohttp import web
 
 from services.gateway.auth import USER
 from services.gateway.bodies import AnalyzeBody, read_body
-from services.gateway.domain import FORMATS, Job, render_job
+from services.gateway.domain import FORMATS, Job, User, render_job
 from services.gateway.errors import ApiError
+from services.gateway.idempotency import RequestKey
+from services.gateway.limits import RemovedJob
+from services.gateway.paging import Page
 from services.gateway.settings import Settings
+from services.gateway.submission import NewJob
+from services.gateway.upload_store import UploadRecord
 from services.gateway.uploads import file_not_found, require_own_key, require_size
-from shared.errors import ObjectNotFoundError
-from shared.events import Event, ObservationSubmitted, SearchParameters, Upload
+from shared.errors import ObjectNotFoundError, WaterholeError
+from shared.events import SearchParameters
 
 logger = structlog.get_logger(__name__)
 
-PRODUCER = "gateway"
-DEFAULT_JOBS = 50
-MAX_JOBS = 100
+# A user need not wait for thousands of objects to go.
+PURGE_TIMEOUT_S = 5.0
 
 
-class Jobs(Protocol):
-    """What the routes need of the job store."""
+class JobLookup(Protocol):
+    """Where a job is found."""
 
     async def get(self, job_id: str) -> Job | None:
         """The job, or None."""
 
-    async def list_recent(self, user_id: str, limit: int) -> Sequence[Job]:
+
+class Jobs(JobLookup, Protocol):
+    """What the routes need of the job store."""
+
+    async def list_recent(self, user_id: str, page: Page) -> Sequence[Job]:
         """A user's jobs, the most recent first."""
 
 
 class Submissions(Protocol):
-    """What the routes need of the outbox."""
+    """What the routes need to start jobs."""
 
-    async def submit(self, job: Job, event: Event) -> None:
-        """Store a new job and see that its event gets published."""
+    async def repeated(self, key: RequestKey) -> str | None:
+        """The job that an earlier request with this key started, or None."""
+
+    async def start(self, user: User, new: NewJob, key: RequestKey | None) -> str:
+        """Start a job, or find the one that the same request started; returns its id."""
+
+
+class Removals(Protocol):
+    """What the routes need to remove jobs."""
+
+    async def remove(self, job_id: str, reason: str, *, even_open: bool = True) -> RemovedJob | None:
+        """Hide a job and free its slot; None where it is not there (any more)."""
+
+    async def purge(self, job: RemovedJob) -> int:
+        """Remove the objects of a removed job."""
+
+
+class UploadRecords(Protocol):
+    """What the routes need to know of uploads."""
+
+    async def get(self, file_key: str) -> UploadRecord | None:
+        """What was said of an upload, or None."""
 
 
 class UploadSizes(Protocol):
@@ -55,7 +83,7 @@ class ResultsBucket(Protocol):
 
 
 class JobRoutes:
-    """POST /analyze, GET /jobs, /jobs/{job_id} and /jobs/{job_id}/download."""
+    """POST /analyze, GET /jobs, GET and DELETE /jobs/{job_id}, and GET /jobs/{job_id}/download."""
 
     def __init__(
         self,
@@ -63,16 +91,18 @@ class JobRoutes:
         *,
         jobs: Jobs,
         submissions: Submissions,
+        removals: Removals,
+        upload_records: UploadRecords,
         uploads: UploadSizes,
         results: ResultsBucket,
-        now_ms: Callable[[], int],
     ) -> None:
         self._settings = settings
         self._jobs = jobs
         self._submissions = submissions
+        self._removals = removals
+        self._upload_records = upload_records
         self._uploads = uploads
         self._results = results
-        self._now_ms = now_ms
 
     def routes(self) -> list[web.RouteDef]:
         """Method and path of each."""
@@ -80,57 +110,82 @@ class JobRoutes:
             web.post("/analyze", self.analyze),
             web.get("/jobs", self.list_jobs),
             web.get("/jobs/{job_id}", self.get_job),
+            web.delete("/jobs/{job_id}", self.delete_job),
             web.get("/jobs/{job_id}/download", self.download),
         ]
 
     async def analyze(self, request: web.Request) -> web.Response:
-        """POST /analyze: start a job on an uploaded file."""
+        """POST /analyze: start a job on an uploaded file, or tell again of the one that this request started.
+
+        Raises:
+            ApiError: 400, 404, 413, 429 as documented; 409, the idempotency key came with another body before.
+        """
         body = await read_body(request, AnalyzeBody)
         parameters = body.search_parameters()
+        user = request[USER]
         require_own_key(request, body.file_key)
-        size = await self._uploads.size(body.file_key)
-        if size is None:
-            raise file_not_found()
-        require_size(size, self._settings.tiers[request[USER].tier])
-        filename = body.filename or body.file_key.rpartition("/")[2]
-        job = Job(
-            job_id=str(uuid.uuid4()),
-            user_id=request[USER].user_id,
-            file_key=body.file_key,
-            filename=filename,
-            source_name=body.source_name or filename,
-            file_size=size,
-            submitted_ms=self._now_ms(),
-        )
-        await self._submissions.submit(job, _submitted(job, parameters))
-        logger.info("job accepted", job_id=job.job_id, file_size=size)
+        key = RequestKey.of(request.headers, user.user_id, body)
+        # A repeat is answered before the file is looked for: job and file may be gone by now, the answer is the same.
+        job_id = await self._submissions.repeated(key) if key is not None else None
+        if job_id is None:
+            job_id = await self._submissions.start(user, await self._new_job(user, body, parameters), key)
         answer = {
-            "job_id": job.job_id,
-            "status": job.status,
+            "job_id": job_id,
+            "status": "submitted",
             "message": "Processing started. Poll GET /jobs/{job_id} for status.",
-            "status_url": f"/jobs/{job.job_id}",
+            "status_url": f"/jobs/{job_id}",
         }
         return web.json_response(answer, status=202)
 
+    async def _new_job(self, user: User, body: AnalyzeBody, parameters: SearchParameters) -> NewJob:
+        size = await self._uploads.size(body.file_key)
+        if size is None:
+            raise file_not_found()
+        require_size(size, self._settings.tiers[user.tier])
+        filename = body.filename
+        if filename is None:
+            record = await self._upload_records.get(body.file_key)
+            filename = record.filename if record is not None else body.file_key.rpartition("/")[2]
+        return NewJob(body.file_key, filename, body.source_name or filename, size, parameters)
+
     async def list_jobs(self, request: web.Request) -> web.Response:
-        """GET /jobs: the user's jobs, the most recent first."""
-        raw = request.query.get("limit", str(DEFAULT_JOBS))
-        try:
-            limit = int(raw)
-        except ValueError as error:
-            raise ApiError(400, "invalid_limit", "The parameter limit must be a whole number from 1 to 100.") from error
-        if limit < 1:
-            raise ApiError(400, "invalid_limit", "The parameter limit must be a whole number from 1 to 100.")
-        jobs = await self._jobs.list_recent(request[USER].user_id, min(limit, MAX_JOBS))
-        return web.json_response([render_job(job) for job in jobs])
+        """GET /jobs: the user's jobs, the most recent first, a page at a time.
+
+        Raises:
+            ApiError: 400, `limit`, `status` or `cursor` is not valid.
+        """
+        page = Page.of(request.query)
+        # One more than is shown tells whether there is another page.
+        jobs = await self._jobs.list_recent(request[USER].user_id, replace(page, limit=page.limit + 1))
+        shown = jobs[: page.limit]
+        headers = page.headers_before(shown[-1]) if len(jobs) > len(shown) else None
+        return web.json_response([render_job(job) for job in shown], headers=headers)
 
     async def get_job(self, request: web.Request) -> web.Response:
         """GET /jobs/{job_id}: status and results."""
-        return web.json_response(render_job(await self._own_job(request)))
+        return web.json_response(render_job(await own_job(request, self._jobs)))
+
+    async def delete_job(self, request: web.Request) -> web.Response:
+        """DELETE /jobs/{job_id}: cancel a job, or remove what it left, for good.
+
+        Raises:
+            ApiError: 404, there is no such job (any more); 403, it is another user's.
+        """
+        job = await own_job(request, self._jobs)
+        removed = await self._removals.remove(job.job_id, "deleted")
+        if removed is None:
+            raise job_not_found()
+        try:
+            async with asyncio.timeout(PURGE_TIMEOUT_S):
+                await self._removals.purge(removed)
+        except (WaterholeError, TimeoutError) as error:
+            # The job is gone for its user; the sweeper goes on with its objects.
+            logger.warning("objects left to the sweeper", job_id=job.job_id, error=str(error))
+        return web.json_response({"message": "Job deleted", "job_id": job.job_id})
 
     async def download(self, request: web.Request) -> web.Response:
         """GET /jobs/{job_id}/download: a presigned URL of an artefact, or the CSV catalogue itself."""
-        job = await self._own_job(request)
+        job = await own_job(request, self._jobs)
         name = request.query.get("format", "json")
         key, filename = _artefact(job, name)
         if name == "csv":
@@ -143,24 +198,31 @@ class JobRoutes:
         url = await self._results.presign_get(key, expires_s=expires_s, filename=filename)
         return web.json_response({"download_url": url, "format": name, "filename": filename})
 
-    async def _own_job(self, request: web.Request) -> Job:
-        job = await self._jobs.get(request.match_info["job_id"])
-        if job is None:
-            raise ApiError(404, "job_not_found", "There is no job with this id.")
-        if job.user_id != request[USER].user_id:
-            raise ApiError(403, "job_of_another_user", "This job belongs to a different user.")
-        return job
+
+def job_not_found() -> ApiError:
+    return ApiError(404, "job_not_found", "There is no job with this id.")
 
 
-def _submitted(job: Job, parameters: SearchParameters) -> Event:
-    upload = Upload(
-        file_key=job.file_key,
-        file_name=job.filename,
-        file_size=job.file_size,
-        source_name=job.source_name,
-        submitted_at=datetime.fromtimestamp(job.submitted_ms / 1000, UTC),
-    )
-    return ObservationSubmitted.make(job_id=job.job_id, producer=PRODUCER, upload=upload, parameters=parameters)
+async def own_job(request: web.Request, jobs: JobLookup) -> Job:
+    """The job that the path names.
+
+    Raises:
+        ApiError: 404, there is none; 403, it is another user's.
+    """
+    return require_own_job(request, await jobs.get(request.match_info["job_id"]))
+
+
+def require_own_job(request: web.Request, job: Job | None) -> Job:
+    """The job that was found, if any.
+
+    Raises:
+        ApiError: 404, there is none; 403, it is another user's.
+    """
+    if job is None:
+        raise job_not_found()
+    if job.user_id != request[USER].user_id:
+        raise ApiError(403, "job_of_another_user", "This job belongs to a different user.")
+    return job
 
 
 def _artefact(job: Job, name: str) -> tuple[str, str]:

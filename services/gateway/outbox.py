@@ -39,8 +39,8 @@ class DueEvent:
 class PendingEvents(Protocol):
     """What the outbox needs of the job store."""
 
-    async def insert(self, job: Job, event: str, *, due_ms: int) -> None:
-        """Store a new job with its event in one write."""
+    async def insert(self, job: Job, event: str, *, due_ms: int) -> bool:
+        """Store a new job with its event in one write; False where there is, or was, such a job."""
 
     async def due_events(self, now_ms: int, limit: int) -> Sequence[DueEvent]:
         """Events of open jobs that are due, the most overdue first."""
@@ -68,18 +68,20 @@ class Outbox:
         self._settings = settings
         self._now_ms = now_ms
 
-    async def submit(self, job: Job, event: Event) -> None:
-        """Store a new job and publish its event; when the bus is away, the sweeper will.
+    async def submit(self, job: Job, event: Event) -> bool:
+        """Store a new job and publish its event; when the bus is away, the sweep will. False for a job of old.
 
         Raises:
             TransientError: MongoDB is away, and the job is not stored.
         """
         due = DueEvent(job.job_id, event.to_bytes().decode(), self._after(self._settings.outbox_stale_s), 0)
-        await self._jobs.insert(job, due.event, due_ms=due.due_ms)
+        if not await self._jobs.insert(job, due.event, due_ms=due.due_ms):
+            return False
         try:
             await self._publish(due, "new")
         except TransientError as error:
             logger.warning("job left in the outbox", job_id=job.job_id, error=error.message)
+        return True
 
     async def sweep(self) -> int:
         """Publish what is due; returns how many.

@@ -1,11 +1,13 @@
 """One line of log and one count per request, by route template: paths with ids in them would be endless."""
 
+import logging
 import re
 import time
 import uuid
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 from prometheus_client import Counter, Histogram
 
@@ -15,6 +17,7 @@ REQUESTS = Counter("waterhole_http_requests_total", "Requests answered.", ["meth
 REQUEST_S = Histogram("waterhole_http_request_seconds", "Time to answer a request, s.", ["method", "route"])
 
 REQUEST_ID_HEADER = "X-Request-Id"
+REQUEST_ID = web.RequestKey("request_id", str)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # Asked every few seconds by machines.
 _QUIET_ROUTES = frozenset({"/health", "/ready", "/metrics"})
@@ -27,6 +30,12 @@ def _request_id(request: web.Request) -> str:
     return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
 
 
+async def tell_request_id(request: web.Request, response: web.StreamResponse) -> None:
+    """Put the request's id on its answer; called before the headers leave, which a stream sends long before its end."""
+    if REQUEST_ID in request:
+        response.headers[REQUEST_ID_HEADER] = request[REQUEST_ID]
+
+
 @web.middleware
 async def request_log_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give the request an id, which every line of its log carries and the answer returns; count and time it."""
@@ -35,12 +44,18 @@ async def request_log_middleware(request: web.Request, handler: Handler) -> web.
     method = request.method if request.method in _METHODS else "OTHER"
     started = time.perf_counter()
     request_id = _request_id(request)
+    request[REQUEST_ID] = request_id
     with structlog.contextvars.bound_contextvars(request_id=request_id):
         response = await handler(request)
         seconds = time.perf_counter() - started
         log = logger.debug if route in _QUIET_ROUTES else logger.info
         log("request", method=method, route=route, status=response.status, ms=round(1000 * seconds, 1))
-    response.headers[REQUEST_ID_HEADER] = request_id
     REQUESTS.labels(method, route, str(response.status)).inc()
     REQUEST_S.labels(method, route).observe(seconds)
     return response
+
+
+def drop_malformed_requests(record: logging.LogRecord) -> bool:
+    """Filter of the framework's log: bytes that are no HTTP are answered with 400, and are no error of ours."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError)

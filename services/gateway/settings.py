@@ -1,6 +1,8 @@
 """Settings of the gateway."""
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from shared.settings import ServiceSettings
 
@@ -38,6 +40,9 @@ DEFAULT_TIERS = {
 }
 
 
+TokenAlgorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+
+
 class Settings(ServiceSettings):
     """What every service has, and MongoDB, keys, uploads, tiers and the outbox."""
 
@@ -52,6 +57,41 @@ class Settings(ServiceSettings):
         min_length=16,
         description="Secret that API keys are hashed with; with another one, no key that was issued works any more.",
     )
+
+    api_keys_per_user: int = Field(
+        default=10, ge=1, le=100, description="API keys that one user may have at a time; dead ones don't count."
+    )
+
+    oidc_issuer: str | None = Field(
+        default=None,
+        min_length=1,
+        description="OpenID Connect issuer whose tokens open the door, to the letter; none: API keys alone do.",
+    )
+    oidc_audience: str | None = Field(
+        default=None, min_length=1, description="What the audience of a token must be, or must hold."
+    )
+    oidc_jwks_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://",
+        description="Where the issuer publishes its keys; https but on one machine.",
+    )
+    oidc_algorithms: tuple[TokenAlgorithm, ...] = Field(
+        default=("RS256", "ES256"), min_length=1, description="Signatures that are accepted; never a shared secret."
+    )
+    oidc_clock_skew_s: float = Field(
+        default=60.0, ge=0, le=600, description="How far the issuer's clock may be from ours, s."
+    )
+    oidc_keys_lifetime_s: float = Field(
+        default=3600.0, gt=0, description="Age at which the issuer's keys are fetched again, s."
+    )
+    oidc_keys_max_age_s: float = Field(
+        default=21_600.0, gt=0, description="Age up to which its keys are used while the issuer is away, s."
+    )
+    oidc_fetch_interval_s: float = Field(
+        default=30.0, gt=0, description="Least time between two fetches, whatever tokens name, s."
+    )
+    oidc_fetch_timeout_s: float = Field(default=3.0, gt=0, description="How long a fetch may take, s.")
+    oidc_tier: str = Field(default="free", description="Tier of a user who comes with a token for the first time.")
 
     upload_expires_s: int = Field(default=3600, ge=1, description="How long presigned upload URLs work, s.")
     download_expires_s: int = Field(default=3600, ge=1, description="How long presigned download URLs work, s.")
@@ -76,3 +116,50 @@ class Settings(ServiceSettings):
     outbox_silence_max_s: float = Field(
         default=3600.0, gt=0, description="The silence doubles with each submission of a job, up to this, s."
     )
+
+    sweep_interval_s: float = Field(
+        default=30.0, gt=0, description="Time between two looks for jobs that expired, and for what jobs left, s."
+    )
+    sweep_storage_interval_s: float = Field(
+        default=3600.0, gt=0, description="Time between two looks through the uploads bucket, s."
+    )
+    slot_grace_s: float = Field(
+        default=120.0, gt=0, description="Age of a slot without a job that is given back; longer than any request, s."
+    )
+    unused_upload_s: float = Field(
+        default=86_400.0, gt=0, description="Age at which uploads that no job uses, or nobody completed, go, s."
+    )
+    removed_job_s: float = Field(
+        default=604_800.0,
+        ge=86_400,
+        description="How long objects of a removed job are looked for; as long as Kafka keeps an event, s.",
+    )
+
+    request_timeout_s: float = Field(
+        default=30.0, gt=0, description="How long a request may take before it is answered with 503, s."
+    )
+    cors_origins: list[str] = Field(
+        default=[], description='Origins of web pages that may read answers, such as ["https://example.org"]; or ["*"].'
+    )
+    events_poll_s: float = Field(
+        default=2.0, gt=0, description="Time between two looks at a job whose events are streamed, s."
+    )
+    events_keep_alive_s: float = Field(
+        default=15.0, gt=0, description="Silence of an event stream after which a comment is sent, s."
+    )
+    events_max_s: float = Field(
+        default=900.0, gt=0, description="How long an event stream lasts before its client must come back, s."
+    )
+    events_per_user: int = Field(default=10, ge=1, description="Event streams that one user may have open here.")
+
+    @model_validator(mode="after")
+    def _tokens_can_be_checked(self) -> Self:
+        if self.oidc_issuer is not None and (self.oidc_audience is None or self.oidc_jwks_url is None):
+            raise ValueError("oidc_issuer needs oidc_audience and oidc_jwks_url")
+        if not self.oidc_fetch_interval_s <= self.oidc_keys_lifetime_s <= self.oidc_keys_max_age_s:
+            raise ValueError(
+                "oidc_fetch_interval_s, oidc_keys_lifetime_s and oidc_keys_max_age_s must grow in this order"
+            )
+        if self.oidc_tier not in self.tiers:
+            raise ValueError("oidc_tier must be one of the tiers")
+        return self

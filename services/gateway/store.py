@@ -7,9 +7,13 @@ from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClient
 
+from services.gateway.idempotency import IdempotencyKeys
 from services.gateway.job_store import JobStore
 from services.gateway.mongodb_errors import translated
+from services.gateway.quotas import Quotas
+from services.gateway.report_store import ReportStore
 from services.gateway.settings import Settings
+from services.gateway.upload_store import UploadStore
 from services.gateway.user_store import UserStore
 
 
@@ -20,6 +24,10 @@ class Store:
     database: Any
     jobs: JobStore
     users: UserStore
+    reports: ReportStore
+    quotas: Quotas
+    idempotency_keys: IdempotencyKeys
+    uploads: UploadStore
 
     async def check(self) -> None:
         """Raise unless the server answers."""
@@ -30,6 +38,10 @@ class Store:
         """Create every index; one that is there is fine."""
         await self.jobs.ensure_indexes()
         await self.users.ensure_indexes()
+        await self.reports.ensure_indexes()
+        await self.quotas.ensure_indexes()
+        await self.idempotency_keys.ensure_indexes()
+        await self.uploads.ensure_indexes()
 
 
 @asynccontextmanager
@@ -51,7 +63,15 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
     )
     try:
         database = client[settings.mongodb_database]
-        store = Store(database, JobStore(database["jobs"]), UserStore(database["users"], database["api_keys"]))
+        store = Store(
+            database,
+            JobStore(database["jobs"]),
+            UserStore(database["users"], database["api_keys"]),
+            ReportStore(database["reports"]),
+            Quotas(database["quotas"]),
+            IdempotencyKeys(database["idempotency_keys"]),
+            UploadStore(database["uploads"]),
+        )
         await store.ensure_indexes()
         yield store
     finally:

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from aiohttp import web
@@ -15,10 +15,12 @@ from services.gateway.domain import (
     owns_upload_key,
     part_count,
     quoted_etag,
+    shown_file_name,
     upload_key,
 )
 from services.gateway.errors import ApiError
 from services.gateway.settings import Settings, Tier
+from services.gateway.upload_store import UploadRecord
 from shared.blobs import MultipartError, UploadedPart
 
 # Signing is work for the processor alone: other requests get their turn after so many.
@@ -34,14 +36,29 @@ class UploadsBucket(Protocol):
     async def presign_part(self, key: str, upload_id: str, part_number: int, *, expires_s: int) -> str: ...
     async def complete_multipart(self, key: str, upload_id: str, parts: Sequence[UploadedPart]) -> None: ...
     async def abort_multipart(self, key: str, upload_id: str) -> None: ...
+    async def delete(self, key: str) -> None: ...
+
+
+class UploadRecords(Protocol):
+    """What the routes need to remember of uploads."""
+
+    async def add(self, record: UploadRecord) -> None:
+        """Store a new record."""
+
+    async def get(self, file_key: str) -> UploadRecord | None:
+        """The record of an upload, or None."""
 
 
 class UploadRoutes:
     """POST /upload-url, /complete-upload and /abort-upload."""
 
-    def __init__(self, settings: Settings, uploads: UploadsBucket) -> None:
+    def __init__(
+        self, settings: Settings, uploads: UploadsBucket, records: UploadRecords, *, now_ms: Callable[[], int]
+    ) -> None:
         self._settings = settings
         self._uploads = uploads
+        self._records = records
+        self._now_ms = now_ms
 
     def routes(self) -> list[web.RouteDef]:
         """Method and path of each."""
@@ -64,16 +81,19 @@ class UploadRoutes:
         key = upload_key(request[USER].user_id, uuid.uuid4(), file_name)
         expires_s = self._settings.upload_expires_s
         common = {"file_key": key, "expires_in": expires_s, "max_size_mb": tier.max_file_mb}
+        shown = shown_file_name(body.filename)
         if body.file_size is None or body.file_size <= self._settings.multipart_threshold_bytes:
+            await self._records.add(UploadRecord(key, shown, None, self._now_ms()))
             url = await self._uploads.presign_put(key, expires_s=expires_s)
             return web.json_response({"upload_url": url, "multipart": False, **common})
-        return web.json_response({"multipart": True, **await self._multipart(key, body.file_size), **common})
-
-    async def _multipart(self, key: str, size: int) -> dict[str, object]:
-        part_size, expires_s = self._settings.part_size_bytes, self._settings.upload_expires_s
-        count = part_count(size, part_size)
+        count = part_count(body.file_size, self._settings.part_size_bytes)
         if count > MAX_PARTS:
             raise ApiError(413, "file_too_large", f"The file has {count} parts; S3 takes at most {MAX_PARTS}.")
+        await self._records.add(UploadRecord(key, shown, count, self._now_ms()))
+        return web.json_response({"multipart": True, **await self._multipart(key, count), **common})
+
+    async def _multipart(self, key: str, count: int) -> dict[str, object]:
+        part_size, expires_s = self._settings.part_size_bytes, self._settings.upload_expires_s
         upload_id = await self._uploads.create_multipart(key)
         parts = []
         for number in range(1, count + 1):
@@ -84,20 +104,35 @@ class UploadRoutes:
         return {"upload_id": upload_id, "parts": parts, "part_size": part_size}
 
     async def complete_upload(self, request: web.Request) -> web.Response:
-        """POST /complete-upload: put the parts together."""
+        """POST /complete-upload: put the parts together.
+
+        Raises:
+            ApiError: 400, a part is missing, named twice or not known; 404, the key is not the user's; 413, the parts
+                make a file that is larger than was announced, and than the tier allows: it is removed.
+        """
         body = await read_body(request, CompleteUploadBody)
         require_own_key(request, body.file_key)
-        numbers = [part.part_number for part in body.parts]
-        if len(set(numbers)) < len(numbers):
-            raise ApiError(400, "invalid_field", "The field 'parts' names a partNumber twice.")
+        record = await self._records.get(body.file_key)
+        require_all_parts(body, record.parts if record is not None else None)
         parts = [UploadedPart(part.part_number, quoted_etag(part.etag)) for part in body.parts]
+        refusal: MultipartError | None = None
         try:
             await self._uploads.complete_multipart(body.file_key, body.upload_id, parts)
         except MultipartError as error:
-            # A client whose first answer got lost asks again for what is done: nobody else can have made this key.
-            if await self._uploads.size(body.file_key) is None:
-                raise ApiError(400, error.code, error.message) from error
+            refusal = error
+        size = await self._uploads.size(body.file_key)
+        if size is None:
+            raise not_put_together(refusal)
+        # A client whose first answer got lost asks again for what is done: nobody else can have made this key.
+        await self._require_real_size(request, body.file_key, size)
         return web.json_response({"message": "Upload complete", "file_key": body.file_key})
+
+    async def _require_real_size(self, request: web.Request, key: str, size: int) -> None:
+        try:
+            require_size(size, self._settings.tiers[request[USER].tier])
+        except ApiError:
+            await self._uploads.delete(key)
+            raise
 
     async def abort_upload(self, request: web.Request) -> web.Response:
         """POST /abort-upload: forget the parts."""
@@ -108,6 +143,19 @@ class UploadRoutes:
         except MultipartError as error:
             raise ApiError(404, "upload_not_found", error.message) from error
         return web.json_response({"message": "Upload aborted"})
+
+
+def require_all_parts(body: CompleteUploadBody, announced: int | None) -> None:
+    """Refuse to put together a file with a hole, or one that ends early."""
+    count = announced if announced is not None else len(body.parts)
+    if sorted(part.part_number for part in body.parts) != list(range(1, count + 1)):
+        raise ApiError(400, "invalid_parts", f"The field 'parts' must name each partNumber from 1 to {count} once.")
+
+
+def not_put_together(refusal: MultipartError | None) -> ApiError:
+    if refusal is None:
+        return file_not_found()
+    return ApiError(400, refusal.code, refusal.message)
 
 
 def file_not_found() -> ApiError:

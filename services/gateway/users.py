@@ -1,4 +1,7 @@
-"""Create a user and print a key, once: `python -m services.gateway.users --tier researcher [--name NAME]`."""
+"""Create a user and print a key, once: `python -m services.gateway.users --tier researcher [--name NAME]`.
+
+With `--user-id ID`, move a user who is there to the tier: the way up for those who came with a token.
+"""
 
 import argparse
 import asyncio
@@ -9,13 +12,10 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
-from services.gateway.accounts import create_user, issue_key
+from services.gateway.accounts import DEFAULT_TTL_DAYS, MAX_TTL_DAYS, create_user, issue_key
 from services.gateway.settings import Settings
 from services.gateway.store import open_store
 from shared.errors import TransientError
-
-MAX_TTL_DAYS = 365
-DEFAULT_TTL_DAYS = 90
 
 
 class UsageError(Exception):
@@ -23,12 +23,15 @@ class UsageError(Exception):
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m services.gateway.users", description="Create a user with a key.")
+    parser = argparse.ArgumentParser(
+        prog="python -m services.gateway.users", description="Create a user with a key, or change a tier."
+    )
     parser.add_argument("--tier", required=True, help="what the user may do")
     parser.add_argument("--name", default="Default", help="a name for the user and the key")
     parser.add_argument(
         "--ttl-days", type=int, default=DEFAULT_TTL_DAYS, help=f"days that the key works, 1 to {MAX_TTL_DAYS}"
     )
+    parser.add_argument("--user-id", help="change the tier of this user instead of creating one")
     return parser.parse_args(argv)
 
 
@@ -36,7 +39,9 @@ def _settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        names = ", ".join(sorted({f"WATERHOLE_{'_'.join(map(str, one['loc'])).upper()}" for one in error.errors()}))
+        # What concerns several settings together names none.
+        fields = {str(one["loc"][0]) if one["loc"] else one["msg"] for one in error.errors()}
+        names = ", ".join(sorted(f"WATERHOLE_{field.upper()}" if field.isidentifier() else field for field in fields))
         raise UsageError(f"These environment variables are missing or not valid: {names}.") from error
 
 
@@ -47,8 +52,7 @@ async def add_user(settings: Settings, *, tier: str, name: str, ttl_days: int) -
         UsageError: an unknown tier, or a time to live out of range.
         TransientError: MongoDB is out of reach.
     """
-    if tier not in settings.tiers:
-        raise UsageError(f"There is no tier {tier!r}; choose one of {', '.join(settings.tiers)}.")
+    _require_tier(settings, tier)
     if not 1 <= ttl_days <= MAX_TTL_DAYS:
         raise UsageError(f"--ttl-days must be 1 to {MAX_TTL_DAYS}, not {ttl_days}.")
     async with open_store(settings) as store:
@@ -61,15 +65,42 @@ async def add_user(settings: Settings, *, tier: str, name: str, ttl_days: int) -
             ttl_days=ttl_days,
             pepper=settings.api_key_pepper.get_secret_value(),
             now_s=now_s,
+            limit=settings.api_keys_per_user,
         )
     return {"user_id": user.user_id, "tier": tier, "api_key": issued.api_key}
+
+
+async def change_tier(settings: Settings, *, user_id: str, tier: str) -> dict[str, str]:
+    """Move a user to another tier: {"user_id", "tier"}.
+
+    Raises:
+        UsageError: an unknown tier or user.
+        TransientError: MongoDB is out of reach.
+    """
+    _require_tier(settings, tier)
+    async with open_store(settings) as store:
+        if not await store.users.set_tier(user_id, tier):
+            raise UsageError(f"There is no user {user_id!r}.")
+    return {"user_id": user_id, "tier": tier}
+
+
+def _require_tier(settings: Settings, tier: str) -> None:
+    if tier not in settings.tiers:
+        raise UsageError(f"There is no tier {tier!r}; choose one of {', '.join(settings.tiers)}.")
+
+
+async def _run(arguments: argparse.Namespace) -> dict[str, str]:
+    settings = _settings()
+    if arguments.user_id is not None:
+        return await change_tier(settings, user_id=arguments.user_id, tier=arguments.tier)
+    return await add_user(settings, tier=arguments.tier, name=arguments.name, ttl_days=arguments.ttl_days)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     arguments = _arguments(argv)
     try:
-        user = asyncio.run(add_user(_settings(), tier=arguments.tier, name=arguments.name, ttl_days=arguments.ttl_days))
+        user = asyncio.run(_run(arguments))
     except UsageError as error:
         sys.stderr.write(f"{error}\n")
         return 2

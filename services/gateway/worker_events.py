@@ -1,15 +1,16 @@
-"""What workers report moves jobs on.
+"""What workers report moves jobs on; a job that has ended leaves its slot to the next.
 
 The four topics are read side by side, so that events of one job come in any order and any number of times: each one
 is a conditional update that only ever moves the job forward.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import structlog
 
 from services.gateway.domain import Failure, Progress
+from services.gateway.limits import StartedJob
 from shared.errors import PermanentError
 from shared.events import (
     Artefact,
@@ -44,12 +45,33 @@ class JobRecords(Protocol):
     async def record_export_failed(self, job_id: str, failure: Failure) -> bool:
         """Note that there will be no artefacts, whatever the status."""
 
+    async def started(self, job_ids: Sequence[str]) -> Mapping[str, StartedJob]:
+        """Those of the jobs that were ever started, removed ones too."""
+
+
+class Slots(Protocol):
+    """What the handler needs of the quotas."""
+
+    async def give_back(self, user_id: str, job_id: str) -> bool:
+        """Free the slot of a job that has ended."""
+
+
+class History(Protocol):
+    """What the handler needs of the removal of jobs."""
+
+    async def prune(self, user_id: str) -> int:
+        """Remove the oldest ended jobs of a user beyond what the tier keeps."""
+
 
 class WorkerEvents:
     """Handles the events of workers; publishes nothing."""
 
-    def __init__(self, jobs: JobRecords, *, now_ms: Callable[[], int], silence_s: float) -> None:
+    def __init__(
+        self, jobs: JobRecords, *, slots: Slots, history: History, now_ms: Callable[[], int], silence_s: float
+    ) -> None:
         self._jobs = jobs
+        self._slots = slots
+        self._history = history
         self._now_ms = now_ms
         self._silence_ms = round(1000 * silence_s)
 
@@ -57,7 +79,16 @@ class WorkerEvents:
         """Record what happened to a job; an event of a job that is not (or no longer) there is dropped."""
         if not await self._record(event):
             logger.info("event of an unknown job dropped", type=event.topic)
+        if isinstance(event, ObservationClassified | JobFailed):
+            await self._settle(event.job_id)
         return []
+
+    async def _settle(self, job_id: str) -> None:
+        """What follows from the end of a job; done again with each repeat of the event, in case it was cut short."""
+        job = (await self._jobs.started([job_id])).get(job_id)
+        if job is not None and not job.is_open:
+            await self._slots.give_back(job.user_id, job_id)
+            await self._history.prune(job.user_id)
 
     async def _record(self, event: Event) -> bool:
         match event:

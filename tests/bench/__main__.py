@@ -1,9 +1,10 @@
-"""How long the search takes on this machine: `python -m tests.bench`.
+"""How long the search takes on this machine, and how many requests the gateway answers: `python -m tests.bench`.
 
-Every figure is the median of several runs after one that is not counted; kernels are compiled before.
+Every figure of the search is the median of several runs after one that is not counted; kernels are compiled before.
 """
 
 import argparse
+import asyncio
 import os
 import statistics
 import time
@@ -20,6 +21,7 @@ from services.dedoppler.noise import condition
 from services.dedoppler.search import Region, Search
 from shared.events import Chunk, SearchParameters
 from shared.simulator import simulate, voyager_1
+from tests.bench import gateway
 
 DRIFT_RANGES_HZ_S = (4.0, 10.0, 50.0)
 
@@ -53,6 +55,7 @@ def main() -> None:
         for threads in sorted({1, os.cpu_count() or 1}):
             table.add_row(f"±{drift:g}", str(threads), *_row(power, header, chunk, drift, threads, runs))
     console.print(table)
+    asyncio.run(gateway.measure(console))
 
 
 def _row(power: np.ndarray, header, chunk: Chunk, drift: float, threads: int, runs: int) -> list[str]:

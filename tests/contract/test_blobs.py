@@ -1,6 +1,7 @@
 """The objects of a bucket, on a server that speaks S3's protocol: what workers and holders of presigned URLs may do."""
 
 import os
+import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -21,6 +22,7 @@ from shared.blobs import (
     artefact_key,
     hits_key,
     hits_prefix,
+    job_prefix,
     open_storage,
 )
 from shared.errors import ObjectNotFoundError, PermanentError, TransientError
@@ -146,6 +148,7 @@ async def test_keys_are_listed_sorted_and_by_their_prefix_alone(storage):
         await storage.results.put(key, b"x")
     assert await storage.results.list_keys(hits_prefix(job)) == wanted
     assert await storage.results.list_keys("jobs/nobody/") == []
+    assert await storage.results.list_keys(job_prefix(job)) == [*wanted, artefact_key(job, "results.json")]
 
 
 async def test_more_keys_than_one_page_holds_are_listed(storage, monkeypatch):
@@ -161,6 +164,62 @@ async def test_more_keys_than_one_page_holds_are_listed(storage, monkeypatch):
 
     monkeypatch.setattr(storage.results._client, "get_paginator", lambda _name: SmallPages())
     assert await storage.results.list_keys(hits_prefix(job)) == wanted
+
+
+async def test_pages_tell_the_size_and_age_of_each_object(storage, monkeypatch):
+    started_s = time.time()
+    prefix = f"tests/aged-{uuid.uuid4().hex[:8]}/"
+    for number in range(5):
+        await storage.uploads.put(f"{prefix}ü {number}.fil", b"x" * number)
+    paginate = storage.uploads._client.get_paginator
+
+    class SmallPages:
+        def paginate(self, **arguments):
+            return paginate("list_objects_v2").paginate(PaginationConfig={"PageSize": 2}, **arguments)
+
+    monkeypatch.setattr(storage.uploads._client, "get_paginator", lambda _name: SmallPages())
+    pages = [page async for page in storage.uploads.list_pages(prefix)]
+    assert [len(page) for page in pages if page] == [2, 2, 1]
+    found = [one for page in pages for one in page]
+    assert sorted((one.key, one.size) for one in found) == [(f"{prefix}ü {number}.fil", number) for number in range(5)]
+    # Storage tells whole seconds, by its own clock.
+    assert all(started_s - 2 < one.modified_s < time.time() + 2 for one in found)
+    monkeypatch.undo()
+    assert [page async for page in storage.uploads.list_pages("tests/nobody/") if page] == []
+
+
+async def test_uploads_in_parts_are_listed_until_they_end(blobs, http):
+    started_s = time.time()
+    prefix = f"tests/parts-{uuid.uuid4().hex[:8]}/"
+    keys = [f"{prefix}{name}/é 1.fil" for name in ("aborted", "completed", "open", "untouched")]
+    ids = {key: await blobs.create_multipart(key) for key in keys}
+    etags = {
+        key: await put_part(http, await blobs.presign_part(key, ids[key], 1, expires_s=60), b"part") for key in keys[:3]
+    }
+    await blobs.create_multipart(f"tests/elsewhere-{uuid.uuid4().hex[:8]}")
+    listed = await blobs.list_multiparts(prefix)
+    assert {one.key: one.upload_id for one in listed} == ids
+    assert all(started_s - 2 < one.initiated_s < time.time() + 2 for one in listed)
+    await blobs.abort_multipart(keys[0], ids[keys[0]])
+    await blobs.complete_multipart(keys[1], ids[keys[1]], [UploadedPart(1, etags[keys[1]])])
+    assert {one.key for one in await blobs.list_multiparts(prefix)} == set(keys[2:])
+    for one in await blobs.list_multiparts(prefix):
+        await blobs.abort_multipart(one.key, one.upload_id)
+    assert await blobs.list_multiparts(prefix) == []
+    assert await blobs.size(keys[1]) == 4
+
+
+async def test_more_uploads_in_parts_than_one_page_holds_are_listed(blobs, monkeypatch):
+    prefix = f"tests/many-{uuid.uuid4().hex[:8]}/"
+    ids = {await blobs.create_multipart(f"{prefix}{number}") for number in range(7)}
+    paginate = blobs._client.get_paginator
+
+    class SmallPages:
+        def paginate(self, **arguments):
+            return paginate("list_multipart_uploads").paginate(PaginationConfig={"PageSize": 3}, **arguments)
+
+    monkeypatch.setattr(blobs._client, "get_paginator", lambda _name: SmallPages())
+    assert {one.upload_id for one in await blobs.list_multiparts(prefix)} == ids
 
 
 async def test_the_buckets_are_apart(storage, key):

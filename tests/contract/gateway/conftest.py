@@ -8,18 +8,27 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from deploy.local.servers import EmbeddedServers, embedded_servers
-from services.gateway.app import unix_ms
-from services.gateway.auth import ApiKeyAuthentication
+from services.gateway.app import make_job_parts
+from services.gateway.asyncapi import make_asyncapi
+from services.gateway.auth import ApiKeyAuthentication, Authentication, TokenAuthentication
+from services.gateway.docs import DocumentRoutes
 from services.gateway.handlers import HealthRoutes, make_http_app
-from services.gateway.jobs import JobRoutes
-from services.gateway.outbox import Outbox
-from services.gateway.settings import Settings
+from services.gateway.job_events import JobChanges, JobEventRoutes
+from services.gateway.key_use import KeyUses
+from services.gateway.keys import KeyRoutes
+from services.gateway.oidc import open_tokens
+from services.gateway.openapi import make_openapi
+from services.gateway.reports import ReportRoutes
+from services.gateway.settings import DEFAULT_TIERS, Settings
 from services.gateway.store import open_store
-from services.gateway.uploads import UploadRoutes
-from services.gateway.worker_events import WorkerEvents
+from services.gateway.usage import UsageRoutes
 from shared.blobs import open_storage
 from shared.bus import open_publisher
-from tests.contract.gateway.parts import Account, Bus, Gateway, account
+from tests.contract.gateway.issuer import AUDIENCE, NAME, Issuer, running_issuer
+from tests.contract.gateway.parts import Account, Bus, Clock, Gateway, account
+
+# Most tests leave their jobs open; those of quotas use the other tiers.
+TIERS = DEFAULT_TIERS | {"researcher": DEFAULT_TIERS["researcher"].model_copy(update={"concurrent_jobs": 1000})}
 
 
 @pytest.fixture(scope="module")
@@ -29,36 +38,49 @@ async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Emb
 
 
 @pytest.fixture(scope="module")
-async def gateway(servers: EmbeddedServers) -> AsyncIterator[Gateway]:
+async def issuer() -> AsyncIterator[Issuer]:
+    async with running_issuer() as issuer:
+        yield issuer
+
+
+@pytest.fixture(scope="module")
+async def gateway(servers: EmbeddedServers, issuer: Issuer) -> AsyncIterator[Gateway]:
     environment = {
         name.removeprefix("WATERHOLE_").lower(): value for name, value in servers.gateway_environment.items()
     }
-    settings = Settings(**environment, mongodb_timeout_s=30)
+    oidc = {"oidc_issuer": NAME, "oidc_audience": AUDIENCE, "oidc_jwks_url": issuer.url}
+    settings = Settings(**environment, **oidc, tiers=TIERS, mongodb_timeout_s=30)
     async with (
         open_store(settings) as store,
         open_storage(settings) as storage,
         open_publisher(settings) as publisher,
+        open_tokens(settings) as tokens,
         aiohttp.ClientSession() as anybody,
     ):
         bus = Bus(publisher.publish)
-        outbox = Outbox(store.jobs, bus, settings, now_ms=unix_ms)
+        clock = Clock()
+        jobs = make_job_parts(settings, store=store, storage=storage, bus=bus, now_ms=clock)
+        changes = JobChanges()
         subjects = [
             HealthRoutes("0.3.0"),
-            UploadRoutes(settings, storage.uploads),
-            JobRoutes(
-                settings,
-                jobs=store.jobs,
-                submissions=outbox,
-                uploads=storage.uploads,
-                results=storage.results,
-                now_ms=unix_ms,
-            ),
+            DocumentRoutes(openapi=make_openapi("0.3.0"), asyncapi=make_asyncapi("0.3.0")),
+            JobEventRoutes(settings, jobs=store.jobs, changes=changes),
+            jobs.upload_routes,
+            jobs.job_routes,
+            UsageRoutes(settings, store.quotas, now_ms=clock),
+            KeyRoutes(settings, store.users, now_s=time.time),
+            ReportRoutes(store.reports, store.jobs, now_s=time.time),
         ]
         pepper = settings.api_key_pepper.get_secret_value()
-        app = make_http_app(subjects, ApiKeyAuthentication(store.users, pepper=pepper, now_s=time.time))
-        worker_events = WorkerEvents(store.jobs, now_ms=unix_ms, silence_s=60)
+        key_uses = KeyUses(store.users, now_s=time.time)
+        authenticate = Authentication(
+            ApiKeyAuthentication(store.users, pepper=pepper, now_s=time.time, note_use=key_uses.note),
+            TokenAuthentication(tokens, store.users, tier=settings.oidc_tier, now_s=time.time),
+        )
+        app = make_http_app(subjects, authenticate)
+        app.on_shutdown.append(changes.close)
         async with TestClient(TestServer(app)) as client:
-            yield Gateway(client, settings, store, storage, bus, outbox, worker_events, anybody)
+            yield Gateway(client, settings, store, storage, bus, clock, jobs, anybody, key_uses=key_uses)
 
 
 @pytest.fixture(scope="module")

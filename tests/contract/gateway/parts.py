@@ -1,16 +1,20 @@
 """The gateway put together as in production, on real servers, and a user who asks."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
 from aiohttp.test_utils import TestClient
 
+from services.gateway.app import JobParts, unix_ms
+from services.gateway.key_use import KeyUses
 from services.gateway.outbox import Outbox
 from services.gateway.settings import Settings
 from services.gateway.store import Store
+from services.gateway.sweeper import Sweeper
 from services.gateway.users import add_user
 from services.gateway.worker_events import WorkerEvents
 from shared.blobs import Storage, artefact_key
@@ -24,6 +28,7 @@ from shared.events import (
     TopCandidate,
 )
 from shared.header import Header
+from tests.contract.gateway.document import check_answer
 
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 FILES = {
@@ -52,6 +57,25 @@ class Bus:
         self.events.append(event)
 
 
+class Clock:
+    """The time of the machine, but for what a test is ahead of it."""
+
+    def __init__(self) -> None:
+        self._ahead_ms = 0
+
+    def __call__(self) -> int:
+        return unix_ms() + self._ahead_ms
+
+    @contextmanager
+    def ahead(self, seconds: float) -> Iterator[None]:
+        """Be so much later, for a while."""
+        self._ahead_ms += round(1000 * seconds)
+        try:
+            yield
+        finally:
+            self._ahead_ms -= round(1000 * seconds)
+
+
 @dataclass
 class Gateway:
     """The gateway's parts, put together as in production."""
@@ -61,24 +85,46 @@ class Gateway:
     store: Store
     storage: Storage
     bus: Bus
-    outbox: Outbox
-    worker_events: WorkerEvents
+    clock: Clock
+    jobs: JobParts
     anybody: aiohttp.ClientSession
+    key_uses: KeyUses
+
+    @property
+    def outbox(self) -> Outbox:
+        return self.jobs.outbox
+
+    @property
+    def worker_events(self) -> WorkerEvents:
+        return self.jobs.worker_events
+
+    @property
+    def sweeper(self) -> Sweeper:
+        return self.jobs.sweeper
 
 
 @dataclass
 class Account:
-    """A user, who asks."""
+    """A user, who asks; every answer is held to the document of the API."""
 
     gateway: Gateway
     user_id: str
     api_key: str
+    token: str = ""
 
     async def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Status and JSON of an answer."""
-        headers = {"x-api-key": self.api_key}
+        status, content, _ = await self.answer(method, path, body)
+        return status, content
+
+    async def answer(self, method: str, path: str, body: Any = None, **more: str) -> tuple[int, Any, Mapping[str, str]]:
+        """Status, JSON and headers of an answer; `more` are headers of the request, with `_` for `-`."""
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {"x-api-key": self.api_key}
+        headers |= {name.replace("_", "-"): value for name, value in more.items()}
         async with self.gateway.client.request(method, path, headers=headers, json=body) as response:
-            return response.status, await response.json()
+            content = await response.json()
+            check_answer(method, path, response.status, response.headers, content)
+            return response.status, content, response.headers
 
     async def upload(self, content: bytes = b"data", name: str = "Voyager1.fil") -> str:
         """Upload a small file; returns its key."""
@@ -88,11 +134,15 @@ class Account:
             assert response.status == 200
         return str(body["file_key"])
 
-    async def analyze(self, **more: Any) -> str:
-        """Upload a file and start a job; returns its id."""
-        status, body = await self.ask("POST", "/analyze", {"file_key": await self.upload(), **more})
+    async def start(self, file_key: str, **more: Any) -> str:
+        """Start a job on an uploaded file; returns its id."""
+        status, body = await self.ask("POST", "/analyze", {"file_key": file_key, **more})
         assert status == 202
         return str(body["job_id"])
+
+    async def analyze(self, **more: Any) -> str:
+        """Upload a file and start a job; returns its id."""
+        return await self.start(await self.upload(), **more)
 
 
 async def account(gateway: Gateway, tier: str = "researcher") -> Account:

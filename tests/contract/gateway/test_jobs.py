@@ -54,6 +54,7 @@ async def test_a_job_starts_with_its_event_on_the_bus(servers: EmbeddedServers, 
         "filename": "Voyager 1.fil",
         "file_size": 5,
         "created_at": int(event.upload.submitted_at.timestamp()),
+        "expires_at": int(event.upload.submitted_at.timestamp()) + 90 * 86_400,
         "exports_ready": False,
     }
 

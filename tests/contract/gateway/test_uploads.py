@@ -2,11 +2,12 @@
 
 import os
 import re
+from typing import Any
 
 import pytest
 
 from services.gateway.settings import MEBIBYTE
-from tests.contract.gateway.parts import UUID, Account, Gateway, code
+from tests.contract.gateway.parts import UUID, Account, Gateway, account, code
 
 
 async def test_health_needs_no_key(gateway: Gateway) -> None:
@@ -23,6 +24,7 @@ ROUTES = [
     ("GET", "/jobs"),
     ("GET", "/jobs/x"),
     ("GET", "/jobs/x/download"),
+    ("DELETE", "/jobs/x"),
 ]
 
 
@@ -52,38 +54,87 @@ async def test_the_size_is_optional(alice: Account) -> None:
     assert (status, body["multipart"]) == (200, False)
 
 
+async def begin(user: Account, size: int = 50 * MEBIBYTE + 1) -> dict[str, Any]:
+    status, body = await user.ask("POST", "/upload-url", {"filename": "large_file.fil", "file_size": size})
+    assert status == 200
+    return dict(body)
+
+
+async def put(user: Account, part: dict[str, Any], content: bytes) -> dict[str, Any]:
+    """PUT one part; returns what /complete-upload wants to know of it."""
+    async with user.gateway.anybody.put(part["url"], data=content) as response:
+        assert response.status == 200
+        return {"partNumber": part["partNumber"], "etag": response.headers["ETag"]}
+
+
+def named(body: dict[str, Any], parts: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"file_key": body["file_key"], "upload_id": body["upload_id"], "parts": parts}
+
+
 @pytest.mark.parametrize("quotes", ['"', ""])
 async def test_a_large_file_is_uploaded_in_parts(alice: Account, quotes: str) -> None:
-    size = 50 * MEBIBYTE + 1
-    status, body = await alice.ask("POST", "/upload-url", {"filename": "large_file.fil", "file_size": size})
-    assert status == 200
+    body = await begin(alice)
     assert set(body) == {"multipart", "upload_id", "file_key", "parts", "part_size", "max_size_mb", "expires_in"}
     assert (body["multipart"], body["part_size"], body["expires_in"]) == (True, 10485760, 3600)
     assert [part["partNumber"] for part in body["parts"]] == [1, 2, 3, 4, 5, 6]
-    content = os.urandom(body["part_size"] + 1)
-    chunks = [content[: body["part_size"]], content[body["part_size"] :]]
-    parts = []
-    for part, chunk in zip(body["parts"], chunks, strict=False):
-        async with alice.gateway.anybody.put(part["url"], data=chunk) as response:
-            assert response.status == 200
-            etag = quotes + response.headers["ETag"].strip('"') + quotes
-        parts.append({"partNumber": part["partNumber"], "etag": etag})
-    complete = {"file_key": body["file_key"], "upload_id": body["upload_id"], "parts": parts}
+    content = os.urandom(body["part_size"]) * 5 + b"!"
+    chunks = [content[start : start + body["part_size"]] for start in range(0, len(content), body["part_size"])]
+    parts = [await put(alice, part, chunk) for part, chunk in zip(body["parts"], chunks, strict=True)]
+    for part in parts:
+        part["etag"] = quotes + part["etag"].strip('"') + quotes
     expected = (200, {"message": "Upload complete", "file_key": body["file_key"]})
-    assert await alice.ask("POST", "/complete-upload", complete) == expected
+    # A client that runs its uploads side by side need not keep them in order.
+    assert await alice.ask("POST", "/complete-upload", named(body, parts[::-1])) == expected
     assert await alice.gateway.storage.uploads.get(body["file_key"]) == content
     # A client that lost the answer asks again.
-    assert await alice.ask("POST", "/complete-upload", complete) == expected
+    assert await alice.ask("POST", "/complete-upload", named(body, parts)) == expected
+
+
+async def test_a_file_with_a_hole_is_not_put_together(alice: Account) -> None:
+    body = await begin(alice)
+    parts = [await put(alice, part, b"small") for part in body["parts"]]
+    for wrong in (parts[:-1], parts[1:], [*parts, parts[0]], [*parts[:2], *parts[3:]]):
+        answer = await alice.ask("POST", "/complete-upload", named(body, wrong))
+        assert code(answer) == (400, "invalid_parts")
+        assert "1 to 6" in answer[1]["error"]["message"]
+    forged = [*parts[:-1], {"partNumber": 6, "etag": '"00000000000000000000000000000000"'}]
+    answer = await alice.ask("POST", "/complete-upload", named(body, forged))
+    assert code(answer) == (400, "invalid_multipart_upload")
+    assert await alice.gateway.storage.uploads.size(body["file_key"]) is None
+
+
+async def test_parts_that_make_too_large_a_file_are_removed(gateway: Gateway) -> None:
+    tiers = gateway.settings.tiers
+    before = tiers["free"]
+    carol = await account(gateway, "free")
+    body = await begin(carol)
+    parts = [await put(carol, part, bytes(5 * MEBIBYTE)) for part in body["parts"]]
+    tiers["free"] = before.model_copy(update={"max_file_mb": 20})
+    try:
+        assert code(await carol.ask("POST", "/complete-upload", named(body, parts))) == (413, "file_too_large")
+    finally:
+        tiers["free"] = before
+    assert await gateway.storage.uploads.size(body["file_key"]) is None
+    assert code(await carol.ask("POST", "/analyze", {"file_key": body["file_key"]})) == (404, "file_not_found")
 
 
 async def test_an_upload_can_be_aborted(alice: Account, bob: Account) -> None:
-    _, body = await alice.ask("POST", "/upload-url", {"filename": "x.fil", "file_size": 60 * MEBIBYTE})
+    body = await begin(alice)
+    parts = [await put(alice, part, b"small") for part in body["parts"]]
     upload = {"file_key": body["file_key"], "upload_id": body["upload_id"]}
     assert code(await bob.ask("POST", "/abort-upload", upload)) == (404, "file_not_found")
+    assert code(await bob.ask("POST", "/complete-upload", named(body, parts))) == (404, "file_not_found")
     assert await alice.ask("POST", "/abort-upload", upload) == (200, {"message": "Upload aborted"})
-    parts = [{"partNumber": 1, "etag": '"abc123"'}]
-    answer = await alice.ask("POST", "/complete-upload", {**upload, "parts": parts})
+    answer = await alice.ask("POST", "/complete-upload", named(body, parts))
     assert code(answer) == (400, "invalid_multipart_upload")
+
+
+async def test_names_are_shown_as_they_were_given(alice: Account) -> None:
+    key = await alice.upload(name="C:\\data\\GJ 1002 (né)?.fil")
+    assert key.endswith("/GJ_1002__né__.fil")
+    job_id = await alice.start(key)
+    _, job = await alice.ask("GET", f"/jobs/{job_id}")
+    assert (job["filename"], job["source_name"]) == ("GJ 1002 (né)?.fil", "GJ 1002 (né)?.fil")
 
 
 @pytest.mark.parametrize(

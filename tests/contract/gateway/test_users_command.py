@@ -7,6 +7,7 @@ import re
 import sys
 
 from deploy.local.servers import REPOSITORY, EmbeddedServers
+from tests.contract.gateway.issuer import token
 from tests.contract.gateway.parts import Account, Gateway
 
 
@@ -37,3 +38,19 @@ async def test_the_users_command_refuses_an_unknown_tier(servers: EmbeddedServer
     status, output, errors = await run_users(servers, "--tier", "platinum")
     assert (status, output) == (2, "")
     assert errors == "There is no tier 'platinum'; choose one of free, researcher, institution, enterprise.\n"
+
+
+async def test_the_users_command_moves_a_user_to_another_tier(servers: EmbeddedServers, gateway: Gateway) -> None:
+    newcomer = Account(gateway, "", "", token=token("upgraded"))
+    _, usage = await newcomer.ask("GET", "/usage")
+    assert usage["tier"] == "free"
+    status, output, _ = await run_users(servers, "--tier", "researcher", "--user-id", usage["user_id"])
+    assert (status, json.loads(output)) == (0, {"user_id": usage["user_id"], "tier": "researcher"})
+    _, usage = await newcomer.ask("GET", "/usage")
+    assert usage["tier"] == "researcher"
+    assert await newcomer.ask("GET", "/api-keys") == (200, {"keys": []})
+
+
+async def test_the_users_command_refuses_an_unknown_user(servers: EmbeddedServers) -> None:
+    status, output, errors = await run_users(servers, "--tier", "researcher", "--user-id", "nobody")
+    assert (status, output, errors) == (2, "", "There is no user 'nobody'.\n")

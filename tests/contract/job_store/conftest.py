@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from services.gateway.app import JobParts, make_job_parts
 from services.gateway.outbox import Outbox
 from services.gateway.store import Store, open_store
 from services.gateway.worker_events import WorkerEvents
-from tests.contract.job_store.parts import Bus, Clock, settings_for
+from tests.contract.job_store.parts import Bus, Clock, Storage, settings_for
 
 
 @pytest.fixture(scope="module")
@@ -61,5 +62,18 @@ def outbox(store: Store, bus: Bus, clock: Clock) -> Outbox:
 
 
 @pytest.fixture
-def worker_events(store: Store, clock: Clock) -> WorkerEvents:
-    return WorkerEvents(store.jobs, now_ms=clock, silence_s=60.0)
+def storage() -> Storage:
+    return Storage()
+
+
+@pytest.fixture
+def job_parts(store: Store, storage: Storage, bus: Bus, clock: Clock) -> JobParts:
+    """The parts of a gateway that have to do with jobs."""
+    return make_job_parts(
+        settings_for("mongodb://unused", "unused"), store=store, storage=storage, bus=bus, now_ms=clock
+    )
+
+
+@pytest.fixture
+def worker_events(job_parts: JobParts) -> WorkerEvents:
+    return job_parts.worker_events

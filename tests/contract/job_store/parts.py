@@ -2,11 +2,13 @@
 
 import asyncio
 import uuid
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from services.gateway.domain import Job
 from services.gateway.settings import Settings
 from services.gateway.store import Store
+from shared.blobs import OpenMultipart, StoredObject
 from shared.errors import TransientError
 from shared.events import (
     Artefact,
@@ -45,6 +47,39 @@ class Bus:
             raise TransientError("The bus is away.")
         self.events.append(event)
         self.used.set()
+
+
+class Bucket:
+    """Objects by key; can be away."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.is_away = False
+
+    async def list_keys(self, prefix: str) -> list[str]:
+        self._answer()
+        return sorted(key for key in self.objects if key.startswith(prefix))
+
+    async def list_pages(self, prefix: str) -> AsyncIterator[list[StoredObject]]:
+        yield [StoredObject(key, 1, 0.0) for key in await self.list_keys(prefix)]
+
+    async def list_multiparts(self, prefix: str) -> list[OpenMultipart]:
+        self._answer()
+        return []
+
+    async def delete(self, key: str) -> None:
+        self._answer()
+        self.objects.pop(key, None)
+
+    def _answer(self) -> None:
+        if self.is_away:
+            raise TransientError("Storage is away.")
+
+
+class Storage:
+    def __init__(self) -> None:
+        self.uploads = Bucket()
+        self.results = Bucket()
 
 
 class Clock:

@@ -6,6 +6,7 @@ import pytest
 
 from services.gateway.accounts import create_user, issue_key
 from services.gateway.domain import Failure, Progress, hash_api_key, render_job
+from services.gateway.paging import Page
 from services.gateway.settings import Settings
 from services.gateway.store import Store, open_store
 from services.gateway.worker_events import WorkerEvents
@@ -35,10 +36,10 @@ async def test_a_job_comes_back_as_it_was_stored(store: Store) -> None:
 async def test_lists_are_a_users_own_most_recent_first_and_limited(store: Store) -> None:
     mine = [await added(store, a_job("u1", T0_MS + offset)) for offset in (5, 1, 9, 3)]
     await added(store, a_job("u2", T0_MS + 100))
-    listed = await store.jobs.list_recent("u1", 3)
+    listed = await store.jobs.list_recent("u1", Page(3))
     assert [job.submitted_ms - T0_MS for job in listed] == [9, 5, 3]
     assert {job.job_id for job in listed} < {job.job_id for job in mine}
-    assert len(await store.jobs.list_recent("u1", 100)) == 4
+    assert len(await store.jobs.list_recent("u1", Page(100))) == 4
 
 
 async def test_results_come_back_to_the_last_digit(store: Store, worker_events: WorkerEvents) -> None:
@@ -154,7 +155,9 @@ async def test_racing_events_complete_a_job_once(store: Store, worker_events: Wo
 
 async def test_a_key_is_found_by_its_hash_and_not_stored(store: Store) -> None:
     user = await create_user(store.users, tier="free", name="né", now_s=1000.9)
-    issued = await issue_key(store.users, user_id=user.user_id, name="k", ttl_days=2, pepper=PEPPER, now_s=1000.9)
+    issued = await issue_key(
+        store.users, user_id=user.user_id, name="k", ttl_days=2, pepper=PEPPER, now_s=1000.9, limit=1
+    )
     assert await store.users.user(user.user_id) == user
     found = await store.users.key_by_hash(hash_api_key(issued.api_key, PEPPER))
     assert found == issued.stored
@@ -164,7 +167,8 @@ async def test_a_key_is_found_by_its_hash_and_not_stored(store: Store) -> None:
 
 
 async def test_neither_key_ids_nor_hashes_repeat(store: Store) -> None:
-    issued = await issue_key(store.users, user_id="u", name="k", ttl_days=2, pepper=PEPPER, now_s=0)
+    user = await create_user(store.users, tier="free", name="n", now_s=0)
+    issued = await issue_key(store.users, user_id=user.user_id, name="k", ttl_days=2, pepper=PEPPER, now_s=0, limit=1)
     assert await store.users.add_key(issued.stored) is False
 
 

@@ -1,18 +1,22 @@
 """What every route has in common: errors, authentication, request ids, bodies."""
 
+import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import REGISTRY
 
-from services.gateway.auth import USER, ApiKeyAuthentication, auth_middleware
-from services.gateway.bodies import AnalyzeBody, CompleteUploadBody, UploadUrlBody, read_body
+from services.gateway import bodies
+from services.gateway.auth import USER, ApiKeyAuthentication
+from services.gateway.bodies import AnalyzeBody, CompleteUploadBody, ReportBody, UploadUrlBody, read_body
 from services.gateway.domain import ApiKey, User, format_api_key, hash_api_key
-from services.gateway.errors import errors_middleware
-from services.gateway.request_log import request_log_middleware
+from services.gateway.handlers import MAX_BODY_BYTES, make_http_app
+from services.gateway.request_log import drop_malformed_requests
 from shared.errors import TransientError
 
 PEPPER = "a pepper of some length"
@@ -59,6 +63,15 @@ async def away(_request: web.Request) -> web.Response:
     raise TransientError("host 10.0.0.1 is away")
 
 
+async def slow(_request: web.Request) -> web.Response:
+    await asyncio.sleep(60)
+    return web.Response()
+
+
+async def late(_request: web.Request) -> web.Response:
+    raise TimeoutError("a bug, and none of the limit's")
+
+
 def echo(model: type) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handler(request: web.Request) -> web.Response:
         return web.json_response((await read_body(request, model)).model_dump(mode="json", by_alias=True))
@@ -70,18 +83,25 @@ async def search_parameters(request: web.Request) -> web.Response:
     return web.json_response((await read_body(request, AnalyzeBody)).search_parameters().model_dump())
 
 
+class Subjects:
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/whoami/{name}", whoami),
+            web.get("/bug", bug),
+            web.get("/away", away),
+            web.get("/slow", slow),
+            web.get("/late", late),
+            web.post("/upload", echo(UploadUrlBody)),
+            web.post("/complete", echo(CompleteUploadBody)),
+            web.post("/parameters", search_parameters),
+            web.post("/report", echo(ReportBody)),
+        ]
+
+
 @pytest.fixture
 async def client() -> AsyncIterator[TestClient]:
     authenticate = ApiKeyAuthentication(Directory(), pepper=PEPPER, now_s=lambda: NOW_S)
-    app = web.Application(
-        middlewares=[request_log_middleware, errors_middleware, auth_middleware(authenticate)], client_max_size=1024
-    )
-    app.router.add_get("/whoami/{name}", whoami)
-    app.router.add_get("/bug", bug)
-    app.router.add_get("/away", away)
-    app.router.add_post("/upload", echo(UploadUrlBody))
-    app.router.add_post("/complete", echo(CompleteUploadBody))
-    app.router.add_post("/parameters", search_parameters)
+    app = make_http_app([Subjects()], authenticate, request_timeout_s=0.2)
     async with TestClient(TestServer(app)) as client:
         yield client
 
@@ -155,7 +175,24 @@ async def test_requests_are_counted_by_route_template(client: TestClient) -> Non
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"{", b"[]", b'"x"', b"\xff\xfe", b"[" * 900, b'{"filename": "x.fil", "file_size": NaN}']
+    "data",
+    [
+        *(b"", b"{", b"[]", b'"x"', b"\xff\xfe", b"[" * 900, b'{"filename": "x.fil", "file_size": NaN}'),
+        b'{"filename": "x\\u0000.fil"}',
+        b'{"filename": "x\\ud800.fil"}',
+        b'{"filename": "x\xed\xa0\x80.fil"}',
+        b'{"filename": "x\xff.fil"}',
+        '{"filename": "x.fil"}'.encode("utf-16"),
+        b'\xef\xbb\xbf{"filename": "x.fil"}',
+        b'{"filename": "x.fil", "other": "\\ud800"}',
+        b'{"filename": "x.fil", "a\\u0000": 1}',
+        b'{"filename": "x.fil", "file_size": 1%s}' % (b"0" * 30),
+        b'{"filename": "x.fil", "file_size": 1%s}' % (b"0" * 5000),
+        b'{"filename": "x.fil", "other": 1e999}',
+        b'{"filename": "x.fil", "other": %s1%s}' % (b"[" * 32, b"]" * 32),
+        b'{"filename": "x.fil", "other": %s1%s}' % (b"[" * 100_000, b"]" * 100_000),
+        b'{"filename": "x.fil"} {}',
+    ],
 )
 async def test_what_is_no_json_object_is_refused(client: TestClient, data: bytes) -> None:
     status, body = await ask(client, "POST", "/upload", data=data)
@@ -163,8 +200,62 @@ async def test_what_is_no_json_object_is_refused(client: TestClient, data: bytes
 
 
 async def test_a_body_that_is_too_large_is_refused(client: TestClient) -> None:
-    status, body = await ask(client, "POST", "/upload", data=b" " * 2000)
+    status, body = await ask(client, "POST", "/upload", data=b" " * (MAX_BODY_BYTES + 1))
     assert (status, body["error"]["code"]) == (413, "request_too_large")
+
+
+async def test_nested_fields_are_kept_as_they_are(client: TestClient) -> None:
+    metadata = {"screen": [1, 2.5, {"deep": [[["é", None, True]]]}], "😀": "\u2028"}
+    status, body = await ask(client, "POST", "/report", json={"job_id": "j", "metadata": metadata})
+    assert (status, body["metadata"]) == (200, metadata)
+
+
+async def test_two_content_types_are_refused(client: TestClient) -> None:
+    response = await client.post(
+        "/upload", data=b"{}", headers=[("x-api-key", VALID), ("Content-Type", "a/b"), ("Content-Type", "c/d")]
+    )
+    assert response.status == 400
+
+
+async def test_a_body_that_stops_is_not_waited_for(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "BODY_TIMEOUT_S", 0.05)
+
+    async def half() -> AsyncIterator[bytes]:
+        yield b'{"filename"'
+        await asyncio.sleep(2)
+
+    status, body = await ask(client, "POST", "/upload", data=half())
+    assert (status, body["error"]["code"]) == (408, "request_timeout")
+
+
+async def test_what_takes_too_long_is_given_up(client: TestClient) -> None:
+    response = await client.get("/slow", headers={"x-api-key": VALID})
+    assert (response.status, (await response.json())["error"]["code"]) == (503, "temporarily_unavailable")
+    assert int(response.headers["Retry-After"]) > 0
+
+
+async def test_a_time_out_of_another_kind_is_a_bug(client: TestClient) -> None:
+    status, body = await ask(client, "GET", "/late")
+    assert (status, body["error"]["code"]) == (500, "internal_error")
+
+
+async def test_head_is_get_without_the_body(client: TestClient) -> None:
+    response = await client.head("/whoami/x", headers={"x-api-key": VALID})
+    assert (response.status, await response.read()) == (200, b"")
+    assert (await client.head("/whoami/x")).status == 403
+
+
+async def test_options_tells_the_methods_without_a_key(client: TestClient) -> None:
+    response = await client.options("/whoami/x")
+    assert (response.status, response.headers["Allow"]) == (204, "GET, HEAD, OPTIONS")
+    assert not [name for name in response.headers if name.lower().startswith("access-control")]
+    assert (await client.options("/nowhere")).status == 404
+
+
+@pytest.mark.parametrize("method", ["GET", "TRACE", "PATCH"])
+async def test_other_methods_are_not_allowed(client: TestClient, method: str) -> None:
+    response = await client.request(method, "/upload", headers={"x-api-key": VALID})
+    assert (response.status, response.headers["Allow"]) == (405, "POST")
 
 
 @pytest.mark.parametrize(
@@ -201,3 +292,13 @@ async def test_search_parameters_are_optional(client: TestClient) -> None:
         200,
         {"snr_threshold": 25.0, "max_drift_rate_hz_s": 0.5},
     )
+
+
+def test_only_what_is_no_http_is_left_out_of_the_frameworks_log() -> None:
+    def record(error: Exception | None) -> logging.LogRecord:
+        exc_info = (type(error), error, None) if error is not None else None
+        return logging.LogRecord("aiohttp.server", logging.ERROR, "f", 1, "m", (), exc_info)
+
+    assert not drop_malformed_requests(record(BadHttpMessage("no HTTP")))
+    assert drop_malformed_requests(record(RuntimeError("a bug")))
+    assert drop_malformed_requests(record(None))

@@ -11,8 +11,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
+from aiohttp.test_utils import make_mocked_request
 
 from deploy.local.ports import free_ports
+from shared import service
 from shared.service import VERSION
 
 PATIENCE_S = 20.0
@@ -214,3 +216,13 @@ async def test_a_service_may_bring_its_own_health(tmp_path):
         assert json.loads((await process.get("/health"))[2]) == {"status": "healthy", "own": True}
         process.send(signal.SIGTERM)
         assert (await process.ended())[0] == 0
+
+
+async def test_a_service_that_stops_asks_for_no_new_work():
+    stop = asyncio.Event()
+    ready = service._readiness({}, stop)
+    request = make_mocked_request("GET", "/ready")
+    assert (await ready(request)).status == 200
+    stop.set()
+    response = await ready(request)
+    assert (response.status, json.loads(response.text)["checks"]) == (503, {"process": "stopping"})

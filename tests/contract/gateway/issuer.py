@@ -1,0 +1,77 @@
+"""An OpenID Connect issuer on the loopback: keys, their set on HTTP, and tokens of every kind."""
+
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import jwt
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+
+NAME = "https://issuer.example"
+AUDIENCE = "waterhole"
+RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+EC_KEY = ec.generate_private_key(ec.SECP256R1())
+STRANGERS_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+PUBLIC_PEM = RSA_KEY.public_key().public_bytes(
+    serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+)
+
+
+def jwk(key: Any, kid: str | None, **more: Any) -> dict[str, Any]:
+    """The public half of a key, as an issuer publishes it."""
+    algorithm = RSAAlgorithm if isinstance(key, rsa.RSAPrivateKey) else ECAlgorithm
+    named = {"kid": kid} if kid is not None else {}
+    return {**json.loads(algorithm.to_jwk(key.public_key())), **named, **more}
+
+
+def token(
+    subject: Any = "alice", *, key: Any = RSA_KEY, alg: str = "RS256", kid: str | None = "rsa-1", **claims: Any
+) -> str:
+    """A token; good unless told otherwise. A claim that is None is left out."""
+    now = int(time.time())
+    content = {"iss": NAME, "aud": AUDIENCE, "sub": subject, "iat": now, "exp": now + 300, **claims}
+    content = {name: value for name, value in content.items() if value is not None}
+    return jwt.encode(content, key, alg, headers={"kid": kid} if kid is not None else None)
+
+
+def unsafe_token(header: dict[str, Any], signature: bytes = b"", claims: dict[str, Any] | None = None) -> str:
+    """A token that no decent library would make."""
+    now = int(time.time())
+    good = {"iss": NAME, "aud": AUDIENCE, "sub": "alice", "exp": now + 300}
+    parts = [json.dumps(header).encode(), json.dumps(claims or good).encode(), signature]
+    return ".".join(jwt.utils.base64url_encode(part).decode() for part in parts)
+
+
+@dataclass
+class Issuer:
+    """What answers at the address of the key set; can be away, or say anything."""
+
+    url: str = ""
+    keys: list[dict[str, Any]] = field(default_factory=lambda: [jwk(RSA_KEY, "rsa-1"), jwk(EC_KEY, "ec-1")])
+    content: bytes | None = None
+    status: int = 200
+    fetches: int = 0
+
+    async def answer(self, _request: web.Request) -> web.Response:
+        self.fetches += 1
+        content = self.content if self.content is not None else json.dumps({"keys": self.keys}).encode()
+        headers = {"Location": "/elsewhere"} if 300 <= self.status < 400 else None
+        return web.Response(body=content, status=self.status, headers=headers)
+
+
+@asynccontextmanager
+async def running_issuer() -> AsyncIterator[Issuer]:
+    """An issuer that answers."""
+    issuer = Issuer()
+    app = web.Application()
+    app.router.add_get("/jwks.json", issuer.answer)
+    async with TestServer(app) as server:
+        issuer.url = str(server.make_url("/jwks.json"))
+        yield issuer

@@ -1,0 +1,141 @@
+"""DELETE /jobs/{job_id}."""
+
+import asyncio
+import uuid
+
+import pytest
+
+from services.gateway import jobs
+from shared.blobs import hits_key, job_prefix
+from shared.errors import PermanentError, TransientError
+from shared.events import JobProgress
+from tests.contract.gateway.parts import Account, Gateway, account, classified, code, export
+
+
+@pytest.fixture
+async def user(gateway: Gateway) -> Account:
+    return await account(gateway, "institution")
+
+
+async def active(user: Account) -> int:
+    found = await user.gateway.store.database["quotas"].find_one({"_id": user.user_id})
+    assert found["active_count"] == len(found["active"])
+    return int(found["active_count"])
+
+
+async def test_a_finished_job_goes_with_its_objects(user: Account) -> None:
+    gateway, file_key = user.gateway, await user.upload()
+    job_id = await user.start(file_key)
+    await gateway.worker_events.handle(classified(gateway, job_id))
+    await gateway.worker_events.handle(await export(gateway, job_id))
+    await gateway.storage.results.put(hits_key(job_id, 0), b"hits")
+    assert await user.ask("DELETE", f"/jobs/{job_id}") == (200, {"message": "Job deleted", "job_id": job_id})
+    assert await gateway.storage.results.list_keys(job_prefix(job_id)) == []
+    assert await gateway.storage.uploads.size(file_key) is None
+    assert await user.ask("GET", "/jobs") == (200, [])
+    for method, path in [("GET", ""), ("GET", "/download"), ("DELETE", "")]:
+        assert code(await user.ask(method, f"/jobs/{job_id}{path}")) == (404, "job_not_found")
+
+
+async def test_an_upload_that_another_job_uses_stays(user: Account) -> None:
+    file_key = await user.upload()
+    first, second = await user.start(file_key), await user.start(file_key)
+    await user.ask("DELETE", f"/jobs/{first}")
+    assert await user.gateway.storage.uploads.size(file_key) is not None
+    await user.ask("DELETE", f"/jobs/{second}")
+    assert await user.gateway.storage.uploads.size(file_key) is None
+
+
+async def test_an_open_job_is_cancelled_and_leaves_its_slot(user: Account) -> None:
+    started = [await user.analyze() for _ in range(5)]
+    key = await user.upload()
+    assert code(await user.ask("POST", "/analyze", {"file_key": key})) == (429, "too_many_concurrent_jobs")
+    assert (await user.ask("DELETE", f"/jobs/{started[0]}"))[0] == 200
+    assert await active(user) == 4
+    await user.start(key)
+    _, usage = await user.ask("GET", "/usage")
+    assert usage["usage_this_month"] == 6
+
+
+async def test_a_cancelled_job_is_not_submitted_any_more(user: Account) -> None:
+    gateway = user.gateway
+    gateway.bus.is_away = True
+    try:
+        job_id = await user.analyze()
+        await user.ask("DELETE", f"/jobs/{job_id}")
+    finally:
+        gateway.bus.is_away = False
+    with gateway.clock.ahead(100):
+        await gateway.outbox.sweep()
+    assert job_id not in {event.job_id for event in gateway.bus.events}
+
+
+async def test_what_comes_late_leaves_nothing_behind(user: Account) -> None:
+    gateway = user.gateway
+    job_id = await user.analyze()
+    late = [
+        JobProgress.make(job_id=job_id, producer="ingest", stage="ingest", done=1, total=1),
+        classified(gateway, job_id),
+    ]
+    await user.ask("DELETE", f"/jobs/{job_id}")
+    late.append(await export(gateway, job_id))
+    for event in late:
+        await gateway.worker_events.handle(event)
+    assert code(await user.ask("GET", f"/jobs/{job_id}")) == (404, "job_not_found")
+    assert await user.ask("GET", "/jobs") == (200, [])
+    assert await active(user) == 0
+    document = await gateway.store.database["jobs"].find_one({"_id": job_id})
+    assert not {"results", "artefacts", "filename", "event", "progress"} & set(document)
+    assert len(await gateway.storage.results.list_keys(job_prefix(job_id))) == 7
+    with gateway.clock.ahead(120):
+        await gateway.sweeper.purge_removed()
+    assert await gateway.storage.results.list_keys(job_prefix(job_id)) == []
+    # Days later too, and then the job is forgotten.
+    for days in (5, 8):
+        await gateway.storage.results.put(hits_key(job_id, 1), b"hits")
+        with gateway.clock.ahead(days * 86_400):
+            await gateway.sweeper.purge_removed()
+        assert await gateway.storage.results.list_keys(job_prefix(job_id)) == []
+    assert await gateway.store.database["jobs"].find_one({"_id": job_id}) is None
+
+
+async def test_of_many_at_once_one_deletes(user: Account) -> None:
+    job_id = await user.analyze()
+    answers = await asyncio.gather(*(user.ask("DELETE", f"/jobs/{job_id}") for _ in range(20)))
+    assert [status for status, _ in answers].count(200) == 1
+    assert {code(answer) for answer in answers if answer[0] != 200} == {(404, "job_not_found")}
+    assert await active(user) == 0
+
+
+@pytest.mark.parametrize("failure", [TransientError("away"), PermanentError("refused"), None])
+async def test_storage_that_is_away_or_slow_does_not_keep_a_job(
+    user: Account, monkeypatch: pytest.MonkeyPatch, failure: Exception | None
+) -> None:
+    gateway, file_key = user.gateway, await user.upload()
+    job_id = await user.start(file_key)
+    await export(gateway, job_id)
+
+    async def unwell(_prefix: str) -> list[str]:
+        if failure is not None:
+            raise failure
+        await asyncio.sleep(60)
+        raise AssertionError("nobody waits for so long")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(jobs, "PURGE_TIMEOUT_S", 0.1)
+        patched.setattr(gateway.storage.results, "list_keys", unwell)
+        assert (await user.ask("DELETE", f"/jobs/{job_id}"))[0] == 200
+    assert code(await user.ask("GET", f"/jobs/{job_id}")) == (404, "job_not_found")
+    with gateway.clock.ahead(61):
+        await gateway.sweeper.purge_removed()
+    assert await gateway.storage.results.list_keys(job_prefix(job_id)) == []
+    assert await gateway.storage.uploads.size(file_key) is None
+
+
+async def test_jobs_of_others_and_of_nobody_stay(user: Account) -> None:
+    other = await account(user.gateway)
+    job_id = await user.analyze()
+    assert code(await other.ask("DELETE", f"/jobs/{job_id}")) == (403, "job_of_another_user")
+    assert (await user.ask("GET", f"/jobs/{job_id}"))[0] == 200
+    for unknown in (str(uuid.uuid4()), "x", "%24ne"):
+        assert code(await user.ask("DELETE", f"/jobs/{unknown}")) == (404, "job_not_found")

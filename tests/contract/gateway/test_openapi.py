@@ -1,0 +1,202 @@
+"""The gateway does what its document says: every operation, every answer, every refusal."""
+
+import asyncio
+import json
+import uuid
+from typing import Any
+
+import pytest
+from aiohttp import FormData, web
+
+from services.gateway.docs import ASSETS, PAGE_PATH, SCRIPT_PATH
+from services.gateway.domain import FORMATS
+from services.gateway.handlers import MAX_BODY_BYTES
+from services.gateway.operations import OPERATIONS
+from services.gateway.settings import MEBIBYTE
+from shared.events import JobFailed
+from tests.contract.gateway.document import DOCUMENT, check_answer, events_of, operation_of
+from tests.contract.gateway.parts import Account, Gateway, account, classified, export
+
+# The page to read the document with, which is no part of the API.
+PAGE_PATHS = {PAGE_PATH, SCRIPT_PATH, *ASSETS}
+# What has tests of its own: a bug, a client that stops in the middle, a server that is away.
+ELSEWHERE = {"500", "408", "503"}
+
+Exercised = set[tuple[str, str, str]]
+
+
+class Tour:
+    """Asks, holds each answer to the document, and remembers which answers there were."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self.exercised: Exercised = set()
+
+    async def ask(self, user: Account | None, method: str, path: str, expected: int, **more: Any) -> Any:
+        """The body of an answer of status `expected`."""
+        headers = {"x-api-key": user.api_key} if user is not None else {}
+        headers |= more.pop("headers", {})
+        async with self._gateway.client.request(method, path, headers=headers, **more) as response:
+            body = await response.json() if response.content_type == "application/json" else await response.text()
+            assert response.status == expected, (method, path, body)
+            check_answer(method, path, response.status, response.headers, body)
+        found = operation_of(method, path)
+        assert found is not None
+        self.exercised.add((*found, str(expected)))
+        return body
+
+
+def documented() -> Exercised:
+    return {
+        (method, path, status)
+        for path, methods in DOCUMENT["paths"].items()
+        for method, operation in methods.items()
+        for status in operation["responses"]
+        if status not in ELSEWHERE
+    }
+
+
+async def test_every_route_has_an_operation_and_every_operation_a_route(gateway: Gateway) -> None:
+    app = gateway.client.app
+    assert isinstance(app, web.Application)
+    routes = {
+        (route.method.lower(), route.resource.canonical)
+        for route in app.router.routes()
+        if route.resource is not None and route.resource.canonical not in PAGE_PATHS and route.method != "HEAD"
+    }
+    assert routes == {(one.method, one.path) for one in OPERATIONS}
+    assert {path for _, path in routes} == set(DOCUMENT["paths"])
+
+
+async def test_every_documented_answer_is_given_as_documented(gateway: Gateway) -> None:
+    tour = Tour(gateway)
+    user, other, free = await account(gateway), await account(gateway), await account(gateway, "free")
+    await whatever_is_the_same_everywhere(tour, user)
+    await uploads(tour, user, free)
+    job_id = await jobs(tour, user, other, free)
+    await one_job(tour, user, other, job_id)
+    await streams(tour, user, other, job_id)
+    await keys_and_reports(tour, user, other, free, job_id)
+    await tour.ask(user, "DELETE", f"/jobs/{job_id}", 200)
+    assert documented() - tour.exercised == set()
+
+
+async def whatever_is_the_same_everywhere(tour: Tour, user: Account) -> None:
+    for operation in OPERATIONS:
+        path = operation.path.replace("{job_id}", "x").replace("{keyId}", "x")
+        if operation.is_public:
+            await tour.ask(None, operation.method, path, 200)
+            continue
+        await tour.ask(None, operation.method, path, 403)
+        await tour.ask(None, operation.method, path, 403, headers={"x-api-key": "sk_live_x"})
+        await tour.ask(user, operation.method, path, 403, headers={"Authorization": "Bearer x"})
+        if operation.body is not None:
+            await tour.ask(user, operation.method, path, 400, data=b"{")
+            await tour.ask(user, operation.method, path, 413, data=b" " * (MAX_BODY_BYTES + 1))
+        if operation.is_body_required and operation.body is not None:
+            await tour.ask(user, operation.method, path, 400, json={})
+            await tour.ask(user, operation.method, path, 400, data=FormData({"a": "b"}))
+
+
+async def uploads(tour: Tour, user: Account, free: Account) -> None:
+    await tour.ask(user, "POST", "/upload-url", 200, json={"filename": "a.fil"})
+    await tour.ask(user, "POST", "/upload-url", 400, json={"filename": "a.txt"})
+    await tour.ask(free, "POST", "/upload-url", 413, json={"filename": "a.fil", "file_size": 2**40})
+    large = {"filename": "a.fil", "file_size": 51 * MEBIBYTE}
+    upload = await tour.ask(user, "POST", "/upload-url", 200, json=large)
+    known = {"file_key": upload["file_key"], "upload_id": upload["upload_id"]}
+    parts = []
+    for part in upload["parts"]:
+        async with user.gateway.anybody.put(part["url"], data=bytes(5 * MEBIBYTE)) as response:
+            parts.append({"partNumber": part["partNumber"], "etag": response.headers["ETag"]})
+    await tour.ask(user, "POST", "/complete-upload", 400, json={**known, "parts": parts[:1]})
+    await tour.ask(free, "POST", "/complete-upload", 404, json={**known, "parts": parts})
+    await tour.ask(user, "POST", "/complete-upload", 200, json={**known, "parts": parts})
+    one = await tour.ask(user, "POST", "/upload-url", 200, json={**large, "file_size": 50 * MEBIBYTE + 1})
+    await tour.ask(user, "POST", "/abort-upload", 200, json={n: one[n] for n in ("file_key", "upload_id")})
+    await tour.ask(user, "POST", "/abort-upload", 404, json={"file_key": "x", "upload_id": "x"})
+
+
+async def jobs(tour: Tour, user: Account, other: Account, free: Account) -> str:
+    key = await user.upload()
+    job = await tour.ask(user, "POST", "/analyze", 202, json={"file_key": key}, headers={"Idempotency-Key": "a"})
+    await tour.ask(other, "POST", "/analyze", 404, json={"file_key": key})
+    reused = {"headers": {"Idempotency-Key": "a"}, "json": {"file_key": key, "filename": "b.fil"}}
+    await tour.ask(user, "POST", "/analyze", 409, **reused)
+    await tour.ask(user, "POST", "/analyze", 400, json={"file_key": key}, headers={"Idempotency-Key": "é"})
+    await tour.ask(user, "GET", "/jobs", 200)
+    for query in ("limit=0", "status=x", "cursor=x"):
+        await tour.ask(user, "GET", f"/jobs?{query}", 400)
+    free_key = await free.upload()
+    for _ in range(user.gateway.settings.tiers["free"].concurrent_jobs):
+        await tour.ask(free, "POST", "/analyze", 202, json={"file_key": free_key})
+    await tour.ask(free, "POST", "/analyze", 429, json={"file_key": free_key})
+    return str(job["job_id"])
+
+
+async def one_job(tour: Tour, user: Account, other: Account, job_id: str) -> None:
+    gateway = user.gateway
+    for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/download"), ("GET", "/events")):
+        await tour.ask(other, method, f"/jobs/{job_id}{path}", 403)
+        await tour.ask(user, method, f"/jobs/{uuid.uuid4()}{path}", 404)
+    await tour.ask(user, "GET", f"/jobs/{job_id}/download?format=exe", 400)
+    await gateway.worker_events.handle(classified(gateway, job_id))
+    await tour.ask(user, "GET", f"/jobs/{job_id}", 200)
+    await gateway.worker_events.handle(await export(gateway, job_id))
+    await tour.ask(user, "GET", f"/jobs/{job_id}", 200)
+    for name in FORMATS:
+        await tour.ask(user, "GET", f"/jobs/{job_id}/download?format={name}", 200)
+    failed_id = await user.analyze()
+    await gateway.worker_events.handle(
+        JobFailed.make(job_id=failed_id, producer="t", stage="ingest", code="bad_observation", message="A sentence.")
+    )
+    await tour.ask(user, "GET", f"/jobs/{failed_id}", 200)
+
+
+async def streams(tour: Tour, user: Account, other: Account, job_id: str) -> None:
+    path = f"/jobs/{job_id}/events"
+    text = await tour.ask(user, "GET", path, 200)
+    (fields,) = events_of(text)
+    check_answer("GET", f"/jobs/{job_id}", 200, JSON_HEADERS, json.loads(fields["data"]))
+    await tour.ask(user, "GET", path, 204, headers={"Last-Event-ID": fields["id"]})
+    open_id = await other.analyze()
+    opened = [
+        await other.gateway.client.get(f"/jobs/{open_id}/events", headers={"x-api-key": other.api_key})
+        for _ in range(other.gateway.settings.events_per_user)
+    ]
+    await tour.ask(other, "GET", f"/jobs/{open_id}/events", 429)
+    for response in opened:
+        response.close()
+    await asyncio.sleep(0)
+
+
+JSON_HEADERS = {"Content-Type": "application/json", "X-Request-Id": "x"}
+
+
+async def keys_and_reports(tour: Tour, user: Account, other: Account, free: Account, job_id: str) -> None:
+    await tour.ask(user, "GET", "/usage", 200)
+    await tour.ask(free, "POST", "/api-keys", 403)
+    await tour.ask(free, "GET", "/api-keys", 403)
+    made = await tour.ask(user, "POST", "/api-keys", 201)
+    for _ in range(user.gateway.settings.api_keys_per_user - 2):
+        await tour.ask(user, "POST", "/api-keys", 201, json={"name": "n", "ttl_days": 1})
+    await tour.ask(user, "POST", "/api-keys", 409, json={"name": "n"})
+    await tour.ask(user, "GET", "/api-keys", 200)
+    await tour.ask(other, "DELETE", f"/api-keys/{made['key_id']}", 403)
+    await tour.ask(user, "DELETE", f"/api-keys/{made['key_id']}", 200)
+    await tour.ask(user, "DELETE", "/api-keys/none", 404)
+    report = {"job_id": job_id, "error_type": "user_report", "description": "d", "metadata": {"a": [1]}}
+    await tour.ask(user, "POST", "/reports", 201, json=report)
+    await tour.ask(other, "POST", "/reports", 403, json=report)
+    await tour.ask(user, "POST", "/reports", 404, json={"job_id": "none"})
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: f"{one.method} {one.path}")
+async def test_other_methods_of_a_path_are_refused_with_those_that_there_are(gateway: Gateway, operation: Any) -> None:
+    path = operation.path.replace("{job_id}", "x").replace("{keyId}", "x")
+    there = {one.method.upper() for one in OPERATIONS if one.path == operation.path}
+    for method in {"PUT", "PATCH", "TRACE", "DELETE", "POST", "GET"} - there:
+        async with gateway.client.request(method, path) as response:
+            assert response.status == 405
+            assert set(response.headers["Allow"].split(",")) - {"HEAD"} == there
+            assert (await response.json())["error"]["code"] == "method_not_allowed"

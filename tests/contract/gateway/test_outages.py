@@ -1,0 +1,189 @@
+"""Each server that the gateway leans on goes away and comes back: clients are told so, soon and in the usual shape."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from deploy.local.servers import EmbeddedServers
+from deploy.local.stack import create_user
+from services.gateway.operations import OPERATIONS
+from shared.blobs import artefact_key, open_storage
+from shared.bus import open_publisher
+from shared.events import Artefact, JobFailed, ObservationExported
+from shared.settings import ServiceSettings
+from tests.contract.conftest import Until
+from tests.contract.gateway.document import check_answer
+from tests.contract.gateway.process import GatewayProcess, Relay, running_gateway
+
+# Nobody waits longer for the news that something is away.
+SOON_S = 8.0
+SETTINGS = {"mongodb_timeout_s": 0.5, "request_timeout_s": 4, "publish_timeout_s": 0.5}
+MANY_PARTS = {"filename": "a.fil", "file_size": 60 * 2**20}
+
+
+@dataclass
+class World:
+    """A gateway, what is between it and its servers, and something to ask for."""
+
+    process: GatewayProcess
+    servers: EmbeddedServers
+    mongodb: Relay
+    s3: Relay
+    file_key: str
+    job_id: str
+
+    def requests(self) -> dict[str, tuple[str, str, Any]]:
+        """A request that would succeed, for each operation; those with and without storage told apart."""
+        upload = {"file_key": self.file_key, "upload_id": "none"}
+        bodies = {
+            "/upload-url": {"filename": "a.fil"},
+            "/complete-upload": {**upload, "parts": [{"partNumber": 1, "etag": "a"}]},
+            "/abort-upload": upload,
+            "/analyze": {"file_key": self.file_key},
+            "/api-keys": {"name": "n"},
+            "/reports": {"job_id": self.job_id},
+        }
+        found = {}
+        for one in OPERATIONS:
+            path = one.path.replace("{job_id}", self.job_id).replace("{keyId}", "none")
+            found[f"{one.method} {one.path}"] = (
+                one.method,
+                path,
+                bodies.get(one.path) if one.method == "post" else None,
+            )
+        found["post /upload-url in parts"] = ("post", "/upload-url", MANY_PARTS)
+        found["get /jobs/{job_id}/download of the CSV"] = ("get", f"/jobs/{self.job_id}/download?format=csv", None)
+        # The job is still wanted.
+        del found["delete /jobs/{job_id}"]
+        return found
+
+    async def statuses(self) -> dict[str, int]:
+        """Status of each request, all made at once; each is answered soon, as documented, without our insides."""
+        requests = self.requests()
+        statuses = await asyncio.gather(*(self._status(*request) for request in requests.values()))
+        return dict(zip(requests, statuses, strict=True))
+
+    async def _status(self, method: str, path: str, body: Any) -> int:
+        async with asyncio.timeout(SOON_S), self.process.request(method.upper(), path, json=body) as response:
+            text = await response.text()
+            content = await response.json() if response.content_type == "application/json" else text
+        check_answer(method, path, response.status, response.headers, content)
+        if response.status >= 400:
+            for inside in ("Traceback", "pymongo", "botocore", "aiokafka", "127.0.0.1"):
+                assert inside not in text
+        return response.status
+
+    async def readiness(self) -> tuple[int, set[str]]:
+        """Status of /ready, and what is not ready."""
+        async with self.process.request("GET", "/ready") as response:
+            checks = (await response.json())["checks"]
+            return response.status, {name for name, state in checks.items() if state != "ready"}
+
+
+@pytest.fixture(scope="module")
+async def world(servers: EmbeddedServers, until: Until) -> AsyncIterator[World]:
+    mongodb, s3 = Relay(urlsplit(servers.mongodb).port), Relay(urlsplit(servers.s3).port)
+    await mongodb.start()
+    await s3.start()
+    environment = servers.gateway_environment
+    environment["WATERHOLE_MONGODB_URL"] = mongodb.instead_of(servers.mongodb)
+    environment["WATERHOLE_S3_ENDPOINT"] = s3.instead_of(servers.s3)
+    async with running_gateway(environment, **SETTINGS) as process:
+        key = await process.upload()
+        _, job = await process.ask("POST", "/analyze", json={"file_key": key})
+        world = World(process, servers, mongodb, s3, key, job["job_id"])
+        await export(world, until)
+        yield world
+    await mongodb.cut()
+    await s3.cut()
+
+
+async def export(world: World, until: Until) -> None:
+    """Give the job a catalogue and an end, so that its stream has one as well."""
+    names = {name.removeprefix("WATERHOLE_").lower(): value for name, value in world.servers.environment.items()}
+    settings, key = ServiceSettings(**names), artefact_key(world.job_id, "catalog.csv")
+    artefact = Artefact(format="csv", key=key, filename="catalog.csv", content_type="text/csv", size=1, sha256="0" * 64)
+    async with open_storage(settings) as storage, open_publisher(settings) as publisher:
+        await storage.results.put(key, b"a\n")
+        made = {"job_id": world.job_id, "producer": "test"}
+        await publisher.publish(ObservationExported.make(**made, artefacts=(artefact,)))
+        await publisher.publish(JobFailed.make(**made, stage="ingest", code="c", message="A sentence."))
+
+    async def is_over() -> bool:
+        _, job = await world.process.ask("GET", f"/jobs/{world.job_id}")
+        async with world.process.request("GET", f"/jobs/{world.job_id}/download?format=csv") as response:
+            return job["status"] == "failed" and response.status == 200
+
+    await until(is_over)
+
+
+async def is_ready(world: World) -> bool:
+    return (await world.readiness())[0] == 200
+
+
+def away(statuses: dict[str, int]) -> set[str]:
+    return {name for name, status in statuses.items() if status == 503}
+
+
+NEEDS_S3 = {
+    "post /upload-url in parts",
+    "post /complete-upload",
+    "post /abort-upload",
+    "post /analyze",
+    "get /jobs/{job_id}/download of the CSV",
+}
+NEEDS_MONGODB = {f"{one.method} {one.path}" for one in OPERATIONS if not one.is_public} - {"delete /jobs/{job_id}"}
+
+
+async def test_without_an_outage_nothing_is_away(world: World) -> None:
+    assert await world.readiness() == (200, set())
+    assert away(await world.statuses()) == set()
+
+
+@pytest.mark.parametrize("way", ["cut", "hang"])
+async def test_storage_goes_away_and_comes_back(world: World, until: Until, way: str) -> None:
+    if way == "cut":
+        await world.s3.cut()
+    else:
+        world.s3.hang()
+    assert away(await world.statuses()) == NEEDS_S3
+    assert await world.readiness() == (503, {"s3"})
+    await world.s3.start()
+    await until(lambda: is_ready(world))
+    assert away(await world.statuses()) == set()
+
+
+@pytest.mark.parametrize("way", ["cut", "hang"])
+async def test_the_job_store_goes_away_and_comes_back(world: World, until: Until, way: str) -> None:
+    if way == "cut":
+        await world.mongodb.cut()
+    else:
+        world.mongodb.hang()
+    assert away(await world.statuses()) >= NEEDS_MONGODB
+    assert await world.readiness() == (503, {"mongodb"})
+    await world.mongodb.start()
+    await until(lambda: is_ready(world))
+    assert away(await world.statuses()) == set()
+
+
+# The last one here: the broker may have given up the gateway's consumer by the time it is back.
+async def test_jobs_are_accepted_while_the_broker_is_away(world: World) -> None:
+    broker = world.servers.pid_of("broker")
+    user = await create_user(world.servers.gateway_environment, "researcher", "another")
+    os.kill(broker, signal.SIGSTOP)
+    try:
+        world.process.api_key = user["api_key"]
+        key = await world.process.upload()
+        status, job = await world.process.ask("POST", "/analyze", json={"file_key": key})
+        assert status == 202
+        status, shown = await world.process.ask("GET", job["status_url"])
+        assert (status, shown["status"]) == (200, "submitted")
+        assert await world.readiness() == (503, {"kafka"})
+    finally:
+        os.kill(broker, signal.SIGCONT)

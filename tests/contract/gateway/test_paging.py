@@ -1,0 +1,104 @@
+"""GET /jobs, a page at a time."""
+
+from typing import Any
+
+import pytest
+
+from tests.contract.gateway.parts import Account, Gateway, account, classified, code
+
+
+@pytest.fixture(scope="module")
+async def user(gateway: Gateway) -> Account:
+    return await account(gateway)
+
+
+@pytest.fixture(scope="module")
+async def made(user: Account) -> list[str]:
+    """Jobs, the newest first, every other one complete."""
+    key = await user.upload()
+    jobs = [await user.start(key) for _ in range(7)]
+    for job_id in jobs[::2]:
+        await user.gateway.worker_events.handle(classified(user.gateway, job_id))
+    # Of the same instant, so that the order among them must come from elsewhere.
+    await user.gateway.store.database["jobs"].update_many(
+        {"_id": {"$in": jobs[2:5]}}, {"$set": {"submitted_ms": user.gateway.clock() - 3_600_000}}
+    )
+    status, listed = await user.ask("GET", "/jobs")
+    assert status == 200
+    return [job["job_id"] for job in listed]
+
+
+async def pages(user: Account, path: str) -> list[list[str]]:
+    """The ids on each page, following the links."""
+    found = []
+    while path:
+        status, jobs, headers = await user.answer("GET", path)
+        assert status == 200
+        found.append([job["job_id"] for job in jobs])
+        path = next_of(headers)
+        assert len(found) < 20
+    return found
+
+
+def next_of(headers: Any) -> str:
+    """The path of the next page."""
+    if "Link" not in headers:
+        assert "X-Next-Cursor" not in headers
+        return ""
+    target, relation = headers["Link"].split("; ")
+    assert relation == 'rel="next"'
+    assert headers["X-Next-Cursor"] in target
+    return str(target.strip("<>"))
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 6, 7, 50, 100, 1000])
+async def test_pages_make_up_the_list(user: Account, made: list[str], limit: int) -> None:
+    found = await pages(user, f"/jobs?limit={limit}")
+    assert [job_id for page in found for job_id in page] == made
+    assert all(len(page) == limit for page in found[:-1])
+    assert 1 <= len(found[-1]) <= limit
+
+
+async def test_pages_of_one_status(user: Account, made: list[str]) -> None:
+    complete = [job_id for page in await pages(user, "/jobs?status=complete&limit=3") for job_id in page]
+    submitted = [job_id for page in await pages(user, "/jobs?limit=1&status=submitted") for job_id in page]
+    assert (len(complete), len(submitted)) == (4, 3)
+    assert sorted([*complete, *submitted], key=made.index) == made
+    assert await pages(user, "/jobs?status=failed") == [[]]
+
+
+async def test_what_is_new_or_gone_does_not_shift_the_next_page(user: Account, made: list[str]) -> None:
+    _, first, headers = await user.answer("GET", "/jobs?limit=3")
+    new = await user.start(await user.upload())
+    cursor = headers["X-Next-Cursor"]
+    await user.ask("DELETE", f"/jobs/{new}")
+    newer = await user.start(await user.upload())
+    _, second, _ = await user.answer("GET", f"/jobs?limit=2&cursor={cursor}")
+    assert [job["job_id"] for job in [*first, *second]] == made[:5]
+    await user.ask("DELETE", f"/jobs/{newer}")
+
+
+async def test_a_cursor_shows_nothing_of_others(user: Account, made: list[str]) -> None:
+    _, _, headers = await user.answer("GET", "/jobs?limit=1")
+    other = await account(user.gateway)
+    assert await other.ask("GET", f"/jobs?cursor={headers['X-Next-Cursor']}") == (200, [])
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("status=", "invalid_status"),
+        ("status=done", "invalid_status"),
+        ("status=removed", "invalid_status"),
+        ("cursor=", "invalid_cursor"),
+        ("cursor=abc", "invalid_cursor"),
+        ("cursor=%00", "invalid_cursor"),
+        ("cursor=%C3%A9", "invalid_cursor"),
+        ("cursor=eyIkbmUiOjF9", "invalid_cursor"),
+        ("cursor=OTk5OTk5OTk5OTk5OTk5OTk5OTphYmM", "invalid_cursor"),
+        ("limit=%D9%A3", "invalid_limit"),
+        ("limit=1_0", "invalid_limit"),
+    ],
+)
+async def test_other_parameters_are_refused(user: Account, query: str, expected: str) -> None:
+    assert code(await user.ask("GET", f"/jobs?{query}")) == (400, expected)

@@ -1,0 +1,66 @@
+"""The example programs, run as their readers would run them."""
+
+import asyncio
+import json
+import os
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+from deploy.local.servers import REPOSITORY, EmbeddedServers
+from shared.bus import Publisher
+from shared.events import Event, decode
+from tests.contract.conftest import PATIENCE_S
+
+CONSUMER = "examples/classified_consumer.py"
+GOLDEN = json.loads((REPOSITORY / "tests/data/events/observation.classified.v1.json").read_text())
+
+
+def classified(job_id: str) -> Event:
+    return decode(json.dumps({**GOLDEN, "job_id": job_id, "event_id": str(uuid.uuid4())}).encode())
+
+
+async def started(*arguments: Any) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, os.fspath(REPOSITORY / CONSUMER), *map(str, arguments)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def test_the_consumer_prints_what_is_classified_once(embedded: EmbeddedServers, publisher: Publisher) -> None:
+    first, second = classified(f"job-{uuid.uuid4().hex}"), classified(f"job-{uuid.uuid4().hex}")
+    process = await started("--kafka", embedded.kafka, "--count", 2)
+    assert process.stderr is not None
+    assert b"Listening" in await asyncio.wait_for(process.stderr.readline(), PATIENCE_S)
+    for event in (first, first, second):
+        await publisher.publish(event)
+    output, _ = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+    assert process.returncode == 0
+    headlines = [line for line in output.decode().splitlines() if not line.startswith(" ")]
+    assert len(headlines) == 2
+    for headline, event in zip(headlines, (first, second), strict=True):
+        assert f"job {event.job_id}: {GOLDEN['summary']['raw_hits']} hits" in headline
+    best = GOLDEN["summary"]["top_candidates"][0]
+    assert f"{best['frequency_hz'] / 1e6:.6f} MHz" in output.decode()
+
+
+async def test_the_consumer_finds_the_broker_of_a_running_stack(
+    embedded: EmbeddedServers, publisher: Publisher, tmp_path: Path
+) -> None:
+    event = classified(f"job-{uuid.uuid4().hex}")
+    await publisher.publish(event)
+    up_file = tmp_path / "up.json"
+    up_file.write_text(json.dumps({"url": "x", "api_key": "x", "kafka": embedded.kafka, "mongodb": "x", "s3": "x"}))
+    process = await started("--up-file", up_file, "--from-start", "--count", 1)
+    output, _ = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+    assert (process.returncode, output.count(b"hits")) == (0, 1)
+
+
+async def test_without_a_stack_the_consumer_says_what_to_do(tmp_path: Path) -> None:
+    process = await started("--up-file", tmp_path / "up.json")
+    output, errors = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+    assert (process.returncode, output) == (1, b"")
+    assert "run `make up`" in errors.decode()
+    assert "Traceback" not in errors.decode()

@@ -1,0 +1,121 @@
+"""The rules of limits, pages and repeated requests."""
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.gateway.bodies import AnalyzeBody
+from services.gateway.domain import Job, shown_file_name
+from services.gateway.errors import ApiError
+from services.gateway.idempotency import RequestKey
+from services.gateway.limits import (
+    DAY_MS,
+    Limit,
+    ListedJob,
+    RemovedJob,
+    beyond_history,
+    month_of,
+    next_purge_ms,
+    retry_after_s,
+)
+from services.gateway.paging import Cursor, Page
+
+MAY_MS = 1_714_521_600_000
+INSTANTS = st.integers(0, 4_000_000_000_000)
+
+
+@pytest.mark.parametrize(
+    ("now_ms", "month"), [(0, 197001), (MAY_MS - 1, 202404), (MAY_MS, 202405), (1_735_689_600_000 - 1, 202412)]
+)
+def test_months_change_at_midnight_utc(now_ms: int, month: int) -> None:
+    assert month_of(now_ms) == month
+
+
+@given(INSTANTS, INSTANTS)
+def test_months_never_go_back(one_ms: int, other_ms: int) -> None:
+    earlier, later = sorted((one_ms, other_ms))
+    assert month_of(earlier) <= month_of(later)
+
+
+@given(INSTANTS)
+def test_the_next_month_has_begun_when_it_is_time_to_come_back(now_ms: int) -> None:
+    seconds = retry_after_s(Limit.MONTHLY, now_ms)
+    assert 1 <= seconds <= 86_400
+    if seconds < 86_400:
+        assert month_of(now_ms + 1000 * seconds) > month_of(now_ms)
+        assert month_of(now_ms + 1000 * (seconds - 1)) == month_of(now_ms)
+
+
+def test_a_slot_may_be_free_soon() -> None:
+    assert retry_after_s(Limit.CONCURRENT, MAY_MS) == 30
+    assert retry_after_s(Limit.MONTHLY, MAY_MS - 1) == 1
+    assert retry_after_s(Limit.MONTHLY, MAY_MS - 1500) == 2
+    assert retry_after_s(Limit.MONTHLY, MAY_MS) == 86_400
+
+
+@given(st.lists(st.booleans(), max_size=30), st.integers(1, 20))
+def test_what_goes_is_the_oldest_that_has_ended_and_no_more_than_must(opened: list[bool], keep: int) -> None:
+    jobs = [ListedJob(str(number), is_open) for number, is_open in enumerate(opened)]
+    gone = beyond_history(jobs, keep)
+    ended = [job.job_id for job in jobs if not job.is_open]
+    assert gone == ended[: len(gone)]
+    left = len(jobs) - len(gone)
+    assert left == max(min(len(jobs), keep), len(jobs) - len(ended))
+    assert beyond_history([job for job in jobs if job.job_id not in gone], keep) == []
+
+
+def test_looks_for_late_objects_grow_rarer_and_end() -> None:
+    job, now_ms, looks = RemovedJob("j", "u", "k", 0, 0), 0, []
+    while (due_ms := next_purge_ms(job, now_ms, 7 * DAY_MS)) is not None:
+        looks.append(due_ms)
+        now_ms = due_ms
+    assert looks[:3] == [60_000, 120_000, 240_000]
+    assert looks[-1] == 7 * DAY_MS
+    assert len(looks) < 20
+
+
+@given(st.integers(0, 10**15 - 1), st.uuids())
+def test_a_cursor_comes_back_as_it_was(submitted_ms: int, job_id: object) -> None:
+    cursor = Cursor(submitted_ms, str(job_id))
+    assert Cursor.parse(str(cursor)) == cursor
+
+
+@given(st.text(max_size=60))
+def test_no_other_text_does_harm(text: str) -> None:
+    for name in ("cursor", "limit", "status"):
+        with suppress(ApiError):
+            Page.of({name: text})
+
+
+def test_a_page_is_what_the_parameters_say() -> None:
+    cursor = Cursor(7, "a1b2c3d4-e5f6-7890-abcd-ef1234567890")
+    assert Page.of({}) == Page(50, None, None)
+    assert Page.of({"limit": "1000", "status": "failed", "cursor": str(cursor)}) == Page(100, "failed", cursor)
+    headers = Page(20, "failed").headers_before(Job("a-1", "u", "k", "f", "s", 1, 5))
+    assert headers["X-Next-Cursor"] == str(Cursor(5, "a-1"))
+    assert headers["Link"] == f'</jobs?limit=20&status=failed&cursor={Cursor(5, "a-1")}>; rel="next"'
+
+
+def test_a_request_is_the_same_when_it_means_the_same() -> None:
+    headers = {"Idempotency-Key": "k"}
+    plain = RequestKey.of(headers, "u", AnalyzeBody(file_key="a"))
+    assert plain is not None
+    assert RequestKey.of(headers, "u", AnalyzeBody(file_key="a", filename=None)) == plain
+    assert RequestKey.of(headers, "u", AnalyzeBody(file_key="a", filename="b")) != plain
+    assert RequestKey.of({}, "u", AnalyzeBody(file_key="a")) is None
+
+
+@pytest.mark.parametrize(
+    ("given_name", "shown"),
+    [
+        ("my obs.FIL", "my obs.FIL"),
+        ("C:\\data\\né?.fil", "né?.fil"),
+        ("../../a\x00b\n.fil", "ab.fil"),
+        ("\ud800x.h5", "x.h5"),
+        ("x" * 300 + ".fil", "x" * 255),
+    ],
+)
+def test_names_are_shown_as_given_but_for_what_can_not_be_shown(given_name: str, shown: str) -> None:
+    assert shown_file_name(given_name) == shown

@@ -37,8 +37,9 @@ $(KERNEL_STAMP): $(RUNTIME_STAMP) $(KERNEL_SOURCES)
 
 setup: $(RUNTIME_STAMP) $(KERNEL_STAMP) ## Set up: virtual environment, dependencies, compiled kernels.
 
+demo: export OBSERVATION = $(value FILE)
 demo: setup ## Run an observation end to end (FILE=path for your own); results in out/.
-	@$(BIN)/python -m deploy.local demo $(if $(FILE),--file '$(FILE)')
+	@$(BIN)/python -m deploy.local demo $(if $(value FILE),--file "$$OBSERVATION")
 
 up: setup ## Serve on this machine until Ctrl-C; prints the URL and a key.
 	@$(BIN)/python -m deploy.local up

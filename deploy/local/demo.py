@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 import shared.simulator
@@ -24,6 +25,15 @@ POLL_S = 0.1
 LONGEST_JOB_S = 600.0
 EXPORTS_S = 120.0
 SUFFIXES = (".fil", ".h5")
+ARTEFACTS = (
+    "results.json",
+    "classified.json",
+    "catalog.json",
+    "catalog.csv",
+    "catalog.fits",
+    "waterfall.png",
+    "waterfall_thumb.png",
+)
 
 
 class DemoError(LocalError):
@@ -171,6 +181,9 @@ async def run_demo(data_dir: Path, file: Path | None, out: Path, console: Consol
     """
     if file is not None:
         check_file(file)
+    for name in ARTEFACTS:
+        # Those of an earlier run are not to be taken for this one's.
+        (out / name).unlink(missing_ok=True)
     path = file or made_observation(data_dir, console)
     home = data_dir / "demo"
     console.print("Starting Kafka, MongoDB, S3 and the five services ...")
@@ -195,5 +208,7 @@ async def _analyze(client: Waterhole, path: Path, out: Path, console: Console, *
     job, timings = await follow(client, job_id, submitted, console)
     report(job, timings, console)
     artefacts = await download_all(client, job_id, out, console)
+    for warning in json.loads(artefacts["json"].read_text())["warnings"]:
+        console.print(f"[yellow]Warning:[/yellow] {escape(warning)}", highlight=False)
     if made:
         report_truth(artefacts["json"], console)

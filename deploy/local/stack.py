@@ -150,8 +150,9 @@ class Stack:
         self.publish()
 
     async def stop(self) -> None:
-        """Stop the services."""
-        await self._supervisor.stop(self._services)
+        """Stop the workers, then the gateway: it hears of what they finish last."""
+        await self._supervisor.stop([name for name in self._services if name != GATEWAY])
+        await self._supervisor.stop([GATEWAY])
 
     async def follow_broker(self) -> None:
         """Start the services again, which hold the address of a broker that is gone, and tell the new one."""

@@ -52,7 +52,7 @@ class Handler:
         if len(present) < count:
             return [progress]
         classified = await self._finish(event, wanted)
-        return [progress, classified, self._progress(event.job_id, "classify", 1, 1)]
+        return [progress, self._progress(event.job_id, "classify", 1, 1), classified]
 
     async def _finish(self, event: ChunkSearched, keys: list[str]) -> ObservationClassified:
         chunks = await self._read_chunks(keys)

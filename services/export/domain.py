@@ -135,6 +135,7 @@ class Picture:
     waterfall: npt.NDArray[np.float32]
     hits: Sequence[Record]
     panels: Sequence[Panel]
+    warnings: Sequence[str] = ()
 
 
 def max_reduce(power: npt.NDArray[np.float32], edges: npt.NDArray[np.float64], columns: int) -> npt.NDArray[np.float32]:

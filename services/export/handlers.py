@@ -125,6 +125,7 @@ def render(event: ObservationClassified, results: Mapping[str, Any], parts: Sequ
             Panel(record, parts[record["chunk"]].cutouts[record["chunk_hit"]])
             for record in results["candidates"][:MAX_PANELS]
         ],
+        warnings=results["warnings"],
     )
     about = {key: results[key] for key in ("job_id", "source_name", "file_name")}
     classified = {**about, "signals": classified_rows(results)}

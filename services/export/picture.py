@@ -130,6 +130,10 @@ def _main_axes(figure: Figure, picture: Picture, bottom: float) -> None:
     bar = figure.colorbar(image, cax=figure.add_axes((0.94, bottom, 0.012, TOP - bottom)))
     bar.set_label("Power (σ)")
     header = picture.header
+    if picture.warnings:
+        more = f"  (and {len(picture.warnings) - 1} more in results.json)" if len(picture.warnings) > 1 else ""
+        note = f"Note: {_plain(picture.warnings[0], 130)}{more}"
+        figure.text(0.055, TOP + 0.045, note, fontsize=9, color=MARK, parse_math=False)
     figure.text(0.055, 0.965, _plain(picture.title), fontsize=14, weight="bold", parse_math=False)
     figure.text(
         0.94,

@@ -13,6 +13,8 @@ from services.gateway.errors import ApiError
 from shared.events import MaxDriftRate, SearchParameters, SnrThreshold
 
 MAX_PARTS = 10_000
+# Of a name that the client chose.
+MAX_SHOWN = 100
 # What every store and every client's language can hold.
 MAX_INTEGER = 2**63 - 1
 MAX_DEPTH = 32
@@ -43,9 +45,9 @@ ETag = Annotated[str, StringConstraints(pattern=r'^"?[0-9A-Za-z+/=_.-]{1,200}"?$
 
 
 class Body(BaseModel):
-    """A request's body: no number for a text, no text for a number; fields of a later version pass."""
+    """A request's body: no number for a text, no text for a number, and no field that nobody would look at."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="ignore")
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
 
 class UploadUrlBody(Body):
@@ -111,6 +113,8 @@ def _refuse(error: ValidationError) -> NoReturn:
     field = ".".join(map(str, first["loc"]))
     if first["type"] == "missing":
         raise ApiError(400, "missing_field", f"The field {field!r} is required.") from error
+    if first["type"] == "extra_forbidden":
+        raise ApiError(400, "unknown_field", f"The field {field[:MAX_SHOWN]!r} is not known here.") from error
     reason = first["msg"].removeprefix("Value error, ")
     raise ApiError(400, "invalid_field", f"The field {field!r} is not valid: {reason}.") from error
 

@@ -33,6 +33,13 @@ _CONTENT = (
     *("artefacts", "completed_at", "expires_at", "due_ms"),
 )
 
+# Complete, and neither the artefacts were heard of nor that there will be none.
+_WITHOUT_EXPORTS: dict[str, Any] = {
+    "status": "complete",
+    "artefacts": {"$exists": False},
+    "export_failure": {"$exists": False},
+}
+
 
 def _job_of(document: Mapping[str, Any]) -> Job:
     """Read a job document; `job_document` writes it."""
@@ -124,18 +131,21 @@ class JobStore:
             return [_job_of(document) async for document in cursor.limit(page.limit)]
 
     async def due_events(self, now_ms: int, limit: int) -> Sequence[DueEvent]:
-        """Events of open jobs that are due, the most overdue first."""
-        query = {"status": {"$in": list(OPEN_STATUSES)}, "due_ms": {"$lte": now_ms}}
+        """Events that are due, of open jobs and of those without artefacts yet, the most overdue first."""
+        is_due = {"due_ms": {"$lte": now_ms}}
+        found: list[DueEvent] = []
         with translated():
-            cursor = self._jobs.find(query).sort([("due_ms", ASCENDING)]).limit(limit)
-            return [
-                DueEvent(document["_id"], document["event"], document["due_ms"], document["publications"])
-                async for document in cursor
-            ]
+            for unfinished in ({"status": {"$in": list(OPEN_STATUSES)}}, _WITHOUT_EXPORTS):
+                cursor = self._jobs.find({**unfinished, **is_due}).sort([("due_ms", ASCENDING)]).limit(limit)
+                found += [
+                    DueEvent(document["_id"], document["event"], document["due_ms"], document["publications"])
+                    async for document in cursor
+                ]
+        return sorted(found, key=lambda due: due.due_ms)[:limit]
 
     async def claim(self, due: DueEvent, *, until_ms: int) -> bool:
         """Put off the due time to `until_ms`; False where another process or a worker's event was quicker."""
-        query = {"_id": due.job_id, "due_ms": due.due_ms, "status": {"$in": list(OPEN_STATUSES)}}
+        query = {"_id": due.job_id, "due_ms": due.due_ms, "status": {"$in": [*OPEN_STATUSES, "complete"]}}
         with translated():
             updated = await self._jobs.update_one(query, {"$set": {"due_ms": until_ms}})
         return bool(updated.matched_count)
@@ -159,13 +169,14 @@ class JobStore:
         return is_open or await self._exists(job_id)
 
     async def record_classified(
-        self, job_id: str, results: ResultsSummary, *, results_key: str, completed_at: int
+        self, job_id: str, results: ResultsSummary, *, results_key: str, completed_at: int, due_ms: int
     ) -> bool:
-        """Complete an open job."""
+        """Complete an open job; at `due_ms` it is submitted again, should its artefacts not be heard of."""
         fields = {
             "results": results.model_dump(mode="json"),
             "results_key": results_key,
             "completed_at": completed_at,
+            "due_ms": due_ms,
         }
         return await self._advance(job_id, "complete", fields) or await self._exists(job_id)
 
@@ -175,8 +186,11 @@ class JobStore:
         return await self._set({"_id": job_id, "status": NOT_REMOVED}, fields)
 
     async def record_failed(self, job_id: str, failure: Failure) -> bool:
-        """Fail an open job."""
-        return await self._advance(job_id, "failed", {"failure": asdict(failure)}) or await self._exists(job_id)
+        """Fail an open job; where the results are there but no artefacts yet, note that there will be none."""
+        if await self._advance(job_id, "failed", {"failure": asdict(failure)}):
+            return True
+        await self._set({"_id": job_id, **_WITHOUT_EXPORTS}, {"export_failure": asdict(failure)})
+        return await self._exists(job_id)
 
     async def record_export_failed(self, job_id: str, failure: Failure) -> bool:
         """Note that there will be no artefacts, whatever the status."""

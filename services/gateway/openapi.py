@@ -33,7 +33,7 @@ ACCESS_ERRORS: Mapping[int, tuple[str, ...]] = {
     ),
 }
 BODY_ERRORS: Mapping[int, tuple[str, ...]] = {
-    400: ("invalid_json", "missing_field", "invalid_field"),
+    400: ("invalid_json", "missing_field", "invalid_field", "unknown_field"),
     408: ("request_timeout",),
     413: ("request_too_large",),
 }

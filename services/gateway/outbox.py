@@ -2,8 +2,9 @@
 
 A job document holds its `observation.submitted` event from its first write on, and the time at which that is due to be
 published (again). Right after the insert it is published; what is overdue, because the bus was away or this process
-died, the sweeper publishes. A published job that nothing is heard of becomes due again: the broker may have lost its
-memory. Workers take a repeated event as they took the first, so one too many does no harm.
+died, the sweeper publishes. A published job that nothing is heard of becomes due again, be it open or complete without
+its artefacts: the broker may have lost its memory. Workers take a repeated event as they took the first, so one too
+many does no harm.
 """
 
 import asyncio
@@ -43,7 +44,7 @@ class PendingEvents(Protocol):
         """Store a new job with its event in one write; False where there is, or was, such a job."""
 
     async def due_events(self, now_ms: int, limit: int) -> Sequence[DueEvent]:
-        """Events of open jobs that are due, the most overdue first."""
+        """Events of unfinished jobs that are due, the most overdue first."""
 
     async def claim(self, due: DueEvent, *, until_ms: int) -> bool:
         """Put off the due time, unless somebody else changed it."""

@@ -32,9 +32,9 @@ class JobRecords(Protocol):
         """Show progress that is further than what is shown; put off the next submission."""
 
     async def record_classified(
-        self, job_id: str, results: ResultsSummary, *, results_key: str, completed_at: int
+        self, job_id: str, results: ResultsSummary, *, results_key: str, completed_at: int, due_ms: int
     ) -> bool:
-        """Complete an open job."""
+        """Complete an open job; at `due_ms` it is submitted again, should its artefacts not be heard of."""
 
     async def record_exported(self, job_id: str, artefacts: Sequence[Artefact]) -> bool:
         """Set the artefacts, whatever the status."""
@@ -91,9 +91,9 @@ class WorkerEvents:
             await self._history.prune(job.user_id)
 
     async def _record(self, event: Event) -> bool:
+        due_ms = self._now_ms() + self._silence_ms
         match event:
             case JobProgress():
-                due_ms = self._now_ms() + self._silence_ms
                 return await self._jobs.record_progress(event.job_id, Progress.of(event), due_ms=due_ms)
             case ObservationClassified():
                 return await self._jobs.record_classified(
@@ -101,6 +101,7 @@ class WorkerEvents:
                     event.summary,
                     results_key=event.results_key,
                     completed_at=int(event.occurred_at.timestamp()),
+                    due_ms=due_ms,
                 )
             case ObservationExported():
                 return await self._jobs.record_exported(event.job_id, event.artefacts)

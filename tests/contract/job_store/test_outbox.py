@@ -1,6 +1,7 @@
 """No job is lost between the store and the bus."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -8,12 +9,14 @@ from services.gateway.outbox import Outbox
 from services.gateway.store import Store
 from services.gateway.worker_events import WorkerEvents
 from shared.errors import TransientError
+from shared.events import Event
 from tests.contract.job_store.parts import (
     Bus,
     Clock,
     a_job,
     added,
     classified,
+    exported,
     failed,
     progress,
     settings_for,
@@ -82,18 +85,48 @@ async def test_a_job_that_is_heard_of_is_not_submitted_again(
     assert await outbox.sweep() == 1
 
 
-@pytest.mark.parametrize("ending", [classified, lambda job_id: failed(job_id, "ingest")])
+@pytest.mark.parametrize(
+    "endings",
+    [
+        [classified, exported],
+        [exported, classified],
+        [classified, lambda job_id: failed(job_id, "export")],
+        [lambda job_id: failed(job_id, "ingest")],
+    ],
+)
 async def test_a_finished_job_is_never_submitted_again(
-    outbox: Outbox, worker_events: WorkerEvents, bus: Bus, clock: Clock, ending: type
+    outbox: Outbox, worker_events: WorkerEvents, bus: Bus, clock: Clock, endings: list[Callable[[str], Event]]
 ) -> None:
     job = a_job()
     bus.is_away = True
     await outbox.submit(job, submitted(job))
     bus.is_away = False
-    await worker_events.handle(ending(job.job_id))
+    for ending in endings:
+        await worker_events.handle(ending(job.job_id))
     clock.advance(10_000)
     assert await outbox.sweep() == 0
     assert bus.events == []
+
+
+async def test_a_complete_job_whose_artefacts_were_not_heard_of_is_submitted_again(
+    store: Store, outbox: Outbox, worker_events: WorkerEvents, bus: Bus, clock: Clock
+) -> None:
+    job = a_job()
+    await outbox.submit(job, submitted(job))
+    clock.advance(59)
+    await worker_events.handle(classified(job.job_id))
+    clock.advance(59)
+    assert await outbox.sweep() == 0
+    clock.advance(2)
+    assert await outbox.sweep() == 1
+    assert [event.job_id for event in bus.events] == [job.job_id] * 2
+    # The second time round, the upload is gone: there will be no artefacts, and the results stay.
+    await worker_events.handle(failed(job.job_id, "ingest"))
+    found = await stored(store, job)
+    assert (found.status, found.results is not None) == ("complete", True)
+    assert found.export_failure is not None
+    clock.advance(10_000)
+    assert await outbox.sweep() == 0
 
 
 async def test_two_sweepers_publish_a_stale_event_once(store: Store, outbox: Outbox, bus: Bus, clock: Clock) -> None:

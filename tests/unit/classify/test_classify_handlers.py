@@ -92,7 +92,7 @@ async def test_last_chunk_finishes_the_job_and_repeats_are_the_same(header, obse
         assert gist(await handler.handle(searched(header, index, 2))) == gist(first)
         assert blobs.objects[artefact_key(JOB, "results.json")] == written
 
-    progress, classified, done = first
+    progress, done, classified = first
     assert (progress.stage, progress.done, progress.total) == ("dedoppler", 2, 2)
     assert (done.stage, done.done, done.total) == ("classify", 1, 1)
     assert isinstance(classified, ObservationClassified)
@@ -116,7 +116,7 @@ async def test_last_chunk_finishes_the_job_and_repeats_are_the_same(header, obse
 
 async def test_zero_hits(header, observation, blobs, clock):
     await blobs.put(hits_key(JOB, 0), observation.chunk([]).to_bytes())
-    _, classified, _ = await Handler(blobs, now=clock).handle(searched(header, 0, 1))
+    _, _, classified = await Handler(blobs, now=clock).handle(searched(header, 0, 1))
     assert (classified.summary.raw_hits, classified.summary.filtered_hits, classified.summary.candidates) == (0, 0, 0)
     assert json.loads(blobs.objects[classified.results_key])["raw_hits"] == []
 
@@ -124,7 +124,7 @@ async def test_zero_hits(header, observation, blobs, clock):
 async def test_at_most_twenty_top_candidates(header, observation, blobs, clock):
     signals = [(5000 + 999 * k * k, 15 + 3 * k, 30.0, {}) for k in range(1, 26)]
     await blobs.put(hits_key(JOB, 0), observation.chunk(signals).to_bytes())
-    _, classified, _ = await Handler(blobs, now=clock).handle(searched(header, 0, 1))
+    _, _, classified = await Handler(blobs, now=clock).handle(searched(header, 0, 1))
     assert classified.summary.candidates == 25
     assert len(classified.summary.top_candidates) == 20
 
@@ -132,7 +132,7 @@ async def test_at_most_twenty_top_candidates(header, observation, blobs, clock):
 async def test_a_clock_that_went_back_gives_no_negative_time(header, observation, blobs):
     await blobs.put(hits_key(JOB, 0), observation.chunk([]).to_bytes())
     handler = Handler(blobs, now=lambda: SUBMITTED - timedelta(seconds=3))
-    _, classified, _ = await handler.handle(searched(header, 0, 1))
+    _, _, classified = await handler.handle(searched(header, 0, 1))
     assert classified.summary.processing_time_seconds == 0.0
 
 

@@ -117,7 +117,7 @@ class Job:
             hits_key=hits_key(JOB, 0),
             n_hits=0,
         )
-        _, classified, _ = await Classify(self.blobs, now=lambda: SUBMITTED).handle(searched)
+        _, _, classified = await Classify(self.blobs, now=lambda: SUBMITTED).handle(searched)
         return classified
 
 

@@ -287,11 +287,17 @@ async def test_search_parameters_are_optional(client: TestClient) -> None:
         200,
         {"snr_threshold": 10.0, "max_drift_rate_hz_s": 4.0},
     )
-    chosen = {"snr_threshold": 25, "max_drift_rate_hz_s": 0.5, "colour": "blue", "source_name": None}
+    chosen = {"snr_threshold": 25, "max_drift_rate_hz_s": 0.5, "source_name": None}
     assert await ask(client, "POST", "/parameters", json={"file_key": "k", **chosen}) == (
         200,
         {"snr_threshold": 25.0, "max_drift_rate_hz_s": 0.5},
     )
+
+
+async def test_a_field_that_is_not_known_is_named_and_never_passed_over(client: TestClient) -> None:
+    status, body = await ask(client, "POST", "/parameters", json={"file_key": "k", "snr": 20})
+    assert (status, body["error"]["code"]) == (400, "unknown_field")
+    assert "'snr'" in body["error"]["message"]
 
 
 def test_only_what_is_no_http_is_left_out_of_the_frameworks_log() -> None:

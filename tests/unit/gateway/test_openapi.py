@@ -119,7 +119,8 @@ def subclasses(model: type) -> Iterator[type]:
     ("model", "content", "is_valid"),
     [
         (bodies.AnalyzeBody, {"file_key": "k", "source_name": None}, True),
-        (bodies.AnalyzeBody, {"file_key": "k", "snr_threshold": 5, "later": [1]}, True),
+        (bodies.AnalyzeBody, {"file_key": "k", "snr_threshold": 5}, True),
+        (bodies.AnalyzeBody, {"file_key": "k", "snr": 20}, False),
         (bodies.AnalyzeBody, {"file_key": "k", "snr_threshold": 4.9}, False),
         (bodies.AnalyzeBody, {"file_key": "k", "max_drift_rate_hz_s": 50.1}, False),
         (bodies.AnalyzeBody, {"file_key": "k", "filename": "a\u0007"}, False),

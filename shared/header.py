@@ -62,5 +62,5 @@ class Header(BaseModel):
         return steps * self.foff_hz / ((self.n_spectra - 1) * self.tsamp_s)
 
     def max_drift_steps(self, max_drift_rate_hz_s: float) -> int:
-        """Largest number of steps whose drift rate does not exceed `max_drift_rate_hz_s`."""
-        return int(max_drift_rate_hz_s / self.drift_resolution_hz_s + 1e-9)
+        """Largest number of steps whose drift rate does not exceed `max_drift_rate_hz_s`; none beyond the band."""
+        return min(int(max_drift_rate_hz_s / self.drift_resolution_hz_s + 1e-9), self.n_channels)

@@ -27,7 +27,7 @@ REPOSITORY = Path(__file__).parents[2]
 BROKER, MONGODB, S3 = "broker", "mongodb", "s3"
 SERVERS = (BROKER, MONGODB, S3)
 DATABASE = "waterhole"
-SESSION_TIMEOUT_MS = 3_000
+SESSION_TIMEOUT_MS = 5_000
 # The built-in broker does not wake a waiting fetch when a message comes: it answers after this time.
 FETCH_MAX_WAIT_MS = 20
 # SeaweedFS now and then waits for itself when it is to stop. What it has acknowledged is written by then.
@@ -109,11 +109,14 @@ class EmbeddedServers:
         self._secrets = folder.secrets()
         self._ports = known_ports(folder)
         self._broker_address_file = folder.subfolder(BROKER) / "address"
+        self._kafka = ""
 
     @property
     def kafka(self) -> str:
-        """Bootstrap address of the broker as it runs now."""
-        return self._broker_address_file.read_text()
+        """Bootstrap address of the broker as it runs now, or, while it is being started again, as it ran last."""
+        with suppress(FileNotFoundError):
+            self._kafka = self._broker_address_file.read_text()
+        return self._kafka
 
     @property
     def mongodb(self) -> str:

@@ -10,7 +10,7 @@ from services.classify.domain import classify_observation
 from services.classify.results import results_document, summary_of, to_json
 from shared.blobs import artefact_key, hits_key, hits_prefix
 from shared.errors import ObjectNotFoundError, PermanentError
-from shared.events import ChunkSearched, Event, JobProgress, ObservationClassified
+from shared.events import ChunkSearched, Event, JobProgress, ObservationClassified, ResultsSummary
 from shared.hits import ChunkHits
 
 PRODUCER = "classify"
@@ -29,6 +29,18 @@ class ResultsStore(Protocol):
         """Sorted keys that start with `prefix`."""
 
 
+def _finisher_key(job_id: str) -> str:
+    """Key of the object that says with which chunk's event the job was finished."""
+    return artefact_key(job_id, "finished_by_chunk")
+
+
+def _classified(event: ChunkSearched, raw_chunks: Sequence[bytes], seconds: float) -> tuple[bytes, ResultsSummary]:
+    """`results.json` and the summary of a job whose hits objects are all there."""
+    chunks = [ChunkHits.from_bytes(raw) for raw in raw_chunks]
+    hits = classify_observation(event.header, event.parameters, chunks)
+    return to_json(results_document(event, chunks, hits, seconds)), summary_of(hits, seconds)
+
+
 class Handler:
     """Counts the chunks that are in and, when all are, finishes the job off."""
 
@@ -40,8 +52,9 @@ class Handler:
     async def handle(self, event: Event) -> Sequence[Event]:
         """Publish how many chunks are searched and, when all are, the classified observation.
 
-        The event of any chunk of a job whose chunks are all in finishes the job (again): the same bytes, the same
-        events.
+        The event with which the last chunk came in finishes the job; handled again, it finishes it again: the same
+        bytes, the same events. Events of other chunks that come after it leave it at that, since they come after its
+        acknowledgement, on the same partition.
         """
         if not isinstance(event, ChunkSearched):
             raise PermanentError(f"Classify can't handle {event.topic}.", code="unexpected_event")
@@ -49,18 +62,19 @@ class Handler:
         wanted = [hits_key(event.job_id, index) for index in range(count)]
         present = set(await self._results.list_keys(hits_prefix(event.job_id))) & set(wanted)
         progress = self._progress(event.job_id, "dedoppler", len(present), count)
-        if len(present) < count:
+        if len(present) < count or await self._was_finished_by_another(event):
             return [progress]
         classified = await self._finish(event, wanted)
         return [progress, self._progress(event.job_id, "classify", 1, 1), classified]
 
     async def _finish(self, event: ChunkSearched, keys: list[str]) -> ObservationClassified:
-        chunks = await self._read_chunks(keys)
+        raw_chunks = await self._read_chunks(keys)
         results_key = artefact_key(event.job_id, "results.json")
         seconds = await self._processing_time(event, results_key)
-        hits = await asyncio.to_thread(classify_observation, event.header, event.parameters, chunks)
-        document = results_document(event, chunks, hits, seconds)
-        await self._results.put(results_key, to_json(document), "application/json")
+        # Off the event loop, all of it: with thousands of hits it takes seconds, in which heartbeats must go on.
+        document, summary = await asyncio.to_thread(_classified, event, raw_chunks, seconds)
+        await self._results.put(results_key, document, "application/json")
+        await self._results.put(_finisher_key(event.job_id), str(event.chunk.index).encode(), "text/plain")
         made = ObservationClassified.make(
             job_id=event.job_id,
             producer=PRODUCER,
@@ -69,24 +83,31 @@ class Handler:
             header=event.header,
             chunk_count=event.chunk.count,
             results_key=results_key,
-            summary=summary_of(hits, seconds),
+            summary=summary,
         )
         assert isinstance(made, ObservationClassified)
         return made
 
-    async def _read_chunks(self, keys: list[str]) -> list[ChunkHits]:
+    async def _was_finished_by_another(self, event: ChunkSearched) -> bool:
+        """Whether the event of another chunk finished the job."""
+        try:
+            return int(await self._results.get(_finisher_key(event.job_id))) != event.chunk.index
+        except ObjectNotFoundError:
+            return False
+
+    async def _read_chunks(self, keys: list[str]) -> list[bytes]:
         gate = asyncio.Semaphore(self._concurrent_reads)
 
-        async def read(key: str) -> ChunkHits:
+        async def read(key: str) -> bytes:
             async with gate:
-                return ChunkHits.from_bytes(await self._results.get(key))
+                return await self._results.get(key)
 
         return list(await asyncio.gather(*map(read, keys)))
 
     async def _processing_time(self, event: ChunkSearched, results_key: str) -> float:
         """Seconds from acceptance to now; a repeat keeps the first finish's, so that it writes the same bytes."""
         try:
-            earlier = json.loads(await self._results.get(results_key))
+            earlier = await asyncio.to_thread(json.loads, await self._results.get(results_key))
             return float(earlier["processing_time_seconds"])
         except ObjectNotFoundError:
             return max(0.0, (self._now() - event.upload.submitted_at).total_seconds())

@@ -79,7 +79,7 @@ class Handler:
         if not isinstance(event, ObservationClassified):
             raise PermanentError(f"Export can't handle {event.topic}.", code="unexpected_event")
         raw = await self._results.get(event.results_key)
-        results = json.loads(raw)
+        results = await asyncio.to_thread(json.loads, raw)
         parts = await self._read_parts(event, results["candidates"][:MAX_PANELS])
         written = await asyncio.to_thread(render, event, results, parts)
         await asyncio.gather(
@@ -105,7 +105,8 @@ class Handler:
 
         async def read(index: int) -> _ChunkPart:
             async with gate:
-                chunk = ChunkHits.from_bytes(await self._results.get(hits_key(event.job_id, index)))
+                raw = await self._results.get(hits_key(event.job_id, index))
+            chunk = await asyncio.to_thread(ChunkHits.from_bytes, raw)
             return _ChunkPart(chunk.waterfall, {at: chunk.cutouts[at] for at in wanted.get(index, [])})
 
         return list(await asyncio.gather(*map(read, range(event.chunk_count))))

@@ -181,6 +181,8 @@ async def read_body(request: web.Request, model: type[BodyT]) -> BodyT:
             raw = await request.read()
     except TimeoutError as error:
         raise ApiError(408, "request_timeout", "The request body did not arrive in time.") from error
+    except web.RequestPayloadError as error:
+        raise ApiError(400, "invalid_json", "The request body can't be read as its Content-Encoding says.") from error
     content = parse_json_object(raw)
     try:
         return model.model_validate(content)

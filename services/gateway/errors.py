@@ -96,6 +96,10 @@ async def errors_middleware(request: web.Request, handler: Handler) -> web.Strea
     except TransientError as error:
         logger.warning("dependency away", error=error.message)
         return _away()
+    except ConnectionResetError:
+        # Nobody is there any more to read the answer.
+        logger.info("client went away")
+        return error_response(400, "invalid_json", "The request was not sent to its end.")
     except Exception:
         # The last line of defence: the client gets a plain answer, the log gets the trace.
         logger.exception("request failed")

@@ -58,9 +58,10 @@ def plan_chunks(header: Header, parameters: SearchParameters, *, max_chunk_sampl
 def _widest_chunk(header: Header, parameters: SearchParameters, overlap: int, max_chunk_samples: int) -> int:
     """Channels that a chunk may own."""
     readable = max_chunk_samples // header.n_spectra
-    if header.n_channels <= readable:
+    # The search holds as much again on either side, so that no path ends outside of its memory.
+    if header.n_channels + 2 * overlap <= readable:
         return header.n_channels
-    widest = readable - 2 * overlap
+    widest = readable - 4 * overlap
     if widest < max(1, overlap * SMALLEST_PART_OF_OVERLAP):
         raise PermanentError(
             f"A search up to {parameters.max_drift_rate_hz_s} Hz/s needs {overlap} channels of overlap on either side "

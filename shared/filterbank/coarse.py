@@ -8,6 +8,8 @@ ATA_TELESCOPE_ID = 9
 KNOWN_WIDTHS = {GREEN_BANK_TELESCOPE_ID: (1048576, 1033216, 999424), ATA_TELESCOPE_ID: (262144,)}
 # Coarser products of the same telescopes have other transforms behind them.
 HIGH_RESOLUTION_HZ = 10.0
+# Noise can't be measured within fewer channels.
+MIN_WIDTH = 256
 
 
 def coarse_channel_width(
@@ -18,8 +20,10 @@ def coarse_channel_width(
     `declared` is the header's nfpc, or 0. One that does not divide the band is of no use: where coarse channels begin
     in a trimmed file is not known.
     """
-    if declared > 0 and n_channels % declared == 0:
+    if declared >= MIN_WIDTH and n_channels % declared == 0:
         return declared, None
+    if 0 < declared < MIN_WIDTH:
+        return None, f"nfpc in the header is {declared}; coarse channels so narrow were left out of account."
     if declared != 0:
         return (
             None,

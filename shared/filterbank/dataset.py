@@ -26,6 +26,8 @@ MAX_SHOWN = 80
 MAX_CHUNK_BYTES = 2**29
 # No compressor of noise comes near; a file that claims more is an allocation bomb.
 MAX_COMPRESSION = 2000
+# HDF5 looks up each stored chunk by itself, the slower the more there are.
+MANY_CHUNKS, SMALL_CHUNK_BYTES = 5_000, 2**16
 # Counting the stored chunks reads the whole index.
 COUNTED_CHUNKS = 20_000
 
@@ -194,6 +196,13 @@ def _storage(handle: Any, dtype: np.dtype[Any], file_name: str) -> Storage:
                 file_name,
                 f"its data are stored in chunks of {chunk} samples; one may have {MAX_CHUNK_BYTES} bytes. "
                 "Rewrite it with smaller chunks (h5repack).",
+            )
+        count = prod(ceil(length / size) for length, size in zip(handle.shape, chunk, strict=True))
+        if count > MANY_CHUNKS and prod(chunk) * dtype.itemsize < SMALL_CHUNK_BYTES:
+            raise bad_file(
+                file_name,
+                f"its data are stored in {count} chunks of {chunk} samples; looking them up would take minutes. "
+                "Rewrite it with larger chunks (h5repack).",
             )
         return Storage(None, (chunk[0], 1 if len(chunk) == 2 else chunk[1], chunk[-1]), filters)
     if layout != h5py.h5d.CONTIGUOUS:

@@ -13,6 +13,7 @@ from shared.header import Header
 
 # Headers are a few hundred bytes; this is enough at once for nearly all.
 HEAD_BYTES = 64 * 1024
+MAX_WARNINGS = 20
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 # HDF5 may begin after a block of the user's, of a power of two bytes.
 HDF5_OFFSETS = (0, 512, 1024, 2048, 4096, 8192, 16384, 32768)
@@ -49,7 +50,7 @@ async def read_header(source: Source) -> tuple[Header, tuple[str, ...]]:
         raise _foreign(source.name, head)
     suffix = PurePath(source.name).suffix.lower().removeprefix(".")
     misnamed = MISNAMED.get((suffix, header.file_format))
-    return header, (misnamed, *warnings) if misnamed else warnings
+    return header, _bounded((misnamed, *warnings) if misnamed else warnings)
 
 
 async def read_block(source: Source, header: Header, start_channel: int, stop_channel: int) -> npt.NDArray[np.float32]:
@@ -66,6 +67,12 @@ async def read_block(source: Source, header: Header, start_channel: int, stop_ch
         raise ValueError(f"no channels {start_channel} to {stop_channel} in a band of {header.n_channels}")
     read = sigproc.read_block if header.file_format == "fil" else hdf5.read_block
     return await read(source, header, start_channel, stop_channel)
+
+
+def _bounded(warnings: tuple[str, ...]) -> tuple[str, ...]:
+    """Not more warnings than a person reads, since every chunk's event carries them."""
+    more = len(warnings) - MAX_WARNINGS
+    return warnings if more <= 0 else (*warnings[:MAX_WARNINGS], f"The header gives cause for {more} more warnings.")
 
 
 def _foreign(name: str, head: bytes) -> Exception:

@@ -44,7 +44,7 @@ async def test_post_api_keys_shows_a_new_key_once(carol: Account) -> None:
     assert body["api_key"] not in repr(await keys_of(carol))
 
 
-@pytest.mark.parametrize("body", [None, {}, {"colour": "blue"}])
+@pytest.mark.parametrize("body", [None, {}, {"name": "Default"}])
 async def test_post_api_keys_defaults(carol: Account, body: Any) -> None:
     status, made = await carol.ask("POST", "/api-keys", body)
     assert (status, made["ttl_days"]) == (201, 90)

@@ -44,7 +44,7 @@ def test_every_plan_tiles_the_band_within_the_bounds(n_channels, n_spectra, coar
     header = make_header(n_channels, n_spectra, coarse_channel_width=coarse)
     parameters = SearchParameters(max_drift_rate_hz_s=drift)
     overlap, readable = overlap_channels(header, drift), most // n_spectra
-    if n_channels > readable and readable - 2 * overlap < max(1, overlap / 8):
+    if n_channels + 2 * overlap > readable and readable - 4 * overlap < max(1, overlap / 8):
         with pytest.raises(PermanentError, match="Lower max_drift_rate_hz_s"):
             plan_chunks(header, parameters, max_chunk_samples=most)
         return
@@ -116,4 +116,11 @@ def test_a_coarse_channel_that_is_too_wide_is_cut_into_equal_parts():
 
 def test_a_file_that_fits_whole_is_one_chunk_however_wide_its_paths():
     (chunk,) = plan_chunks(make_header(1000, 2048), SearchParameters(max_drift_rate_hz_s=50), max_chunk_samples=MOST)
+    assert (chunk.read_start_channel, chunk.read_stop_channel) == (0, 1000)
+
+
+def test_a_drift_range_wider_than_the_band_is_the_band():
+    header = make_header(1000, 16, tsamp_s=1e7)
+    assert header.max_drift_steps(4.0) == 1000
+    (chunk,) = plan_chunks(header, DEFAULT, max_chunk_samples=MOST)
     assert (chunk.read_start_channel, chunk.read_stop_channel) == (0, 1000)

@@ -212,6 +212,11 @@ async def test_chunk_that_unpacks_to_far_more_than_its_size(source, power):
     assert "damaged" in await refused(observation)
 
 
+async def test_a_hundred_thousand_chunks_of_one_sample(source):
+    observation = source(np.ones((16, 1, 6250), "f4"), options={"chunks": (1, 1, 1)})
+    assert "100000 chunks" in await refused(observation)
+
+
 async def test_unknown_filter(source, power):
     options = {"chunks": (1, 1, 64), **hdf5plugin.Zfp(rate=8)}
     message = await refused(source(power, options=options))

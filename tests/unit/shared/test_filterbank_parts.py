@@ -62,3 +62,10 @@ def test_text_that_is_no_angle(text):
 @pytest.mark.parametrize(("text", "angle"), [("−0°30′", -0.5), ("+12d 30m", 12.5), (" 1:30 ", 1.5), ("-12.25", -12.25)])
 def test_text_that_is_an_angle(text, angle):
     assert from_text(text) == angle
+
+
+@pytest.mark.parametrize("declared", [1, 2, 128])
+def test_coarse_channels_too_narrow_to_measure_noise_in_are_left_out(declared):
+    width, warning = coarse_channel_width(declared=declared, telescope_id=0, n_channels=2**16, channel_width_hz=2.8)
+    assert width is None
+    assert f"nfpc in the header is {declared}" in warning

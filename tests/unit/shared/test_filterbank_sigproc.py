@@ -182,6 +182,14 @@ async def test_header_longer_than_4_kb(source, power, length):
     assert np.array_equal(block, power)
 
 
+async def test_more_warnings_than_anybody_reads(source, power):
+    extra = b"".join(keyword(f"mystery_{number}", 1) for number in range(300))
+    _, warnings, block = await accepted(source(header_bytes(extra=extra) + power.tobytes()))
+    assert len(warnings) == 21
+    assert warnings[-1] == "The header gives cause for 280 more warnings."
+    assert np.array_equal(block, power)
+
+
 async def test_unknown_keyword_whose_value_has_no_clear_end(refused):
     message = await refused(header_bytes(extra=word("my_vector") + bytes(24)) + bytes(1000))
     assert "'my_vector'" in message

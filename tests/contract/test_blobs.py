@@ -9,16 +9,13 @@ from urllib.parse import unquote
 
 import aiohttp
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError, ParamValidationError
 
 from deploy.local.servers import EmbeddedServers
 from shared.blobs import (
     Blobs,
     MultipartError,
-    RangeBeyondEndError,
     Storage,
     UploadedPart,
-    _translated,
     artefact_key,
     hits_key,
     hits_prefix,
@@ -395,39 +392,3 @@ async def test_a_server_that_is_away_is_a_transient_failure(embedded):
     async with open_storage(settings_of(embedded, s3_endpoint="http://127.0.0.1:1")) as storage:
         with pytest.raises(TransientError, match="out of reach"):
             await storage.uploads.get("a")
-
-
-def client_error(code: str, status: int) -> ClientError:
-    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "GetObject")
-
-
-@pytest.mark.parametrize(
-    ("raised", "expected"),
-    [
-        (client_error("NoSuchKey", 404), ObjectNotFoundError),
-        (client_error("404", 404), ObjectNotFoundError),
-        (client_error("NoSuchBucket", 404), TransientError),
-        (client_error("InternalError", 500), TransientError),
-        (client_error("SlowDown", 503), TransientError),
-        (client_error("TooManyRequests", 429), TransientError),
-        (client_error("RequestTimeout", 400), TransientError),
-        (client_error("AccessDenied", 403), PermanentError),
-        (client_error("InvalidArgument", 400), PermanentError),
-        (client_error("InvalidRange", 416), RangeBeyondEndError),
-        (EndpointConnectionError(endpoint_url="http://nowhere"), TransientError),
-        (ParamValidationError(report="bad key"), PermanentError),
-        (aiohttp.ClientPayloadError("cut off"), TransientError),
-        (ConnectionResetError(), TransientError),
-        (TimeoutError(), TransientError),
-    ],
-)
-def test_errors_of_the_client_become_ours(raised, expected):
-    with pytest.raises(expected) as caught, _translated("a/key"):
-        raise raised
-    assert type(caught.value) is expected
-    assert caught.value.__cause__ is raised
-
-
-def test_other_errors_stay_what_they_are():
-    with pytest.raises(ZeroDivisionError), _translated("a/key"):
-        _ = 1 / 0

@@ -184,10 +184,8 @@ async def test_header_longer_than_4_kb(source, power, length):
 
 async def test_more_warnings_than_anybody_reads(source, power):
     extra = b"".join(keyword(f"mystery_{number}", 1) for number in range(300))
-    _, warnings, block = await accepted(source(header_bytes(extra=extra) + power.tobytes()))
-    assert len(warnings) == 21
-    assert warnings[-1] == "The header gives cause for 280 more warnings."
-    assert np.array_equal(block, power)
+    _, warnings, _ = await accepted(source(header_bytes(extra=extra) + power.tobytes()))
+    assert warnings[20:] == ("The header gives cause for 280 more warnings.",)
 
 
 async def test_unknown_keyword_whose_value_has_no_clear_end(refused):

@@ -1,0 +1,44 @@
+"""What becomes of the S3 client's errors."""
+
+import aiohttp
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, ParamValidationError
+
+from shared.blobs import RangeBeyondEndError, _translated
+from shared.errors import ObjectNotFoundError, PermanentError, TransientError
+
+
+def client_error(code: str, status: int) -> ClientError:
+    return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, "GetObject")
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (client_error("NoSuchKey", 404), ObjectNotFoundError),
+        (client_error("404", 404), ObjectNotFoundError),
+        (client_error("NoSuchBucket", 404), TransientError),
+        (client_error("InternalError", 500), TransientError),
+        (client_error("SlowDown", 503), TransientError),
+        (client_error("TooManyRequests", 429), TransientError),
+        (client_error("RequestTimeout", 400), TransientError),
+        (client_error("AccessDenied", 403), PermanentError),
+        (client_error("InvalidArgument", 400), PermanentError),
+        (client_error("InvalidRange", 416), RangeBeyondEndError),
+        (EndpointConnectionError(endpoint_url="http://nowhere"), TransientError),
+        (ParamValidationError(report="bad key"), PermanentError),
+        (aiohttp.ClientPayloadError("cut off"), TransientError),
+        (ConnectionResetError(), TransientError),
+        (TimeoutError(), TransientError),
+    ],
+)
+def test_errors_of_the_client_become_ours(raised, expected):
+    with pytest.raises(expected) as caught, _translated("a/key"):
+        raise raised
+    assert type(caught.value) is expected
+    assert caught.value.__cause__ is raised
+
+
+def test_other_errors_stay_what_they_are():
+    with pytest.raises(ZeroDivisionError), _translated("a/key"):
+        _ = 1 / 0

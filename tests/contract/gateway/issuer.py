@@ -23,6 +23,9 @@ PUBLIC_PEM = RSA_KEY.public_key().public_bytes(
     serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
 )
 
+# Longer than any run of the tests: tokens are made when their file is read.
+LIFETIME_S = 86_400
+
 
 def jwk(key: Any, kid: str | None, **more: Any) -> dict[str, Any]:
     """The public half of a key, as an issuer publishes it."""
@@ -36,7 +39,7 @@ def token(
 ) -> str:
     """A token; good unless told otherwise. A claim that is None is left out."""
     now = int(time.time())
-    content = {"iss": NAME, "aud": AUDIENCE, "sub": subject, "iat": now, "exp": now + 300, **claims}
+    content = {"iss": NAME, "aud": AUDIENCE, "sub": subject, "iat": now, "exp": now + LIFETIME_S, **claims}
     content = {name: value for name, value in content.items() if value is not None}
     return jwt.encode(content, key, alg, headers={"kid": kid} if kid is not None else None)
 
@@ -44,7 +47,7 @@ def token(
 def unsafe_token(header: dict[str, Any], signature: bytes = b"", claims: dict[str, Any] | None = None) -> str:
     """A token that no decent library would make."""
     now = int(time.time())
-    good = {"iss": NAME, "aud": AUDIENCE, "sub": "alice", "exp": now + 300}
+    good = {"iss": NAME, "aud": AUDIENCE, "sub": "alice", "exp": now + LIFETIME_S}
     parts = [json.dumps(header).encode(), json.dumps(claims or good).encode(), signature]
     return ".".join(jwt.utils.base64url_encode(part).decode() for part in parts)
 

@@ -52,7 +52,7 @@ async def ask(gateway: Gateway, method: str, path: str, headers: Mapping[str, st
         return response.status, (await response.json())["error"]["code"]
 
 
-async def key_of(gateway: Gateway, user_id: str, *, expires_at: int = NOW + 1000, active: bool = True) -> str:
+async def key_of(gateway: Gateway, user_id: str, *, expires_at: int = NOW + 86_400, active: bool = True) -> str:
     """A key made behind the API's back."""
     api_key = format_api_key(uuid.uuid4().bytes * 2)
     hashed = hash_api_key(api_key, gateway.settings.api_key_pepper.get_secret_value())

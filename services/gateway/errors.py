@@ -97,6 +97,10 @@ async def errors_middleware(request: web.Request, handler: Handler) -> web.Strea
         logger.warning("dependency away", error=error.message)
         return _away()
     except ConnectionResetError:
+        # One of a connection of our own is a bug like any other.
+        if request.transport is not None and not request.transport.is_closing():
+            logger.exception("request failed")
+            return error_response(500, "internal_error", "An internal error stopped this request.")
         # Nobody is there any more to read the answer.
         logger.info("client went away")
         return error_response(400, "invalid_json", "The request was not sent to its end.")

@@ -15,6 +15,7 @@ from services.gateway import bodies
 from services.gateway.auth import USER, ApiKeyAuthentication
 from services.gateway.bodies import AnalyzeBody, CompleteUploadBody, ReportBody, UploadUrlBody, read_body
 from services.gateway.domain import ApiKey, User, format_api_key, hash_api_key
+from services.gateway.errors import errors_middleware
 from services.gateway.handlers import MAX_BODY_BYTES, make_http_app
 from services.gateway.request_log import drop_malformed_requests
 from shared.errors import TransientError
@@ -292,6 +293,24 @@ async def test_search_parameters_are_optional(client: TestClient) -> None:
         200,
         {"snr_threshold": 25.0, "max_drift_rate_hz_s": 0.5},
     )
+
+
+async def test_a_body_that_is_not_what_its_encoding_says_is_no_fault_of_ours(client: TestClient) -> None:
+    headers = {"x-api-key": VALID, "Content-Encoding": "deflate", "Content-Type": "application/json"}
+    async with client.post("/parameters", data=b"xxxx", headers=headers) as response:
+        assert response.status == 400
+        assert (await response.json())["error"]["code"] == "invalid_json"
+
+
+async def test_a_connection_of_ours_that_breaks_is_no_client_that_went_away() -> None:
+    async def broken(_request: web.Request) -> web.Response:
+        raise ConnectionResetError
+
+    app = web.Application(middlewares=[errors_middleware])
+    app.router.add_get("/", broken)
+    async with TestClient(TestServer(app)) as client, client.get("/") as response:
+        assert response.status == 500
+        assert (await response.json())["error"]["code"] == "internal_error"
 
 
 async def test_a_field_that_is_not_known_is_named_and_never_passed_over(client: TestClient) -> None:

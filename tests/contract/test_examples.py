@@ -40,8 +40,8 @@ async def test_the_consumer_prints_what_is_classified_once(embedded: EmbeddedSer
     assert process.returncode == 0
     headlines = [line for line in output.decode().splitlines() if not line.startswith(" ")]
     assert len(headlines) == 2
-    for headline, event in zip(headlines, (first, second), strict=True):
-        assert f"job {event.job_id}: {GOLDEN['summary']['raw_hits']} hits" in headline
+    for event in (first, second):  # two jobs may lie on two partitions, so either may be read first
+        assert sum(f"job {event.job_id}: {GOLDEN['summary']['raw_hits']} hits" in line for line in headlines) == 1
     best = GOLDEN["summary"]["top_candidates"][0]
     assert f"{best['frequency_hz'] / 1e6:.6f} MHz" in output.decode()
 

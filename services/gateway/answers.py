@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.gateway.domain import Status
-from shared.events import ResultsSummary, Stage
+from shared.events import ResultsSummary, SearchParameters, Stage
 
 JOB_EXAMPLE: dict[str, Any] = {
     "job_id": "a1b2c3d4-e5f6-7890-abcd-ef1234567890",
@@ -156,6 +156,7 @@ class Job(Answer):
     completed_at: int | None = None
     expires_at: int | None = Field(default=None, description="When the job and its results are removed.")
     exports_ready: bool = Field(description="Whether every download format is there.")
+    parameters: SearchParameters | None = Field(default=None, description="What the search was asked for.")
     progress: Progress | None = None
     results: ResultsSummary | None = None
     error: str | None = Field(default=None, description="Why the analysis failed: a sentence for people.")

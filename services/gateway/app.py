@@ -26,6 +26,7 @@ from services.gateway.submission import Submissions
 from services.gateway.sweeper import Sweeper
 from services.gateway.uploads import UploadRoutes
 from services.gateway.usage import UsageRoutes
+from services.gateway.user_cache import UserCache
 from services.gateway.worker_events import WorkerEvents
 from shared import service
 from shared.blobs import Storage, open_storage
@@ -124,9 +125,10 @@ async def serve(settings: Settings) -> None:
         ]
         pepper = settings.api_key_pepper.get_secret_value()
         key_uses = KeyUses(store.users, now_s=time.time)
+        users = UserCache(store.users, lifetime_s=settings.user_cache_s)
         authenticate = Authentication(
-            ApiKeyAuthentication(store.users, pepper=pepper, now_s=time.time, note_use=key_uses.note),
-            TokenAuthentication(tokens, store.users, tier=settings.oidc_tier, now_s=time.time),
+            ApiKeyAuthentication(users, pepper=pepper, now_s=time.time, note_use=key_uses.note),
+            TokenAuthentication(tokens, users, tier=settings.oidc_tier, now_s=time.time),
         )
         consumer = Consumer(
             settings,
@@ -142,6 +144,7 @@ async def serve(settings: Settings) -> None:
             request_timeout_s=settings.request_timeout_s,
         )
         app.on_shutdown.append(changes.close)
+        app.on_cleanup.append(lambda _app: parts.outbox.close())
         await service.run(
             "gateway",
             settings,

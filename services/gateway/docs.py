@@ -4,11 +4,12 @@ import json
 from importlib.resources import files
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 OPENAPI_PATH = "/openapi.json"
 ASYNCAPI_PATH = "/asyncapi.json"
 PAGE_PATH = "/docs"
+ROOT_PATH = "/"
 SCRIPT_PATH = "/docs/start.js"
 # Of all that the package holds, what the page needs.
 ASSETS = {
@@ -17,7 +18,7 @@ ASSETS = {
     "/docs/favicon.png": ("favicon-32x32.png", "image/png"),
 }
 # What anybody may read, without a key.
-DOCUMENT_PATHS = frozenset({OPENAPI_PATH, ASYNCAPI_PATH, PAGE_PATH, SCRIPT_PATH, *ASSETS})
+DOCUMENT_PATHS = frozenset({ROOT_PATH, OPENAPI_PATH, ASYNCAPI_PATH, PAGE_PATH, SCRIPT_PATH, *ASSETS})
 
 # Addresses are relative, so that the page also works behind a proxy that adds a prefix.
 PAGE = """<!DOCTYPE html>
@@ -69,7 +70,7 @@ ASSET_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": ASSET_CAC
 
 
 class DocumentRoutes:
-    """GET /openapi.json, /asyncapi.json and /docs."""
+    """GET /, /openapi.json, /asyncapi.json and /docs."""
 
     def __init__(self, *, openapi: dict[str, Any], asyncapi: dict[str, Any]) -> None:
         self._openapi = json.dumps(openapi).encode()
@@ -82,6 +83,7 @@ class DocumentRoutes:
         return [
             web.get(OPENAPI_PATH, self.openapi),
             web.get(ASYNCAPI_PATH, self.asyncapi),
+            web.get(ROOT_PATH, self.root),
             web.get(PAGE_PATH, self.page),
             web.get(SCRIPT_PATH, self.script),
             *(web.get(path, self.asset) for path in self._assets),
@@ -94,6 +96,10 @@ class DocumentRoutes:
     async def asyncapi(self, _request: web.Request) -> web.Response:
         """GET /asyncapi.json: the events on the bus."""
         return web.Response(body=self._asyncapi, content_type="application/json", charset="utf-8")
+
+    async def root(self, _request: web.Request) -> web.Response:
+        """GET /: whoever comes with a browser finds the page."""
+        return web.Response(status=302, headers={hdrs.LOCATION: PAGE_PATH.removeprefix("/")})
 
     async def page(self, _request: web.Request) -> web.Response:
         """GET /docs: the REST API, to read and to try."""

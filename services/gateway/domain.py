@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from shared.events import Artefact, JobFailed, JobProgress, ResultsSummary, Stage
+from shared.events import Artefact, JobFailed, JobProgress, ResultsSummary, SearchParameters, Stage
 
 Status = Literal["submitted", "processing", "complete", "failed"]
 
@@ -17,8 +17,19 @@ STAGES: tuple[Stage, ...] = ("ingest", "dedoppler", "classify", "export")
 
 EXTENSIONS = (".fil", ".h5")
 MAX_NAME_BYTES = 255
-# The API's names of the files that every finished job has.
-FORMATS = ("json", "csv", "catalog_json", "classified", "fits", "waterfall", "waterfall_thumb")
+# The API's names of the files that every finished job has, and what they are.
+FORMATS = {
+    "json": "results.json, everything that was found",
+    "csv": "catalog.csv, every hit, answered inline",
+    "catalog_json": "catalog.json, the same rows as JSON",
+    "classified": "classified.json, each hit's label and why",
+    "fits": "catalog.fits, a FITS binary table",
+    "votable": "catalog.vot, a VOTable (IVOA's XML)",
+    "parquet": "catalog.parquet, for pandas and the like",
+    "dat": "hits.dat, as turboSETI writes it",
+    "waterfall": "waterfall.png, the observation with its hits",
+    "waterfall_thumb": "waterfall_thumb.png, the same, small",
+}
 
 API_KEY_PREFIX = "sk_live_"
 API_KEY_BYTES = 32
@@ -162,7 +173,7 @@ class Failure:
 class Job:
     """One analysis. Times are unix seconds; `submitted_ms` orders jobs of the same second.
 
-    `expires_at` is when it is removed; `slot_ms` is when it was counted, unix ms.
+    `expires_at` is when it is removed; `slot_ms` is when it was counted, unix ms. Jobs of old know no `parameters`.
     """
 
     job_id: str
@@ -182,6 +193,7 @@ class Job:
     artefacts: tuple[Artefact, ...] = ()
     expires_at: int | None = None
     slot_ms: int | None = None
+    parameters: SearchParameters | None = None
 
     @property
     def created_at(self) -> int:
@@ -327,6 +339,8 @@ def render_job(job: Job) -> dict[str, Any]:
         "created_at": job.created_at,
         "exports_ready": job.status == "complete" and bool(job.artefacts),
     }
+    if job.parameters is not None:
+        body["parameters"] = job.parameters.model_dump()
     if job.progress is not None:
         body["progress"] = {"stage": job.progress.stage, "done": job.progress.done, "total": job.progress.total}
     if job.completed_at is not None:

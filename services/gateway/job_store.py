@@ -20,7 +20,7 @@ from services.gateway.limits import ListedJob, RemovedJob, StartedJob
 from services.gateway.mongodb_errors import translated
 from services.gateway.outbox import DueEvent
 from services.gateway.paging import Page
-from shared.events import Artefact, ResultsSummary
+from shared.events import Artefact, ResultsSummary, SearchParameters
 
 # Lower than the rank of any progress.
 NO_PROGRESS = -1
@@ -30,7 +30,7 @@ NOT_REMOVED = {"$ne": REMOVED}
 # What a removed job is remembered without.
 _CONTENT = (
     *("event", "filename", "source_name", "results", "results_key", "progress", "failure", "export_failure"),
-    *("artefacts", "completed_at", "expires_at", "due_ms"),
+    *("artefacts", "completed_at", "expires_at", "due_ms", "parameters"),
 )
 
 # Complete, and neither the artefacts were heard of nor that there will be none.
@@ -45,6 +45,7 @@ def _job_of(document: Mapping[str, Any]) -> Job:
     """Read a job document; `job_document` writes it."""
     results, progress = document.get("results"), document.get("progress")
     failure, export_failure = document.get("failure"), document.get("export_failure")
+    parameters = document.get("parameters")
     return Job(
         job_id=document["_id"],
         user_id=document["user_id"],
@@ -63,6 +64,7 @@ def _job_of(document: Mapping[str, Any]) -> Job:
         artefacts=tuple(Artefact.model_validate(one) for one in document.get("artefacts", [])),
         expires_at=document.get("expires_at"),
         slot_ms=document.get("slot_ms"),
+        parameters=SearchParameters.model_validate(parameters) if parameters else None,
     )
 
 
@@ -107,6 +109,7 @@ class JobStore:
             "submitted_ms": job.submitted_ms,
             "expires_at": job.expires_at,
             "slot_ms": job.slot_ms,
+            "parameters": job.parameters.model_dump() if job.parameters is not None else None,
             "progress_rank": NO_PROGRESS,
             "event": event,
             "due_ms": due_ms,
@@ -117,8 +120,9 @@ class JobStore:
     async def get(self, job_id: str) -> Job | None:
         """The job, or None."""
         with translated():
-            document = await self._jobs.find_one({"_id": job_id, "status": NOT_REMOVED})
-        return _job_of(document) if document is not None else None
+            document = await self._jobs.find_one({"_id": job_id})
+        # Looked at here: some servers find by id alone faster than by more.
+        return _job_of(document) if document is not None and document["status"] != REMOVED else None
 
     async def list_recent(self, user_id: str, page: Page) -> list[Job]:
         """A user's jobs, the most recent first."""
@@ -154,6 +158,12 @@ class JobStore:
         """Count a publication; the next one is due at `due_ms`."""
         with translated():
             await self._jobs.update_one({"_id": job_id}, {"$set": {"due_ms": due_ms}, "$inc": {"publications": 1}})
+
+    async def mark_first_published(self, job_ids: Sequence[str], *, due_ms: int) -> None:
+        """Count the first publication of new jobs; the next one of each is due at `due_ms`."""
+        query = {"_id": {"$in": list(job_ids)}, "publications": 0}
+        with translated():
+            await self._jobs.update_many(query, {"$set": {"due_ms": due_ms, "publications": 1}})
 
     async def record_progress(self, job_id: str, progress: Progress, *, due_ms: int) -> bool:
         """Move a submitted job to processing, put off its next submission, show progress that is further."""

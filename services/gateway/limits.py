@@ -25,10 +25,23 @@ class Limit(StrEnum):
 
 @dataclass(frozen=True)
 class Slot:
-    """A job's place among the active ones of its user. `is_new` tells whether this call took and counted it."""
+    """A job's place among the active ones of its user. `is_new` tells whether this call took and counted it.
+
+    `history_is_full` tells that with this job the user may have more jobs than the tier keeps.
+    """
 
     taken_ms: int
     is_new: bool
+    history_is_full: bool = False
+
+
+@dataclass(frozen=True)
+class PruningTurn:
+    """What whoever prunes a user's history has to know: see `services.gateway.quotas`."""
+
+    wanted: int
+    kept: int
+    active: frozenset[str]
 
 
 @dataclass(frozen=True)

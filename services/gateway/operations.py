@@ -215,7 +215,11 @@ OPERATIONS = (
         parameters=(
             JOB_ID,
             Parameter(
-                "format", "query", {"type": "string", "enum": list(FORMATS), "default": "json"}, "Which file.", "fits"
+                "format",
+                "query",
+                {"type": "string", "enum": list(FORMATS), "default": "json"},
+                "Which file: " + "; ".join(f"`{name}` {file}" for name, file in FORMATS.items()) + ".",
+                "fits",
             ),
         ),
         errors={400: ("invalid_format",), 403: OWN_JOB[403], 404: (*OWN_JOB[404], "format_not_available")},

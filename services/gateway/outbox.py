@@ -5,6 +5,10 @@ published (again). Right after the insert it is published; what is overdue, beca
 died, the sweeper publishes. A published job that nothing is heard of becomes due again, be it open or complete without
 its artefacts: the broker may have lost its memory. Workers take a repeated event as they took the first, so one too
 many does no harm.
+
+That an event of a new job was acknowledged is written down with the next sweep, for all jobs since the last one in one
+update, before the sweep looks for what is overdue. A process that dies before that publishes too often, never too
+rarely. Sweeps are closer together than an event takes to be overdue, or other gateways would publish it too.
 """
 
 import asyncio
@@ -52,6 +56,9 @@ class PendingEvents(Protocol):
     async def mark_published(self, job_id: str, *, due_ms: int) -> None:
         """Count a publication; `due_ms` is when the next one is due if nothing is heard."""
 
+    async def mark_first_published(self, job_ids: Sequence[str], *, due_ms: int) -> None:
+        """Count the first publication of new jobs; done again, it changes nothing."""
+
 
 class Bus(Protocol):
     """What the outbox needs of the publisher."""
@@ -68,6 +75,8 @@ class Outbox:
         self._bus = bus
         self._settings = settings
         self._now_ms = now_ms
+        # When each job that was published for the first time is due again; not written down yet.
+        self._published: dict[str, int] = {}
 
     async def submit(self, job: Job, event: Event) -> bool:
         """Store a new job and publish its event; when the bus is away, the sweep will. False for a job of old.
@@ -75,14 +84,30 @@ class Outbox:
         Raises:
             TransientError: MongoDB is away, and the job is not stored.
         """
-        due = DueEvent(job.job_id, event.to_bytes().decode(), self._after(self._settings.outbox_stale_s), 0)
-        if not await self._jobs.insert(job, due.event, due_ms=due.due_ms):
+        overdue_ms = self._after(self._settings.outbox_stale_s)
+        if not await self._jobs.insert(job, event.to_bytes().decode(), due_ms=overdue_ms):
             return False
         try:
-            await self._publish(due, "new")
+            await self._publish(event, "new")
         except TransientError as error:
             logger.warning("job left in the outbox", job_id=job.job_id, error=error.message)
+        else:
+            self._published[job.job_id] = self._silent_ms(1)
         return True
+
+    async def note_published(self) -> None:
+        """Write down what was published since the last time; what can't be written now will be the next time.
+
+        Raises:
+            TransientError: MongoDB is away.
+        """
+        noted = list(self._published.items())
+        for start in range(0, len(noted), BATCH):
+            batch = noted[start : start + BATCH]
+            # All of them are of about the same time: the last one's will do.
+            await self._jobs.mark_first_published([job_id for job_id, _ in batch], due_ms=batch[-1][1])
+            for job_id, _ in batch:
+                self._published.pop(job_id, None)
 
     async def sweep(self) -> int:
         """Publish what is due; returns how many.
@@ -90,12 +115,15 @@ class Outbox:
         Raises:
             TransientError: MongoDB or the bus is away.
         """
+        await self.note_published()
         published = 0
         for due in await self._jobs.due_events(self._now_ms(), BATCH):
             lease_s = self._settings.publish_timeout_s + self._settings.outbox_stale_s
             if await self._jobs.claim(due, until_ms=self._after(lease_s)):
-                await self._publish(due, "silent" if due.publications else "overdue")
-                logger.info("job submitted from the outbox", job_id=due.job_id, publications=due.publications + 1)
+                publications = due.publications + 1
+                await self._publish(decode(due.event.encode()), "silent" if due.publications else "overdue")
+                await self._jobs.mark_published(due.job_id, due_ms=self._silent_ms(publications))
+                logger.info("job submitted from the outbox", job_id=due.job_id, publications=publications)
                 published += 1
         return published
 
@@ -109,15 +137,25 @@ class Outbox:
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self._settings.outbox_interval_s)
 
-    async def _publish(self, due: DueEvent, reason: str) -> None:
+    async def close(self) -> None:
+        """Write down the last publications, once no request is under way any more."""
         try:
-            await asyncio.wait_for(self._bus.publish(decode(due.event.encode())), self._settings.publish_timeout_s)
+            await self.note_published()
+        except TransientError as error:
+            logger.warning("publications not written down", error=error.message)
+
+    async def _publish(self, event: Event, reason: str) -> None:
+        try:
+            async with asyncio.timeout(self._settings.publish_timeout_s):
+                await self._bus.publish(event)
         except TimeoutError as error:
             raise TransientError("The event bus did not acknowledge in time.") from error
         SUBMISSIONS.labels(reason).inc()
+
+    def _silent_ms(self, publications: int) -> int:
+        """When a job that was published so many times is due again, if nothing is heard of it."""
         settings = self._settings
-        silence = silence_s(due.publications + 1, settings.outbox_silence_s, settings.outbox_silence_max_s)
-        await self._jobs.mark_published(due.job_id, due_ms=self._after(silence))
+        return self._after(silence_s(publications, settings.outbox_silence_s, settings.outbox_silence_max_s))
 
     def _after(self, seconds: float) -> int:
         return self._now_ms() + round(1000 * seconds)

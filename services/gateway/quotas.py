@@ -3,7 +3,11 @@
 One document per user, and every change is one conditional update of it: a limit can't be passed, however many requests
 race on however many gateways, and whatever is repeated changes nothing. `used` counts the jobs of `month`. `active`
 maps each job that has a place to the time it got it, unix ms, and `active_count` is its size: a map, since not every
-server can tell by a condition that an array does not hold a job. Failures of the server are `TransientError`.
+server can tell by a condition that an array does not hold a job.
+
+`kept` says when a history may have to be pruned, without a look at it: the user has at most so many jobs. It grows with
+each job that is counted, before that is stored, and shrinks with each start that is undone. Jobs that are removed leave
+it as it is: whoever prunes the history counts it, and corrects `kept`. Failures of the server are `TransientError`.
 """
 
 from collections.abc import AsyncIterator
@@ -12,12 +16,14 @@ from typing import Any
 from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
 
-from services.gateway.limits import FRESH_MS, Limit, Slot, month_of
+from services.gateway.limits import FRESH_MS, Limit, PruningTurn, Slot, month_of
 from services.gateway.mongodb_errors import translated
 from shared.errors import TransientError
 
 # Each try but the last was crossed by another change, so that somebody got on.
 TRIES = 100
+# More than any tier keeps: nobody has counted yet.
+UNCOUNTED = 10**9
 
 
 class Quotas:
@@ -27,13 +33,18 @@ class Quotas:
         self._quotas = quotas
 
     async def ensure_indexes(self) -> None:
-        """Create the indexes that the queries below use."""
+        """Create the indexes that the queries below use, and the count that documents of old do not have."""
         with translated():
             await self._quotas.create_index([("active_count", ASCENDING)])
             await self._quotas.create_index([("pruned_until_ms", ASCENDING)])
+            await self._quotas.update_many({"kept": {"$exists": False}}, {"$set": {"kept": UNCOUNTED}})
 
-    async def take(self, user_id: str, job_id: str, *, per_month: int, at_a_time: int, now_ms: int) -> Slot | Limit:
+    async def take(
+        self, user_id: str, job_id: str, *, per_month: int, at_a_time: int, history: int, now_ms: int
+    ) -> Slot | Limit:
         """Count a job and give it a slot; a job that has one keeps it, uncounted. Else the limit that is reached.
+
+        `history` is how many jobs the user's tier keeps. Mostly one update is all there is to it.
 
         Raises:
             TransientError: MongoDB is away, or so busy that no try came through.
@@ -47,9 +58,9 @@ class Quotas:
             "active_count": {"$lt": at_a_time},
             _slot(job_id): {"$exists": False},
         }
-        changes = {"$inc": {"used": 1, "active_count": 1}, "$set": {_slot(job_id): now_ms}}
+        changes = {"$inc": {"used": 1, "active_count": 1, "kept": 1}, "$set": {_slot(job_id): now_ms}}
         for _ in range(TRIES):
-            if await self._update(free, changes):
+            if await self._update({**free, "kept": {"$lt": history}}, changes):
                 return Slot(now_ms, is_new=True)
             found = await self._find(user_id)
             if found is None:
@@ -62,6 +73,8 @@ class Quotas:
                 return Limit.MONTHLY
             elif found["active_count"] >= at_a_time:
                 return Limit.CONCURRENT
+            elif found["kept"] >= history and await self._update(free, changes):
+                return Slot(now_ms, is_new=True, history_is_full=True)
         raise TransientError("The quota of this user is changing too fast.")
 
     async def give_back(self, user_id: str, job_id: str) -> bool:
@@ -76,9 +89,9 @@ class Quotas:
         slot = {"_id": user_id, _slot(job_id): taken_ms}
         freed = {"$unset": {_slot(job_id): ""}}
         same_month = {**slot, "month": month_of(taken_ms), "used": {"$gt": 0}}
-        if await self._update(same_month, {"$inc": {"used": -1, "active_count": -1}, **freed}):
+        if await self._update(same_month, {"$inc": {"used": -1, "active_count": -1, "kept": -1}, **freed}):
             return True
-        return await self._update(slot, {"$inc": {"active_count": -1}, **freed})
+        return await self._update(slot, {"$inc": {"active_count": -1, "kept": -1}, **freed})
 
     async def used_this_month(self, user_id: str, now_ms: int) -> int:
         """How many jobs the user has started in this calendar month, UTC."""
@@ -91,26 +104,45 @@ class Quotas:
             async for found in self._quotas.find({"active_count": {"$gt": 0}}, {"active": 1}):
                 yield found["_id"], found["active"]
 
+    async def kept_at_most(self, user_id: str) -> int:
+        """A number that the user's jobs are no more than."""
+        found = await self._find(user_id)
+        return int(found["kept"]) if found is not None else UNCOUNTED
+
     async def begin_pruning(self, user_id: str, *, now_ms: int, until_ms: int) -> bool:
         """Ask for the user's history to be pruned; True where the caller is to do it, and nobody else until `until_ms`.
 
         False means that somebody is at it, who will see in `end_pruning` that there was another wish.
         """
-        await self._create(user_id, month_of(now_ms))
-        await self._update({"_id": user_id}, {"$inc": {"prunings_wanted": 1}})
+        wish = {"$inc": {"prunings_wanted": 1}}
+        if not await self._update({"_id": user_id}, wish):
+            await self._create(user_id, month_of(now_ms))
+            await self._update({"_id": user_id}, wish)
         return await self._update(
             {"_id": user_id, "pruned_until_ms": {"$lt": now_ms}}, {"$set": {"pruned_until_ms": until_ms}}
         )
 
-    async def prunings_wanted(self, user_id: str, *, until_ms: int) -> int | None:
-        """How many wishes there were so far; None for a caller whose turn is over."""
+    async def pruning_turn(self, user_id: str, *, until_ms: int) -> PruningTurn | None:
+        """What the caller, whose turn it is, should know before a look at the history; None where it is over."""
         found = await self._find(user_id)
-        return int(found["prunings_wanted"]) if found is not None and found["pruned_until_ms"] == until_ms else None
+        if found is None or found["pruned_until_ms"] != until_ms:
+            return None
+        return PruningTurn(int(found["prunings_wanted"]), int(found["kept"]), frozenset(found["active"]))
 
-    async def end_pruning(self, user_id: str, *, until_ms: int, wanted: int) -> bool:
-        """End the caller's turn, unless there was a wish since the `wanted`-th."""
-        turn = {"_id": user_id, "pruned_until_ms": until_ms, "prunings_wanted": wanted}
-        return await self._update(turn, {"$set": {"pruned_until_ms": 0}})
+    async def end_pruning(self, user_id: str, turn: PruningTurn, *, until_ms: int, kept: int) -> bool:
+        """Correct `kept` by what the caller, whose turn it is, counted; end its turn, unless there was another wish.
+
+        To be counted are the jobs that the caller saw and those that had a slot when the turn was read, stored or not.
+        What was added to `kept` or taken from it since then stays added or taken: it is corrected by a difference. As
+        only whoever has the turn corrects, and reads it anew before it corrects again, nothing is taken off twice.
+        """
+        mine = {"_id": user_id, "pruned_until_ms": until_ms}
+        corrected = {"$inc": {"kept": kept - turn.kept}}
+        no_other_wish = {**mine, "prunings_wanted": turn.wanted}
+        if await self._update(no_other_wish, {**corrected, "$set": {"pruned_until_ms": 0}}):
+            return True
+        await self._update(mine, corrected)
+        return False
 
     async def abandoned_prunings(self, now_ms: int) -> list[str]:
         """Users whose history somebody began to prune, and did not end in time."""
@@ -131,6 +163,7 @@ class Quotas:
             "used": 0,
             "active_count": 0,
             "active": {},
+            "kept": UNCOUNTED,
             "prunings_wanted": 0,
             "pruned_until_ms": 0,
         }

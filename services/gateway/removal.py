@@ -12,7 +12,7 @@ import structlog
 from prometheus_client import Counter
 
 from services.gateway.domain import User
-from services.gateway.limits import ListedJob, RemovedJob, beyond_history, next_purge_ms
+from services.gateway.limits import ListedJob, PruningTurn, RemovedJob, beyond_history, next_purge_ms
 from services.gateway.settings import Settings
 from shared.blobs import job_prefix
 
@@ -56,11 +56,14 @@ class Slots(Protocol):
     async def begin_pruning(self, user_id: str, *, now_ms: int, until_ms: int) -> bool:
         """Ask for the user's history to be pruned; True where the caller is to do it."""
 
-    async def prunings_wanted(self, user_id: str, *, until_ms: int) -> int | None:
-        """How many wishes there were so far; None for a caller whose turn is over."""
+    async def kept_at_most(self, user_id: str) -> int:
+        """A number that the user's jobs are no more than."""
 
-    async def end_pruning(self, user_id: str, *, until_ms: int, wanted: int) -> bool:
-        """End the caller's turn, unless there was another wish."""
+    async def pruning_turn(self, user_id: str, *, until_ms: int) -> PruningTurn | None:
+        """What the caller should know before a look at the history; None where its turn is over."""
+
+    async def end_pruning(self, user_id: str, turn: PruningTurn, *, until_ms: int, kept: int) -> bool:
+        """End the caller's turn, unless there was another wish; `kept` is what it counted."""
 
 
 class Users(Protocol):
@@ -155,16 +158,19 @@ class Removal:
         if user is None:
             return 0
         keep = self._settings.tiers[user.tier].history_jobs
-        if not beyond_history(await self._jobs.listed(user_id), keep):
+        if await self._slots.kept_at_most(user_id) <= keep:
             return 0
         until_ms = self._now_ms() + LEASE_MS
         if not await self._slots.begin_pruning(user_id, now_ms=self._now_ms(), until_ms=until_ms):
             return 0
         count = 0
-        while (wanted := await self._slots.prunings_wanted(user_id, until_ms=until_ms)) is not None:
-            for job_id in beyond_history(await self._jobs.listed(user_id), keep):
+        while (turn := await self._slots.pruning_turn(user_id, until_ms=until_ms)) is not None:
+            listed = await self._jobs.listed(user_id)
+            left = {job.job_id for job in listed} | turn.active
+            for job_id in beyond_history(listed, keep):
                 count += await self.remove(job_id, "history", even_open=False) is not None
-            if await self._slots.end_pruning(user_id, until_ms=until_ms, wanted=wanted):
+                left.discard(job_id)
+            if await self._slots.end_pruning(user_id, turn, until_ms=until_ms, kept=len(left)):
                 break
         return count
 

@@ -62,6 +62,15 @@ class Settings(ServiceSettings):
         default=10, ge=1, le=100, description="API keys that one user may have at a time; dead ones don't count."
     )
 
+    user_cache_s: float = Field(
+        default=3.0,
+        ge=0,
+        le=60,
+        description="How long a key and its user, once read, are believed without asking MongoDB again, s; 0: not at "
+        "all. A key revoked, or a tier changed, through this gateway counts at once; through another gateway, or by "
+        "the command line, it counts here within this time. Expiry is to the second in any case.",
+    )
+
     oidc_issuer: str | None = Field(
         default=None,
         min_length=1,
@@ -109,7 +118,9 @@ class Settings(ServiceSettings):
         default=1.5, gt=0, description="How long a submission waits for the bus before the outbox takes it over, s."
     )
     outbox_interval_s: float = Field(default=1.0, gt=0, description="Time between two looks into the outbox, s.")
-    outbox_stale_s: float = Field(default=2.0, gt=0, description="Age of an unpublished event that is overdue, s.")
+    outbox_stale_s: float = Field(
+        default=2.0, gt=0, description="Age of an unpublished event that is overdue, s; several of these intervals."
+    )
     outbox_silence_s: float = Field(
         default=60.0, gt=0, description="Silence about an open job after which it is first submitted again, s."
     )

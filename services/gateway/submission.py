@@ -56,7 +56,9 @@ class Outgoing(Protocol):
 class Slots(Protocol):
     """What is needed of the quotas."""
 
-    async def take(self, user_id: str, job_id: str, *, per_month: int, at_a_time: int, now_ms: int) -> Slot | Limit:
+    async def take(
+        self, user_id: str, job_id: str, *, per_month: int, at_a_time: int, history: int, now_ms: int
+    ) -> Slot | Limit:
         """Count a job and give it a slot; a job that has one keeps it. Else the limit that is reached."""
 
     async def give_back(self, user_id: str, job_id: str) -> bool:
@@ -126,7 +128,12 @@ class Submissions:
         now_ms = self._now_ms()
         job_id = await self._keys.bind(key, now_ms) if key is not None else str(uuid.uuid4())
         slot = await self._slots.take(
-            user.user_id, job_id, per_month=tier.files_per_month, at_a_time=tier.concurrent_jobs, now_ms=now_ms
+            user.user_id,
+            job_id,
+            per_month=tier.files_per_month,
+            at_a_time=tier.concurrent_jobs,
+            history=tier.history_jobs,
+            now_ms=now_ms,
         )
         if isinstance(slot, Limit):
             if key is not None and await self._was_started(job_id):
@@ -142,6 +149,7 @@ class Submissions:
             submitted_ms=now_ms,
             expires_at=now_ms // 1000 + tier.retention_days * DAY_S,
             slot_ms=slot.taken_ms,
+            parameters=new.parameters,
         )
         try:
             is_first = await self._outbox.submit(job, _submitted(job, new.parameters))
@@ -152,7 +160,8 @@ class Submissions:
             raise
         if is_first:
             logger.info("job accepted", job_id=job_id, file_size=new.file_size)
-            await self._prune(user.user_id)
+            if slot.history_is_full:
+                await self._prune(user.user_id)
         elif slot.is_new:
             await self._settle(job, slot)
         return job_id

@@ -1,6 +1,7 @@
 """Users and their API keys in MongoDB."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -12,11 +13,15 @@ from services.gateway.mongodb_errors import translated
 
 
 class UserStore:
-    """Users and their API keys, of which only the hash is kept."""
+    """Users and their API keys, of which only the hash is kept.
+
+    What is in `on_change` is called whenever a key may have ceased to work, or a user may have got another tier.
+    """
 
     def __init__(self, users: Any, keys: Any) -> None:
         self._users = users
         self._keys = keys
+        self.on_change: list[Callable[[], None]] = []
 
     async def ensure_indexes(self) -> None:
         """Create the indexes that the queries below use."""
@@ -39,7 +44,7 @@ class UserStore:
 
     async def set_tier(self, user_id: str, tier: str) -> bool:
         """Move a user to another tier; False where there is no such user."""
-        with translated():
+        with translated(), self._telling():
             updated = await self._users.update_one({"_id": user_id}, {"$set": {"tier": tier}})
         return bool(updated.matched_count)
 
@@ -99,12 +104,12 @@ class UserStore:
 
     async def revoke_key(self, key_id: str) -> None:
         """Let a key open the door no more."""
-        with translated():
+        with translated(), self._telling():
             await self._keys.update_one({"_id": key_id}, {"$set": {"active": False}})
 
     async def delete_key(self, key_id: str) -> None:
         """Forget a key."""
-        with translated():
+        with translated(), self._telling():
             await self._keys.delete_one({"_id": key_id})
 
     async def record_key_use(self, key_id: str, used_at: int) -> None:
@@ -116,6 +121,15 @@ class UserStore:
                 updated = await self._keys.update_one(query, {"$set": {"last_used_at": used_at}})
             if updated.matched_count:
                 return
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Tell of a change, also of one whose answer got lost: it may have been made."""
+        try:
+            yield
+        finally:
+            for tell in self.on_change:
+                tell()
 
 
 async def _inserted(collection: Any, document: Mapping[str, Any]) -> bool:

@@ -1,42 +1,70 @@
-"""The least that could answer: aiohttp and motor, one read for a GET, one write and one event for a POST."""
+"""The least that could answer, in aiohttp and motor: no keys, checks, logs, outbox, or care for what fails halfway."""
 
 import json
 import os
 import uuid
+from collections.abc import AsyncIterator
 
 from aiohttp import web
 from aiokafka import AIOKafkaProducer
 from motor.motor_asyncio import AsyncIOMotorClient
 
 from services.gateway.settings import Settings
+from shared.blobs import open_storage
 
 TOPIC = "bench.bare"
+USER = "somebody"
+LIMIT = 10**6
 
 
 async def make_app() -> web.Application:
-    """GET /jobs/{job_id}, with as many reads as asked for, and POST /analyze; no keys, limits, checks or logs."""
+    """GET /jobs/{job_id}: one read.
+
+    POST /analyze: the least that starts a job on a file that is there, and no user's job beyond a limit: one look at
+    the file in S3, one conditional update of the user's counters, one insert, one event and its acknowledgement.
+    POST /store: the insert and the event alone.
+    """
     settings = Settings()
-    jobs = AsyncIOMotorClient(settings.mongodb_url.get_secret_value())["bare"]["jobs"]
+    database = AsyncIOMotorClient(settings.mongodb_url.get_secret_value())["bare"]
+    jobs, quotas = database["jobs"], database["quotas"]
+    await quotas.insert_one({"_id": USER, "used": 0, "active_count": 0})
     producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap, acks="all", enable_idempotence=True)
     await producer.start()
 
     async def get_job(request: web.Request) -> web.Response:
-        for _ in range(int(request.query.get("reads", "1"))):
-            found = await jobs.find_one({"_id": request.match_info["job_id"]})
-        return web.json_response(found)
+        return web.json_response(await jobs.find_one({"_id": request.match_info["job_id"]}))
 
     async def analyze(request: web.Request) -> web.Response:
-        job = {"_id": str(uuid.uuid4()), "status": "submitted", **await request.json()}
+        body = await request.json()
+        size = await request.app[uploads].size(body["file_key"])
+        if size is None:
+            raise web.HTTPNotFound
+        free = {"_id": USER, "used": {"$lt": LIMIT}, "active_count": {"$lt": LIMIT}}
+        counted = await quotas.update_one(free, {"$inc": {"used": 1, "active_count": 1}})
+        if not counted.matched_count:
+            raise web.HTTPTooManyRequests
+        return await start({**body, "file_size": size})
+
+    async def store(request: web.Request) -> web.Response:
+        return await start(await request.json())
+
+    async def start(body: dict[str, object]) -> web.Response:
+        job = {"_id": str(uuid.uuid4()), "user_id": USER, "status": "submitted", **body}
         await jobs.insert_one(job)
         await producer.send_and_wait(TOPIC, json.dumps(job).encode(), key=job["_id"].encode())
         return web.json_response({"job_id": job["_id"]}, status=202)
 
-    async def stop(_app: web.Application) -> None:
+    uploads = web.AppKey("uploads", object)
+
+    async def connections(app: web.Application) -> AsyncIterator[None]:
+        async with open_storage(settings) as storage:
+            app[uploads] = storage.uploads
+            yield
         await producer.stop()
 
     app = web.Application()
-    app.on_cleanup.append(stop)
-    app.add_routes([web.get("/jobs/{job_id}", get_job), web.post("/analyze", analyze)])
+    app.cleanup_ctx.append(connections)
+    app.add_routes([web.get("/jobs/{job_id}", get_job), web.post("/analyze", analyze), web.post("/store", store)])
     return app
 
 

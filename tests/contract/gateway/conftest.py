@@ -22,10 +22,12 @@ from services.gateway.reports import ReportRoutes
 from services.gateway.settings import DEFAULT_TIERS, Settings
 from services.gateway.store import open_store
 from services.gateway.usage import UsageRoutes
+from services.gateway.user_cache import UserCache
 from shared.blobs import open_storage
 from shared.bus import open_publisher
 from tests.contract.gateway.issuer import AUDIENCE, NAME, Issuer, running_issuer
 from tests.contract.gateway.parts import Account, Bus, Clock, Gateway, account
+from tests.contract.gateway.process import settings_of
 
 # Most tests leave their jobs open; those of quotas use the other tiers.
 TIERS = DEFAULT_TIERS | {"researcher": DEFAULT_TIERS["researcher"].model_copy(update={"concurrent_jobs": 1000})}
@@ -45,11 +47,8 @@ async def issuer() -> AsyncIterator[Issuer]:
 
 @pytest.fixture(scope="module")
 async def gateway(servers: EmbeddedServers, issuer: Issuer) -> AsyncIterator[Gateway]:
-    environment = {
-        name.removeprefix("WATERHOLE_").lower(): value for name, value in servers.gateway_environment.items()
-    }
     oidc = {"oidc_issuer": NAME, "oidc_audience": AUDIENCE, "oidc_jwks_url": issuer.url}
-    settings = Settings(**environment, **oidc, tiers=TIERS, mongodb_timeout_s=30)
+    settings = settings_of(Settings, servers.gateway_environment, **oidc, tiers=TIERS, mongodb_timeout_s=30)
     async with (
         open_store(settings) as store,
         open_storage(settings) as storage,
@@ -73,9 +72,10 @@ async def gateway(servers: EmbeddedServers, issuer: Issuer) -> AsyncIterator[Gat
         ]
         pepper = settings.api_key_pepper.get_secret_value()
         key_uses = KeyUses(store.users, now_s=time.time)
+        users = UserCache(store.users, lifetime_s=settings.user_cache_s)
         authenticate = Authentication(
-            ApiKeyAuthentication(store.users, pepper=pepper, now_s=time.time, note_use=key_uses.note),
-            TokenAuthentication(tokens, store.users, tier=settings.oidc_tier, now_s=time.time),
+            ApiKeyAuthentication(users, pepper=pepper, now_s=time.time, note_use=key_uses.note),
+            TokenAuthentication(tokens, users, tier=settings.oidc_tier, now_s=time.time),
         )
         app = make_http_app(subjects, authenticate)
         app.on_shutdown.append(changes.close)

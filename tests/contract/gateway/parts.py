@@ -37,6 +37,9 @@ FILES = {
     "catalog_json": "catalog.json",
     "classified": "classified.json",
     "fits": "catalog.fits",
+    "votable": "catalog.vot",
+    "parquet": "catalog.parquet",
+    "dat": "hits.dat",
     "waterfall": "waterfall.png",
     "waterfall_thumb": "waterfall_thumb.png",
 }

@@ -8,15 +8,18 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import aiohttp
 
 from deploy.local.ports import HOST, free_ports
 from deploy.local.servers import REPOSITORY, answers_http, child_environment
 from deploy.local.stack import create_user
+from shared.settings import ServiceSettings
 
 PATIENCE_S = 60.0
+
+SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
 
 
 @dataclass
@@ -72,6 +75,12 @@ class GatewayProcess:
         """The log's lines, once it has ended."""
         await asyncio.wait_for(self.process.wait(), PATIENCE_S)
         return [json.loads(line) for line in text_of(self.log_file).splitlines()]
+
+
+def settings_of(kind: type[SettingsT], environment: Mapping[str, str], **more: Any) -> SettingsT:
+    """The settings that an environment gives to a service, of all that it holds for services of every kind."""
+    names = {name.removeprefix("WATERHOLE_").lower(): value for name, value in environment.items()}
+    return kind(**{name: value for name, value in names.items() if name in kind.model_fields}, **more)
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from services.gateway import jobs
 from shared.blobs import hits_key, job_prefix
 from shared.errors import PermanentError, TransientError
 from shared.events import JobProgress
-from tests.contract.gateway.parts import Account, Gateway, account, classified, code, export
+from tests.contract.gateway.parts import FILES, Account, Gateway, account, classified, code, export
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ async def test_what_comes_late_leaves_nothing_behind(user: Account) -> None:
     assert await active(user) == 0
     document = await gateway.store.database["jobs"].find_one({"_id": job_id})
     assert not {"results", "artefacts", "filename", "event", "progress"} & set(document)
-    assert len(await gateway.storage.results.list_keys(job_prefix(job_id))) == 7
+    assert len(await gateway.storage.results.list_keys(job_prefix(job_id))) == len(FILES)
     with gateway.clock.ahead(120):
         await gateway.sweeper.purge_removed()
     assert await gateway.storage.results.list_keys(job_prefix(job_id)) == []

@@ -87,6 +87,14 @@ async def test_the_page_refers_to_nothing_but_this_server(client: TestClient[Any
             assert len(await asset.read()) > 100
 
 
+async def test_whoever_comes_with_a_browser_finds_the_page(client: TestClient[Any, Any]) -> None:
+    async with client.get("/", allow_redirects=False) as response:
+        # Relative, for a proxy that adds a prefix.
+        assert (response.status, response.headers["Location"]) == (302, "docs")
+    async with client.get("/") as response:
+        assert (response.status, response.url.path) == (200, "/docs")
+
+
 async def test_the_page_starts_with_this_servers_document(client: TestClient[Any, Any]) -> None:
     async with client.get(SCRIPT_PATH) as response:
         script = await response.text()

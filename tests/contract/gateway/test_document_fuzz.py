@@ -26,7 +26,7 @@ from shared.events import JobFailed
 from shared.settings import ServiceSettings
 from tests.contract.conftest import Until
 from tests.contract.gateway.document import DOCUMENT
-from tests.contract.gateway.process import GatewayProcess, running_gateway
+from tests.contract.gateway.process import GatewayProcess, running_gateway, settings_of
 
 EXAMPLES = 15
 JOBS = 3
@@ -52,8 +52,7 @@ async def document(servers: EmbeddedServers, process: GatewayProcess, until: Unt
     """The document, which also names what there is: an upload, and jobs that have failed."""
     file_key = await process.upload()
     job_ids = [(await process.ask("POST", "/analyze", json={"file_key": file_key}))[1]["job_id"] for _ in range(JOBS)]
-    names = {name.removeprefix("WATERHOLE_").lower(): value for name, value in servers.environment.items()}
-    async with open_publisher(ServiceSettings(**names)) as publisher:
+    async with open_publisher(settings_of(ServiceSettings, servers.environment)) as publisher:
         for job_id in job_ids:
             await publisher.publish(
                 JobFailed.make(job_id=job_id, producer="t", stage="ingest", code="c", message="A sentence.")

@@ -56,6 +56,7 @@ async def test_a_job_starts_with_its_event_on_the_bus(servers: EmbeddedServers, 
         "created_at": int(event.upload.submitted_at.timestamp()),
         "expires_at": int(event.upload.submitted_at.timestamp()) + 90 * 86_400,
         "exports_ready": False,
+        "parameters": {"snr_threshold": 25.0, "max_drift_rate_hz_s": event.parameters.max_drift_rate_hz_s},
     }
 
 

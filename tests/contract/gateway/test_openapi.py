@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import FormData, web
 
-from services.gateway.docs import ASSETS, PAGE_PATH, SCRIPT_PATH
+from services.gateway.docs import ASSETS, PAGE_PATH, ROOT_PATH, SCRIPT_PATH
 from services.gateway.domain import FORMATS
 from services.gateway.handlers import MAX_BODY_BYTES
 from services.gateway.operations import OPERATIONS
@@ -18,7 +18,7 @@ from tests.contract.gateway.document import DOCUMENT, check_answer, events_of, o
 from tests.contract.gateway.parts import Account, Gateway, account, classified, export
 
 # The page to read the document with, which is no part of the API.
-PAGE_PATHS = {PAGE_PATH, SCRIPT_PATH, *ASSETS}
+PAGE_PATHS = {ROOT_PATH, PAGE_PATH, SCRIPT_PATH, *ASSETS}
 # What has tests of its own: a bug, a client that stops in the middle, a server that is away.
 ELSEWHERE = {"500", "408", "503"}
 

@@ -19,11 +19,12 @@ from shared.events import Artefact, JobFailed, ObservationExported
 from shared.settings import ServiceSettings
 from tests.contract.conftest import Until
 from tests.contract.gateway.document import check_answer
-from tests.contract.gateway.process import GatewayProcess, Relay, running_gateway
+from tests.contract.gateway.process import GatewayProcess, Relay, running_gateway, settings_of
 
 # Nobody waits longer for the news that something is away.
 SOON_S = 8.0
-SETTINGS = {"mongodb_timeout_s": 0.5, "request_timeout_s": 4, "publish_timeout_s": 0.5}
+# Nothing is remembered of who asks, so that what needs the job store for that alone shows it at once.
+SETTINGS = {"mongodb_timeout_s": 0.5, "request_timeout_s": 4, "publish_timeout_s": 0.5, "user_cache_s": 0}
 MANY_PARTS = {"filename": "a.fil", "file_size": 60 * 2**20}
 
 
@@ -106,8 +107,8 @@ async def world(servers: EmbeddedServers, until: Until) -> AsyncIterator[World]:
 
 async def export(world: World, until: Until) -> None:
     """Give the job a catalogue and an end, so that its stream has one as well."""
-    names = {name.removeprefix("WATERHOLE_").lower(): value for name, value in world.servers.environment.items()}
-    settings, key = ServiceSettings(**names), artefact_key(world.job_id, "catalog.csv")
+    settings = settings_of(ServiceSettings, world.servers.environment)
+    key = artefact_key(world.job_id, "catalog.csv")
     artefact = Artefact(format="csv", key=key, filename="catalog.csv", content_type="text/csv", size=1, sha256="0" * 64)
     async with open_storage(settings) as storage, open_publisher(settings) as publisher:
         await storage.results.put(key, b"a\n")

@@ -86,7 +86,8 @@ async def test_records_of_uploads_are_kept_longer_than_uploads_that_are_not_used
 async def test_a_sweep_does_it_all_and_may_be_repeated(user: Account) -> None:
     gateway, key = user.gateway, await user.upload()
     orphan = str(uuid.uuid4())
-    await gateway.store.quotas.take(user.user_id, orphan, per_month=9, at_a_time=9, now_ms=gateway.clock())
+    limits = {"per_month": 9, "at_a_time": 9, "history": 9}
+    await gateway.store.quotas.take(user.user_id, orphan, **limits, now_ms=gateway.clock())
     await user.start(key)
     days = gateway.settings.tiers["institution"].retention_days
     with gateway.clock.ahead(days * DAY_S + 1):

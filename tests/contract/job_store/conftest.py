@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 import uuid
 from collections.abc import AsyncIterator
@@ -12,31 +11,38 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local.ports import HOST, free_ports
 from services.gateway.app import JobParts, make_job_parts
 from services.gateway.outbox import Outbox
 from services.gateway.store import Store, open_store
 from services.gateway.worker_events import WorkerEvents
 from tests.contract.job_store.parts import Bus, Clock, Storage, settings_for
+from tests.servers.chosen import EMBEDDED, servers
 
 
 @pytest.fixture(scope="module")
-async def mongodb_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    """A server of its own for this file."""
-    home = tmp_path_factory.mktemp("mongodb")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+async def embedded_mongodb(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """An embedded job store of this file's own; its URL."""
+    home, (port,) = tmp_path_factory.mktemp("mongodb"), free_ports(1)
     program = Path(sys.executable).with_name("nx-27017")
-    arguments = ("--host", "127.0.0.1", "--port", str(port), "--data-dir", str(home))
+    arguments = ("--host", HOST, "--port", str(port), "--data-dir", str(home))
     arguments += ("--log-file", os.devnull, "--pid-file", str(home / "pid"))
     quiet = {"stdout": asyncio.subprocess.DEVNULL, "stderr": asyncio.subprocess.DEVNULL}
     process = await asyncio.create_subprocess_exec(str(program), *arguments, **quiet)
     try:
-        yield f"mongodb://127.0.0.1:{port}/?directConnection=true"
+        yield f"mongodb://{HOST}:{port}/?directConnection=true"
     finally:
         with suppress(ProcessLookupError):
             process.send_signal(signal.SIGKILL)
         await process.wait()
+
+
+@pytest.fixture(scope="module", params=servers("mongodb"))
+def mongodb_url(request: pytest.FixtureRequest) -> str:
+    """URL of the server under test."""
+    if request.param == EMBEDDED:
+        return str(request.getfixturevalue("embedded_mongodb"))
+    return str(request.getfixturevalue("mongodb_server").url)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from services.gateway.outbox import Outbox
+from services.gateway.outbox import BATCH, Outbox
 from services.gateway.store import Store
 from services.gateway.worker_events import WorkerEvents
 from shared.errors import TransientError
@@ -113,6 +113,7 @@ async def test_a_complete_job_whose_artefacts_were_not_heard_of_is_submitted_aga
 ) -> None:
     job = a_job()
     await outbox.submit(job, submitted(job))
+    assert await outbox.sweep() == 0
     clock.advance(59)
     await worker_events.handle(classified(job.job_id))
     clock.advance(59)
@@ -148,3 +149,58 @@ async def test_the_sweeper_runs_until_it_is_stopped(store: Store, outbox: Outbox
         stop.set()
         await running
     assert len(bus.events) == 1
+
+
+async def publications(store: Store) -> list[int]:
+    return sorted([job["publications"] async for job in store.database["jobs"].find()])
+
+
+async def test_what_was_published_is_written_down_with_the_next_sweep(
+    store: Store, outbox: Outbox, bus: Bus, clock: Clock
+) -> None:
+    for _ in range(BATCH + 5):
+        job = a_job()
+        await outbox.submit(job, submitted(job))
+    assert await publications(store) == [0] * (BATCH + 5)
+    # Long overdue, but who sweeps knows better.
+    clock.advance(30)
+    assert await outbox.sweep() == 0
+    assert await publications(store) == [1] * (BATCH + 5)
+    assert len(bus.events) == BATCH + 5
+    clock.advance(29)
+    assert await outbox.sweep() == 0
+    clock.advance(2)
+    assert await outbox.sweep() == BATCH
+
+
+async def test_what_can_not_be_written_down_now_is_with_the_next_sweep(
+    store: Store, outbox: Outbox, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = a_job()
+    await outbox.submit(job, submitted(job))
+
+    async def away(*_args: object, **_more: object) -> None:
+        raise TransientError("MongoDB is away.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store.jobs, "mark_first_published", away)
+        with pytest.raises(TransientError):
+            await outbox.sweep()
+        await outbox.close()
+    assert await publications(store) == [0]
+    await outbox.close()
+    assert await publications(store) == [1]
+
+
+async def test_a_process_that_dies_before_it_writes_that_down_has_published_too_often(
+    store: Store, outbox: Outbox, bus: Bus, clock: Clock
+) -> None:
+    job = a_job()
+    await outbox.submit(job, submitted(job))
+    other = Outbox(store.jobs, bus, settings_for("mongodb://unused", "unused"), now_ms=clock)
+    clock.advance(2.1)
+    assert await other.sweep() == 1
+    assert [event.job_id for event in bus.events] == [job.job_id] * 2
+    # The first one was just slow: it counts nothing twice.
+    await outbox.note_published()
+    assert await publications(store) == [1]

@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from dataclasses import replace
 
 import pytest
 
@@ -33,9 +34,16 @@ def job_ids(count: int) -> list[str]:
 
 
 async def take(
-    store: Store, job_id: str, *, per_month: int = 100, at_a_time: int = 5, now_ms: int = T0_MS
+    store: Store, job_id: str, *, per_month: int = 100, at_a_time: int = 5, history: int = 500, now_ms: int = T0_MS
 ) -> Slot | Limit:
-    return await store.quotas.take("u1", job_id, per_month=per_month, at_a_time=at_a_time, now_ms=now_ms)
+    """Take a slot; whether the history is full is a question for tests of that."""
+    slot = await take_in_full(store, job_id, per_month=per_month, at_a_time=at_a_time, history=history, now_ms=now_ms)
+    return replace(slot, history_is_full=False) if isinstance(slot, Slot) else slot
+
+
+async def take_in_full(store: Store, job_id: str, **more: int) -> Slot | Limit:
+    given = {"per_month": 100, "at_a_time": 50, "history": 500, "now_ms": T0_MS, **more}
+    return await store.quotas.take("u1", job_id, **given)
 
 
 async def counted(store: Store, user_id: str = "u1") -> tuple[int, int]:
@@ -211,7 +219,7 @@ async def test_two_gateways_sweep_side_by_side(
     )
     for number in range(8):
         job = await added(store, a_job(f"user-{number % 3}"))
-        await store.quotas.take(job.user_id, job.job_id, per_month=9, at_a_time=9, now_ms=T0_MS)
+        await store.quotas.take(job.user_id, job.job_id, per_month=9, at_a_time=9, history=9, now_ms=T0_MS)
         await store.jobs.remove(job.job_id, now_ms=T0_MS, even_open=True)
         storage.results.objects[f"jobs/{job.job_id}/results.json"] = b"{}"
     freed = await asyncio.gather(job_parts.sweeper.free_slots(), other.sweeper.free_slots())

@@ -24,7 +24,7 @@ from services.gateway.domain import (
     silence_s,
     upload_key,
 )
-from shared.events import Artefact, ResultsSummary
+from shared.events import Artefact, ResultsSummary, SearchParameters
 
 UPLOAD = uuid.UUID("a1b2c3d4-e5f6-7890-abcd-ef1234567890")
 
@@ -199,6 +199,7 @@ def test_a_complete_job_looks_as_documented() -> None:
         results=ResultsSummary.model_validate(RESULTS),
         progress=Progress("export", 1, 1),
         artefacts=(Artefact(format="csv", key="k", filename="f", content_type="text/csv", size=1, sha256="0"),),
+        parameters=SearchParameters(snr_threshold=12.5),
     )
     assert render_job(job) == {
         "job_id": "a1b2c3d4-e5f6-7890-abcd-ef1234567890",
@@ -210,6 +211,7 @@ def test_a_complete_job_looks_as_documented() -> None:
         "completed_at": 1712444430,
         "results": RESULTS,
         "progress": {"stage": "export", "done": 1, "total": 1},
+        "parameters": {"snr_threshold": 12.5, "max_drift_rate_hz_s": 4.0},
         "exports_ready": True,
     }
 

@@ -1,0 +1,70 @@
+"""What a request costs in commands to MongoDB, once the gateway knows who asks."""
+
+import functools
+from collections.abc import Iterator
+
+import pytest
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import monitoring
+
+from services.gateway import store
+from tests.contract.gateway.parts import Account, classified
+
+
+class Commands(monitoring.CommandListener):
+    """The commands that were sent, in this order: name and collection."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        self.sent.append(f"{event.command_name} {event.command.get(event.command_name)}")
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+        """Nothing to add."""
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None:
+        """Nothing to add."""
+
+
+# Before the gateway is put together: its client tells of its commands from its beginning on, or never.
+@pytest.fixture(scope="module", autouse=True)
+def commands() -> Iterator[Commands]:
+    found = Commands()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(store, "AsyncIOMotorClient", functools.partial(AsyncIOMotorClient, event_listeners=[found]))
+        yield found
+
+
+async def test_a_job_is_shown_by_one_read(commands: Commands, alice: Account) -> None:
+    job_id = await alice.analyze()
+    commands.sent.clear()
+    for _ in range(3):
+        assert (await alice.ask("GET", f"/jobs/{job_id}"))[0] == 200
+    assert commands.sent == ["find jobs"] * 3
+
+
+async def test_a_job_is_started_by_one_update_and_one_insert(commands: Commands, alice: Account) -> None:
+    key = await alice.upload()
+    await alice.start(key)
+    commands.sent.clear()
+    for _ in range(3):
+        await alice.start(key, filename="Voyager1.fil")
+    assert commands.sent == ["update quotas", "insert jobs"] * 3
+    # That they were published is written down for all of them at once.
+    commands.sent.clear()
+    await alice.gateway.outbox.note_published()
+    assert commands.sent == ["update jobs"]
+
+
+async def test_the_history_is_not_looked_at_when_a_job_ends_that_leaves_room(
+    commands: Commands, alice: Account
+) -> None:
+    job_id = await alice.analyze()
+    commands.sent.clear()
+    await alice.gateway.worker_events.handle(classified(alice.gateway, job_id))
+    assert commands.sent == [
+        *("update jobs", "find jobs"),  # complete, and whose it was
+        "update quotas",  # the slot
+        *("find users", "find quotas"),  # the tier's history, and that it has room
+    ]

@@ -1,0 +1,196 @@
+"""The count that tells when a user's history may have to be pruned: it may be too high for a while, never too low."""
+
+import asyncio
+import uuid
+
+from services.gateway.app import JobParts
+from services.gateway.limits import Slot
+from services.gateway.quotas import UNCOUNTED
+from services.gateway.removal import LEASE_MS
+from services.gateway.settings import DEFAULT_TIERS
+from services.gateway.store import Store
+from services.gateway.worker_events import WorkerEvents
+from tests.contract.job_store.parts import T0_MS, Clock, a_job, classified, submitted
+
+USER_ID = "u1"
+KEEP = DEFAULT_TIERS["free"].history_jobs
+
+
+async def counted(store: Store) -> int:
+    return await store.quotas.kept_at_most(USER_ID)
+
+
+async def visible(store: Store) -> list[str]:
+    return [job.job_id for job in await store.jobs.listed(USER_ID)]
+
+
+async def take(store: Store, job_id: str | None = None) -> Slot:
+    slot = await store.quotas.take(
+        USER_ID, job_id or str(uuid.uuid4()), per_month=1000, at_a_time=1000, history=KEEP, now_ms=T0_MS
+    )
+    assert isinstance(slot, Slot)
+    return slot
+
+
+async def start(store: Store, parts: JobParts) -> str:
+    """As a submission does it."""
+    job = a_job(USER_ID)
+    slot = await take(store, job.job_id)
+    await store.jobs.insert(job, submitted(job).to_bytes().decode(), due_ms=T0_MS)
+    if slot.history_is_full:
+        await parts.removal.prune(USER_ID)
+    return job.job_id
+
+
+async def a_user(store: Store) -> None:
+    document = {"_id": USER_ID, "tier": "free", "name": "n", "created_at": 0}
+    await store.database["users"].insert_one(document)
+
+
+async def test_nobody_has_counted_a_users_jobs_before_the_first(store: Store, job_parts: JobParts) -> None:
+    await a_user(store)
+    assert await counted(store) == UNCOUNTED
+    await start(store, job_parts)
+    assert await counted(store) == 1
+    assert not (await take(store)).history_is_full
+    assert await counted(store) == 2
+
+
+async def test_documents_of_old_are_counted_first(store: Store, job_parts: JobParts) -> None:
+    await a_user(store)
+    await start(store, job_parts)
+    await store.database["quotas"].update_one({"_id": USER_ID}, {"$unset": {"kept": ""}})
+    await store.ensure_indexes()
+    assert await counted(store) == UNCOUNTED
+    await start(store, job_parts)
+    assert await counted(store) == 2
+    await store.ensure_indexes()
+    assert await counted(store) == 2
+
+
+async def test_the_job_too_many_is_told_of(store: Store, job_parts: JobParts) -> None:
+    await a_user(store)
+    for number in range(1, KEEP + 1):
+        await start(store, job_parts)
+        assert await counted(store) == number
+    assert (await take(store)).history_is_full
+    # Its start fails.
+    slot = await take(store, "another")
+    assert await store.quotas.undo(USER_ID, "another", slot.taken_ms)
+    assert await counted(store) == KEEP + 1
+
+
+async def test_a_full_history_loses_its_oldest_with_each_start_and_is_counted_right(
+    store: Store, job_parts: JobParts, worker_events: WorkerEvents
+) -> None:
+    await a_user(store)
+    jobs = []
+    for _ in range(KEEP + 5):
+        jobs.append(await start(store, job_parts))
+        await worker_events.handle(classified(jobs[-1]))
+    assert set(await visible(store)) <= set(jobs)
+    assert len(await visible(store)) == KEEP
+    assert await counted(store) == KEEP
+
+
+async def test_a_removed_job_is_counted_until_somebody_counts(store: Store, job_parts: JobParts) -> None:
+    await a_user(store)
+    jobs = [await start(store, job_parts) for _ in range(KEEP)]
+    assert await job_parts.removal.remove(jobs[3], "deleted") is not None
+    assert await counted(store) == KEEP
+    newest = await start(store, job_parts)
+    assert set(await visible(store)) == {*jobs, newest} - {jobs[3]}
+    assert await counted(store) == KEEP
+
+
+async def test_jobs_that_start_while_somebody_counts_are_not_lost(store: Store, clock: Clock) -> None:
+    await take(store)
+    until_ms = clock.ms + LEASE_MS
+    assert await store.quotas.begin_pruning(USER_ID, now_ms=clock.ms, until_ms=until_ms)
+    turn = await store.quotas.pruning_turn(USER_ID, until_ms=until_ms)
+    assert turn is not None
+    before = await take(store, "undone")
+    await take(store)
+    await store.quotas.undo(USER_ID, "undone", before.taken_ms)
+    assert not await store.quotas.begin_pruning(USER_ID, now_ms=clock.ms, until_ms=until_ms + 1)
+    # There was another wish: the count is corrected, the turn goes on.
+    assert not await store.quotas.end_pruning(USER_ID, turn, until_ms=until_ms, kept=1)
+    assert await counted(store) == 2
+    again = await store.quotas.pruning_turn(USER_ID, until_ms=until_ms)
+    assert again is not None
+    assert (again.wanted, again.kept, len(again.active)) == (turn.wanted + 1, 2, 2)
+    assert await store.quotas.end_pruning(USER_ID, again, until_ms=until_ms, kept=2)
+    assert await counted(store) == 2
+
+
+async def test_whose_turn_is_over_corrects_nothing(store: Store, clock: Clock) -> None:
+    await take(store)
+    until_ms = clock.ms + LEASE_MS
+    assert await store.quotas.begin_pruning(USER_ID, now_ms=clock.ms, until_ms=until_ms)
+    turn = await store.quotas.pruning_turn(USER_ID, until_ms=until_ms)
+    assert turn is not None
+    later_ms = until_ms + LEASE_MS
+    assert await store.quotas.begin_pruning(USER_ID, now_ms=until_ms + 1, until_ms=later_ms)
+    before = await counted(store)
+    assert not await store.quotas.end_pruning(USER_ID, turn, until_ms=until_ms, kept=1)
+    assert await counted(store) == before
+    assert await store.quotas.pruning_turn(USER_ID, until_ms=until_ms) is None
+
+
+async def test_whatever_races_the_count_is_never_too_low_and_right_in_the_end(
+    store: Store, job_parts: JobParts, worker_events: WorkerEvents
+) -> None:
+    await a_user(store)
+    running = True
+
+    async def watch() -> int:
+        """How often it was looked at while jobs came and went."""
+        looks = 0
+        while running:
+            # Jobs are seen first: those that come in between are in the count, those that go are gone from the list.
+            seen = set(await visible(store))
+            at_most = await counted(store)
+            still_there = seen & set(await visible(store))
+            assert len(still_there) <= at_most
+            looks += 1
+        return looks
+
+    async def one(number: int) -> None:
+        job_id = await start(store, job_parts)
+        if number % 3 == 0:
+            await job_parts.removal.remove(job_id, "deleted")
+        elif number % 3 == 1:
+            await worker_events.handle(classified(job_id))
+        else:
+            failed = await take(store, f"failed-{number}")
+            await store.quotas.undo(USER_ID, f"failed-{number}", failed.taken_ms)
+            await worker_events.handle(classified(job_id))
+
+    watching = asyncio.create_task(watch())
+    for first in range(0, 60, 12):
+        await asyncio.gather(*map(one, range(first, first + 12)))
+    running = False
+    assert await watching > 0
+    # A job that was deleted after the others had made way for it leaves a gap.
+    assert len(await visible(store)) <= KEEP
+    for _ in range(KEEP):
+        await worker_events.handle(classified(await start(store, job_parts)))
+    assert len(await visible(store)) == KEEP
+    assert await counted(store) == KEEP
+
+
+async def test_a_pruning_that_is_cut_short_leaves_the_count_too_high_and_is_done_by_the_sweeper(
+    store: Store, job_parts: JobParts, worker_events: WorkerEvents, clock: Clock
+) -> None:
+    await a_user(store)
+    for _ in range(KEEP):
+        await worker_events.handle(classified(await start(store, job_parts)))
+    job = a_job(USER_ID)
+    assert (await take(store, job.job_id)).history_is_full
+    await store.jobs.insert(job, submitted(job).to_bytes().decode(), due_ms=T0_MS)
+    assert await store.quotas.begin_pruning(USER_ID, now_ms=clock.ms, until_ms=clock.ms + LEASE_MS)
+    assert await counted(store) == KEEP + 1
+    clock.advance(LEASE_MS / 1000 + 1)
+    await job_parts.sweeper.finish_prunings()
+    assert len(await visible(store)) == KEEP
+    assert await counted(store) == KEEP

@@ -31,6 +31,9 @@ ARTEFACTS = (
     "catalog.json",
     "catalog.csv",
     "catalog.fits",
+    "catalog.vot",
+    "catalog.parquet",
+    "hits.dat",
     "waterfall.png",
     "waterfall_thumb.png",
 )

@@ -2,9 +2,8 @@
 
 import asyncio
 
-from services.export.catalogs import warm_up as warm_up_catalogs
+from services.export.artefacts import warm_up
 from services.export.handlers import Handler
-from services.export.picture import warm_up as warm_up_pictures
 from services.export.settings import Settings
 from shared import service
 from shared.blobs import open_storage
@@ -15,10 +14,14 @@ from shared.events import OBSERVATION_CLASSIFIED
 async def serve(settings: Settings) -> None:
     """Run until told to stop."""
     # Fonts and lazily loaded modules would cost the first job a second.
-    await asyncio.to_thread(warm_up_catalogs)
-    await asyncio.to_thread(warm_up_pictures)
+    await asyncio.to_thread(warm_up)
     async with open_storage(settings) as storage, open_publisher(settings) as publisher:
-        handler = Handler(storage.results, concurrent_reads=settings.concurrent_reads)
+        handler = Handler(
+            storage.results,
+            storage.uploads,
+            concurrent_reads=settings.concurrent_reads,
+            hash_up_to_bytes=settings.hash_input_max_bytes if settings.hash_input else None,
+        )
         consumer = Consumer(
             settings,
             group="export",

@@ -1,4 +1,4 @@
-"""What the artefacts show: catalogue rows and the data of the pictures, from the results and the hits objects."""
+"""The data of the pictures, from the results and the hits objects."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,90 +17,6 @@ MAX_PANELS = 6
 SPLIT_CHANNELS = 2**20
 
 
-@dataclass(frozen=True)
-class Column:
-    """One column of the catalogue. `kind` is text, number or count; `path` leads into a record of `results.json`."""
-
-    name: str
-    kind: str
-    unit: str = ""
-    path: tuple[str, ...] = ()
-
-    def value(self, record: Record) -> Any:
-        """The column's value in a record, or None where the record has none."""
-        found: Any = record
-        for key in self.path or (self.name,):
-            found = found.get(key) if isinstance(found, Mapping) else None
-        return found
-
-
-COLUMNS = (
-    Column("source_name", "text"),
-    Column("frequency_hz", "number", "Hz"),
-    Column("drift_rate", "number", "Hz/s"),
-    Column("snr", "number"),
-    Column("classification", "text"),
-    Column("interestingness", "number"),
-    Column("confidence", "number"),
-    Column("rfi_source", "text"),
-    Column("source", "text"),
-    Column("candidate_rank", "count"),
-    Column("frequency_error_hz", "number", "Hz"),
-    Column("drift_rate_error", "number", "Hz/s"),
-    Column("snr_error", "number"),
-    Column("snr_turboseti", "number"),
-    Column("bandwidth_hz", "number", "Hz"),
-    Column("bandwidth_error_hz", "number", "Hz"),
-    Column("channel", "count"),
-    Column("steps", "count"),
-    Column("width", "count"),
-    Column("chunk", "count"),
-    Column("id", "count"),
-    Column("group", "count"),
-    Column("protected_band", "text"),
-    Column("occupancy", "number", path=("features", "occupancy")),
-    Column("kurtosis", "number", path=("features", "kurtosis")),
-    Column("curvature_hz_s2", "number", "Hz/s2", path=("features", "curvature_hz_s2")),
-    Column("comb_spacing_hz", "number", "Hz", path=("features", "comb_spacing_hz")),
-)
-
-
-def catalogue_rows(results: Record) -> list[dict[str, Any]]:
-    """Every hit as a flat row, most interesting first (equals as in `raw_hits`).
-
-    `candidate_rank` counts from 1 in the list of candidates; 0 is no candidate.
-    """
-    rank = {record["id"]: at for at, record in enumerate(results["candidates"], start=1)}
-    ordered = sorted(results["raw_hits"], key=lambda record: -record["interestingness"])
-    return [
-        {
-            column.name: column.value(
-                {"source_name": results["source_name"], "candidate_rank": rank.get(record["id"], 0), **record}
-            )
-            for column in COLUMNS
-        }
-        for record in ordered
-    ]
-
-
-def classified_rows(results: Record) -> list[dict[str, Any]]:
-    """Every hit's label and why, in order of frequency channel."""
-    names = (
-        "id",
-        "frequency_hz",
-        "drift_rate",
-        "snr",
-        "classification",
-        "confidence",
-        "rfi_source",
-        "interestingness",
-        "interestingness_components",
-        "source",
-        "features",
-    )
-    return [{name: record[name] for name in names} for record in results["raw_hits"]]
-
-
 def chunk_edges(header: Header, noise: Sequence[Record]) -> list[int]:
     """First channel of each chunk, and the end of the last.
 
@@ -113,6 +29,14 @@ def chunk_edges(header: Header, noise: Sequence[Record]) -> list[int]:
         if width and -(-header.n_channels // width) == len(noise):
             return [*range(0, header.n_channels, width), header.n_channels]
     return [round(edge) for edge in np.linspace(0, header.n_channels, len(noise) + 1)]
+
+
+@dataclass(frozen=True)
+class ChunkPart:
+    """What the pictures need of one chunk's hits object: its waterfall, and the cut-outs of the hits shown close up."""
+
+    waterfall: npt.NDArray[np.float32]
+    cutouts: Mapping[int, Cutout]
 
 
 @dataclass(frozen=True)
@@ -132,9 +56,11 @@ class Picture:
 
     header: Header
     title: str
+    file_name: str
     waterfall: npt.NDArray[np.float32]
     hits: Sequence[Record]
     panels: Sequence[Panel]
+    n_candidates: int = 0
     warnings: Sequence[str] = ()
 
 
@@ -169,3 +95,28 @@ def assemble(
         for (start, stop), part in zip(pairwise(edges), parts, strict=True)
     ]
     return max_reduce(np.concatenate(parts, axis=1), np.concatenate([*bounds, [float(edges[-1])]]), columns)
+
+
+def join_labels(places: Sequence[float], character: float) -> list[tuple[float, str]]:
+    """Labels 1, 2, ... of marks at `places` (0..1), joined to "1,3" where they would overlap.
+
+    `character` is the width of one character on that scale. Returns where the middle of each label goes, and its text,
+    from left to right.
+    """
+
+    def text_of(group: Sequence[tuple[float, int]]) -> str:
+        return ",".join(str(number) for number in sorted(number for _, number in group))
+
+    def middle_of(group: Sequence[tuple[float, int]]) -> float:
+        return sum(place for place, _ in group) / len(group)
+
+    groups: list[list[tuple[float, int]]] = []
+    for mark in sorted((place, number) for number, place in enumerate(places, start=1)):
+        group = [mark]
+        while groups:
+            room = (len(text_of(groups[-1])) + len(text_of(group)) + 2) / 2 * character
+            if middle_of(group) - middle_of(groups[-1]) >= room:
+                break
+            group = [*groups.pop(), *group]
+        groups.append(group)
+    return [(middle_of(group), text_of(group)) for group in groups]

@@ -5,7 +5,7 @@ Figures are drawn without pyplot, so nothing is global and the same input gives 
 """
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -17,18 +17,23 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.ticker import MaxNLocator
 
-from services.export.domain import MAX_PANELS, Panel, Picture, max_reduce
+from services.export.domain import Panel, Picture, Record, join_labels, max_reduce
+from services.export.provenance import telescope_name, utc_date
 from shared.header import Header
 from shared.hits import Cutout
 
 DPI = 100
-TOP = 0.89  # upper end of the waterfall, as a part of the figure's height
+LEFT, WIDTH = 0.055, 0.875  # of the waterfall, as parts of the figure's width
+TOP = 0.865  # upper end of the waterfall, as a part of the figure's height
 WATERFALL_COLUMNS = 700  # two pixels each: a tone of one channel is a line that one can see
 PANEL_COLUMNS = 120
+WIDEST_PANEL, PANEL_GAP = 0.28, 0.018
 COLOURS = "viridis"
 MARK = "#d62728"
-OTHER_MARK = "#7f7f7f"
-LABEL_GAP = 0.025  # marks closer than this part of the width share one label
+HIT_MARK = "#000000"
+RFI_MARK = "#9a9a9a"
+RFI_LABELS = frozenset({"RFI_TERRESTRIAL", "RFI_SATELLITE", "NOISE"})
+CHARACTER = 0.0062  # width of a character of a mark's label, as a part of the waterfall's
 MAX_MARKS = 2000
 
 
@@ -45,12 +50,15 @@ def _plain(text: str, limit: int = 72) -> str:
 
 
 def _limits(power: npt.NDArray[np.float32]) -> tuple[float, float]:
-    """Colour limits that a few bright samples don't move: from the 5th percentile to the median plus 8 robust sigma."""
+    """Colour limits that bright samples don't move, though they be a third of all.
+
+    From the 5th percentile to the median plus ten sigma, which is the median less the 16th percentile.
+    """
     finite = power[np.isfinite(power)]
     if finite.size == 0:
         return 0.0, 1.0
-    low, middle, high = (float(value) for value in np.percentile(finite, [5, 50, 84.13]))
-    return low, max(middle + 8 * (high - middle), low + 1e-6)
+    low, below, middle = (float(value) for value in np.percentile(finite, [5, 15.87, 50]))
+    return low, max(middle + 10 * (middle - below), low + 1e-6)
 
 
 def _rising(power: npt.NDArray[np.float32], header: Header) -> npt.NDArray[np.float32]:
@@ -58,12 +66,15 @@ def _rising(power: npt.NDArray[np.float32], header: Header) -> npt.NDArray[np.fl
     return power[:, ::-1] if header.foff_mhz < 0 else power
 
 
-def _show_waterfall(axes: Axes, picture: Picture) -> Any:
-    header = picture.header
+def _show_waterfall(axes: Axes, picture: Picture, columns: int) -> Any:
+    """The waterfall on so many columns: no more than the pixels that it gets, or some would be left out."""
+    header, power = picture.header, picture.waterfall
+    if power.shape[1] > columns:
+        power = max_reduce(power, np.arange(power.shape[1] + 1, dtype=np.float64), columns)
     ends = sorted((header.frequency_hz(-0.5) / 1e6, header.frequency_hz(header.n_channels - 0.5) / 1e6))
-    low, high = _limits(picture.waterfall)
+    low, high = _limits(power)
     return axes.imshow(
-        _rising(picture.waterfall, header),
+        _rising(power, header),
         aspect="auto",
         interpolation="nearest",
         cmap=COLOURS,
@@ -73,41 +84,42 @@ def _show_waterfall(axes: Axes, picture: Picture) -> Any:
     )
 
 
-def _shared_labels(places: Sequence[float]) -> list[tuple[float, str]]:
-    """Numbers (from 1) of the marks at `places` (0..1), joined where they would overlap, with where to write them."""
-    groups: list[list[tuple[float, int]]] = []
-    for place, number in sorted((place, number) for number, place in enumerate(places, start=1)):
-        if groups and place - groups[-1][0][0] < LABEL_GAP:
-            groups[-1].append((place, number))
-        else:
-            groups.append([(place, number)])
-    return [
-        (sum(place for place, _ in group) / len(group), ",".join(str(n) for n in sorted(n for _, n in group)))
-        for group in groups
-    ]
-
-
-def _mark_hits(figure: Figure, axes: Axes, picture: Picture) -> None:
-    """Marks stand above the picture, so that they hide nothing."""
-    if not picture.hits:
-        return
-    above = axes.get_xaxis_transform()
-    strongest = sorted(picture.hits, key=lambda record: -record["snr"])[:MAX_MARKS]
+def _ticks(axes: Axes, hits: Sequence[Record], colour: str) -> None:
+    """A short line above the picture for each hit."""
+    strongest = sorted(hits, key=lambda record: -record["snr"])[:MAX_MARKS]
     axes.plot(
         [record["frequency_hz"] / 1e6 for record in strongest],
         [1.012] * len(strongest),
         "|",
-        color=OTHER_MARK,
+        color=colour,
         markersize=6,
-        transform=above,
+        transform=axes.get_xaxis_transform(),
         clip_on=False,
     )
-    frequencies = [panel.record["frequency_hz"] / 1e6 for panel in picture.panels]
-    axes.plot(frequencies, [1.018] * len(frequencies), "v", color=MARK, markersize=6, transform=above, clip_on=False)
-    legend = "▼ numbered below     | any hit" if picture.panels else "| any hit"
-    figure.text(0.93, TOP + 0.04, legend, fontsize=9, ha="right", color=OTHER_MARK)
+
+
+def _triangles(axes: Axes, panels: Sequence[Panel], height: float, size: int) -> None:
+    axes.plot(
+        [panel.record["frequency_hz"] / 1e6 for panel in panels],
+        [height] * len(panels),
+        "v",
+        color=MARK,
+        markersize=size,
+        transform=axes.get_xaxis_transform(),
+        clip_on=False,
+    )
+
+
+def _mark_hits(figure: Figure, axes: Axes, picture: Picture) -> None:
+    """Marks stand above the picture, so that they hide nothing."""
     left, right = axes.get_xlim()
-    for place, text in _shared_labels([(frequency - left) / (right - left) for frequency in frequencies]):
+    rfi = [record for record in picture.hits if record["classification"] in RFI_LABELS]
+    others = [record for record in picture.hits if record["classification"] not in RFI_LABELS]
+    _ticks(axes, rfi, RFI_MARK)
+    _ticks(axes, others, HIT_MARK)
+    _triangles(axes, picture.panels, 1.018, 6)
+    places = [(panel.record["frequency_hz"] / 1e6 - left) / (right - left) for panel in picture.panels]
+    for place, text in join_labels(places, CHARACTER):
         axes.annotate(
             text,
             (place, 1.0),
@@ -118,32 +130,54 @@ def _mark_hits(figure: Figure, axes: Axes, picture: Picture) -> None:
             fontsize=10,
             ha="center",
         )
+    axes.set_xlim(left, right)
+    legend = [
+        ("▼ shown below", MARK, bool(picture.panels)),
+        ("| hit", HIT_MARK, bool(others)),
+        ("| RFI or noise", RFI_MARK, bool(rfi)),
+    ]
+    end = LEFT + WIDTH
+    for text, colour, is_used in reversed(legend):
+        if is_used:
+            entry = figure.text(end, TOP + 0.045, text, fontsize=9, ha="right", color=colour)
+            end = float(entry.get_window_extent().x0) / figure.bbox.width - 0.012
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _headings(figure: Figure, picture: Picture) -> None:
+    header, right = picture.header, LEFT + WIDTH
+    figure.text(LEFT, 0.962, _plain(picture.title), fontsize=14, weight="bold", parse_math=False)
+    counts = f"{_counted(len(picture.hits), 'hit')}, {_counted(picture.n_candidates, 'candidate')}"
+    figure.text(right, 0.962, counts, fontsize=12, ha="right")
+    date = utc_date(header.tstart_mjd)
+    about = [
+        _plain(picture.file_name) if picture.file_name != picture.title else "",
+        telescope_name(header.telescope_id) if header.telescope_id else "",
+        f"{date[:19].replace('T', ' ')} UTC  (MJD {header.tstart_mjd:.5f})" if date else "date unknown",
+        f"{header.n_spectra} × {header.tsamp_s:.6g} s",
+        f"{header.n_channels} × {abs(header.foff_hz):.6g} Hz",
+    ]
+    figure.text(LEFT, 0.936, "    ".join(filter(None, about)), fontsize=10, color="#444444", parse_math=False)
+    if picture.warnings:
+        more = f"  (and {len(picture.warnings) - 1} more in results.json)" if len(picture.warnings) > 1 else ""
+        note = f"Note: {_plain(picture.warnings[0], 125)}{more}"
+        figure.text(LEFT, TOP + 0.045, note, fontsize=9, color=MARK, parse_math=False)
 
 
 def _main_axes(figure: Figure, picture: Picture, bottom: float) -> None:
-    axes = figure.add_axes((0.055, bottom, 0.875, TOP - bottom))
-    image = _show_waterfall(axes, picture)
+    axes = figure.add_axes((LEFT, bottom, WIDTH, TOP - bottom))
+    image = _show_waterfall(axes, picture, WATERFALL_COLUMNS)
     _mark_hits(figure, axes, picture)
-    axes.ticklabel_format(axis="x", useOffset=False, style="plain")
+    axes.ticklabel_format(axis="both", useOffset=False, style="plain")
     axes.set_xlabel("Frequency (MHz)")
-    axes.set_ylabel("Time (s)")
-    bar = figure.colorbar(image, cax=figure.add_axes((0.94, bottom, 0.012, TOP - bottom)))
-    bar.set_label("Power (σ)")
-    header = picture.header
-    if picture.warnings:
-        more = f"  (and {len(picture.warnings) - 1} more in results.json)" if len(picture.warnings) > 1 else ""
-        note = f"Note: {_plain(picture.warnings[0], 130)}{more}"
-        figure.text(0.055, TOP + 0.045, note, fontsize=9, color=MARK, parse_math=False)
-    figure.text(0.055, 0.965, _plain(picture.title), fontsize=14, weight="bold", parse_math=False)
-    figure.text(
-        0.94,
-        0.967,
-        f"MJD {header.tstart_mjd:.5f}   {header.n_spectra} × {header.tsamp_s:.6g} s   "
-        f"{header.n_channels} × {abs(header.foff_hz):.6g} Hz   {len(picture.hits)} hits",
-        fontsize=10,
-        ha="right",
-        parse_math=False,
-    )
+    axes.set_ylabel("Time since start (s)")
+    cax = figure.add_axes((LEFT + WIDTH + 0.01, bottom, 0.012, TOP - bottom))
+    bar = figure.colorbar(image, cax=cax, extend="max")
+    bar.set_label("Brightest channel (σ of the noise)")
+    _headings(figure, picture)
 
 
 def _shrink(cutout: Cutout) -> npt.NDArray[np.float32]:
@@ -153,49 +187,70 @@ def _shrink(cutout: Cutout) -> npt.NDArray[np.float32]:
     return max_reduce(power, np.arange(power.shape[1] + 1, dtype=np.float64), PANEL_COLUMNS)
 
 
-def _drift_lines(axes: Axes, panel: Panel, header: Header, half_width_hz: float) -> None:
+def _path_brightness(power: npt.NDArray[np.float32], drift_hz: float, start_hz: float, span_hz: float) -> float:
+    """What the brighter tenth of the rows shows on the path, so that a brighter neighbour does not set the colours.
+
+    The path starts `start_hz` above the lower end of the panel, which is `span_hz` wide, and moves by `drift_hz`.
+    """
+    rows, columns = power.shape
+    place = (start_hz + drift_hz * np.linspace(0, 1, rows)) / span_hz * columns
+    at = np.clip(place.astype(np.int64)[:, None] + np.arange(-1, 2), 0, columns - 1)
+    return float(np.percentile(np.take_along_axis(power, at, axis=1).max(axis=1), 90))
+
+
+def _drift_lines(axes: Axes, header: Header, drift: float, half_width: float) -> None:
     """Two dashed lines on either side of the path: they show its slope and leave the signal free."""
-    end_s = (header.n_spectra - 1) * header.tsamp_s
-    drift_hz = panel.record["drift_rate"] * end_s
-    middle_s = 0.5 * header.tsamp_s
-    for side in (-half_width_hz, half_width_hz):
-        axes.plot([side, side + drift_hz], [middle_s, middle_s + end_s], "--", color="white", linewidth=1.1, alpha=0.85)
+    times = [0.5 * header.tsamp_s, header.duration_s - 0.5 * header.tsamp_s]
+    for side in (-half_width, half_width):
+        axes.plot([side, side + drift], times, "--", color="white", linewidth=1.1, alpha=0.85)
 
 
 def _panel_axes(axes: Axes, number: int, panel: Panel, header: Header) -> None:
     record, cutout = panel.record, panel.cutout
-    channels = cutout.power.shape[1]
-    centre_hz = record["frequency_hz"]
-    ends = sorted(
-        (
-            header.frequency_hz(cutout.start_channel - 0.5) - centre_hz,
-            header.frequency_hz(cutout.start_channel + channels - 0.5) - centre_hz,
-        )
+    centre_hz, channels = record["frequency_hz"], cutout.power.shape[1]
+    low_hz, high_hz = sorted(
+        header.frequency_hz(cutout.start_channel + edge) - centre_hz for edge in (-0.5, channels - 0.5)
     )
+    scale, unit = (1e3, "kHz") if high_hz - low_hz > 20e3 else (1.0, "Hz")
+    ends = (low_hz / scale, high_hz / scale)
     power = _rising(_shrink(cutout), header)
     low, high = _limits(power)
+    drift_hz = record["drift_rate"] * (header.n_spectra - 1) * header.tsamp_s
     axes.imshow(
         power,
         aspect="auto",
         interpolation="nearest",
         cmap=COLOURS,
         vmin=low,
-        vmax=max(high, float(np.percentile(power, 99.5))),
-        extent=(ends[0], ends[1], header.duration_s, 0.0),
+        vmax=max(high, _path_brightness(power, drift_hz, -low_hz, high_hz - low_hz)),
+        extent=(*ends, header.duration_s, 0.0),
     )
-    beside_hz = max(0.06 * (ends[1] - ends[0]), record["bandwidth_hz"])
-    _drift_lines(axes, panel, header, beside_hz)
+    beside = max(0.06 * (ends[1] - ends[0]), record["bandwidth_hz"] / scale)
+    _drift_lines(axes, header, drift_hz / scale, beside)
     axes.set_xlim(*ends)
     axes.set_ylim(header.duration_s, 0.0)
-    axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.ticklabel_format(axis="both", useOffset=False, style="plain")
     axes.tick_params(labelsize=8)
-    axes.set_xlabel("Offset (Hz)", fontsize=9)
+    axes.set_xlabel(f"Offset ({unit})", fontsize=9)
     axes.set_title(
         f"{number}:  {centre_hz / 1e6:.6f} MHz\n{record['drift_rate']:+.4f} Hz/s   SNR {record['snr']:.1f}\n"
         f"{record['classification']}",
         fontsize=9,
         parse_math=False,
     )
+
+
+def _panels(figure: Figure, picture: Picture) -> None:
+    count = len(picture.panels)
+    width = min(WIDEST_PANEL, (WIDTH + 0.022 - (count - 1) * PANEL_GAP) / count)
+    for at, panel in enumerate(picture.panels):
+        axes = figure.add_axes((LEFT + at * (width + PANEL_GAP), 0.06, width, 0.30))
+        _panel_axes(axes, at + 1, panel, picture.header)
+        if at == 0:
+            axes.set_ylabel("Time since start (s)", fontsize=9)
+        else:
+            axes.set_yticklabels([])
 
 
 def _to_png(figure: Figure) -> bytes:
@@ -215,19 +270,16 @@ def draw(picture: Picture) -> bytes:
     """The whole picture, 1600 x 1000 pixels, as PNG."""
     figure = _figure(1600, 1000)
     if picture.panels:
-        _main_axes(figure, picture, bottom=0.50)
-        gap, width = 0.018, (0.875 + 0.022 - 5 * 0.018) / MAX_PANELS
-        for at, panel in enumerate(picture.panels):
-            axes = figure.add_axes((0.055 + at * (width + gap), 0.06, width, 0.29))
-            _panel_axes(axes, at + 1, panel, picture.header)
-            if at == 0:
-                axes.set_ylabel("Time (s)", fontsize=9)
-            else:
-                axes.set_yticklabels([])
+        _main_axes(figure, picture, bottom=0.48)
+        _panels(figure, picture)
     else:
         _main_axes(figure, picture, bottom=0.12)
-        note = "No hit is left to look at." if picture.hits else "No hit above the threshold."
-        figure.text(0.055, 0.03, note, fontsize=12)
+        note = (
+            "No candidates: nothing is left to look at among the hits."
+            if picture.hits
+            else "No hit above the threshold."
+        )
+        figure.text(LEFT, 0.03, note, fontsize=12)
     return _to_png(figure)
 
 
@@ -235,34 +287,9 @@ def draw_thumbnail(picture: Picture) -> bytes:
     """The waterfall alone with the candidates marked, 400 x 250 pixels, as PNG."""
     figure = _figure(400, 250)
     axes = figure.add_axes((0.0, 0.0, 1.0, 0.94))
-    _show_waterfall(axes, picture)
+    _show_waterfall(axes, picture, 400)
     left, right = axes.get_xlim()
-    frequencies = [panel.record["frequency_hz"] / 1e6 for panel in picture.panels]
-    axes.plot(
-        frequencies,
-        [1.025] * len(frequencies),
-        "v",
-        color=MARK,
-        markersize=5,
-        transform=axes.get_xaxis_transform(),
-        clip_on=False,
-    )
+    _triangles(axes, picture.panels, 1.025, 5)
     axes.set_xlim(left, right)
     axes.set_axis_off()
     return _to_png(figure)
-
-
-def _record(frequency_hz: float) -> Mapping[str, Any]:
-    return {"frequency_hz": frequency_hz, "drift_rate": 0.0, "snr": 1.0, "classification": "NOISE", "bandwidth_hz": 1.0}
-
-
-def warm_up() -> None:
-    """Draw a small picture, so that fonts and colours are loaded before the first job."""
-    header = Header(
-        file_format="fil", n_spectra=2, n_channels=8, n_ifs=1, n_bits=32, fch1_mhz=1.0, foff_mhz=1e-6, tsamp_s=1.0
-    )
-    power = np.zeros((2, 8), np.float32)
-    panel = Panel(_record(1e6), Cutout(power, 0))
-    picture = Picture(header, "", power, [panel.record], [panel])
-    draw(picture)
-    draw_thumbnail(picture)

@@ -1,14 +1,21 @@
 """The picture shows the tones where they are, whichever way the band runs."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib import colormaps
 from PIL import Image
 
-from services.export.domain import Panel, Picture
-from services.export.picture import draw, draw_thumbnail
+from services.export.domain import Panel, Picture, assemble
+from services.export.picture import COLOURS, WATERFALL_COLUMNS, draw, draw_thumbnail
 from shared.hits import Cutout
+from tests.unit.export.jobs import make_header
+
+# Of the waterfall in the whole picture: left and right edge, and a stretch of rows well inside, pixels.
+LEFT, RIGHT, ROWS = 88, 1488, slice(200, 480)
+BRIGHTEST = np.array(colormaps[COLOURS](1.0)[:3]) * 255
 
 
 def picture_of(header, column, *, panels=0):
@@ -22,19 +29,56 @@ def picture_of(header, column, *, panels=0):
         "bandwidth_hz": 2.8,
     }
     cutout = Cutout(np.random.default_rng(2).normal(size=(16, 100)).astype(np.float32), 1000)
-    return Picture(header, "title $x", power, [record] * panels, [Panel(record, cutout)] * panels)
+    shown = [Panel(record, cutout)] * panels
+    return Picture(header, "title $x", "file.fil", power, [record] * panels, shown, n_candidates=panels)
 
 
-def brightest_column(png):
-    """Column of the thumbnail whose pixels are reddest and greenest: the top of the colour map is yellow."""
-    pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(float)[40:, :, :]
-    return int(np.argmax((pixels[:, :, 0] + pixels[:, :, 1]).mean(axis=0)))
+def pixels_of(png):
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(float)
+
+
+def bright_columns(pixels):
+    """Columns whose every pixel has the colour of the top of the colour map."""
+    return np.flatnonzero((np.abs(pixels - BRIGHTEST) < 2).all(axis=(0, 2)))
 
 
 @pytest.mark.parametrize(("foff", "expected"), [(-2.8e-6, 599), (2.8e-6, 100)])
 def test_frequency_rises_to_the_right(header, foff, expected):
     band = header.model_copy(update={"foff_mhz": foff})
-    assert abs(brightest_column(draw_thumbnail(picture_of(band, 100))) - expected * 400 / 700) <= 1
+    thumbnail = bright_columns(pixels_of(draw_thumbnail(picture_of(band, 100)))[40:])
+    assert np.abs(thumbnail - expected * 400 / 700).max() <= 1
+    whole = bright_columns(pixels_of(draw(picture_of(band, 100, panels=1)))[ROWS, LEFT:RIGHT])
+    assert whole.tolist() == [2 * expected, 2 * expected + 1]
+
+
+@pytest.mark.parametrize("bin_", [3, 777, 1234, 2044])
+def test_a_tone_of_one_channel_is_seen_in_picture_and_thumbnail(bin_):
+    """The chunk's waterfall holds the brightest of 512 channels in each of its 2048 bins."""
+    header = make_header(foff_mhz=2.8e-6)
+    chunk = np.full((16, 2048), 3.0, np.float32)
+    chunk[:, bin_] = 30.0
+    waterfall = assemble([chunk], [0, 2**20], WATERFALL_COLUMNS)
+    picture = Picture(header, "", "", waterfall, [], [])
+    for png, window, width in ((draw(picture), (ROWS, slice(LEFT, RIGHT)), 1400), (draw_thumbnail(picture), (), 400)):
+        pixels = pixels_of(png)[window] if window else pixels_of(png)[40:]
+        seen = bright_columns(pixels)
+        assert len(seen) >= 1
+        assert np.abs((seen + 0.5) / width - (bin_ + 0.5) / 2048).max() < 1.5 / 400
+
+
+def test_a_brighter_neighbour_does_not_hide_the_candidate(header):
+    """Colours of a panel are set by the signal, not by the brightest line in it."""
+    power = np.random.default_rng(3).normal(size=(16, 100)).astype(np.float32)
+    power[:, 60] = 12.0
+    power[:, 80:84] = 1000.0
+    record = picture_of(header, 0, panels=1).hits[0] | {"frequency_hz": header.frequency_hz(1060), "drift_rate": 0.0}
+    picture = replace(picture_of(header, 0), panels=[Panel(record, Cutout(power, 1000))])
+    panel = pixels_of(draw(picture))[700:900, LEFT : LEFT + 448]
+    places = (bright_columns(panel) + 0.5) / 448
+    # The band falls, so channel 60 of 100 is at 39.5 % of the width, and the neighbours at 16 to 20 %.
+    assert ((places > 0.385) & (places < 0.405)).any()
+    assert ((places > 0.16) & (places < 0.2)).any()
+    assert ((places < 0.21) | ((places > 0.385) & (places < 0.405))).all()
 
 
 @pytest.mark.parametrize("panels", [0, 1, 6])
@@ -44,7 +88,14 @@ def test_same_input_same_bytes(header, panels):
     assert draw_thumbnail(picture) == draw_thumbnail(picture)
 
 
-def test_an_empty_constant_or_masked_waterfall_can_be_drawn(header):
-    for value in (0.0, np.nan):
-        flat = Picture(header, "", np.full((16, 700), value, np.float32), [], [])
-        assert Image.open(io.BytesIO(draw(flat))).size == (1600, 1000)
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_an_empty_constant_or_masked_waterfall_can_be_drawn(header, value):
+    flat = Picture(header, "", "", np.full((16, 700), value, np.float32), [], [])
+    assert Image.open(io.BytesIO(draw(flat))).size == (1600, 1000)
+
+
+def test_names_that_the_font_lacks_or_that_look_like_formulas_can_be_drawn(header, recwarn):
+    names = {"title": "名 $x_1$ \\frac {", "file_name": "\x00\n" + "long" * 100, "warnings": ["$", "second"]}
+    fields = {"waterfall": np.zeros((2, 700), np.float32), "hits": [], "panels": []}
+    assert Image.open(io.BytesIO(draw(Picture(header, **names, **fields)))).size == (1600, 1000)
+    assert len(recwarn) == 0

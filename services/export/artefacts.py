@@ -1,0 +1,120 @@
+"""Every file that a classified observation gives, rendered from its results."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from services.export import picture
+from services.export.catalogs import to_csv, to_json
+from services.export.columns import COLUMNS, catalogue_rows, classified_rows
+from services.export.dat import to_dat
+from services.export.domain import MAX_PANELS, ChunkPart, Panel, Picture, assemble, chunk_edges
+from services.export.fits_table import to_fits
+from services.export.parquet import to_parquet
+from services.export.provenance import provenance_of
+from services.export.votable import to_votable
+from shared.blobs import artefact_key
+from shared.events import Artefact, ObservationClassified, ResultsSummary, SearchParameters, Upload
+from shared.header import Header
+from shared.hits import Cutout
+
+JSON_TYPE = "application/json"
+
+Results = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class File:
+    """One file to download, by the API's name of its format."""
+
+    format: str
+    filename: str
+    content_type: str
+    body: bytes
+
+    def artefact(self, job_id: str) -> Artefact:
+        """How the event speaks of it."""
+        return Artefact(
+            format=self.format,
+            key=artefact_key(job_id, self.filename),
+            filename=self.filename,
+            content_type=self.content_type,
+            size=len(self.body),
+            sha256=hashlib.sha256(self.body).hexdigest(),
+        )
+
+
+def render_pictures(event: ObservationClassified, results: Results, parts: Sequence[ChunkPart]) -> list[File]:
+    """The waterfall and its thumbnail."""
+    drawing = Picture(
+        header=event.header,
+        title=results["source_name"],
+        file_name=results["file_name"],
+        waterfall=assemble(
+            [part.waterfall for part in parts], chunk_edges(event.header, results["noise"]), picture.WATERFALL_COLUMNS
+        ),
+        hits=results["raw_hits"],
+        panels=[
+            Panel(record, parts[record["chunk"]].cutouts[record["chunk_hit"]])
+            for record in results["candidates"][:MAX_PANELS]
+        ],
+        n_candidates=len(results["candidates"]),
+        warnings=results["warnings"],
+    )
+    return [
+        File("waterfall", "waterfall.png", "image/png", picture.draw(drawing)),
+        File("waterfall_thumb", "waterfall_thumb.png", "image/png", picture.draw_thumbnail(drawing)),
+    ]
+
+
+def render_tables(event: ObservationClassified, results: Results, input_sha256: str | None) -> list[File]:
+    """Every catalogue but `results.json`, which classify wrote. `input_sha256` is None where it was not taken."""
+    rows, provenance = catalogue_rows(results), provenance_of(event, results, input_sha256)
+    about = {key: results[key] for key in ("job_id", "source_name", "file_name")}
+    classified = {**about, "signals": classified_rows(results)}
+    catalogue = {**about, "provenance": provenance.values(), "signals": rows}
+    return [
+        File("classified", "classified.json", JSON_TYPE, to_json(classified)),
+        File("catalog_json", "catalog.json", JSON_TYPE, to_json(catalogue)),
+        File("csv", "catalog.csv", "text/csv; charset=utf-8", to_csv(rows)),
+        File("fits", "catalog.fits", "application/fits", to_fits(rows, provenance)),
+        File("votable", "catalog.vot", "application/x-votable+xml", to_votable(rows, provenance)),
+        File("parquet", "catalog.parquet", "application/vnd.apache.parquet", to_parquet(rows, provenance)),
+        File("dat", "hits.dat", "text/plain; charset=us-ascii", to_dat(results, event, input_sha256)),
+    ]
+
+
+def _example() -> tuple[ObservationClassified, Results, list[ChunkPart]]:
+    """The smallest observation with a candidate."""
+    header = Header(
+        file_format="fil", n_spectra=2, n_channels=8, n_ifs=1, n_bits=32, fch1_mhz=1.0, foff_mhz=1e-6, tsamp_s=1.0
+    )
+    event = ObservationClassified.make(
+        job_id="warm-up",
+        producer="export",
+        upload=Upload(file_key="", file_name="", file_size=0, source_name="", submitted_at=datetime.now(UTC)),
+        parameters=SearchParameters(),
+        header=header,
+        chunk_count=1,
+        results_key="",
+        summary=ResultsSummary(
+            raw_hits=1, filtered_hits=1, candidates=1, processing_time_seconds=0.0, top_candidates=()
+        ),
+    )
+    hit: dict[str, Any] = {column.name: "" if column.kind == "text" else 1 for column in COLUMNS}
+    hit |= {"chunk": 0, "chunk_hit": 0, "interestingness_components": {}}
+    about = {"job_id": "", "source_name": "", "file_name": "", "noise": [{}], "warnings": []}
+    power = np.zeros((2, 8), np.float32)
+    results = {**about, "raw_hits": [hit], "candidates": [hit]}
+    return event, results, [ChunkPart(power, {0: Cutout(power, 0)})]
+
+
+def warm_up() -> None:
+    """Render a small observation, so that fonts, colours and lazily loaded modules don't keep the first job waiting."""
+    event, results, parts = _example()
+    render_pictures(event, results, parts)
+    render_tables(event, results, None)

@@ -1,0 +1,125 @@
+"""The columns of the catalogue: one table that every format takes its names, units and descriptions from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Record = Mapping[str, Any]
+Row = Mapping[str, Any]
+
+Kind = Literal["text", "number", "count"]
+# Stands for "none" among counts in formats that have no other way to say so.
+NO_COUNT = -(2**63)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: `kind` is text (UTF-8), number (float64) or count (int64).
+
+    `unit` as FITS and VOTable write it, empty for none; `ucd` in the words of the IVOA's list (UCD1+). `path` leads
+    into a record of `results.json`; where the record has nothing there, the cell is empty.
+    """
+
+    name: str
+    kind: Kind
+    unit: str
+    ucd: str
+    description: str
+    path: tuple[str, ...] = ()
+
+    def value(self, record: Record) -> Any:
+        """The column's value in a record, or None where the record has none."""
+        found: Any = record
+        for key in self.path or (self.name,):
+            found = found.get(key) if isinstance(found, Mapping) else None
+        return found
+
+
+def _feature(
+    name: str, unit: str, ucd: str, description: str, *, kind: Kind = "number", key: str | None = None
+) -> Column:
+    """A column from a hit's `features`."""
+    return Column(name, kind, unit, ucd, description, ("features", key or name))
+
+
+def _component(name: str, description: str) -> Column:
+    """A column from the components of a hit's interestingness."""
+    return Column(f"{name}_component", "number", "", "stat.weight", description, ("interestingness_components", name))
+
+
+COLUMNS = (
+    Column("source_name", "text", "", "meta.id;src", "Name of the observation"),
+    Column("frequency_hz", "number", "Hz", "em.freq;meta.main", "Centre of the signal, middle of the first spectrum"),
+    Column("drift_rate", "number", "Hz/s", "arith.rate;em.freq", "Drift rate, sign as on the sky"),
+    Column("snr", "number", "", "stat.snr", "Calibrated signal-to-noise ratio"),
+    Column("classification", "text", "", "meta.code.class", "Label of the signal"),
+    Column("interestingness", "number", "", "meta.code.qual", "How much it is worth a look, 0 to 1"),
+    Column("confidence", "number", "", "stat.confidenceLevel", "How sure the label is, 0 to 1"),
+    Column("rfi_source", "text", "", "meta.id.assoc", "Known service that it is put down to"),
+    Column("source", "text", "", "meta.id;meta.software", "Search that found it"),
+    Column("candidate_rank", "count", "", "stat.rank", "Place in the list of candidates from 1; 0 if not in it"),
+    Column("frequency_error_hz", "number", "Hz", "stat.error;em.freq", "Standard error of frequency_hz"),
+    Column("drift_rate_error", "number", "Hz/s", "stat.error", "Standard error of drift_rate"),
+    Column("snr_error", "number", "", "stat.error", "Standard error of snr"),
+    Column("snr_turboseti", "number", "", "stat.snr;stat.uncalib", "SNR as turboSETI defines it"),
+    Column("bandwidth_hz", "number", "Hz", "spect.line.width", "Width without the smear of the drift"),
+    Column("bandwidth_error_hz", "number", "Hz", "stat.error;spect.line.width", "Standard error of bandwidth_hz"),
+    Column("channel", "count", "", "meta.number;instr.pixel", "First channel in the first spectrum, counted from 0"),
+    Column("steps", "count", "", "meta.number", "Channels moved from the first spectrum to the last"),
+    Column("width", "count", "", "meta.number;instr.pixel", "Channels of the box that holds the signal"),
+    Column("chunk", "count", "", "meta.id.part", "Part of the observation that it was found in, from 0"),
+    Column("id", "count", "", "meta.record", "Number of the hit, by channel and drift, from 0"),
+    Column("group", "count", "", "meta.id.parent", "Id of the strongest hit of the same emitter"),
+    Column("protected_band", "text", "", "meta.note", "Protected band that it lies in"),
+    Column("shape", "text", "", "meta.code.class", "Label of the shape alone, before band and neighbours"),
+    Column("novelty", "number", "", "stat.likelihood", "Share of known signals that are less strange, 0 to 1"),
+    _component("snr", "Interestingness: part of the SNR, 0 to 1"),
+    _component("drift", "Interestingness: part of the drift, 0 to 1"),
+    _component("rfi_freedom", "Interestingness: part of freedom from RFI, 0 to 1"),
+    _component("novelty", "Interestingness: part of novelty, 0 to 1"),
+    _component("confidence", "Interestingness: part of confidence, 0 to 1"),
+    _feature("occupancy", "", "stat.filling", "Part of the time that holds the signal, 0 to 1"),
+    _feature("kurtosis", "", "stat.kurtosis", "Kurtosis of the power along the path"),
+    _feature("curvature_hz_s2", "Hz/s2", "arith.rate", "Change of the drift rate along the best parabola"),
+    _feature("comb_spacing_hz", "Hz", "em.freq;stat.interval", "Spacing of the comb that it is a tooth of; 0 if none"),
+    _feature("hits_with_like_drift", "", "meta.number", "Other hits that drift alike", kind="count"),
+)
+
+# What only our own services need to find a hit's cut-out.
+_INTERNAL = frozenset({"chunk_hit"})
+_FIRST = (
+    "id",
+    "frequency_hz",
+    "drift_rate",
+    "snr",
+    "classification",
+    "confidence",
+    "rfi_source",
+    "interestingness",
+    "interestingness_components",
+    "source",
+)
+
+
+def catalogue_rows(results: Record) -> list[dict[str, Any]]:
+    """Every hit as a flat row, most interesting first (equals as in `raw_hits`)."""
+    rank = {record["id"]: at for at, record in enumerate(results["candidates"], start=1)}
+    ordered = sorted(results["raw_hits"], key=lambda record: -record["interestingness"])
+    return [
+        {
+            column.name: column.value(
+                {**record, "source_name": results["source_name"], "candidate_rank": rank.get(record["id"], 0)}
+            )
+            for column in COLUMNS
+        }
+        for record in ordered
+    ]
+
+
+def classified_rows(results: Record) -> list[dict[str, Any]]:
+    """Every hit's label and all that stands behind it, in order of frequency channel."""
+    return [
+        {name: record[name] for name in _FIRST}
+        | {name: value for name, value in record.items() if name not in _INTERNAL}
+        for record in results["raw_hits"]
+    ]

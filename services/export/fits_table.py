@@ -1,0 +1,72 @@
+"""The catalogue as a FITS binary table (extension HITS); the same rows give the same bytes."""
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from astropy.io import fits
+
+from services.export.columns import COLUMNS, NO_COUNT, Column, Row
+from services.export.provenance import Fact, Provenance
+
+# Longer text would need CONTINUE cards, which not every reader knows.
+LONGEST_TEXT = 68
+# A card has 80 characters: `KEYWORD = '...' / comment`.
+ROOM_FOR_TEXT_AND_COMMENT = 65
+# astropy would put the time of day into the comments of the checksum cards, and no two files would be equal.
+CHECKSUM_COMMENT = "of this HDU"
+
+
+def _plain(value: str) -> str:
+    """FITS text is printable ASCII; spaces at its end don't count (and astropy's checksums miscount them)."""
+    return "".join(char if " " <= char <= "~" else "?" for char in value).rstrip(" ")
+
+
+def _column(column: Column, rows: Sequence[Row]) -> fits.Column:
+    """One column; text is as wide as its longest cell, so that no column is of variable length."""
+    values = [row[column.name] for row in rows]
+    unit = column.unit or None
+    if column.kind == "text":
+        texts = [_plain(value or "") for value in values]
+        return fits.Column(column.name, f"{max(map(len, texts), default=1) or 1}A", array=np.array(texts, dtype="S"))
+    if column.kind == "count":
+        counts = np.array([NO_COUNT if value is None else value for value in values], dtype=np.int64)
+        return fits.Column(column.name, "K", unit=unit, null=NO_COUNT, array=counts)
+    numbers = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+    return fits.Column(column.name, "D", unit=unit, array=numbers)
+
+
+def _card(fact: Fact) -> fits.Card:
+    comment = f"[{fact.unit}] {fact.description}" if fact.unit else fact.description
+    if isinstance(fact.value, str):
+        value = _plain(fact.value)[:LONGEST_TEXT]
+        # A quote is written twice.
+        has_room = len(value) + value.count("'") + len(comment) <= ROOM_FOR_TEXT_AND_COMMENT
+        return fits.Card(fact.keyword, value, comment if has_room else "")
+    if isinstance(fact.value, float):
+        # astropy cuts a number off at 20 characters; the standard does not ask for it.
+        return fits.Card.fromstring(f"{fact.keyword:<8}= {repr(fact.value).upper():>20} / {comment}"[:80])
+    return fits.Card(fact.keyword, fact.value, comment)
+
+
+def _describe(table: fits.BinTableHDU) -> None:
+    """UCDs and descriptions, under the keywords that TOPCAT and others read them from."""
+    for number, column in enumerate(COLUMNS, start=1):
+        table.header[f"TUCD{number}"] = column.ucd
+        table.header[f"TCOMM{number}"] = column.description
+
+
+def to_fits(rows: Sequence[Row], provenance: Provenance) -> bytes:
+    """One table with units (TUNITn), UCDs (TUCDn) and descriptions (TCOMMn); facts as keywords of both HDUs."""
+    primary = fits.PrimaryHDU()
+    table = fits.BinTableHDU.from_columns([_column(column, rows) for column in COLUMNS], name="HITS")
+    _describe(table)
+    for hdu in (primary, table):
+        for fact in provenance.facts:
+            hdu.header.append(_card(fact), end=True)
+        for warning in provenance.warnings:
+            hdu.header.add_comment(f"Warning: {_plain(warning)}")
+        hdu.add_checksum(when=CHECKSUM_COMMENT)
+    buffer = io.BytesIO()
+    fits.HDUList([primary, table]).writeto(buffer)
+    return buffer.getvalue()

@@ -1,0 +1,161 @@
+"""What a catalogue says about its observation and about how it was made: one list for every format."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from typing import Any
+
+from shared.events import ObservationClassified
+
+SOFTWARE = f"Waterhole {version('waterhole')}"
+# SIGPROC's numbers of telescopes.
+TELESCOPES = {
+    1: "Arecibo",
+    2: "Ooty",
+    3: "Nancay",
+    4: "Parkes",
+    5: "Jodrell Bank",
+    6: "GBT",
+    7: "GMRT",
+    8: "Effelsberg",
+    9: "ATA",
+    10: "SRT",
+    11: "LOFAR",
+    12: "VLA",
+    20: "CHIME",
+    21: "FAST",
+    64: "MeerKAT",
+    65: "KAT-7",
+}
+MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
+LAST_MJD = 2_973_483  # the end of the year 9999
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing that is known: `keyword` is its name in FITS (8 characters at most), `name` elsewhere."""
+
+    keyword: str
+    name: str
+    value: str | float | int
+    unit: str
+    ucd: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """All facts about one catalogue, and the warnings that came up on the way."""
+
+    facts: Sequence[Fact]
+    warnings: Sequence[str]
+
+    def values(self) -> dict[str, str | float | int]:
+        """The facts by name."""
+        return {fact.name: fact.value for fact in self.facts}
+
+
+def telescope_name(telescope_id: int) -> str:
+    """Name of a telescope by SIGPROC's number; 0 is how files say that they don't know."""
+    return TELESCOPES.get(telescope_id, f"SIGPROC id {telescope_id}" if telescope_id else "unknown")
+
+
+def utc_date(mjd: float) -> str | None:
+    """ISO date and time (UTC, to the millisecond) of a modified Julian date; None where it can be no date."""
+    if not 0 < mjd < LAST_MJD:
+        return None
+    return (MJD_EPOCH + timedelta(days=mjd)).isoformat(timespec="milliseconds").removesuffix("+00:00")
+
+
+def _noise(chunks: Sequence[Mapping[str, Any]], name: str, reduce: Any) -> float | None:
+    values = [chunk[name] for chunk in chunks if chunk.get(name) is not None]
+    return float(reduce(values)) if values else None
+
+
+def _fact(
+    keyword: str, name: str, value: str | float | None, unit: str, ucd: str, description: str
+) -> tuple[Fact, ...]:
+    """A fact, if it is known."""
+    if value is None or value == "" or (isinstance(value, float) and not math.isfinite(value)):
+        return ()
+    return (Fact(keyword, name, value, unit, ucd, description),)
+
+
+def _of_the_file(event: ObservationClassified, input_sha256: str | None) -> tuple[Fact, ...]:
+    upload = event.upload
+    return (
+        *_fact("CREATOR", "software", SOFTWARE, "", "meta.id;meta.software", "software that made this"),
+        *_fact("INFILE", "file_name", upload.file_name, "", "meta.id;meta.file", "observation searched"),
+        *_fact("INSIZE", "file_size", upload.file_size, "byte", "phys.size;meta.file", "size of that file"),
+        *_fact("INSHA256", "input_sha256", input_sha256, "", "meta.checksum;meta.file", "SHA-256 of that file"),
+    )
+
+
+def _of_the_observation(event: ObservationClassified) -> tuple[Fact, ...]:
+    header = event.header
+    edges_hz = sorted((header.frequency_hz(-0.5), header.frequency_hz(header.n_channels - 0.5)))
+    ra_deg = None if header.ra_hours is None else header.ra_hours * 15
+    date = utc_date(header.tstart_mjd)
+    mjd = None if date is None else header.tstart_mjd
+    return (
+        *_fact("OBJECT", "source_name", event.upload.source_name, "", "meta.id;src", "name of the observation"),
+        *_fact("SOURCE", "header_source_name", header.source_name, "", "meta.id;src", "name in the file's header"),
+        *_fact("TELESCOP", "telescope", telescope_name(header.telescope_id), "", "instr.tel", "telescope"),
+        *_fact("TELID", "telescope_id", header.telescope_id, "", "meta.id;instr.tel", "SIGPROC's number of it"),
+        *_fact("RA", "ra_deg", ra_deg, "deg", "pos.eq.ra", "right ascension"),
+        *_fact("DEC", "dec_deg", header.dec_deg, "deg", "pos.eq.dec", "declination"),
+        *_fact("EQUINOX", "equinox", None if ra_deg is None else 2000.0, "yr", "time.epoch", "of RA and DEC"),
+        *_fact("TIMESYS", "time_system", "UTC", "", "time.epoch", "time scale"),
+        *_fact("DATE-OBS", "date_obs", date, "", "time.start;obs", "start of the first spectrum"),
+        *_fact("MJD-OBS", "tstart_mjd", mjd, "d", "time.start;obs", "start of the first spectrum"),
+        *_fact("TSTART", "header_tstart_mjd", header.tstart_mjd, "d", "time.start;obs", "as the file's header says"),
+        *_fact(
+            "EXPOSURE", "duration_s", header.duration_s, "s", "time.duration;obs.exposure", "first to last spectrum"
+        ),
+        *_fact("FCH1", "fch1_mhz", header.fch1_mhz, "MHz", "em.freq", "centre of the first channel"),
+        *_fact("FOFF", "foff_mhz", header.foff_mhz, "MHz", "em.freq", "channel width, signed"),
+        *_fact("FREQMIN", "lowest_frequency_hz", edges_hz[0], "Hz", "em.freq;stat.min", "lower end of the band"),
+        *_fact("FREQMAX", "highest_frequency_hz", edges_hz[1], "Hz", "em.freq;stat.max", "upper end of the band"),
+        *_fact("NCHANS", "n_channels", header.n_channels, "", "meta.number", "fine channels"),
+        *_fact("NSPECTRA", "n_spectra", header.n_spectra, "", "meta.number", "spectra"),
+        *_fact("NIFS", "n_ifs", header.n_ifs, "", "meta.number", "IFs in the file; the first is searched"),
+        *_fact("NBITS", "n_bits", header.n_bits, "bit", "meta.number", "bits of a sample"),
+        *_fact("TSAMP", "tsamp_s", header.tsamp_s, "s", "time.resolution", "time per spectrum"),
+    )
+
+
+def _of_the_search(event: ObservationClassified, noise: Sequence[Mapping[str, Any]]) -> tuple[Fact, ...]:
+    parameters, header, summary = event.parameters, event.header, event.summary
+    level, sigma = _noise(noise, "level", statistics.median), _noise(noise, "sigma", statistics.median)
+    lost, dead = _noise(noise, "lost_fraction", statistics.fmean), _noise(noise, "dead_channels", sum)
+    return (
+        *_fact("SNRMIN", "snr_threshold", parameters.snr_threshold, "", "stat.snr;stat.min", "threshold of the search"),
+        *_fact(
+            "MAXDRIFT", "max_drift_rate_hz_s", parameters.max_drift_rate_hz_s, "Hz/s", "arith.rate;em.freq", "range"
+        ),
+        *_fact("DRIFTRES", "drift_resolution_hz_s", header.drift_resolution_hz_s, "Hz/s", "arith.rate", "one channel"),
+        *_fact("NRAW", "raw_hits", summary.raw_hits, "", "meta.number", "hits above the threshold: the rows"),
+        *_fact("NFILTER", "filtered_hits", summary.filtered_hits, "", "meta.number", "without RFI and repeats"),
+        *_fact("NCAND", "candidates", summary.candidates, "", "meta.number", "candidates"),
+        *_fact("NCHUNKS", "chunks", event.chunk_count, "", "meta.number", "parts searched one by one"),
+        *_fact("NOISELVL", "noise_level", level, "", "instr.det.noise;stat.mean", "mean power, median over chunks"),
+        *_fact("NOISESIG", "noise_sigma", sigma, "", "instr.det.noise;stat.median", "scatter, median over chunks"),
+        *_fact("LOSTFRAC", "lost_fraction", lost, "", "stat.filling", "part of the samples left out, mean"),
+        *_fact("NDEAD", "dead_channels", None if dead is None else int(dead), "", "meta.number", "dead channels, sum"),
+    )
+
+
+def provenance_of(event: ObservationClassified, results: Mapping[str, Any], input_sha256: str | None) -> Provenance:
+    """What is known of an observation and its search, without anything that differs when it is done again.
+
+    `input_sha256` is that of the uploaded file, None where it was not taken.
+    """
+    facts = (
+        *_of_the_file(event, input_sha256),
+        *_of_the_observation(event),
+        *_of_the_search(event, results["noise"]),
+    )
+    return Provenance(facts, tuple(results["warnings"]))

@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up user test check bench clean
+.PHONY: help setup demo up user test check bench science train clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -58,6 +58,12 @@ check: $(DEV_STAMP) ## Lint, types and architecture.
 
 bench: $(DEV_STAMP) $(KERNEL_STAMP) ## Measure the search and the gateway on this machine.
 	@$(BIN)/python -m tests.bench
+
+science: $(DEV_STAMP) $(KERNEL_STAMP) ## Measure the search's accuracy; figures and tables in out/science/.
+	@$(BIN)/python -m tests.science
+
+train: $(DEV_STAMP) $(KERNEL_STAMP) ## Train the model of shapes anew and write its card (some five minutes).
+	@$(BIN)/python -m services.classify.train
 
 clean: ## Remove the virtual environment, caches and local data.
 	rm -rf $(VENV) .waterhole out .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info

@@ -34,7 +34,7 @@ def _search(n_channels: int, pool: Executor) -> None:
     chunk = Chunk(
         index=0, count=1, start_channel=0, stop_channel=n_channels, read_start_channel=0, read_stop_channel=n_channels
     )
-    search_chunk(power, header, chunk, SearchParameters(max_drift_rate_hz_s=1.0), pool)
+    search_chunk(power, header, chunk, SearchParameters(max_drift_rate_hz_s=4.0), pool)
 
 
 def compile_kernels(pool: Executor) -> None:

@@ -100,7 +100,8 @@ def _values(box: Box, channel: int, header: Header) -> tuple[float, ...]:
 
     Of a box that begins below the file's first channel, only the channels in the file are listed.
     """
-    errors = errors_of(box.snr, box.width)
+    bandwidth = bandwidth_channels(box.width, box.steps, header.n_spectra)
+    errors = errors_of(box.snr, box.width, bandwidth)
     first = max(channel, 0)
     width_hz, step_hz_s = abs(header.foff_hz), header.drift_resolution_hz_s
     values = {
@@ -114,7 +115,7 @@ def _values(box: Box, channel: int, header: Header) -> tuple[float, ...]:
         "frequency_error_hz": errors.channel * width_hz,
         "drift_rate_hz_s": header.drift_rate_hz_s(box.steps),
         "drift_rate_error_hz_s": errors.steps * step_hz_s,
-        "bandwidth_hz": bandwidth_channels(box.width, box.steps, header.n_spectra) * width_hz,
+        "bandwidth_hz": bandwidth * width_hz,
         "bandwidth_error_hz": errors.width * width_hz,
     }
     return tuple(values[name] for name in HIT_DTYPE.names or ())

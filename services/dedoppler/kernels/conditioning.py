@@ -17,7 +17,7 @@ Indices = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.uint8]
 
 # Values per tile for the first guess of median and scatter.
-GUESS_SAMPLES = 128
+GUESS_SAMPLES = 64
 # The clipped mean and scatter leave out what is farther than this many sigmas.
 CLIP_SIGMA = 6.0
 CLIP_ROUNDS = 3

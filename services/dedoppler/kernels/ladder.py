@@ -5,6 +5,8 @@ The statistic of a path of `steps` channels over T spectra that starts at channe
     S = sum_t sum_{j < width} x[t, c + o_t + j] / sqrt(T * width),      o_t = hop * nearest(steps * t / ((T - 1) * hop))
 
 with `x` of mean 0 and sigma 1. It equals the plain sum over these boxes; nothing is approximated along the path.
+Starts are `hop` channels apart, so a rung works on sums of `hop` channels: each is the sum of two narrower ones. Paths
+share the sums over pairs of spectra, see `sharing`.
 """
 
 import math
@@ -13,106 +15,169 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from services.dedoppler.kernels.sharing import Parts, pair_sums, path_offset
+
 Power = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.uint8]
 
-# Starts per tile: its spectra and its accumulator stay in the first two cache levels at T = 16.
-TILE_STARTS = 512
+# Starts per tile: its sums over pairs stay in the second cache level at T = 16, and its loops are long enough.
+TILE_STARTS = 1024
+# Parts of a path that are added up and compared at once, without storing the sum.
+FUSED_PARTS = 8
 
 
 @njit(cache=True, nogil=True)
-def path_offset(steps: int, t: int, n_spectra: int, hop: int) -> int:
-    """Nearest integer to steps * t / ((T - 1) * hop), halves away from zero, so that it is odd in `steps`."""
-    divisor = 2 * (n_spectra - 1) * hop
-    if steps >= 0:
-        return (2 * steps * t + (n_spectra - 1) * hop) // divisor
-    return -((-2 * steps * t + (n_spectra - 1) * hop) // divisor)
-
-
-@njit(cache=True, nogil=True)
-def _halved(source: Power, count: int, target: Power) -> None:
-    """target[i] = source[2 i] + source[2 i + 1]; a constant stride, so that it compiles to vector shuffles."""
-    for i in range(count):
-        target[i] = source[2 * i] + source[2 * i + 1]
-
-
-@njit(cache=True, nogil=True)
-def _hop_sums(row: Power, first: int, count: int, hop: int, buffer_a: Power, buffer_b: Power) -> Power:
-    """Sums of `hop` channels side by side, `count` of them; hop is 1, or 3 or 1 times a power of two."""
-    size = count * hop
-    current = row[first : first + size]
-    spare, other = buffer_a, buffer_b
-    if hop % 3 == 0:
-        size //= 3
-        for i in range(size):
-            spare[i] = current[3 * i] + current[3 * i + 1] + current[3 * i + 2]
-        current = spare[:size]
-        spare, other = other, spare
-    while size > count:
-        size //= 2
-        _halved(current, size, spare)
-        current = spare[:size]
-        spare, other = other, spare
-    return current
-
-
-@njit(cache=True, nogil=True)
-def _box_sums(
-    x: Power, first: int, count: int, width: int, hop: int, buffer_a: Power, buffer_b: Power, boxes: Power
-) -> None:
-    """boxes[t, i] = sum of `width` channels of x[t] from column first + i * hop on, for i < count."""
-    per_box = width // hop
+def halved(x: Power, first: int, count: int) -> Power:
+    """Sums of two columns side by side, `count` of them from column `first` on: float32 (T, count)."""
+    out = np.empty((x.shape[0], count), np.float32)
     for t in range(x.shape[0]):
-        hops = _hop_sums(x[t], first, count + per_box - 1, hop, buffer_a, buffer_b)
-        row = boxes[t, :count]
+        source, target = x[t, first : first + 2 * count], out[t]
+        # A constant stride, so that it compiles to vector shuffles.
         for i in range(count):
-            row[i] = hops[i]
-        for k in range(1, per_box):
-            part = hops[k : k + count]
+            target[i] = source[2 * i] + source[2 * i + 1]
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _up_to_three(sums: Power, count: int, per_box: int, row: Power) -> None:
+    """row[i] = the sum of 1, 2 or 3 entries of `sums` from `i` on, for i < count."""
+    if per_box == 1:
+        for i in range(count):
+            row[i] = sums[i]
+    elif per_box == 2:
+        for i in range(count):
+            row[i] = sums[i] + sums[i + 1]
+    else:
+        for i in range(count):
+            row[i] = sums[i] + sums[i + 1] + sums[i + 2]
+
+
+@njit(cache=True, nogil=True)
+def _boxes(sums: Power, count: int, per_box: int, twos: Power, row: Power) -> None:
+    """row[i] = the sum of `per_box` entries of `sums` from `i` on, for i < count; `twos` is room for sums of two."""
+    if per_box <= 3:
+        _up_to_three(sums, count, per_box, row)
+        return
+    _up_to_three(sums, count + per_box - 2, 2, twos)
+    # An odd box begins with one entry; then come sums of two, two of them per sweep.
+    done = 4 if per_box % 2 == 0 else 1
+    for i in range(count):
+        row[i] = twos[i] + twos[i + 2] if done == 4 else sums[i]
+    while done < per_box:
+        part = twos[done : done + count + 2]
+        if done + 4 <= per_box:
+            for i in range(count):
+                row[i] += part[i] + part[i + 2]
+            done += 4
+        else:
             for i in range(count):
                 row[i] += part[i]
+            done += 2
 
 
 @njit(cache=True, nogil=True)
-def _path_sums(boxes: Power, origin: int, count: int, steps: int, hop: int, sums: Power) -> None:
-    """sums[i] = sum over spectra of boxes[t, origin + i + o_t]; four spectra per sweep to save loads and stores."""
-    n_spectra = boxes.shape[0]
-    head = n_spectra % 4
+def _fill_table(
+    sums: Power,
+    first: int,
+    count: int,
+    per_box: int,
+    hop: int,
+    drifts: Indices,
+    pairs: Indices,
+    origin: int,
+    room: Power,
+    table: Power,
+) -> None:
+    """table[k, origin + o] = sum of pair `k` at offset `o` of the first start, for `count` starts from `first` on."""
+    n_spectra, begun = sums.shape[0], -1
+    for k in range(len(pairs)):
+        t, shift, low, high = pairs[k]
+        if t != begun:
+            begun = t
+            for s in range(t, min(t + 2, n_spectra)):
+                # All offsets that occur in this spectrum.
+                near, far = path_offset(drifts[0], s, n_spectra, hop), path_offset(drifts[-1], s, n_spectra, hop)
+                row = room[s - t, origin + near :]
+                _boxes(sums[s, first + near :], far - near + count, per_box, room[2], row)
+        number = high - low + count
+        left, out = room[0, origin + low :], table[k, origin + low :]
+        if t + 1 == n_spectra:
+            for i in range(number):
+                out[i] = left[i]
+            continue
+        right = room[1, origin + low + shift :]
+        for i in range(number):
+            out[i] = left[i] + right[i]
+
+
+@njit(cache=True, nogil=True)
+def _path_sums(table: Power, path: Parts, origin: int, count: int, sums: Power) -> None:
+    """sums[i] = sum of the parts of one path for start `i`; four parts per sweep to save loads and stores."""
     total = sums[:count]
-    for i in range(count):
-        total[i] = np.float32(0.0)
-    for t in range(head):
-        a = origin + path_offset(steps, t, n_spectra, hop)
-        row = boxes[t, a : a + count]
+    total[:] = np.float32(0.0)
+    head = len(path) % 4
+    for g in range(head):
+        row = table[path[g, 0], origin + path[g, 1] :]
         for i in range(count):
             total[i] += row[i]
-    for t in range(head, n_spectra, 4):
-        a = origin + path_offset(steps, t, n_spectra, hop)
-        b = origin + path_offset(steps, t + 1, n_spectra, hop)
-        c = origin + path_offset(steps, t + 2, n_spectra, hop)
-        d = origin + path_offset(steps, t + 3, n_spectra, hop)
-        row_a = boxes[t, a : a + count]
-        row_b = boxes[t + 1, b : b + count]
-        row_c = boxes[t + 2, c : c + count]
-        row_d = boxes[t + 3, d : d + count]
+    for g in range(head, len(path), 4):
+        row_a, row_b = table[path[g, 0], origin + path[g, 1] :], table[path[g + 1, 0], origin + path[g + 1, 1] :]
+        row_c, row_d = (
+            table[path[g + 2, 0], origin + path[g + 2, 1] :],
+            table[path[g + 3, 0], origin + path[g + 3, 1] :],
+        )
         for i in range(count):
             total[i] += (row_a[i] + row_b[i]) + (row_c[i] + row_d[i])
 
 
 @njit(cache=True, nogil=True)
-def rung_statistics(x: Power, first: int, count: int, width: int, hop: int, drifts: Indices) -> Power:
-    """Every statistic of a rung: float32 (drifts, count), start `i` at column first + i * hop of `x` (T, columns)."""
-    n_spectra = x.shape[0]
-    span = np.max(np.abs(drifts)) // hop + 1
-    boxes = np.empty((n_spectra, count + 2 * span), np.float32)
-    size = (count + 2 * span) * hop + width
-    buffer_a, buffer_b = np.empty(size, np.float32), np.empty(size, np.float32)
-    _box_sums(x, first - span * hop, count + 2 * span, width, hop, buffer_a, buffer_b, boxes)
-    scale = np.float32(1.0 / math.sqrt(n_spectra * width))
+def _any_above(table: Power, path: Parts, origin: int, count: int, threshold: np.float32, sums: Power) -> bool:
+    """Whether a sum of one path exceeds the threshold; the same sums as of `_path_sums`, to the last bit."""
+    above, rest = 0, max(0, len(path) - FUSED_PARTS)
+    if len(path) != FUSED_PARTS:
+        _path_sums(table, path[:rest] if rest else path, origin, count, sums)
+    if len(path) < FUSED_PARTS:
+        for i in range(count):
+            above |= sums[i] > threshold
+        return above > 0
+    last = path[rest:]
+    row_a, row_b = table[last[0, 0], origin + last[0, 1] :], table[last[1, 0], origin + last[1, 1] :]
+    row_c, row_d = table[last[2, 0], origin + last[2, 1] :], table[last[3, 0], origin + last[3, 1] :]
+    row_e, row_f = table[last[4, 0], origin + last[4, 1] :], table[last[5, 0], origin + last[5, 1] :]
+    row_g, row_h = table[last[6, 0], origin + last[6, 1] :], table[last[7, 0], origin + last[7, 1] :]
+    if rest == 0:
+        for i in range(count):
+            first_half = (row_a[i] + row_b[i]) + (row_c[i] + row_d[i])
+            above |= first_half + ((row_e[i] + row_f[i]) + (row_g[i] + row_h[i])) > threshold
+        return above > 0
+    for i in range(count):
+        first_half = sums[i] + ((row_a[i] + row_b[i]) + (row_c[i] + row_d[i]))
+        above |= first_half + ((row_e[i] + row_f[i]) + (row_g[i] + row_h[i])) > threshold
+    return above > 0
+
+
+@njit(cache=True, nogil=True)
+def _room_for(
+    pairs: Indices, drifts: Indices, n_spectra: int, tile: int, per_box: int, hop: int
+) -> tuple[int, Power, Power]:
+    """(origin, room, table) for tiles of `tile` starts."""
+    low = min(0, path_offset(drifts[0], n_spectra - 1, n_spectra, hop))
+    high = max(0, path_offset(drifts[-1], n_spectra - 1, n_spectra, hop))
+    columns = high - low + tile
+    return -low, np.empty((3, columns + per_box), np.float32), np.empty((len(pairs), columns), np.float32)
+
+
+@njit(cache=True, nogil=True)
+def rung_statistics(sums: Power, first: int, count: int, per_box: int, hop: int, drifts: Indices) -> Power:
+    """Every statistic of a rung: float32 (drifts, count); the arguments are those of `search_rung`."""
+    pairs, paths = pair_sums(drifts, sums.shape[0], hop)
+    origin, room, table = _room_for(pairs, drifts, sums.shape[0], count, per_box, hop)
+    _fill_table(sums, first, count, per_box, hop, drifts, pairs, origin, room, table)
+    scale = np.float32(1.0 / math.sqrt(sums.shape[0] * per_box * hop))
     out = np.empty((len(drifts), count), np.float32)
     for d in range(len(drifts)):
-        _path_sums(boxes, span, count, drifts[d], hop, out[d])
+        _path_sums(table, paths[d], origin, count, out[d])
         out[d] *= scale
     return out
 
@@ -124,11 +189,10 @@ def _keep_peaks(
     count: int,
     reach: int,
     threshold: np.float32,
-    first: int,
-    hop: int,
+    begin: int,
     scale: np.float32,
     found: int,
-    columns: Indices,
+    starts: Indices,
     steps: Indices,
     values: Power,
 ) -> int:
@@ -143,7 +207,7 @@ def _keep_peaks(
                 peak = False
                 break
         if peak:
-            columns[found] = first + i * hop
+            starts[found] = begin + i
             steps[found] = best_steps[i]
             values[found] = value * scale
             found += 1
@@ -152,10 +216,10 @@ def _keep_peaks(
 
 @njit(cache=True, nogil=True)
 def _best_per_start(
-    boxes: Power,
-    span: int,
+    table: Power,
+    paths: Parts,
+    origin: int,
     count: int,
-    hop: int,
     drifts: Indices,
     threshold: np.float32,
     sums: Power,
@@ -168,15 +232,12 @@ def _best_per_start(
     """
     any_hot = False
     for d in range(len(drifts)):
-        _path_sums(boxes, span, count, drifts[d], hop, sums)
-        above = 0
-        for i in range(count):
-            above += sums[i] > threshold
-        if above == 0:
+        if not _any_above(table, paths[d], origin, count, threshold, sums):
             continue
         if not any_hot:
             any_hot = True
             best[:count] = threshold
+        _path_sums(table, paths[d], origin, count, sums)
         for i in range(count):
             if sums[i] > best[i]:
                 best[i] = sums[i]
@@ -186,58 +247,61 @@ def _best_per_start(
 
 @njit(cache=True, nogil=True)
 def search_rung(
-    x: Power, first: int, n_starts: int, width: int, hop: int, drifts: Indices, snr_threshold: float, hot: Flags
+    sums: Power,
+    first: int,
+    n_starts: int,
+    per_box: int,
+    hop: int,
+    drifts: Indices,
+    pairs: Indices,
+    paths: Parts,
+    snr_threshold: float,
+    hot: Flags,
 ) -> tuple[Indices, Indices, Power]:
     """Local maxima of a rung's statistic over all drifts, one per place.
 
     Args:
-        x: float32 (T, columns), normalised power with enough zeros on both sides for every path.
-        first: column of the first start; start `i` is at first + i * hop.
-        n_starts: number of starts.
-        width, hop: channels of the box and between starts; `width` is a multiple of `hop`.
-        drifts: int64, steps of the paths.
+        sums: float32 (T, columns), normalised power summed over `hop` channels side by side (`halved`, where it is more
+            than 1), with enough zeros on both sides for every path.
+        first: column of the first start in `sums`.
+        n_starts: number of starts, one per column.
+        per_box: columns of a box.
+        hop: channels in a column.
+        drifts: int64, steps of the paths in channels, rising.
+        pairs, paths: the sums that these drifts share, from `pair_sums`.
         snr_threshold: what a statistic must exceed.
-        hot: uint8 (columns,), set to 1 at the columns of every start whose best statistic exceeds the threshold.
+        hot: uint8 (n_starts * hop or more,), set to 1 at the channels, counted from the first start, of every start
+            whose best statistic exceeds the threshold.
 
     Returns:
-        (columns, steps, values) of the maxima: int64, int64, float32.
+        (starts, steps, values) of the maxima: int64, counted from the first start, int64, float32.
     """
-    n_spectra = x.shape[0]
-    span = np.max(np.abs(drifts)) // hop + 1
-    tile = max(TILE_STARTS, 2 * span)
-    boxes = np.empty((n_spectra, tile + 2 * span), np.float32)
-    size = (tile + 2 * span) * hop + width
-    buffer_a, buffer_b = np.empty(size, np.float32), np.empty(size, np.float32)
-    sums = np.empty(tile, np.float32)
-    best = np.empty(tile, np.float32)
-    best_steps = np.empty(tile, np.int64)
+    tile = min(TILE_STARTS, n_starts)
+    origin, room, table = _room_for(pairs, drifts, sums.shape[0], tile, per_box, hop)
+    spare, best, best_steps = np.empty(tile, np.float32), np.empty(tile, np.float32), np.empty(tile, np.int64)
     capacity, found = 1024, 0
-    columns, steps, values = np.empty(capacity, np.int64), np.empty(capacity, np.int64), np.empty(capacity, np.float32)
-    root = math.sqrt(n_spectra * width)
+    starts, steps, values = np.empty(capacity, np.int64), np.empty(capacity, np.int64), np.empty(capacity, np.float32)
+    root = math.sqrt(sums.shape[0] * per_box * hop)
     threshold, scale = np.float32(snr_threshold * root), np.float32(1.0 / root)
     for begin in range(0, n_starts, tile):
         count = min(tile, n_starts - begin)
-        at = first + begin * hop
-        _box_sums(x, at - span * hop, count + 2 * span, width, hop, buffer_a, buffer_b, boxes)
-        if not _best_per_start(boxes, span, count, hop, drifts, threshold, sums, best, best_steps):
+        _fill_table(sums, first + begin, count, per_box, hop, drifts, pairs, origin, room, table)
+        if not _best_per_start(table, paths, origin, count, drifts, threshold, spare, best, best_steps):
             continue
         for i in range(count):
             if best[i] > threshold:
-                hot[at + i * hop : at + (i + 1) * hop] = 1
+                hot[(begin + i) * hop : (begin + i + 1) * hop] = 1
         if found + count > capacity:
             capacity = 2 * (found + count)
-            columns, steps, values = _grown(columns, steps, values, found, capacity)
-        reach = width // hop
-        found = _keep_peaks(best, best_steps, count, reach, threshold, at, hop, scale, found, columns, steps, values)
-    return columns[:found], steps[:found], values[:found]
+            starts, steps, values = _grown(starts, steps, values, found, capacity)
+        found = _keep_peaks(best, best_steps, count, per_box, threshold, begin, scale, found, starts, steps, values)
+    return starts[:found], steps[:found], values[:found]
 
 
 @njit(cache=True, nogil=True)
-def _grown(
-    columns: Indices, steps: Indices, values: Power, found: int, capacity: int
-) -> tuple[Indices, Indices, Power]:
+def _grown(starts: Indices, steps: Indices, values: Power, found: int, capacity: int) -> tuple[Indices, Indices, Power]:
     """The three arrays with room for `capacity` entries."""
-    new_columns, new_steps = np.empty(capacity, np.int64), np.empty(capacity, np.int64)
+    new_starts, new_steps = np.empty(capacity, np.int64), np.empty(capacity, np.int64)
     new_values = np.empty(capacity, np.float32)
-    new_columns[:found], new_steps[:found], new_values[:found] = columns[:found], steps[:found], values[:found]
-    return new_columns, new_steps, new_values
+    new_starts[:found], new_steps[:found], new_values[:found] = starts[:found], steps[:found], values[:found]
+    return new_starts, new_steps, new_values

@@ -4,11 +4,28 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from services.dedoppler.kernels.ladder import path_offset
+from services.dedoppler.kernels.sharing import path_offset
 
 Power = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
+
+
+# A single running maximum does not compile to vectors, that many side by side do.
+_LANES = 64
+
+
+@njit(cache=True, nogil=True)
+def _largest(values: Power, count: int) -> np.float32:
+    """The largest of the first `count` values, at least one."""
+    if count < 2 * _LANES:
+        return np.max(values[:count])
+    lanes = values[:_LANES].copy()
+    for start in range(_LANES, count - _LANES + 1, _LANES):
+        part = values[start : start + _LANES]
+        for i in range(_LANES):
+            lanes[i] = part[i] if part[i] > lanes[i] else lanes[i]
+    return max(np.max(lanes), np.max(values[count - _LANES : count]))
 
 
 @njit(cache=True, nogil=True, fastmath={"nnan", "nsz", "reassoc"})
@@ -34,12 +51,15 @@ def waterfall(
         for b in range(low_bin, high_bin):
             low, high = first + bin_edges[b], first + bin_edges[b + 1]
             count = high - low
+            if spectra == 1:
+                out[r, b] = _largest(x[rows_edges[r], low:high], count)
+                continue
             for i in range(count):
                 total[i] = x[rows_edges[r], low + i]
             for t in range(rows_edges[r] + 1, rows_edges[r + 1]):
                 for i in range(count):
                     total[i] += x[t, low + i]
-            out[r, b] = np.max(total[:count]) / spectra
+            out[r, b] = _largest(total, count) / spectra
 
 
 @njit(cache=True, nogil=True)

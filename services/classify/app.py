@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from services.classify.handlers import Handler
+from services.classify.model import committed_model
 from services.classify.settings import Settings
 from shared import service
 from shared.blobs import open_storage
@@ -17,6 +18,8 @@ def utc_now() -> datetime:
 
 async def serve(settings: Settings) -> None:
     """Run until told to stop."""
+    # A model that can't be read ends the process now, not the first job.
+    committed_model()
     async with open_storage(settings) as storage, open_publisher(settings) as publisher:
         handler = Handler(storage.results, now=utc_now, concurrent_reads=settings.concurrent_reads)
         consumer = Consumer(

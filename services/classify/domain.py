@@ -6,28 +6,25 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from services.classify.evidence import Evidence, broad_limit_hz, model_rows
 from services.classify.kernels.features import Features, Track, measure
-from services.classify.kernels.neighbours import clusters, comb_spacing, count_within
-from services.classify.labels import (
-    BROADBAND,
-    CANDIDATE_ET,
-    CHIRP,
-    NARROWBAND_DRIFTING,
-    PULSED,
-    Evidence,
-    Verdict,
-    is_broad,
-    label,
-)
-from services.classify.ranking import SET_ASIDE, components, interestingness
+from services.classify.kernels.neighbours import clusters, count_alike, count_within, find_combs, span_within
+from services.classify.labels import BROADBAND, CANDIDATE_ET, CHIRP, NARROWBAND_DRIFTING, PULSED, Verdict, label
+from services.classify.model import committed_model
+from services.classify.ranking import RFI, SET_ASIDE, components, interestingness
 from shared.events import SearchParameters
 from shared.header import Header
 from shared.hits import ChunkHits, merge_hits
 
+Floats = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+
 NEIGHBOUR_REACH_HZ = 5000.0
 BROAD_GAP_HZ = 5000.0
-SIDE_LOBE_CHANNELS = 256
-SIDE_LOBE_RATIO = 0.1
+PIECE_SHARE = 0.5  # of the limit of broadband: so wide a hit may be a piece of an emission
+PLACE_HZ = 500.0  # hits nearer than this are one place
+SIDE_LOBE_CHANNELS, SIDE_LOBE_RATIO = 256, 0.1
+WIDE_CHANNELS, RAGGED_EDGE_RATIO = 16, 0.5
 LIKE_DRIFT_STEPS = 2.0  # hits this many steps of the drift grid apart drift alike
 WORTH_A_LOOK = frozenset({CANDIDATE_ET, NARROWBAND_DRIFTING, PULSED, CHIRP})
 
@@ -54,25 +51,25 @@ class ClassifiedHit:
 
 
 @dataclass(frozen=True)
-class _Merged:
-    """Hits of all chunks, each emitter once; `chunk[i]` and `chunk_hit[i]` say where hit `i` is from."""
+class Gathered:
+    """Hits of all chunks, each emitter once, and all that is known of them.
+
+    `chunk[i]` and `chunk_hit[i]` say where hit `i` is from. `pieces[i]` numbers the broad emission that it may be a
+    piece of, -1 for a hit that is not broad.
+    """
 
     hits: npt.NDArray[np.void]
-    chunk: npt.NDArray[np.int64]
-    chunk_hit: npt.NDArray[np.int64]
+    chunk: Indices
+    chunk_hit: Indices
+    evidence: list[Evidence]
+    pieces: Indices
 
 
-def _merge(chunks: Sequence[ChunkHits]) -> _Merged:
-    hits = np.concatenate([chunk.hits for chunk in chunks])
-    chunk = np.concatenate([np.full(len(c.hits), index, dtype=np.int64) for index, c in enumerate(chunks)])
-    chunk_hit = np.concatenate([np.arange(len(c.hits), dtype=np.int64) for c in chunks])
-    kept = merge_hits(hits, chunk)
-    return _Merged(hits[kept], chunk[kept], chunk_hit[kept])
-
-
-def _measure_all(header: Header, chunks: Sequence[ChunkHits], merged: _Merged) -> list[Features]:
+def _measure_all(
+    header: Header, chunks: Sequence[ChunkHits], hits: npt.NDArray[np.void], places: Sequence[tuple[int, int]]
+) -> list[Features]:
     features = []
-    for hit, chunk, index in zip(merged.hits, merged.chunk, merged.chunk_hit, strict=True):
+    for hit, (chunk, index) in zip(hits, places, strict=True):
         cutout = chunks[chunk].cutouts[index]
         track = Track(
             channel=int(hit["channel"]),
@@ -86,21 +83,30 @@ def _measure_all(header: Header, chunks: Sequence[ChunkHits], merged: _Merged) -
     return features
 
 
-def _gather_evidence(
-    header: Header, parameters: SearchParameters, chunks: Sequence[ChunkHits], merged: _Merged, features: list[Features]
-) -> list[Evidence]:
-    hits = merged.hits
+def gather(header: Header, parameters: SearchParameters, chunks: Sequence[ChunkHits]) -> Gathered:
+    """Merge the chunks' hits and measure each, by itself and among the others; in order of channel and drift."""
+    every = np.concatenate([chunk.hits for chunk in chunks])
+    chunk = np.concatenate([np.full(len(c.hits), index, dtype=np.int64) for index, c in enumerate(chunks)])
+    chunk_hit = np.concatenate([np.arange(len(c.hits), dtype=np.int64) for c in chunks])
+    kept = merge_hits(every, chunk)
+    hits, chunk, chunk_hit = every[kept], chunk[kept], chunk_hit[kept]
+    places = list(zip(chunk.tolist(), chunk_hit.tolist(), strict=True))
+    features = _measure_all(header, chunks, hits, places)
     resolution = header.drift_resolution_hz_s
     like = np.maximum(3 * hits["drift_rate_error_hz_s"], LIKE_DRIFT_STEPS * resolution)
-    alike = count_within(hits["drift_rate_hz_s"], like)
-    spacing = comb_spacing(
+    place = clusters(hits["frequency_hz"], PLACE_HZ)
+    alike = count_alike(hits["drift_rate_hz_s"], like, place, hits["snr"])
+    span = span_within(hits["drift_rate_hz_s"], like, hits["frequency_hz"])
+    combs = find_combs(
         hits["frequency_hz"],
         hits["drift_rate_hz_s"],
         hits["snr"],
-        1.5 * abs(header.foff_hz),
-        LIKE_DRIFT_STEPS * resolution,
+        np.maximum(1.5 * abs(header.foff_hz), hits["bandwidth_hz"] / 10),
+        like,
     )
-    return [
+    pieces = _pieces(header, hits)
+    width = _emission_widths(hits, pieces, combs.spacing_hz)
+    evidence = [
         Evidence(
             snr=float(hit["snr"]),
             snr_threshold=parameters.snr_threshold,
@@ -111,30 +117,47 @@ def _gather_evidence(
             bandwidth_hz=float(hit["bandwidth_hz"]),
             channel_width_hz=abs(header.foff_hz),
             drift_channels_per_spectrum=abs(int(hit["steps"])) / (header.n_spectra - 1),
-            n_rows=len(chunks[merged.chunk[i]].cutouts[merged.chunk_hit[i]].power),
+            n_rows=len(chunks[places[i][0]].cutouts[places[i][1]].power),
             features=features[i],
-            comb_spacing_hz=float(spacing[i]),
+            emission_width_hz=float(width[i]),
+            comb_spacing_hz=float(combs.spacing_hz[i]),
+            comb_teeth=int(combs.teeth[i]),
             hits_with_like_drift=int(alike[i]),
+            like_drift_span_hz=float(span[i]),
         )
         for i, hit in enumerate(hits)
     ]
+    return Gathered(hits, chunk, chunk_hit, evidence, pieces)
 
 
-def _with_emission_widths(evidence: list[Evidence]) -> tuple[list[Evidence], npt.NDArray[np.int64]]:
-    """Broad hits close to each other are pieces of one emission: give each the width of the whole.
+def _pieces(header: Header, hits: npt.NDArray[np.void]) -> Indices:
+    """Wide hits close to each other are pieces of one emission: its number per hit, -1 for narrow hits."""
+    pieces = np.full(len(hits), -1, dtype=np.int64)
+    wide = np.flatnonzero(hits["bandwidth_hz"] > PIECE_SHARE * broad_limit_hz(abs(header.foff_hz)))
+    pieces[wide] = clusters(hits["frequency_hz"][wide], BROAD_GAP_HZ)
+    return pieces
 
-    Returns also the cluster's number per hit, -1 for hits that are not broad.
-    """
-    cluster = np.full(len(evidence), -1, dtype=np.int64)
-    broad = np.array([i for i, e in enumerate(evidence) if is_broad(e)], dtype=np.int64)
-    frequency = np.array([evidence[i].frequency_hz for i in broad])
-    cluster[broad] = clusters(frequency, BROAD_GAP_HZ)
-    widened = list(evidence)
-    for i in broad:
-        same = frequency[cluster[broad] == cluster[i]]
-        width = float(same.max() - same.min()) + evidence[i].bandwidth_hz
-        widened[i] = replace(evidence[i], emission_width_hz=width)
-    return widened, cluster
+
+def _emission_widths(hits: npt.NDArray[np.void], pieces: Indices, comb_hz: Floats) -> Floats:
+    """Width of the emission of which a hit is a piece or a tooth, from its lowest hit to its highest; 0 for none."""
+    width = np.zeros(len(hits))
+    for belongs, number in ((pieces >= 0, pieces), (comb_hz > 0, comb_hz)):
+        for value in np.unique(number[belongs]):
+            own = np.flatnonzero(belongs & (number == value))
+            frequency = hits["frequency_hz"][own]
+            width[own] = float(np.ptp(frequency)) + float(hits["bandwidth_hz"][own].max())
+    return width
+
+
+def _masters(hits: npt.NDArray[np.void], i: int, near: Indices, like_steps: float) -> Indices:
+    """Of the hits `near`, those of which hit `i` is a side lobe or a ragged edge."""
+    snr, width = hits["snr"], hits["width"]
+    alike = np.abs(hits["steps"][near] - hits["steps"][i]) <= np.maximum(like_steps, width[near] / 8)
+    away = np.abs(hits["channel"][near] + width[near] / 2 - hits["channel"][i] - width[i] / 2)
+    lobe = snr[near] * SIDE_LOBE_RATIO >= snr[i]
+    edge = (width[near] >= WIDE_CHANNELS) & (away <= width[near]) & (snr[near] * RAGGED_EDGE_RATIO >= snr[i])
+    masters: Indices = near[alike & (lobe | edge)]
+    return masters
 
 
 def group_repeats(
@@ -142,12 +165,13 @@ def group_repeats(
 ) -> list[int]:
     """For each hit, the index of the strongest hit of the same emitter (its own index where that is it).
 
-    Repeats are the teeth of one comb, the pieces of one broadband emission, and side lobes: within 256 channels of a
-    hit at least ten times as strong, and drifting alike.
+    Repeats are the teeth of one comb, the pieces of one broadband emission, side lobes (within 256 channels of a hit at
+    least ten times as strong) and ragged edges (within the width of a wide hit at least twice as strong); the last two
+    drift as their master does.
     """
     leader = list(range(len(hits)))
     heads: dict[tuple[str, float], int] = {}
-    channel, steps, snr = hits["channel"], hits["steps"], hits["snr"]
+    channel, snr = hits["channel"], hits["snr"]
     by_channel = np.argsort(channel, kind="stable")
     ordered = channel[by_channel]
     for i in np.argsort(-snr, kind="stable").tolist():
@@ -156,8 +180,7 @@ def group_repeats(
                 ordered, channel[i] + SIDE_LOBE_CHANNELS, side="right"
             )
         ]
-        alike = np.abs(steps[near] - steps[i]) <= like_drift_steps
-        masters = near[alike & (snr[near] * SIDE_LOBE_RATIO >= snr[i])]
+        masters = _masters(hits, i, near, like_drift_steps)
         if broad_cluster[i] >= 0:
             leader[i] = heads.setdefault(("broad", broad_cluster[i]), i)
         elif spacing_hz[i] > 0:
@@ -167,29 +190,45 @@ def group_repeats(
     return leader
 
 
+def _as_their_leaders(verdicts: list[Verdict], groups: Sequence[int]) -> list[Verdict]:
+    """What belongs to an emitter of RFI is RFI of the same source, whatever it looks like by itself."""
+    return [
+        replace(
+            verdict,
+            label=verdicts[group].label,
+            rfi_source=verdicts[group].rfi_source,
+            reasons=(*verdict.reasons, f"Belongs to hit {group}."),
+        )
+        if verdicts[group].label in RFI and verdict.label not in RFI
+        else verdict
+        for verdict, group in zip(verdicts, groups, strict=True)
+    ]
+
+
 def classify_observation(
     header: Header, parameters: SearchParameters, chunks: Sequence[ChunkHits]
 ) -> list[ClassifiedHit]:
     """Merge, measure, label, group and rank the hits of all chunks; in order of channel and drift."""
-    merged = _merge(chunks)
-    features = _measure_all(header, chunks, merged)
-    plain = _gather_evidence(header, parameters, chunks, merged, features)
-    evidence, cluster = _with_emission_widths(plain)
-    verdicts = [label(item) for item in evidence]
-    cluster = np.where([v.label == BROADBAND for v in verdicts], cluster, -1) if verdicts else cluster
+    gathered = gather(header, parameters, chunks)
+    evidence = gathered.evidence
+    shapes = committed_model().shapes(model_rows(evidence))
+    verdicts = [label(item, shape) for item, shape in zip(evidence, shapes, strict=True)]
+    broad = np.array([verdict.shape == BROADBAND for verdict in verdicts], dtype=bool)
+    pieces = np.where(broad, gathered.pieces, -1)
     spacing = [item.comb_spacing_hz for item in evidence]
-    groups = group_repeats(merged.hits, spacing, cluster.tolist(), LIKE_DRIFT_STEPS)
-    neighbours = count_within(merged.hits["frequency_hz"], NEIGHBOUR_REACH_HZ)
+    groups = group_repeats(gathered.hits, spacing, pieces.tolist(), LIKE_DRIFT_STEPS)
+    verdicts = _as_their_leaders(verdicts, groups)
+    neighbours = count_within(gathered.hits["frequency_hz"], NEIGHBOUR_REACH_HZ)
     classified = []
     for i, (item, verdict) in enumerate(zip(evidence, verdicts, strict=True)):
         parts = components(item, verdict)
         classified.append(
             ClassifiedHit(
                 number=i,
-                chunk=int(merged.chunk[i]),
-                chunk_hit=int(merged.chunk_hit[i]),
-                values=merged.hits[i],
-                features=features[i],
+                chunk=int(gathered.chunk[i]),
+                chunk_hit=int(gathered.chunk_hit[i]),
+                values=gathered.hits[i],
+                features=item.features,
                 neighbours=int(neighbours[i]),
                 evidence=item,
                 verdict=verdict,
@@ -207,13 +246,10 @@ def ranked(hits: Sequence[ClassifiedHit]) -> list[ClassifiedHit]:
 
 
 def filtered(hits: Sequence[ClassifiedHit]) -> list[ClassifiedHit]:
-    """Without RFI and noise, and each emitter once: by the strongest of its hits that is neither.
-
-    Side lobes of what is RFI are RFI, whatever they look like by themselves. `hits` is the whole list, as classified.
-    """
+    """Without RFI and noise, and each emitter once: by the strongest of its hits that is neither."""
     heads: dict[int, ClassifiedHit] = {}
     for hit in sorted(hits, key=lambda hit: (-hit.evidence.snr, hit.number)):
-        if hit.verdict.label not in SET_ASIDE and not hits[hit.group].verdict.rfi_source:
+        if hit.verdict.label not in SET_ASIDE:
             heads.setdefault(hit.group, hit)
     return sorted(heads.values(), key=lambda hit: hit.number)
 

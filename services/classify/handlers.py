@@ -10,10 +10,12 @@ from services.classify.domain import classify_observation
 from services.classify.results import results_document, summary_of, to_json
 from shared.blobs import artefact_key, hits_key, hits_prefix
 from shared.errors import ObjectNotFoundError, PermanentError
-from shared.events import ChunkSearched, Event, JobProgress, ObservationClassified, ResultsSummary
+from shared.events import Chunk, ChunkSearched, Event, JobProgress, ObservationClassified, ResultsSummary
 from shared.hits import ChunkHits
 
 PRODUCER = "classify"
+# Of a job's chunks, about so many make a `job.progress`: each takes a listing of the job's objects.
+MOST_PROGRESS = 100
 
 
 class ResultsStore(Protocol):
@@ -27,6 +29,20 @@ class ResultsStore(Protocol):
 
     async def list_keys(self, prefix: str) -> list[str]:
         """Sorted keys that start with `prefix`."""
+
+
+def _may_be_last(event: ChunkSearched) -> bool:
+    """Whether the chunk may be the last one of its job to come in.
+
+    A lane's chunks are stored one after another, so the last one of all is the last one of its lane. Where all chunks
+    were announced at once, any may be.
+    """
+    return event.plan is None or event.plan.ends_lane(event.chunk.index)
+
+
+def _is_reported(chunk: Chunk) -> bool:
+    """Whether progress is told with this chunk: with every one of a small job, with some of a large one."""
+    return chunk.index % -(-chunk.count // MOST_PROGRESS) == 0
 
 
 def _finisher_key(job_id: str) -> str:
@@ -50,7 +66,7 @@ class Handler:
         self._concurrent_reads = concurrent_reads
 
     async def handle(self, event: Event) -> Sequence[Event]:
-        """Publish how many chunks are searched and, when all are, the classified observation.
+        """Publish, for some of the chunks, how many are searched and, when all are, the classified observation.
 
         The event with which the last chunk came in finishes the job; handled again, it finishes it again: the same
         bytes, the same events. Events of other chunks that come after it leave it at that, since they come after its
@@ -58,11 +74,13 @@ class Handler:
         """
         if not isinstance(event, ChunkSearched):
             raise PermanentError(f"Classify can't handle {event.topic}.", code="unexpected_event")
+        if not _may_be_last(event) and not _is_reported(event.chunk):
+            return []
         count = event.chunk.count
         wanted = [hits_key(event.job_id, index) for index in range(count)]
         present = set(await self._results.list_keys(hits_prefix(event.job_id))) & set(wanted)
         progress = self._progress(event.job_id, "dedoppler", len(present), count)
-        if len(present) < count or await self._was_finished_by_another(event):
+        if len(present) < count or not _may_be_last(event) or await self._was_finished_by_another(event):
             return [progress]
         classified = await self._finish(event, wanted)
         return [progress, self._progress(event.job_id, "classify", 1, 1), classified]
@@ -89,11 +107,15 @@ class Handler:
         return made
 
     async def _was_finished_by_another(self, event: ChunkSearched) -> bool:
-        """Whether the event of another chunk finished the job."""
+        """Whether the event of another chunk finished the job, and would finish it again.
+
+        In a job that was submitted again with more or fewer lanes, another chunk than before may have to do it.
+        """
         try:
-            return int(await self._results.get(_finisher_key(event.job_id))) != event.chunk.index
+            finisher = int(await self._results.get(_finisher_key(event.job_id)))
         except ObjectNotFoundError:
             return False
+        return finisher != event.chunk.index and (event.plan is None or event.plan.ends_lane(finisher))
 
     async def _read_chunks(self, keys: list[str]) -> list[bytes]:
         gate = asyncio.Semaphore(self._concurrent_reads)

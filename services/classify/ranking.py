@@ -1,19 +1,38 @@
 """Interestingness: how much a hit is worth a person's look, 0 to 1, shown with its components.
 
-Each component is 0 to 1. Weights: SNR 0.25, drift plausibility 0.20, freedom from RFI 0.20, novelty 0.15, confidence
-0.10, ON/OFF cadence 0.10. One observation has no cadence; the others' weights then share its part in proportion.
+It is the weighted mean of five components, each 0 to 1:
+
+| component | weight | is |
+|---|---|---|
+| snr | 0.25 | 0 at the threshold, 1 at a hundred times it, logarithmic |
+| drift | 0.20 | 0 for none; 1 up to 10 nHz/s per Hz; falls (log) to 0 at 200, the fastest expected of a planet |
+| rfi_freedom | 0.20 | 0 for RFI and noise; halved in a service's band, for a comb's tooth, for drifts alike far apart |
+| novelty | 0.15 | mean of the shape's novelty and of rarity, 1 / sqrt(1 + hits that drift alike) |
+| confidence | 0.10 | the model's probability of the shape (before novelty takes from the label's confidence) |
+
+The tenth that is left belongs to ON/OFF cadences; one observation has none, and the others share it in proportion. All
+else equal, more SNR, novelty or probability never lowers it; a band, a comb, more hits that drift alike never raise it.
 """
 
 from math import log, sqrt
 
 from services.classify.bands import bands_at
-from services.classify.labels import MAX_DRIFT_PER_HZ, NOISE, RFI_SATELLITE, RFI_TERRESTRIAL, Evidence, Verdict
-from services.classify.labels import drift_limit_hz_s as stationary_up_to_hz_s
+from services.classify.evidence import Evidence
+from services.classify.evidence import drift_limit_hz_s as stationary_up_to_hz_s
+from services.classify.labels import (
+    MAX_DRIFT_PER_HZ,
+    NOISE,
+    RFI_SATELLITE,
+    RFI_TERRESTRIAL,
+    Verdict,
+    drifts_with_far_hits,
+)
 
 WEIGHTS = {"snr": 0.25, "drift": 0.20, "rfi_freedom": 0.20, "novelty": 0.15, "confidence": 0.10, "cadence": 0.10}
 SNR_FULL_MARK = 100.0  # times the threshold
 PLAIN_DRIFT_PER_HZ = 10e-9  # 1/s; well above the drift of Earth's and known planets' rotation
-SET_ASIDE = frozenset({RFI_TERRESTRIAL, RFI_SATELLITE, NOISE})
+RFI = frozenset({RFI_TERRESTRIAL, RFI_SATELLITE})
+SET_ASIDE = RFI | {NOISE}
 
 
 def snr_component(snr: float, threshold: float) -> float:
@@ -32,21 +51,21 @@ def drift_component(evidence: Evidence) -> float:
 
 
 def rfi_component(evidence: Evidence, verdict: Verdict) -> float:
-    """0 for what is set aside; 0.5 in a service's band without its shape; half again for a comb's tooth."""
+    """0 for what is set aside; halved for each sign of an interferer that is no proof."""
     if verdict.label in SET_ASIDE:
         return 0.0
-    free = 0.5 if bands_at(evidence.frequency_hz) else 1.0
-    return free / 2 if evidence.comb_spacing_hz else free
+    signs = (bool(bands_at(evidence.frequency_hz)), evidence.comb_spacing_hz > 0, drifts_with_far_hits(evidence))
+    return float(0.5 ** sum(signs))
 
 
 def components(evidence: Evidence, verdict: Verdict) -> dict[str, float]:
-    """The components of one hit. Novelty falls with the number of hits that drift alike."""
+    """The components of one hit."""
     return {
         "snr": snr_component(evidence.snr, evidence.snr_threshold),
         "drift": drift_component(evidence),
         "rfi_freedom": rfi_component(evidence, verdict),
-        "novelty": 1 / sqrt(1 + evidence.hits_with_like_drift),
-        "confidence": verdict.confidence,
+        "novelty": (verdict.novelty + 1 / sqrt(1 + evidence.hits_with_like_drift)) / 2,
+        "confidence": verdict.shape_probability,
     }
 
 

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from services.classify.bands import protected_band
+from services.classify.bands import bands_at, protected_band
 from services.classify.domain import ClassifiedHit, candidates, filtered
+from services.classify.labels import UNKNOWN_P
+from services.classify.model import committed_model
 from shared.events import ChunkSearched, ResultsSummary, TopCandidate
 from shared.hits import ChunkHits
 
@@ -47,9 +49,14 @@ def hit_record(hit: ClassifiedHit) -> dict[str, Any]:
         **values,
         "classification": hit.verdict.label,
         "confidence": hit.verdict.confidence,
+        "shape": hit.verdict.shape,
+        "shape_probabilities": hit.verdict.probabilities,
+        "novelty": hit.verdict.novelty,
+        "reasons": list(hit.verdict.reasons),
         "interestingness": hit.interestingness,
         "interestingness_components": hit.parts,
         "rfi_source": hit.verdict.rfi_source,
+        "bands": [band.name for band in bands_at(hit.evidence.frequency_hz)],
         "protected_band": protected_band(hit.evidence.frequency_hz),
         "source": SEARCH,
         "group": hit.group,
@@ -59,8 +66,10 @@ def hit_record(hit: ClassifiedHit) -> dict[str, Any]:
             **asdict(hit.features),
             "emission_width_hz": hit.evidence.emission_width_hz,
             "comb_spacing_hz": hit.evidence.comb_spacing_hz,
+            "comb_teeth": hit.evidence.comb_teeth,
             "hits_within_5_khz": hit.neighbours,
             "hits_with_like_drift": hit.evidence.hits_with_like_drift,
+            "like_drift_span_hz": hit.evidence.like_drift_span_hz,
         },
     }
 
@@ -112,6 +121,10 @@ def results_document(
         },
         "parameters": event.parameters.model_dump(mode="json"),
         "noise": [{"chunk": index, **chunk.noise} for index, chunk in enumerate(chunks)],
+        "labels": {
+            "model": committed_model().version,
+            "hits_unlike_training": sum(hit.verdict.novelty > 1 - UNKNOWN_P for hit in hits),
+        },
         "warnings": list(dict.fromkeys(warnings)),
         "summary": summary_of(hits, processing_time_seconds).model_dump(mode="json"),
         "processing_time_seconds": processing_time_seconds,

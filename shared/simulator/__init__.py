@@ -1,7 +1,8 @@
 """Simulated observations in physical units: gamma noise, bandpass, DC spike and drifting tones, from a seed.
 
 `scene` says what is in an observation and makes its spectra, `tones` holds the response of the telescope to a tone,
-`writers` puts spectra into SIGPROC and HDF5 files, `voyager` is a ready-made scene with known answers.
+`emissions` signals of any other shape, `writers` puts spectra into SIGPROC and HDF5 files, `voyager` is a ready-made
+scene with known answers.
 """
 
 from shared.simulator.scene import Scene, make_header, simulate, spectra

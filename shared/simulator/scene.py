@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.header import GREEN_BANK_TELESCOPE_ID, Header
+from shared.simulator.emissions import Emission, emission_power
 from shared.simulator.tones import FloatArray, Tone, tone_power
 
 BL_FCH1_MHZ = 8421.386717353016
@@ -43,7 +44,7 @@ class Scene:
 
     Noise is gamma-distributed with `averaged_spectra` as its shape and `mean` as its mean. `bandpass` (n_channels) is
     the gain that noise and tones share. The DC spike of each coarse channel is `dc_spike` times the mean.
-    Tones add their power without the noise of their own that a real one has.
+    Tones add their power without the noise of their own that a real one has. `emissions` are signals of other shapes.
     """
 
     header: Header
@@ -53,6 +54,7 @@ class Scene:
     bandpass: FloatArray | None = None
     dc_spike: float = 30.0
     seed: int = 1
+    emissions: tuple[Emission, ...] = ()
 
     @property
     def sigma(self) -> float:
@@ -80,14 +82,15 @@ def spectra(scene: Scene) -> Iterator[npt.NDArray[np.float32]]:
     Spectrum `t` depends on the seed and on `t` alone. With fewer than 32 bits the values are rounded and clipped.
     """
     header = scene.header
-    tones = [tone_power(header, tone) for tone in scene.tones]
+    signals = [tone_power(header, tone) for tone in scene.tones]
+    signals += [emission_power(header, emission) for emission in scene.emissions]
     scale = np.float32(scene.mean / scene.averaged_spectra)
     width = header.coarse_channel_width
     for t in range(header.n_spectra):
         rng = np.random.default_rng([scene.seed, t])
         row = rng.standard_gamma(scene.averaged_spectra, header.n_channels, dtype=np.float32)
         row *= scale
-        for first, power in tones:
+        for first, power in signals:
             _add_within(row, first, power[t] * scene.sigma)
         if scene.bandpass is not None:
             row *= scene.bandpass.astype(np.float32)

@@ -1,1 +1,1 @@
-"""Measurements on hits: arrays in, numbers out."""
+"""Measures of hits, the model's trees, distances from what it knows: arrays in, numbers out."""

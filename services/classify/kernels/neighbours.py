@@ -1,4 +1,6 @@
-"""What the other hits of an observation say about one: crowding, equal drifts, combs, side lobes."""
+"""What the other hits of an observation say about one: crowding, equal drifts, combs."""
+
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,38 +30,111 @@ def clusters(frequency_hz: Array, gap_hz: float) -> Indices:
     return labels
 
 
-def _teeth(ordered: Array, first: int, spacing: float, tolerance: float) -> list[int]:
-    """Positions in `ordered` of the unbroken run of teeth that starts at `first`."""
-    found = [first]
+def _teeth(ordered: Array, spacing: float, tolerance: float) -> list[int]:
+    """Positions in `ordered` of the unbroken run of teeth from the first on; the spacing is refined on the way."""
+    found = [0]
     while True:
-        wanted = ordered[found[-1]] + spacing
+        if len(found) > 1:
+            spacing = float(ordered[found[-1]] - ordered[0]) / (len(found) - 1)
+        wanted = ordered[0] + len(found) * spacing
         at = int(np.searchsorted(ordered, wanted - tolerance))
         if at >= len(ordered) or ordered[at] > wanted + tolerance:
             return found
         found.append(at)
 
 
-def comb_spacing(
-    frequency_hz: Array, drift_rate_hz_s: Array, snr: Array, tolerance_hz: float, drift_tolerance_hz_s: float
-) -> Array:
-    """Spacing in Hz of the comb that each hit belongs to; 0 for none.
+def _on_lattice(ordered: Array, run: list[int], spacing: float, tolerance: float) -> Indices:
+    """Positions of all that lie on the teeth of a run, or of one more at its end."""
+    distance = ordered - ordered[0]
+    residual = np.abs(distance - np.rint(distance / spacing) * spacing)
+    inside = distance <= ordered[run[-1]] - ordered[0] + 1.5 * spacing
+    return np.flatnonzero((residual <= tolerance) & inside)
 
-    A comb is at least five hits at equal distances (within `tolerance_hz`), drifting alike (within
-    `drift_tolerance_hz_s` of the first tooth). Only the 2000 strongest hits are looked at: the cost stays bounded.
+
+def count_alike(values: Array, reach: Array, place: Indices, strength: Array) -> Indices:
+    """For each value, how many other places hold one within `reach` of it; a place counts by its strongest.
+
+    Args:
+        values: (n,), what may be alike.
+        reach: (n,), same unit.
+        place: (n,), numbers of the places from 0 on, none left out.
+        strength: (n,), of equal ones the first counts.
     """
-    spacing = np.zeros(len(frequency_hz))
+    if not len(values):
+        return np.empty(0, np.int64)
+    order = np.lexsort((np.arange(len(values)), -strength, place))
+    _, first = np.unique(place[order], return_index=True)
+    strongest = values[order[first]]
+    ordered = np.sort(strongest)
+    low = np.searchsorted(ordered, values - reach, side="left")
+    high = np.searchsorted(ordered, values + reach, side="right")
+    counts: Indices = high - low - (np.abs(strongest[place] - values) <= reach)
+    return counts
+
+
+class Combs(NamedTuple):
+    """For each hit: spacing of its comb's teeth in Hz (0: it is no tooth), and how many teeth the comb has."""
+
+    spacing_hz: Array
+    teeth: Indices
+
+
+def find_combs(
+    frequency_hz: Array,
+    drift_rate_hz_s: Array,
+    snr: Array,
+    tolerance_hz: Array | float,
+    drift_tolerance_hz_s: Array | float,
+) -> Combs:
+    """Which hits are the teeth of combs.
+
+    A comb is at least five hits at equal distances (within the tolerance of its first tooth) whose drifts agree with
+    the first one's (within both tolerances). Only the 2000 strongest hits are looked at: the cost stays bounded.
+    """
+    spacing, teeth = np.zeros(len(frequency_hz)), np.zeros(len(frequency_hz), np.int64)
+    tolerance = np.broadcast_to(tolerance_hz, spacing.shape)
+    drift_tolerance = np.broadcast_to(drift_tolerance_hz_s, spacing.shape)
     strongest = np.argsort(-snr, kind="stable")[:COMB_STRONGEST]
     order = strongest[np.argsort(frequency_hz[strongest], kind="stable")]
     ordered, drifts = frequency_hz[order], drift_rate_hz_s[order]
     for first in range(len(order)):
-        alike = np.flatnonzero(np.abs(drifts[first:] - drifts[first]) <= drift_tolerance_hz_s) + first
+        within = tolerance[order[first]]
+        tolerated = np.hypot(drift_tolerance[order[first]], drift_tolerance[order[first:]])
+        alike = np.flatnonzero(np.abs(drifts[first:] - drifts[first]) <= tolerated) + first
         teeth_at = ordered[alike]
         for step in range(1, min(COMB_LOOK_AHEAD, len(alike) - 1) + 1):
             distance = float(teeth_at[step] - teeth_at[0])
             # Closer than this, anything would look like a comb.
-            if distance <= 8 * tolerance_hz or spacing[order[first]]:
+            if distance <= 8 * within or spacing[order[first]]:
                 continue
-            run = _teeth(teeth_at, 0, distance, tolerance_hz)
+            run = _teeth(teeth_at, distance, within)
             if len(run) >= COMB_MEMBERS:
-                spacing[order[alike[run]]] = distance
-    return spacing
+                exact = float(teeth_at[run[-1]] - teeth_at[0]) / (len(run) - 1)
+                members = order[alike[_on_lattice(teeth_at, run, exact, within)]]
+                members = members[spacing[members] == 0]
+                spacing[members], teeth[members] = exact, len(run)
+    return Combs(spacing, teeth)
+
+
+def span_within(values: Array, reach: Array, place: Array) -> Array:
+    """For each value, how far apart the places of all values within `reach` of it are (in the unit of `place`)."""
+    order = np.argsort(values, kind="stable")
+    ordered, places = values[order], place[order]
+    low = np.searchsorted(ordered, values - reach, side="left")
+    high = np.searchsorted(ordered, values + reach, side="right")
+    largest, smallest = _running(places, np.maximum), _running(places, np.minimum)
+    level = np.maximum(0, np.log2(np.maximum(high - low, 1)).astype(np.int64))
+    second = high - (1 << level)
+    span: Array = np.maximum(largest[level, low], largest[level, second]) - np.minimum(
+        smallest[level, low], smallest[level, second]
+    )
+    return span
+
+
+def _running(values: Array, take: np.ufunc) -> Array:
+    """`take` over the runs of 1, 2, 4, ... values that start at each place: (levels, n)."""
+    levels = [values]
+    while 2 ** len(levels) <= len(values):
+        half, last = 2 ** (len(levels) - 1), levels[-1]
+        levels.append(np.append(take(last[:-half], last[half:]), last[len(last) - half :]))
+    return np.stack(levels)

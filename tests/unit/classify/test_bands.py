@@ -2,37 +2,64 @@
 
 import pytest
 
-from services.classify.bands import BANDS, agreeing_band, bands_at, protected_band
+from services.classify.bands import BANDS, Appearance, agreeing_band, bands_at, protected_band
 
 
-def agrees(mhz, *, width=0.0, broad=False, stationary=False, pulsed=False):
-    band = agreeing_band(mhz * 1e6, emission_width_hz=width, broad=broad, stationary=stationary, pulsed=pulsed)
+def agrees(mhz, *, width=3.0, emission=0.0, drift=0.0, broad=False, pulsed=False, comb=0.0):
+    seen = Appearance(width, max(width, emission), drift, broad, pulsed, comb)
+    band = agreeing_band(mhz * 1e6, seen)
     return band.name if band else ""
 
 
 def test_table_is_well_formed():
     for band in BANDS:
         assert band.low_mhz < band.high_mhz
-        assert 0 < band.min_width_hz <= band.max_width_hz
+        assert 0 < band.widths_hz[0] <= band.widths_hz[1]
+        assert band.lines_hz is None or 0 < band.lines_hz[0] < band.lines_hz[1]
+        assert band.category in ("terrestrial", "satellite")
+        assert band.region
     assert len({band.name for band in BANDS}) == len(BANDS)
 
 
-def test_gps_band_needs_the_width_of_gps():
-    assert agrees(1575.42, width=2e6, broad=True) == "GPS/Galileo L1"
-    assert agrees(1575.42, width=1e3, broad=True) == ""
-    assert agrees(1575.42, stationary=True) == ""
+def test_broad_emission_needs_the_width_of_the_service():
+    assert agrees(1575.42, width=600, emission=2e6, broad=True) == "GPS/Galileo L1"
+    assert agrees(1575.42, width=600, emission=1e3, broad=True) == ""
+    # No emission is wider than its band.
+    assert agrees(100.0, width=600, emission=1e8, broad=True) == ""
 
 
-def test_fm_carrier_and_radar_pulses():
-    assert agrees(100.1, stationary=True) == "FM radio"
-    assert agrees(1330.0, pulsed=True) == "Air surveillance radar"
-    assert agrees(1330.0, stationary=True) == ""
+def test_code_lines_are_a_comb_of_whole_kilohertz():
+    assert agrees(1575.42, width=100, comb=1000.0) == "GPS/Galileo L1"
+    assert agrees(1575.42, width=100, comb=2004.0, drift=0.7) == "GPS/Galileo L1"
+    assert agrees(1575.42, width=100, comb=1300.0) == ""
+    assert agrees(1575.42, width=100) == ""
+    assert agrees(1575.42, width=3, comb=1000.0) == ""
 
 
-@pytest.mark.parametrize(("mhz", "name"), [(1420.4, "H I"), (1612.0, "OH")])
+def test_a_narrow_drifting_tone_between_satellites_is_not_theirs():
+    assert agrees(1620.0, width=300, drift=-3.0) == "Iridium"
+    assert agrees(1620.0, width=3, drift=-3.0) == ""
+    # Faster than any orbit's Doppler at that frequency.
+    assert agrees(1620.0, width=300, drift=2000.0) == ""
+
+
+def test_carriers_stand_still():
+    assert agrees(100.1) == "FM radio"
+    assert agrees(1540.0) == "Inmarsat"
+    assert agrees(100.1, drift=0.5) == ""
+    assert agrees(1330.0) == ""
+
+
+def test_bursts_that_last_milliseconds_are_not_narrow():
+    assert agrees(1330.0, width=200, pulsed=True) == "Air surveillance radar"
+    assert agrees(1330.0, width=3, pulsed=True) == ""
+
+
+@pytest.mark.parametrize(("mhz", "name"), [(1420.4, "H I"), (1612.0, "OH"), (1665.4, "OH")])
 def test_protected_bands_name_no_interferer(mhz, name):
     assert protected_band(mhz * 1e6) == name
-    assert agrees(mhz, width=1e6, broad=True, stationary=True, pulsed=True) == ""
+    assert agrees(mhz, width=600, emission=1e6, broad=True, pulsed=True) == ""
+    assert agrees(mhz) == ""
 
 
 def test_quiet_sky():

@@ -42,7 +42,7 @@ def test_lines_that_do_not_drift(header, observation):
         ((5000, 30, 12.0, {}), "NARROWBAND_DRIFTING"),
         ((5000, 30, 60.0, {"rows": [0] * 4 + [1] * 4 + [0] * 8}), "PULSED"),
         ((5000, 30, 60.0, {"rows": [0] * 9 + [1] + [0] * 6}), "NOISE"),
-        ((5000, 30, 60.0, {"bandwidth_hz": 900.0, "width": 30}), "BROADBAND"),
+        ((5000, 30, 60.0, {"width": 250, "margin": 550}), "BROADBAND"),
         ((5000, 30, 60.0, {"bow": 3}), "CHIRP"),
     ],
 )
@@ -66,11 +66,14 @@ def test_stationary_line_in_the_fm_band_is_terrestrial_rfi_and_filtered_out(head
     assert [h.number for h in filtered(hits)] == [1]
 
 
-def test_side_lobe_of_rfi_is_filtered_out_with_it(header, observation):
+def test_side_lobe_of_rfi_is_rfi_of_the_same_source(header, observation):
     fm = header.model_copy(update={"fch1_mhz": 100.0})
     observation.header = fm
-    hits = classify_observation(fm, PARAMETERS, [observation.chunk([(5000, 0, 900.0, {}), (5060, 2, 15.0, {})])])
-    assert [h.verdict.label for h in hits] == ["RFI_TERRESTRIAL", "NARROWBAND_DRIFTING"]
+    hits = classify_observation(
+        fm, PARAMETERS, [observation.chunk([(5000, 0, 900.0, {}), (5060, 2, 15.0, {"rows": [1] * 7 + [0] * 9})])]
+    )
+    assert [(h.verdict.label, h.verdict.rfi_source) for h in hits] == [("RFI_TERRESTRIAL", "FM radio")] * 2
+    assert "Belongs to hit 0." in hits[1].verdict.reasons
     assert filtered(hits) == []
 
 

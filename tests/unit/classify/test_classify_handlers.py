@@ -3,12 +3,22 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 
 from services.classify.handlers import Handler
 from shared.blobs import artefact_key, hits_key
 from shared.errors import ObjectNotFoundError, PermanentError
-from shared.events import Chunk, ChunkSearched, JobProgress, ObservationClassified, SearchParameters, Upload, decode
+from shared.events import (
+    Chunk,
+    ChunkPlan,
+    ChunkSearched,
+    JobProgress,
+    ObservationClassified,
+    SearchParameters,
+    Upload,
+    decode,
+)
 
 JOB = "a1b2c3d4-0000-4000-8000-000000000001"
 SUBMITTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -19,6 +29,7 @@ class MemoryBlobs:
 
     def __init__(self):
         self.objects = {}
+        self.listings = 0
 
     async def get(self, key):
         if key not in self.objects:
@@ -29,6 +40,7 @@ class MemoryBlobs:
         self.objects[key] = body
 
     async def list_keys(self, prefix):
+        self.listings += 1
         return sorted(key for key in self.objects if key.startswith(prefix))
 
 
@@ -44,7 +56,11 @@ def clock():
     return lambda: SUBMITTED + timedelta(seconds=next(times))
 
 
-def searched(header, index, count, n_hits=0):
+def plan_of(count, lanes):
+    return ChunkPlan(n_channels=count, count=count, stride_channels=1, parts=1, overlap_channels=0, lanes=lanes)
+
+
+def searched(header, index, count, n_hits=0, plan=None):
     return ChunkSearched.make(
         job_id=JOB,
         producer="dedoppler",
@@ -61,6 +77,7 @@ def searched(header, index, count, n_hits=0):
             read_stop_channel=1,
         ),
         warnings=("two spectra were zero",),
+        plan=plan,
         hits_key=hits_key(JOB, index),
         n_hits=n_hits,
     )
@@ -115,6 +132,56 @@ async def test_last_chunk_finishes_the_job_and_repeats_are_the_same(header, obse
     by_channel = {hit["channel"]: hit for hit in document["raw_hits"]}
     assert by_channel[747929]["frequency_hz"] == header.frequency_hz(747929)
     assert (by_channel[747929]["chunk"], by_channel[747929]["chunk_hit"]) == (1, 2)
+
+
+async def finished(handler, blobs, chunk, header, order, count, plan):
+    """Handle the events of a job's chunks in this order, as each is stored; what was published."""
+    events = []
+    for index in order:
+        await blobs.put(hits_key(JOB, index), chunk)
+        events += await handler.handle(searched(header, index, count, plan=plan))
+    return events
+
+
+@pytest.mark.parametrize("lanes", [1, 3, 4, 10, 20])
+async def test_a_job_in_lanes_is_finished_once_in_whatever_order_they_run(header, observation, blobs, clock, lanes):
+    chunk, plan, rng = observation.chunk([]).to_bytes(), plan_of(10, lanes), np.random.default_rng(lanes)
+    lane_of = rng.permutation([index % lanes for index in range(10)])
+    # Any order in which the chunks of one lane come one after another.
+    queues = {lane: list(range(lane, 10, lanes)) for lane in range(lanes)}
+    order = [queues[lane].pop(0) for lane in lane_of]
+    handler = Handler(blobs, now=clock)
+    events = await finished(handler, blobs, chunk, header, order, 10, plan)
+    assert [type(event) for event in events].count(ObservationClassified) == 1
+    # All of them once more, as after a broker that lost its memory: finished again by the same one, with the same bytes.
+    written = dict(blobs.objects)
+    again = await finished(handler, blobs, chunk, header, order, 10, plan)
+    assert [gist([e]) for e in again if isinstance(e, ObservationClassified)] == [
+        gist([e]) for e in events if isinstance(e, ObservationClassified)
+    ]
+    assert blobs.objects == written
+
+
+async def test_a_job_that_comes_again_in_fewer_lanes_is_finished_again(header, observation, blobs, clock):
+    chunk, handler = observation.chunk([]).to_bytes(), Handler(blobs, now=clock)
+    # With eight lanes chunk 5 may be the last to come in; with two it is followed by others.
+    first = await finished(handler, blobs, chunk, header, [0, 1, 2, 3, 4, 6, 7, 8, 9, 5], 10, plan_of(10, 8))
+    again = await finished(handler, blobs, chunk, header, range(10), 10, plan_of(10, 2))
+    made = [[event for event in events if isinstance(event, ObservationClassified)] for events in (first, again)]
+    assert gist(made[0]) == gist(made[1])
+    assert len(made[0]) == 1
+
+
+async def test_of_thousands_of_chunks_few_are_reported_and_few_make_a_listing(header, observation, blobs, clock):
+    count, plan, handler = 2000, plan_of(2000, 4), Handler(blobs, now=clock)
+    for index in range(count - 1):
+        await blobs.put(hits_key(JOB, index), b"not read")
+    events = [
+        event for index in range(count - 1) for event in await handler.handle(searched(header, index, count, plan=plan))
+    ]
+    assert {type(event) for event in events} == {JobProgress}
+    assert len(events) == 100 + 3
+    assert blobs.listings == len(events)
 
 
 async def test_zero_hits(header, observation, blobs, clock):

@@ -3,10 +3,15 @@
 import numpy as np
 import pytest
 
-from services.classify.kernels.features import Track, align, bow, measure, row_positions
+from services.classify.kernels.features import Track, align, measure, row_positions
 
 T = 16
 FOFF, TSAMP = -2.8, 18.0
+
+
+def bow(u):
+    """What of a parabola no straight line can follow: the second Legendre polynomial on 0..1."""
+    return 6 * u * u - 6 * u + 1
 
 
 def track(channel=100, steps=0, width=1):
@@ -55,7 +60,7 @@ def test_single_row_pulse_is_all_peak():
 def test_parabola_gives_its_second_derivative_with_the_sign_of_the_band():
     f = measure(tone(steps=10, bend=6), 40, 1, track(steps=10))
     assert f.curvature_gain > 1.5
-    assert f.curvature_hz_s2 == pytest.approx(12 * 6 * FOFF / ((T - 1) * TSAMP) ** 2)
+    assert f.curvature_hz_s2 == pytest.approx(12 * 6 * FOFF / ((T - 1) * TSAMP) ** 2, rel=0.03)
     assert measure(tone(steps=10, bend=-6), 40, 1, track(steps=10)).curvature_hz_s2 == pytest.approx(-f.curvature_hz_s2)
 
 
@@ -123,3 +128,67 @@ def test_samples_that_are_not_numbers_count_as_noise_mean():
     power = tone()
     power[3] = np.nan
     assert measure(power, 40, 1, track()).path_snr == pytest.approx(10 * 15 / 4)
+
+
+def test_power_beside_the_box_is_its_share():
+    power = tone(per_row=9.0)
+    power[:, 60 + 5] = 3.0
+    # A window of 8 channels on either side holds the line of 9 and that of 3.
+    assert measure(power, 40, 1, track()).side_share == pytest.approx(3 / 12)
+
+
+def test_a_hump_with_peaks_of_noise_keeps_its_width():
+    rng = np.random.default_rng(5)
+    power = rng.normal(size=(T, 1024))
+    power[:, 400:464] += 1.5
+    f = measure(power.astype(np.float32), 0, 1, track(channel=400, width=64))
+    assert f.fwhm_hz == pytest.approx(64 * 2.8, rel=0.15)
+
+
+@pytest.mark.parametrize("turn", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("bend", [20, -30])
+def test_a_parabola_that_touches_its_path(bend, turn):
+    u = np.arange(T) / (T - 1)
+    offsets = np.rint(bend * (u - turn) ** 2).astype(int)
+    power = np.zeros((T, 200), np.float32)
+    power[np.arange(T), 100 + offsets] = 12.0
+    f = measure(power, 0, 1, track())
+    on_path = np.count_nonzero(offsets == 0)
+    assert f.path_snr == pytest.approx(12 * on_path / 4)
+    # Rounded to whole channels, parabolas of several bends fit as well.
+    assert 0.8 * T / on_path <= f.curvature_gain <= T / on_path
+    assert f.bend_channels == pytest.approx(abs(bend) / 4, rel=0.25)
+    assert f.curvature_hz_s2 == pytest.approx(2 * bend * FOFF / ((T - 1) * TSAMP) ** 2, rel=0.25)
+    assert f.lean_channels == pytest.approx(abs(bend * ((1 - turn) ** 2 - turn**2)), abs=1)
+    assert f.wobble_channels < 0.5
+
+
+def test_noise_and_steady_tones_are_not_curved():
+    rng = np.random.default_rng(11)
+    for snr in (0.0, 12.0, 60.0):
+        for _ in range(40):
+            power = rng.normal(size=(T, 128))
+            power[:, 60] += snr / 4
+            f = measure(power.astype(np.float32), 40, 1, track())
+            assert (f.curvature_gain, f.curvature_hz_s2, f.bend_channels) == (1.0, 0.0, 0.0)
+
+
+def test_rows_that_hop_wobble_and_a_swing_is_wider_than_its_rows():
+    swing = np.rint(8 * np.sin(2 * np.pi * 3 * np.arange(T) / T)).astype(int)
+    power = np.zeros((T, 128), np.float32)
+    power[np.arange(T), 60 + swing] = 40.0
+    f = measure(power, 40, 1, track(channel=92, width=17))
+    assert f.row_width_channels == 1.0
+    u = np.arange(T) / (T - 1)
+    rest = swing - np.polyval(np.polyfit(u, swing, 2), u)
+    assert f.wobble_channels == pytest.approx(np.sqrt(np.mean(rest**2)))
+
+
+def test_a_drift_faster_than_the_path_leans():
+    f = measure(tone(steps=30, per_row=20.0), 40, 1, track(steps=10))
+    assert f.lean_channels == pytest.approx(20, abs=1)
+    assert f.wobble_channels < 0.5
+
+
+def test_rows_as_wide_as_the_box():
+    assert measure(tone(width=8, per_row=5.0), 40, 1, track(width=8)).row_width_channels == 8.0

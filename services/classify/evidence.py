@@ -1,0 +1,136 @@
+"""All that is known of one hit before it is labelled, and the row of numbers that the model sees of it.
+
+The model sees the signal alone: its cut-out and its box. What other hits and the band say (combs, equal drifts,
+services) is left to written rules: how crowded a simulated band is would be our own choice, and the model would learn
+it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import asinh, hypot, log1p, log2, log10
+
+import numpy as np
+import numpy.typing as npt
+
+from services.classify.kernels.features import Features
+
+BROAD_HZ, BROAD_CHANNELS = 500.0, 8
+DRIFT_ERRORS = 3.0
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that labels and ranks look at.
+
+    `emission_width_hz` is the width of the whole emission whose piece or comb's tooth the hit is (0: it stands alone),
+    `comb_spacing_hz` the distance of the comb's teeth (0: no comb), `comb_teeth` their number. `hits_with_like_drift`
+    counts the other places of the observation (hits within 500 Hz are one) with a hit that drifts alike,
+    `like_drift_span_hz` is how far those hits are apart.
+    """
+
+    snr: float
+    snr_threshold: float
+    frequency_hz: float
+    drift_rate_hz_s: float
+    drift_rate_error_hz_s: float
+    drift_resolution_hz_s: float
+    bandwidth_hz: float
+    channel_width_hz: float
+    drift_channels_per_spectrum: float
+    n_rows: int
+    features: Features
+    emission_width_hz: float = 0.0
+    comb_spacing_hz: float = 0.0
+    comb_teeth: int = 0
+    hits_with_like_drift: int = 0
+    like_drift_span_hz: float = 0.0
+
+
+def broad_limit_hz(channel_width_hz: float) -> float:
+    """Bandwidth beyond which a signal is broadband: 500 Hz and 8 channels."""
+    return max(BROAD_HZ, BROAD_CHANNELS * channel_width_hz)
+
+
+def drift_limit_hz_s(evidence: Evidence) -> float:
+    """Drift rate, without sign, up to which a hit can't be told from a stationary one: 3 errors, one grid step."""
+    return max(DRIFT_ERRORS * evidence.drift_rate_error_hz_s, 1.01 * evidence.drift_resolution_hz_s)
+
+
+def drift_scatter_steps(width_channels: float, snr: float) -> float:
+    """Scatter of a drift, in steps of the grid, roughly: the scale in which the model sees drifts.
+
+    A hit states its own error; this stays the same while the search learns to state its errors better.
+    """
+    return hypot(0.6, 1.8 * width_channels / max(snr, 1.0))
+
+
+# Name of each number that the model sees; `model_row` says how it comes about.
+MODEL_FEATURES = (
+    "log_snr",
+    "log_rows",
+    "drift_over_scatter",
+    "drift_per_spectrum",
+    "log_width_channels",
+    "log_width_over_limit",
+    "log_fwhm_over_limit",
+    "kurtosis",
+    "support",
+    "occupancy",
+    "presence",
+    "peak_fraction",
+    "log_fwhm_over_width",
+    "window_fill",
+    "edge_sharpness",
+    "side_share",
+    "curvature_gain",
+    "bend_over_width",
+    "row_width_over_width",
+    "wobble_over_width",
+    "lean_over_width",
+    "residual_over_width",
+)
+# Novelty goes by shape alone: brightness, drift and width are the transmitter's choice (and the kurtosis of a steady
+# tone is that of its last percent).
+NOVELTY_FEATURES = MODEL_FEATURES[MODEL_FEATURES.index("support") :]
+
+
+def model_row(evidence: Evidence) -> list[float]:
+    """The numbers named by `MODEL_FEATURES`: none has a unit, so one model serves every grid of channels and spectra.
+
+    Widths count in channels of the box or in units of the limit of broadband, drifts in units of their scatter;
+    logarithms and asinh keep strong and wide signals within reach.
+    """
+    f = evidence.features
+    limit = broad_limit_hz(evidence.channel_width_hz)
+    width = max(evidence.bandwidth_hz / evidence.channel_width_hz + evidence.drift_channels_per_spectrum, 1.0)
+    return [
+        log10(max(evidence.snr, 1e-3)),
+        log2(evidence.n_rows),
+        asinh(
+            abs(evidence.drift_rate_hz_s) / evidence.drift_resolution_hz_s / drift_scatter_steps(width, evidence.snr)
+        ),
+        log1p(evidence.drift_channels_per_spectrum),
+        log2(width),
+        log10(evidence.bandwidth_hz / limit),
+        log10(f.fwhm_hz / limit),
+        asinh(f.kurtosis),
+        min(max(f.path_snr / max(evidence.snr, 1e-3), -1.0), 3.0),
+        f.occupancy,
+        f.presence,
+        f.peak_fraction,
+        log2(f.fwhm_hz / (width * evidence.channel_width_hz)),
+        f.window_fill,
+        f.edge_sharpness,
+        f.side_share,
+        log2(f.curvature_gain),
+        asinh(f.bend_channels / width),
+        log2(f.row_width_channels / width),
+        log1p(f.wobble_channels / f.row_width_channels),
+        log1p(f.lean_channels / width),
+        log1p(f.straightness_residual_channels / width),
+    ]
+
+
+def model_rows(evidence: Sequence[Evidence]) -> npt.NDArray[np.float64]:
+    """Rows of all hits: (hits, features)."""
+    return np.array([model_row(item) for item in evidence], np.float64).reshape(-1, len(MODEL_FEATURES))

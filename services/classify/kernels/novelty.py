@@ -1,0 +1,45 @@
+"""How far a hit lies from everything that a model was trained on."""
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+SMALLEST_P = 1e-6
+
+
+def distances(rows: Array, centres: Array, whitening: Array) -> Array:
+    """Mahalanobis distance of each row from the nearest cluster of known signals.
+
+    Args:
+        rows: (rows, d).
+        centres: (clusters, d), the clusters' means.
+        whitening: (clusters, d, d), inverse of the Cholesky factor of each cluster's covariance.
+
+    Returns:
+        (rows,); about sqrt(d) for a typical known signal.
+    """
+    nearest = np.full(len(rows), np.inf)
+    for centre, matrix in zip(centres, whitening, strict=True):
+        away = (rows - centre) @ matrix.T
+        nearest = np.minimum(nearest, np.sqrt(np.sum(away**2, axis=1)))
+    return nearest
+
+
+def p_values(distance: Array, known: Array, shares: Array) -> Array:
+    """Share of known signals that lie as far out or farther.
+
+    Args:
+        distance: (rows,).
+        known: (k,), rising distances of known signals that the model was not trained on.
+        shares: (k,), falling: the share of them that lies at `known[i]` or beyond.
+
+    Returns:
+        (rows,), from 1 down to 1e-6: log-linear between the entries, and beyond the last by the last two's slope.
+    """
+    log_share = np.log(shares)
+    slope = (log_share[-1] - log_share[-2]) / (known[-1] - known[-2])
+    inside = np.interp(distance, known, log_share)
+    beyond = log_share[-1] + slope * np.maximum(0.0, distance - known[-1])
+    p: Array = np.exp(np.maximum(np.where(distance > known[-1], beyond, inside), np.log(SMALLEST_P)))
+    return p

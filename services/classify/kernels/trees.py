@@ -1,0 +1,106 @@
+"""Boosted trees, read from LightGBM's text format and evaluated without LightGBM.
+
+Only what the labels' model uses: several classes, numeric splits (`value <= threshold` goes left), no categories. A NaN
+counts as 0, as LightGBM has it where no value was missing in training.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
+
+_CATEGORICAL_BIT = 1
+_MISSING_BITS = 0b1100
+_ROWS_AT_ONCE = 1024
+
+
+@dataclass(frozen=True)
+class Trees:
+    """All trees, padded to one size; tree `i` votes for class `i % n_classes`.
+
+    `feature`, `threshold`, `left`, `right` are (trees, nodes); a child >= 0 is a node, a child `c` < 0 the leaf `~c`.
+    `value` is (trees, leaves). `depth` is the longest way from a root to a leaf.
+    """
+
+    n_classes: int
+    features: tuple[str, ...]
+    feature: Indices
+    threshold: Array
+    left: Indices
+    right: Indices
+    value: Array
+    depth: int
+
+
+def _blocks(text: str) -> Iterator[dict[str, str]]:
+    """The header and each tree as keys and values."""
+    for block in text.split("end of trees")[0].split("\nTree="):
+        yield dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+
+
+def _depth(left: Indices, right: Indices) -> int:
+    depth, nodes = 0, [0]
+    while nodes:
+        depth += 1
+        nodes = [child for node in nodes for child in (int(left[node]), int(right[node])) if child >= 0]
+    return depth
+
+
+def parse(text: str) -> Trees:
+    """Read a model that LightGBM saved as text.
+
+    Raises:
+        ValueError: it has categorical splits, or splits that treat missing values in a way of their own.
+    """
+    header, *blocks = _blocks(text)
+    nodes = max(int(block["num_leaves"]) for block in blocks) - 1
+    shape = len(blocks), max(nodes, 1)
+    feature, left, right = np.zeros(shape, np.int64), np.full(shape, -1), np.full(shape, -1)
+    threshold, value = np.zeros(shape), np.zeros((shape[0], shape[1] + 1))
+    depth = 1
+    for i, block in enumerate(blocks):
+        value[i, : int(block["num_leaves"])] = [float(word) for word in block["leaf_value"].split()]
+        if int(block["num_leaves"]) == 1:
+            continue
+        n = int(block["num_leaves"]) - 1
+        if any(int(word) & (_CATEGORICAL_BIT | _MISSING_BITS) for word in block["decision_type"].split()):
+            raise ValueError(f"Tree {i} has categorical splits or rules for missing values; numeric splits only.")
+        feature[i, :n] = [int(word) for word in block["split_feature"].split()]
+        threshold[i, :n] = [float(word) for word in block["threshold"].split()]
+        left[i, :n] = [int(word) for word in block["left_child"].split()]
+        right[i, :n] = [int(word) for word in block["right_child"].split()]
+        depth = max(depth, _depth(left[i], right[i]))
+    names = tuple(header["feature_names"].split())
+    return Trees(int(header["num_class"]), names, feature, threshold, left, right, value, depth)
+
+
+def raw_scores(trees: Trees, rows: Array) -> Array:
+    """Sum of the leaves' values per class: (rows, classes), from rows of (rows, features)."""
+    clean = np.nan_to_num(rows, nan=0.0, posinf=np.inf, neginf=-np.inf)
+    parts = [_scores(trees, clean[at : at + _ROWS_AT_ONCE]) for at in range(0, len(clean), _ROWS_AT_ONCE)]
+    return np.concatenate(parts) if parts else np.empty((0, trees.n_classes))
+
+
+def _scores(trees: Trees, rows: Array) -> Array:
+    number = np.arange(len(trees.feature))[None, :]
+    row = np.arange(len(rows))[:, None]
+    node = np.zeros((len(rows), len(trees.feature)), np.int64)
+    for _ in range(trees.depth):
+        inner = np.maximum(node, 0)
+        goes_left = rows[row, trees.feature[number, inner]] <= trees.threshold[number, inner]
+        child = np.where(goes_left, trees.left[number, inner], trees.right[number, inner])
+        node = np.where(node >= 0, child, node)
+    votes = trees.value[number, ~node]
+    scores: Array = votes.reshape(len(rows), -1, trees.n_classes).sum(axis=1)
+    return scores
+
+
+def softmax(scores: Array) -> Array:
+    """Probabilities from scores, along the last axis."""
+    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    shares: Array = powers / powers.sum(axis=-1, keepdims=True)
+    return shares

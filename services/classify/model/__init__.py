@@ -1,0 +1,97 @@
+"""The trained model of signal shapes: `shapes.txt` (trees) and `shapes.json` (calibration, novelty, provenance).
+
+`python -m services.classify.train` writes both. They are read once; nothing but numpy is needed.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from services.classify.evidence import MODEL_FEATURES, NOVELTY_FEATURES
+from services.classify.kernels.novelty import distances, p_values
+from services.classify.kernels.trees import Trees, parse, raw_scores, softmax
+
+Array = npt.NDArray[np.float64]
+
+TREES_FILE, FACTS_FILE = "shapes.txt", "shapes.json"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the model says of one hit: its most probable shape, all probabilities, and how strange it is.
+
+    `novelty_p` is the share of known signals of that shape that lie as far from the training data, or farther.
+    """
+
+    name: str
+    probabilities: dict[str, float]
+    novelty_p: float
+
+
+@dataclass(frozen=True)
+class ShapeModel:
+    """Trees with the temperature that calibrates them, and clusters of known signals in the space of shapes.
+
+    `known` holds, for each class, the distances at which `shares` of its known signals lie farther out.
+    """
+
+    classes: tuple[str, ...]
+    trees: Trees
+    temperature: float
+    centres: Array
+    whitening: Array
+    shares: Array
+    known: dict[str, Array]
+    version: str
+
+    def probabilities(self, rows: Array) -> Array:
+        """Calibrated probabilities (rows, classes) of rows of `MODEL_FEATURES`."""
+        return softmax(raw_scores(self.trees, rows) / self.temperature)
+
+    def shapes(self, rows: Array) -> list[Shape]:
+        """The shape of each row."""
+        chances = self.probabilities(rows)
+        names = [self.classes[k] for k in np.argmax(chances, axis=1)] if len(rows) else []
+        away = distances(rows[:, -len(NOVELTY_FEATURES) :], self.centres, self.whitening)
+        return [
+            Shape(
+                name,
+                {other: float(p) for other, p in zip(self.classes, chance, strict=True)},
+                float(p_values(away[i : i + 1], self.known[name], self.shares)[0]),
+            )
+            for i, (name, chance) in enumerate(zip(names, chances, strict=True))
+        ]
+
+
+def from_text(trees: str, facts: dict[str, Any]) -> ShapeModel:
+    """Put a model together from the texts of its two files.
+
+    Raises:
+        ValueError: it was trained on other features than this version measures.
+    """
+    parsed = parse(trees)
+    if parsed.features != MODEL_FEATURES or tuple(facts["classes"]) != tuple(facts["known_distances"]):
+        raise ValueError("The model was trained on other features or classes; run python -m services.classify.train.")
+    return ShapeModel(
+        classes=tuple(facts["classes"]),
+        trees=parsed,
+        temperature=float(facts["temperature"]),
+        centres=np.array(facts["centres"]),
+        whitening=np.array(facts["whitening"]),
+        shares=np.array(facts["shares"]),
+        known={name: np.array(values) for name, values in facts["known_distances"].items()},
+        version=facts["version"],
+    )
+
+
+@cache
+def committed_model() -> ShapeModel:
+    """The model of this version of the software."""
+    here = resources.files(__name__)
+    facts = json.loads((here / FACTS_FILE).read_text(encoding="utf-8"))
+    return from_text((here / TREES_FILE).read_text(encoding="utf-8"), facts)

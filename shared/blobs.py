@@ -22,6 +22,8 @@ from shared.settings import ServiceSettings
 MISSING_CODES = {"404", "NoSuchKey", "NotFound"}
 # A bucket that is missing is one that has yet to be made: no object's fault.
 TRANSIENT_CODES = {"NoSuchBucket", "SlowDown", "InternalError", "RequestTimeout"}
+# Of a stream that is read into a buffer: this much is copied at a time.
+MAX_PART_BYTES = 256 * 1024
 PLAIN_FILENAME = frozenset(string.ascii_letters + string.digits + "._- ")
 
 
@@ -144,6 +146,26 @@ class Blobs:
                     return bytes(await body.read())
         except RangeBeyondEndError:
             return b""
+
+    async def get_range_into(self, key: str, start: int, buffer: memoryview) -> int:
+        """Fill `buffer` (of bytes) from byte `start`, without a copy of it in between.
+
+        Returns the number of bytes, fewer than `buffer` has where the object ends.
+        """
+        filled = 0
+        if not len(buffer):
+            return filled
+        try:
+            with _translated(key):
+                response = await self._client.get_object(
+                    Bucket=self.bucket, Key=key, Range=f"bytes={start}-{start + len(buffer) - 1}"
+                )
+                async with response["Body"] as _:
+                    while part := await response["Body"].readinto(buffer[filled : filled + MAX_PART_BYTES]):
+                        filled += part
+        except RangeBeyondEndError:
+            return 0
+        return filled
 
     async def put(self, key: str, body: bytes, content_type: str = "application/octet-stream") -> None:
         """Write an object, whole."""

@@ -1,9 +1,7 @@
 """How an observation is cut into chunks: pure rules."""
 
-from collections.abc import Sequence
-
 from shared.errors import PermanentError
-from shared.events import Chunk, SearchParameters
+from shared.events import ChunkPlan, SearchParameters
 from shared.header import Header
 
 # Where the file has no coarse channels, or ones so narrow that several go into one chunk.
@@ -25,11 +23,13 @@ def overlap_channels(header: Header, max_drift_rate_hz_s: float) -> int:
     return steps + smear + MARGIN_CHANNELS
 
 
-def plan_chunks(header: Header, parameters: SearchParameters, *, max_chunk_samples: int) -> tuple[Chunk, ...]:
-    """The chunks of an observation, in channel order; what they own tiles [0, n_channels).
+def plan_observation(
+    header: Header, parameters: SearchParameters, *, max_chunk_samples: int, lanes: int = 1
+) -> ChunkPlan:
+    """How an observation is cut, in channel order; what the chunks own tiles [0, n_channels).
 
     A chunk is one coarse channel, several where they are narrow, or 2^20 channels where there are none; it is narrower
-    where with its overlap it would have more than `max_chunk_samples` samples.
+    where with its overlap it would have more than `max_chunk_samples` samples. At most `lanes` are under way at a time.
 
     Raises:
         PermanentError: not even a narrow chunk fits (`drift_range_too_wide`), or there would be too many
@@ -37,21 +37,25 @@ def plan_chunks(header: Header, parameters: SearchParameters, *, max_chunk_sampl
     """
     overlap = overlap_channels(header, parameters.max_drift_rate_hz_s)
     widest = _widest_chunk(header, parameters, overlap, max_chunk_samples)
+    n_channels = header.n_channels
     if header.coarse_channel_width is None:
-        edges: Sequence[int] = _plain_edges(header.n_channels, min(PLAIN_CHANNELS, widest))
+        stride, parts = _plain_stride(n_channels, min(PLAIN_CHANNELS, widest))
     else:
-        edges = _coarse_edges(header.n_channels, header.coarse_channel_width, widest)
-    count = len(edges) - 1
-    return tuple(
-        Chunk(
-            index=index,
-            count=count,
-            start_channel=edges[index],
-            stop_channel=edges[index + 1],
-            read_start_channel=max(0, edges[index] - overlap),
-            read_stop_channel=min(header.n_channels, edges[index + 1] + overlap),
+        stride, parts = _coarse_stride(header.coarse_channel_width, widest)
+    count = _count(n_channels, stride, parts)
+    if count > MAX_CHUNKS:
+        raise PermanentError(
+            f"The observation's {n_channels} channels would fall into {count} chunks; at most {MAX_CHUNKS} are "
+            "possible. Split the file in frequency, or lower max_drift_rate_hz_s.",
+            code="too_many_chunks",
         )
-        for index in range(count)
+    return ChunkPlan(
+        n_channels=n_channels,
+        count=count,
+        stride_channels=stride,
+        parts=parts,
+        overlap_channels=overlap,
+        lanes=min(lanes, count),
     )
 
 
@@ -72,34 +76,24 @@ def _widest_chunk(header: Header, parameters: SearchParameters, overlap: int, ma
     return widest
 
 
-def _check_count(count: int, header_channels: int) -> None:
-    if count > MAX_CHUNKS:
-        raise PermanentError(
-            f"The observation's {header_channels} channels would fall into {count} chunks; at most {MAX_CHUNKS} are "
-            "possible. Split the file in frequency, or lower max_drift_rate_hz_s.",
-            code="too_many_chunks",
-        )
-
-
-def _plain_edges(n_channels: int, width: int) -> list[int]:
-    """Chunks of `width` channels; of equal width where the last would be very narrow."""
+def _plain_stride(n_channels: int, width: int) -> tuple[int, int]:
+    """Strides of one chunk of `width` channels; one stride of equal parts where the last would be very narrow."""
     count = -(-n_channels // width)
-    _check_count(count, n_channels)
     if n_channels - (count - 1) * width < SMALLEST_REMAINDER * width:
-        return [n_channels * index // count for index in range(count + 1)]
-    return [*range(0, n_channels, width), n_channels]
+        return n_channels, count
+    return width, 1
 
 
-def _coarse_edges(n_channels: int, coarse_width: int, widest: int) -> list[int]:
-    """Chunks of whole coarse channels, or of equal parts of one where it is wider than `widest`."""
+def _coarse_stride(coarse_width: int, widest: int) -> tuple[int, int]:
+    """Strides of whole coarse channels, or of one that is wider than `widest` and cut into parts."""
     if coarse_width > widest:
-        parts = -(-coarse_width // widest)
-        starts = range(0, n_channels, coarse_width)
-        _check_count(len(starts) * parts, n_channels)
-        inner = [start + coarse_width * part // parts for start in starts for part in range(parts)]
-        return [*(edge for edge in inner if edge < n_channels), n_channels]
-    width = coarse_width
+        return coarse_width, -(-coarse_width // widest)
     if coarse_width < NARROW_COARSE_CHANNELS:
-        width *= min(PLAIN_CHANNELS, widest) // coarse_width
-    _check_count(-(-n_channels // width), n_channels)
-    return [*range(0, n_channels, width), n_channels]
+        return coarse_width * (min(PLAIN_CHANNELS, widest) // coarse_width), 1
+    return coarse_width, 1
+
+
+def _count(n_channels: int, stride: int, parts: int) -> int:
+    """Chunks until the last channel is in one: those that begin beyond it don't exist."""
+    whole, rest = divmod(n_channels, stride)
+    return whole * parts + sum(stride * part // parts < rest for part in range(parts))

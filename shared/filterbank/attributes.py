@@ -37,7 +37,15 @@ def read_attribute(owner: Any, key: str) -> Value | None:
     kind = attribute.get_type()
     if attribute.get_storage_size() > MAX_ATTRIBUTE_BYTES:
         return UNREADABLE
-    if not isinstance(kind, h5t.TypeStringID) and not is_plain_number(kind):
+    is_text = isinstance(kind, h5t.TypeStringID)
+    # `text_attributes` bounds the length of a single text whose type is stated where the attribute is.
+    if (
+        is_text
+        and kind.is_variable_str()
+        and (kind.committed() or attribute.get_space().get_simple_extent_npoints() > 1)
+    ):
+        return UNREADABLE
+    if not is_text and not is_plain_number(kind):
         return UNREADABLE
     return _plain(owner.attrs[key])
 

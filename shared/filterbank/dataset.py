@@ -6,21 +6,36 @@ Everything here is synchronous and calls h5py; `hdf5` runs it in a thread.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from math import ceil, prod
 from typing import Any
 
 import numpy as np
 
+from shared.errors import BadObservationError
+from shared.filterbank import bitshuffle
 from shared.filterbank.attributes import UNREADABLE, is_plain_number, read_attribute
+from shared.filterbank.chunks import ChunkLayout, StoredChunk
 from shared.filterbank.fields import Value, bad_file, decode_text
-from shared.filterbank.range_file import Extent, RangeFile
-from shared.filterbank.stored_chunks import READ_FILTERS, SLACK_BYTES, DamagedChunkError, Filter, check_stored
+from shared.filterbank.range_file import RangeFile
+from shared.filterbank.rows import RowLayout
+from shared.filterbank.stored_chunks import (
+    BITSHUFFLE,
+    BLOCK_SAMPLES_VALUE,
+    COMPRESSOR_VALUE,
+    LZ4,
+    READ_FILTERS,
+    SAMPLE_BYTES_VALUE,
+    SLACK_BYTES,
+    Filter,
+    is_compressor,
+)
 
 KEYWORDS = (
     *("fch1", "foff", "tsamp", "tstart", "nchans", "nbits", "nifs"),
     *("telescope_id", "nfpc", "source_name", "src_raj", "src_dej"),
 )
+CLASS = "CLASS"
+ATTRIBUTES = (CLASS, *KEYWORDS)
 MAX_SHOWN = 80
 # A chunk is unpacked whole, however little of it is wanted.
 MAX_CHUNK_BYTES = 2**29
@@ -56,39 +71,57 @@ class Data:
     values: dict[str, Value]
     warnings: tuple[str, ...]
 
-    def selection(self, first: int, stop: int, start_channel: int, stop_channel: int) -> tuple[Any, ...]:
-        """Spectra [first, stop) and channels [start, stop) of the first IF."""
-        spectra, channels = slice(first, stop), slice(start_channel, stop_channel)
-        return (spectra, 0, channels) if self.handle.ndim == 3 else (spectra, channels)
+    def selection(self, start_channel: int, stop_channel: int) -> tuple[slice, ...]:
+        """Channels [start, stop) of the first IF."""
+        channels = slice(start_channel, stop_channel)
+        return (slice(None), slice(0, 1), channels) if self.handle.ndim == 3 else (slice(None), channels)
 
-    def extents(self, first: int, stop: int, start_channel: int, stop_channel: int, file_bytes: int) -> list[Extent]:
-        """Where the stored chunks of a selection are, in the order in which HDF5 reads them."""
-        if self.storage.chunk_shape is None:
-            return []
+    def layout(self, start_channel: int, stop_channel: int, file_bytes: int) -> RowLayout | ChunkLayout | None:
+        """Where channels [start, stop) of all spectra are; None where they are among the metadata."""
+        shape, filters = self.storage.chunk_shape, self.storage.filters
+        if self.storage.offset_bytes is not None:
+            row_bytes = self.shape[1] * self.shape[2] * self.dtype.itemsize
+            return RowLayout(self.storage.offset_bytes, row_bytes, 8 * self.dtype.itemsize, self.dtype)
+        if shape is None:
+            return None
+        all_skipped = 2 ** len(filters) - 1
+        chunks = []
+        for t, channel, info in self._chunks(start_channel, stop_channel, file_bytes):
+            is_plain = info.filter_mask & all_skipped == all_skipped
+            if is_plain and info.byte_offset is not None and info.size != prod(shape) * self.dtype.itemsize:
+                raise self._bad_index()
+            chunks.append(StoredChunk(info.byte_offset, info.size, is_plain, info.filter_mask, t, channel))
+        block_bytes = 0
+        if _is_bitshuffle(filters, self.dtype):
+            block_bytes = bitshuffle.usual_block_bytes(filters[0].values[BLOCK_SAMPLES_VALUE], self.dtype.itemsize)
+        return ChunkLayout(shape, self.dtype, chunks, float(self.handle.fillvalue), filters, block_bytes)
+
+    def _chunks(self, start_channel: int, stop_channel: int, file_bytes: int) -> Iterator[tuple[int, int, Any]]:
+        """First spectrum, first channel and HDF5's record of each chunk with some of the first IF's channels."""
+        assert self.storage.chunk_shape is not None
         rows, _, columns = self.storage.chunk_shape
-        extents = []
-        for t in range(first // rows * rows, stop, rows):
+        most = 2 * prod(self.storage.chunk_shape) * self.dtype.itemsize + SLACK_BYTES
+        for t in range(0, self.shape[0], rows):
             for channel in range(start_channel // columns * columns, stop_channel, columns):
                 corner = (t, 0, channel) if self.handle.ndim == 3 else (t, channel)
                 info = self.handle.id.get_chunk_info_by_coord(corner)
-                if info.byte_offset is not None:
-                    extents.append(self._extent(info, file_bytes))
-        return extents
+                if info.byte_offset is not None and not (
+                    0 < info.size <= most and info.byte_offset + info.size <= file_bytes
+                ):
+                    raise self._bad_index()
+                yield t, channel, info
 
-    def _extent(self, info: Any, file_bytes: int) -> Extent:
-        assert self.storage.chunk_shape is not None
-        chunk_bytes = prod(self.storage.chunk_shape) * self.dtype.itemsize
-        if info.byte_offset + info.size > file_bytes or info.size > 2 * chunk_bytes + SLACK_BYTES:
-            raise bad_file(self.file_name, "the index of its data is damaged. Upload the whole file again.")
-        check = partial(_check_chunk, self.file_name, self.storage.filters, info.filter_mask, chunk_bytes)
-        return Extent(info.byte_offset, info.size, check)
+    def _bad_index(self) -> BadObservationError:
+        return bad_file(self.file_name, "the index of its data is damaged. Upload the whole file again.")
 
 
-def _check_chunk(file_name: str, filters: tuple[Filter, ...], skipped: int, chunk_bytes: int, raw: memoryview) -> None:
-    try:
-        check_stored(raw, filters, skipped, chunk_bytes)
-    except DamagedChunkError as error:
-        raise bad_file(file_name, f"its data are damaged: {error}. Upload it again.") from error
+def _is_bitshuffle(filters: tuple[Filter, ...], dtype: np.dtype[Any]) -> bool:
+    """Whether chunks went through bitshuffle with LZ4 alone, and its library is at hand."""
+    if len(filters) != 1 or filters[0].code != BITSHUFFLE or bitshuffle.library() is None:
+        return False
+    # Bytes of a sample, samples of a block, compressor.
+    values = filters[0].values[SAMPLE_BYTES_VALUE : COMPRESSOR_VALUE + 1]
+    return len(values) == 3 and (values[0], values[2]) == (dtype.itemsize, LZ4)
 
 
 @contextmanager
@@ -122,7 +155,7 @@ def _checked(file: Any, file_name: str, file_bytes: int) -> Data:
     if values.get("source_name") == UNREADABLE:
         del values["source_name"]
     warnings = []
-    if str(read_attribute(file, "CLASS")).strip() != "FILTERBANK":
+    if str(read_attribute(file, CLASS)).strip() != "FILTERBANK":
         warnings.append("The file is not marked as FILTERBANK (attribute CLASS); its data set was read all the same.")
     shape = _shape(handle, values, file_name)
     if handle.ndim == 2:
@@ -168,7 +201,7 @@ def _shape(handle: Any, values: dict[str, Value], file_name: str) -> tuple[int, 
             file_name, f"its data set has the shape {shape}; it must be (time, IF, channel). Write it with that shape."
         )
     if 0 in shape:
-        raise bad_file(file_name, f"its data set is empty: it has the shape {shape}.")
+        raise bad_file(file_name, f"its data set is empty: it has the shape {shape}. Write it with its samples.")
     return (shape[0], shape[1], shape[2])
 
 
@@ -189,6 +222,8 @@ def _storage(handle: Any, dtype: np.dtype[Any], file_name: str) -> Storage:
     if layout == h5py.h5d.VIRTUAL or plan.get_external_count() > 0:
         raise bad_file(file_name, "its samples are stored in other files. Store them in the file itself.")
     filters = tuple(_filters(plan, file_name))
+    if sum(map(is_compressor, filters)) > 1:
+        raise bad_file(file_name, "its data are compressed more than once. Rewrite it with one compressor (h5repack).")
     if layout == h5py.h5d.CHUNKED:
         chunk = tuple(int(length) for length in handle.chunks)
         if prod(chunk) * dtype.itemsize > MAX_CHUNK_BYTES:
@@ -222,11 +257,13 @@ def _filters(plan: Any, file_name: str) -> Iterator[Filter]:
                 f"its data are compressed with filter {code} ({decode_text(name)[:MAX_SHOWN]!r}), which is not read. "
                 f"Rewrite it (h5repack) with one of {', '.join(READ_FILTERS.values())}.",
             )
+        if code == BITSHUFFLE and (len(values) <= SAMPLE_BYTES_VALUE or values[SAMPLE_BYTES_VALUE] < 1):
+            raise bad_file(file_name, "its bitshuffle filter has no size of a sample. Rewrite it (h5repack).")
         yield Filter(code, tuple(values))
 
 
 def _missing_chunks(handle: Any, shape: tuple[int, int, int], storage: Storage, file_name: str) -> list[str]:
-    """A warning where chunks were never written; they read as zeros, which the search masks."""
+    """A warning where chunks were never written; they read as the fill value, mostly 0, which the search masks."""
     if storage.chunk_shape is None:
         return []
     total = prod(ceil(length / chunk) for length, chunk in zip(shape, storage.chunk_shape, strict=True))
@@ -236,5 +273,6 @@ def _missing_chunks(handle: Any, shape: tuple[int, int, int], storage: Storage, 
     if stored == 0:
         raise bad_file(file_name, "its data were never written. Upload the whole file.")
     if stored < total:
-        return [f"{total - stored} of the file's {total} data chunks were never written; they count as zeros."]
+        missing = f"{total - stored} of the file's {total} data chunks were never written"
+        return [f"{missing}; their samples count as {handle.fillvalue:g}."]
     return []

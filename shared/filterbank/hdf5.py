@@ -3,7 +3,6 @@
 import asyncio
 import traceback
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
@@ -11,21 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.errors import WaterholeError
+from shared.filterbank import watchdog
 from shared.filterbank.angles import from_text
 from shared.filterbank.assemble import Layout, assemble, check_channel_count
-from shared.filterbank.dataset import Data, open_data
+from shared.filterbank.chunks import ChunkLayout, read_chunks
+from shared.filterbank.dataset import ATTRIBUTES, Data, open_data
 from shared.filterbank.fields import Fields, bad_file
+from shared.filterbank.hdf5_thread import in_hdf5_thread
 from shared.filterbank.range_file import RangeFile
 from shared.filterbank.rows import RowLayout, read_rows
 from shared.filterbank.source import Source
 from shared.header import Header
-
-# Spectra are read in groups of about this many bytes, while the next group is fetched.
-GROUP_BYTES = 16 * 2**20
-
-# HDF5 has one lock for the whole process. A thread of its own keeps those who wait for it out of the pool whose threads
-# the sources need for their reads.
-_THREAD = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hdf5")
 
 Result = TypeVar("Result")
 
@@ -54,12 +49,13 @@ async def read_block(source: Source, header: Header, start_channel: int, stop_ch
     found = await _in_thread(source, size, work)
     if isinstance(found, RowLayout):
         return await read_rows(source, found, header.n_spectra, start_channel, stop_channel)
+    if isinstance(found, ChunkLayout):
+        return await read_chunks(source, found, header.n_spectra, start_channel, stop_channel)
     return found
 
 
 async def _in_thread(source: Source, size: int, work: Callable[[RangeFile], Result]) -> Result:
-    loop = asyncio.get_running_loop()
-    remote = RangeFile(source, size, loop)
+    remote = RangeFile(source, size, asyncio.get_running_loop(), ATTRIBUTES, watchdog.paused)
 
     def run() -> Result:
         try:
@@ -70,7 +66,7 @@ async def _in_thread(source: Source, size: int, work: Callable[[RangeFile], Resu
             raise
 
     try:
-        return await loop.run_in_executor(_THREAD, run)
+        return await in_hdf5_thread(run)
     finally:
         remote.abandon()
 
@@ -125,33 +121,19 @@ def _angle(value: int | float | str) -> float:
 
 def _read_block(
     remote: RangeFile, *, name: str, size: int, header: Header, start_channel: int, stop_channel: int
-) -> npt.NDArray[np.float32] | RowLayout:
-    """The block; or, for samples that lie in the file as they are, where they lie."""
+) -> npt.NDArray[np.float32] | RowLayout | ChunkLayout:
+    """Where the samples are; or, where they are among the metadata, the block."""
     with open_data(remote, name, size) as data:
         if data.shape != (header.n_spectra, header.n_ifs, header.n_channels):
             raise bad_file(name, f"its data set has another shape than before, {data.shape}. Start a new analysis.")
-        if data.storage.offset_bytes is not None:
-            return RowLayout(
-                data_offset_bytes=data.storage.offset_bytes,
-                row_bytes=header.n_ifs * header.n_channels * data.dtype.itemsize,
-                n_bits=8 * data.dtype.itemsize,
-                dtype=data.dtype,
-            )
-        return _read_chunks(remote, data, size, start_channel, stop_channel)
+        layout = data.layout(start_channel, stop_channel, size)
+        return layout or _read_compact(data, start_channel, stop_channel)
 
 
-def _read_chunks(
-    remote: RangeFile, data: Data, size: int, start_channel: int, stop_channel: int
-) -> npt.NDArray[np.float32]:
-    """Read in groups of whole rows of chunks, so that each chunk is unpacked once."""
-    n_spectra = data.shape[0]
-    block = np.empty((n_spectra, stop_channel - start_channel), np.float32)
-    chunk_rows = data.storage.chunk_shape[0] if data.storage.chunk_shape else n_spectra
-    rows = chunk_rows * max(1, GROUP_BYTES // (chunk_rows * block.shape[1] * block.itemsize))
-    groups = [(first, min(first + rows, n_spectra)) for first in range(0, n_spectra, rows)]
-    remote.expect(data.extents(*groups[0], start_channel, stop_channel, size))
-    for number, (first, stop) in enumerate(groups):
-        if number + 1 < len(groups):
-            remote.expect(data.extents(*groups[number + 1], start_channel, stop_channel, size))
-        data.handle.read_direct(block, data.selection(first, stop, start_channel, stop_channel), np.s_[first:stop])
+def _read_compact(data: Data, start_channel: int, stop_channel: int) -> npt.NDArray[np.float32]:
+    """The block of a data set so small that it lies among the metadata."""
+    block = np.empty((data.shape[0], stop_channel - start_channel), np.float32)
+    # Between places of unlike ranks HDF5 copies sample by sample, twenty times as slowly.
+    target = block if data.handle.ndim == 2 else block[:, np.newaxis]
+    data.handle.read_direct(target, data.selection(start_channel, stop_channel))
     return block

@@ -1,30 +1,28 @@
 """Blocks of channels from spectra that lie one after the other, each of the same number of bytes.
 
-One range is read per spectrum, or one for several where the bytes between them are few; several are under way at once,
-and each is decoded straight into the block.
+One range is read per spectrum, or one for several where the bytes between them are few; several are under way at once.
+Samples that are stored as the block has them are read straight into it, others through a buffer that is used again.
 """
 
-import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from shared.filterbank.fields import bad_file
+from shared.filterbank.fetch import READ_BYTES, Scratch, beside, fill, for_each
 from shared.filterbank.source import Source
 
-READS_AT_ONCE = 8
-# Size of one read: with the number of reads under way this bounds the memory beside the block itself.
-READ_BYTES = 4 * 2**20
 # Samples of fewer than 8 bits are 4 bytes each on their way into the block.
 PACKED_SAMPLES = 2**21
 # A request costs as much as this many bytes, so nearer spectra come in one read.
 GAP_BYTES = 128 * 1024
-# Smaller pieces are decoded sooner than a thread takes over.
-THREAD_BYTES = 256 * 1024
+# Samples of this type need no decoding.
+AS_IN_A_BLOCK = np.dtype("<f4")
+
+Block = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class RowLayout:
 
 
 @dataclass(frozen=True)
-class _Piece:
+class Piece:
     """What one read brings: some spectra of some channels."""
 
     first_spectrum: int
@@ -49,10 +47,13 @@ class _Piece:
     first_channel: int
     stop_channel: int
 
+    def of(self, block: Block, start_channel: int) -> Block:
+        """Its place in a block of channels from `start_channel` on."""
+        columns = slice(self.first_channel - start_channel, self.stop_channel - start_channel)
+        return block[self.first_spectrum : self.stop_spectrum, columns]
 
-async def read_rows(
-    source: Source, layout: RowLayout, n_spectra: int, start_channel: int, stop_channel: int
-) -> npt.NDArray[np.float32]:
+
+async def read_rows(source: Source, layout: RowLayout, n_spectra: int, start_channel: int, stop_channel: int) -> Block:
     """Channels [start, stop) of all spectra: float32 (n_spectra, channels), C-contiguous.
 
     Raises:
@@ -60,29 +61,31 @@ async def read_rows(
         TransientError: storage is out of reach.
     """
     block = np.empty((n_spectra, stop_channel - start_channel), np.float32)
-    todo = _pieces(layout, n_spectra, start_channel, stop_channel)
 
-    async def work() -> None:
-        for piece in todo:
-            raw = await _read_piece(source, layout, piece)
-            columns = slice(piece.first_channel - start_channel, piece.stop_channel - start_channel)
-            part = block[piece.first_spectrum : piece.stop_spectrum, columns]
-            if len(raw) < THREAD_BYTES:
-                decode(raw, layout, piece.first_channel, part)
-            else:
-                await asyncio.to_thread(decode, raw, layout, piece.first_channel, part)
+    async def work(piece: Piece, scratch: Scratch) -> None:
+        await read_piece(source, layout, piece, piece.of(block, start_channel), scratch)
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(READS_AT_ONCE):
-                group.create_task(work())
-    except ExceptionGroup as failures:
-        # The others failed for the same reason or were cancelled; callers expect a single error.
-        raise failures.exceptions[0] from failures
+    await for_each(row_pieces(layout, n_spectra, start_channel, stop_channel), work)
     return block
 
 
-def decode(raw: bytes, layout: RowLayout, first_channel: int, part: npt.NDArray[np.float32]) -> None:
+async def read_piece(source: Source, layout: RowLayout, piece: Piece, part: Block, scratch: Scratch) -> None:
+    """Fill `part` with a piece: float32 (spectra, channels).
+
+    Raises:
+        BadObservationError: the file ends before.
+        TransientError: storage is out of reach.
+    """
+    start, length = _extent(layout, piece)
+    if layout.dtype == AS_IN_A_BLOCK and length == part.nbytes and part.flags.c_contiguous:
+        await fill(source, start, part.reshape(-1).view(np.uint8).data)
+        return
+    raw = scratch.take(length)
+    await fill(source, start, raw)
+    await beside(length, partial(decode, raw, layout, piece.first_channel, part))
+
+
+def decode(raw: memoryview, layout: RowLayout, first_channel: int, part: Block) -> None:
     """Fill `part` (spectra, channels) with the samples of `raw`, which begins in the byte that has `first_channel`."""
     spectra, channels = part.shape
     if layout.n_bits >= 8:
@@ -111,7 +114,7 @@ def _span(layout: RowLayout, first_channel: int, stop_channel: int) -> tuple[int
     return first_channel * layout.n_bits // 8, -(-stop_channel * layout.n_bits // 8)
 
 
-def _pieces(layout: RowLayout, n_spectra: int, start_channel: int, stop_channel: int) -> Iterator[_Piece]:
+def row_pieces(layout: RowLayout, n_spectra: int, start_channel: int, stop_channel: int) -> Iterator[Piece]:
     """The reads that bring channels [start, stop), in order of the file."""
     low, high = _span(layout, start_channel, stop_channel)
     wanted = high - low
@@ -124,16 +127,11 @@ def _pieces(layout: RowLayout, n_spectra: int, start_channel: int, stop_channel:
         rows += (most - wanted) // layout.row_bytes
     for t in range(0, n_spectra, rows):
         for channel in range(start_channel, stop_channel, width):
-            yield _Piece(t, min(t + rows, n_spectra), channel, min(channel + width, stop_channel))
+            yield Piece(t, min(t + rows, n_spectra), channel, min(channel + width, stop_channel))
 
 
-async def _read_piece(source: Source, layout: RowLayout, piece: _Piece) -> bytes:
+def _extent(layout: RowLayout, piece: Piece) -> tuple[int, int]:
+    """First byte of a read, and its length."""
     low, high = _span(layout, piece.first_channel, piece.stop_channel)
     start = layout.data_offset_bytes + piece.first_spectrum * layout.row_bytes + low
-    length = (piece.stop_spectrum - piece.first_spectrum - 1) * layout.row_bytes + high - low
-    raw = await source.read(start, length)
-    if len(raw) != length:
-        raise bad_file(
-            source.name, f"it ends at byte {start + len(raw)}, before its last spectrum. Upload the whole file."
-        )
-    return raw
+    return start, (piece.stop_spectrum - piece.first_spectrum - 1) * layout.row_bytes + high - low

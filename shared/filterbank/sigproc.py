@@ -102,7 +102,7 @@ def _count_spectra(fields: Fields, data_bytes: int, row_bytes: int) -> int:
     if n_spectra == 0:
         raise fields.bad(
             f"it holds no whole spectrum: with nchans = {fields.values['nchans']} one has {row_bytes} bytes, and "
-            f"{data_bytes} follow the header. It was cut short, or nchans or nbits is wrong."
+            f"{data_bytes} follow the header. Upload the whole file, or correct nchans or nbits."
         )
     if left_over:
         fields.warn(

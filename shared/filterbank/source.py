@@ -21,6 +21,9 @@ class Source(Protocol):
     async def read(self, start: int, length: int) -> bytes:
         """`length` bytes from byte `start`; fewer where the file ends."""
 
+    async def read_into(self, start: int, buffer: memoryview) -> int:
+        """Fill `buffer` (writable bytes) from byte `start`; returns how many, fewer where the file ends."""
+
 
 class Objects(Protocol):
     """What a `BlobSource` needs of a bucket (`shared.blobs.Blobs` has it)."""
@@ -30,6 +33,9 @@ class Objects(Protocol):
 
     async def get_range(self, key: str, start: int, length: int) -> bytes:
         """`length` bytes from byte `start`; fewer where the object ends."""
+
+    async def get_range_into(self, key: str, start: int, buffer: memoryview) -> int:
+        """Fill `buffer` from byte `start`; returns how many bytes, fewer where the object ends."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +65,26 @@ class LocalSource:
         """
         return await asyncio.to_thread(self._read, start, length)
 
+    async def read_into(self, start: int, buffer: memoryview) -> int:
+        """A range of the file, read to where it is wanted.
+
+        Raises:
+            OSError: the file can't be read.
+        """
+        return await asyncio.to_thread(self._read_into, start, buffer)
+
     def _read(self, start: int, length: int) -> bytes:
         with self.path.open("rb") as file:
             file.seek(start)
             return file.read(length)
+
+    def _read_into(self, start: int, buffer: memoryview) -> int:
+        with self.path.open("rb", buffering=0) as file:
+            file.seek(start)
+            filled = 0
+            while filled < len(buffer) and (part := file.readinto(buffer[filled:])):
+                filled += part
+            return filled
 
 
 @dataclass(frozen=True)
@@ -95,3 +117,12 @@ class BlobSource:
             TransientError: storage is out of reach.
         """
         return await self.blobs.get_range(self.key, start, length)
+
+    async def read_into(self, start: int, buffer: memoryview) -> int:
+        """A range of the object, read to where it is wanted.
+
+        Raises:
+            ObjectNotFoundError: the object is not in storage.
+            TransientError: storage is out of reach.
+        """
+        return await self.blobs.get_range_into(self.key, start, buffer)

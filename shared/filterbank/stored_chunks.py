@@ -8,16 +8,18 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from shared.filterbank.bitshuffle import DamagedChunkError, find_blocks
+
 DEFLATE, SHUFFLE, FLETCHER32, LZF, BITSHUFFLE = 1, 2, 3, 32000, 32008
 READ_FILTERS = {DEFLATE: "gzip", SHUFFLE: "shuffle", FLETCHER32: "fletcher32", LZF: "lzf", BITSHUFFLE: "bitshuffle"}
+# Of bitshuffle's values: bytes of a sample; samples of a block; the compressor, where there is one; LZ4's number.
+SAMPLE_BYTES_VALUE, BLOCK_SAMPLES_VALUE, COMPRESSOR_VALUE, LZ4 = 2, 3, 4, 2
+# Of LZF's values: bytes of a chunk.
+LZF_BYTES_VALUE = 2
 
 CHECKSUM_BYTES = 4
 # A compressed chunk may be a little larger than the plain one; filters before it may add checksums.
 SLACK_BYTES = 4096
-FRAME_HEADER_BYTES = 12
-BLOCK_HEADER_BYTES = 4
-# Bitshuffle works on groups of eight samples; what is left over at the end is stored as it is.
-GROUP_SAMPLES = 8
 
 
 @dataclass(frozen=True)
@@ -29,61 +31,59 @@ class Filter:
     name: str = ""
 
 
-class DamagedChunkError(ValueError):
-    """A chunk whose stored form can't be what its filters wrote."""
+def is_compressor(step: Filter) -> bool:
+    """Whether what a filter writes may be of another size than what it was given, by more than a checksum."""
+    if step.code == BITSHUFFLE:
+        return len(step.values) > COMPRESSOR_VALUE and step.values[COMPRESSOR_VALUE] != 0
+    return step.code in (DEFLATE, LZF)
 
 
 def check_stored(raw: memoryview, filters: Sequence[Filter], skipped: int, chunk_bytes: int) -> None:
-    """Raise unless the last compressor of the pipeline can unpack `raw` within the chunk's size.
+    """Raise unless `raw` unpacks to just a chunk of `chunk_bytes`, as far as its lengths tell.
 
-    Bit `i` of `skipped` says that filter `i` was not used for this chunk.
+    Bit `i` of `skipped` says that filter `i` was not used for this chunk. At most one of the filters is a compressor.
 
     Raises:
-        DamagedChunkError: it can't.
+        DamagedChunkError: it does not.
     """
     used = [step for i, step in enumerate(filters) if not skipped >> i & 1]
-    for step in reversed(used):
+    for place in reversed(range(len(used))):
+        step = used[place]
         if step.code == FLETCHER32:
-            raw = raw[: max(0, len(raw) - CHECKSUM_BYTES)]
-            continue
-        check = _CHECKS.get(step.code)
-        if check is not None:
-            check(raw, step, chunk_bytes)
-        return
+            if len(raw) < CHECKSUM_BYTES:
+                raise DamagedChunkError("a chunk is too short for its checksum")
+            raw = raw[:-CHECKSUM_BYTES]
+        elif is_compressor(step):
+            sums = sum(earlier.code == FLETCHER32 for earlier in used[:place])
+            _CHECKS[step.code](raw, step, chunk_bytes + sums * CHECKSUM_BYTES)
+            return
+    if len(raw) != chunk_bytes:
+        raise DamagedChunkError("a chunk has another length than it should have")
 
 
 def _check_bitshuffle(view: memoryview, step: Filter, chunk_bytes: int) -> None:
-    """Walk the frame: u64 plain size, u32 block size, then blocks of u32 length and bytes, all big-endian."""
-    is_compressed = len(step.values) > 4 and step.values[4] != 0
-    if not is_compressed:
-        return
-    group = GROUP_SAMPLES * step.values[2]
-    plain, block = int.from_bytes(view[:8]), int.from_bytes(view[8:FRAME_HEADER_BYTES])
-    if len(view) < FRAME_HEADER_BYTES or plain != chunk_bytes or group == 0 or block == 0 or block % group:
-        raise DamagedChunkError("the sizes that a compressed chunk states are wrong")
-    position, left = FRAME_HEADER_BYTES, plain
-    while left >= group:
-        length = int.from_bytes(view[position : position + BLOCK_HEADER_BYTES])
-        position += BLOCK_HEADER_BYTES + length
-        if position > len(view):
-            raise DamagedChunkError("a compressed chunk is cut short")
-        left -= min(block, left // group * group)
-    if position + left != len(view):
-        raise DamagedChunkError("a compressed chunk has another length than it states")
+    find_blocks(view, len(view), step.values[SAMPLE_BYTES_VALUE], chunk_bytes)
+
+
+def _check_lzf(_view: memoryview, step: Filter, chunk_bytes: int) -> None:
+    # The decoder writes no more than the filter's values say, and takes as much memory.
+    if step.values[LZF_BYTES_VALUE : LZF_BYTES_VALUE + 1] != (chunk_bytes,):
+        raise DamagedChunkError("the size that its compressor states for a chunk is wrong")
 
 
 def _check_deflate(view: memoryview, _step: Filter, chunk_bytes: int) -> None:
     unpacked = zlib.decompressobj()
-    most = chunk_bytes + SLACK_BYTES
     try:
-        plain = unpacked.decompress(view, most)
+        # One byte more, to see whether there is more.
+        plain = unpacked.decompress(view, chunk_bytes + 1)
     except zlib.error as error:
         raise DamagedChunkError(f"a compressed chunk can't be unpacked ({error})") from error
-    if not unpacked.eof or len(plain) >= most:
-        raise DamagedChunkError("a compressed chunk is cut short or unpacks to more than its size")
+    if not unpacked.eof or len(plain) != chunk_bytes:
+        raise DamagedChunkError("a compressed chunk is cut short or unpacks to another size than a chunk's")
 
 
 _CHECKS: dict[int, Callable[[memoryview, Filter, int], None]] = {
     BITSHUFFLE: _check_bitshuffle,
     DEFLATE: _check_deflate,
+    LZF: _check_lzf,
 }

@@ -6,13 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.domain import MAX_CHUNKS, PLAIN_CHANNELS, overlap_channels, plan_chunks
+from services.ingest.domain import MAX_CHUNKS, PLAIN_CHANNELS, overlap_channels, plan_observation
 from shared.errors import PermanentError
 from shared.events import SearchParameters
 from shared.simulator import make_header
 
 MOST = 2**27
 DEFAULT = SearchParameters()
+
+
+def plan_chunks(header, parameters, *, max_chunk_samples):
+    """All chunks of an observation's plan."""
+    plan = plan_observation(header, parameters, max_chunk_samples=max_chunk_samples)
+    return tuple(plan.chunk(index) for index in range(plan.count))
 
 
 def check_plan(chunks, header, parameters, most):

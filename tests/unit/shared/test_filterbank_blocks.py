@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from shared.errors import BadObservationError, TransientError
-from shared.filterbank import BlobSource, LocalSource, read_block, read_header, rows
+from shared.filterbank import BlobSource, LocalSource, fetch, read_block, read_header, rows
 from shared.simulator import make_header, write_fil, write_h5
 
 # The files of one example are small; the fixtures of a test are only written over.
@@ -35,6 +35,11 @@ class Memory:
         await asyncio.sleep(0)
         self.at_once -= 1
         return self.raw[start : start + length]
+
+    async def get_range_into(self, key, start, buffer):
+        raw = await self.get_range(key, start, len(buffer))
+        buffer[: len(raw)] = raw
+        return len(raw)
 
 
 def sigproc(n_channels, n_bits, data, n_ifs=1, signed=False):
@@ -153,7 +158,7 @@ async def test_a_few_channels_of_wide_spectra_come_one_read_per_spectrum_and_sev
     block, bucket = await read_range(sigproc(n_channels, 8, samples.tobytes()), 50, 90)
     assert np.array_equal(block, samples[:, 50:90])
     assert [length for _, length in bucket.reads] == [40] * 20
-    assert bucket.most_at_once == rows.READS_AT_ONCE
+    assert bucket.most_at_once == fetch.READS_AT_ONCE
 
 
 @pytest.mark.parametrize("n_bits", [1, 4, 8, 32])
@@ -170,8 +175,8 @@ async def test_spectra_wider_than_a_read_come_in_parts(monkeypatch, n_bits):
 
 
 async def test_large_pieces_are_decoded_beside_the_event_loop():
-    samples = np.random.default_rng(0).gamma(51.0, size=(4, rows.THREAD_BYTES)).astype("<f4")
-    block, _ = await read_range(sigproc(rows.THREAD_BYTES, 32, samples.tobytes()), 0, rows.THREAD_BYTES)
+    samples = np.random.default_rng(0).gamma(51.0, size=(4, fetch.THREAD_BYTES)).astype("<f4")
+    block, _ = await read_range(sigproc(fetch.THREAD_BYTES, 32, samples.tobytes()), 0, fetch.THREAD_BYTES)
     assert np.array_equal(block, samples)
 
 

@@ -1,7 +1,7 @@
 """HDF5 (FBH5) files, good and bad, made with h5py alone."""
 
+import asyncio
 import io
-import time
 from math import prod
 
 import h5py
@@ -60,11 +60,10 @@ async def accepted(source):
 
 
 async def refused(source):
-    """The sentence with which a file is refused, quickly, when its header or its samples are read."""
-    start = time.perf_counter()
-    with pytest.raises(BadObservationError) as caught:
-        await accepted(source)
-    assert time.perf_counter() - start < 3
+    """The sentence with which a file is refused, without hanging, when its header or its samples are read."""
+    async with asyncio.timeout(20):
+        with pytest.raises(BadObservationError) as caught:
+            await accepted(source)
     assert f"'{source.name}'" in caught.value.message
     return caught.value.message
 
@@ -333,7 +332,7 @@ async def test_chunks_that_were_never_written(source, power):
     with h5py.File(observation.path, "a") as file:
         file["data"][:4] = power[:4]
     _, warnings, block = await accepted(observation)
-    assert warnings == ("2 of the file's 6 data chunks were never written; they count as zeros.",)
+    assert warnings == ("2 of the file's 6 data chunks were never written; their samples count as 0.",)
     assert np.array_equal(block[:4], power[:4, 0])
     assert not block[4:].any()
 

@@ -11,7 +11,7 @@ import pytest
 
 from shared.errors import BadObservationError, TransientError
 from shared.filterbank import LocalSource, read_block, read_header
-from shared.filterbank.range_file import BLOCK_BYTES, EXTENTS_AHEAD, Extent, RangeFile
+from shared.filterbank.range_file import BLOCK_BYTES, RangeFile
 
 ATTRIBUTES = {"fch1": 8421.0, "foff": -2.8e-06, "tsamp": 18.25, "tstart": 57650.0, "nchans": 64, "nbits": 32}
 
@@ -98,37 +98,6 @@ async def test_it_ends_where_the_file_ends(memory, remote):
     assert file.seek(100, io.SEEK_CUR) == file.tell() == len(memory.raw) + 100
 
 
-async def test_what_is_announced_is_fetched_once_and_several_at_once(memory, remote):
-    file = remote()
-    extents = [Extent(start, 1000) for start in range(0, 300_000, 10_000)]
-
-    def read():
-        file.expect(extents)
-        parts = []
-        for extent in extents:
-            file.seek(extent.start)
-            parts.append(file.read(extent.length))
-        return parts
-
-    parts = await asyncio.to_thread(read)
-    assert parts == [memory.raw[extent.start : extent.start + 1000] for extent in extents]
-    assert sorted(memory.reads) == [(extent.start, 1000) for extent in extents]
-    assert 1 < memory.most_at_once <= EXTENTS_AHEAD
-
-
-async def test_announced_data_that_are_not_wanted_do_no_harm(memory, remote):
-    file = remote()
-    extents = [Extent(start, 1000) for start in range(0, 300_000, 10_000)]
-
-    def read():
-        file.expect(extents)
-        file.seek(50_000)
-        return file.read(1000), file.read(500)
-
-    first, second = await asyncio.to_thread(read)
-    assert (first, second) == (memory.raw[50_000:51_000], memory.raw[51_000:51_500])
-
-
 async def test_a_failure_stays(memory, remote):
     file = remote()
     memory.raw = memory.raw[:100]
@@ -155,6 +124,11 @@ class Away:
         if self._left < 0:
             raise TransientError("Storage is out of reach.")
         return await self._source.read(start, length)
+
+    async def read_into(self, start, buffer):
+        raw = await self.read(start, len(buffer))
+        buffer[: len(raw)] = raw
+        return len(raw)
 
 
 async def test_storage_that_goes_away_is_no_fault_of_the_file(source):

@@ -1,7 +1,7 @@
 """SIGPROC headers, good and bad, from bytes built by hand."""
 
+import asyncio
 import struct
-import time
 from pathlib import Path
 
 import numpy as np
@@ -66,13 +66,12 @@ def power():
 
 @pytest.fixture
 def refused(source):
-    """Reads a file that must be refused, quickly; returns the sentence."""
+    """Reads a file that must be refused, without hanging; returns the sentence."""
 
     async def read(raw, name="observation.fil"):
-        start = time.perf_counter()
-        with pytest.raises(BadObservationError) as caught:
-            await read_header(source(raw, name))
-        assert time.perf_counter() - start < 1
+        async with asyncio.timeout(20):
+            with pytest.raises(BadObservationError) as caught:
+                await read_header(source(raw, name))
         assert f"'{name}'" in caught.value.message
         return caught.value.message
 
@@ -388,7 +387,7 @@ async def test_a_name_that_ends_in_h5_with_sigproc_inside(source, power):
 async def test_a_file_that_became_shorter_since_its_header_was_read(source, power):
     raw = header_bytes() + power.tobytes()
     header, _ = await read_header(source(raw))
-    with pytest.raises(BadObservationError, match="before its last spectrum"):
+    with pytest.raises(BadObservationError, match="before its last data"):
         await read_block(source(raw[:-1]), header, 0, 8)
 
 

@@ -1,0 +1,90 @@
+"""Seconds of the search of one coarse channel in memory, beside turboSETI's on the same samples.
+
+Ours is `search_chunk`, from raw power to hits (noise, ladder with refinement, cut-outs, waterfall); its parts are shown
+too. turboSETI's is `search_coarse_channel` on one core, from its statistics to the .dat; see `tests.bench.turboseti`.
+`All` is power to hits. The last columns are turboSETI's seconds over those of our ladder alone, and over all of ours.
+"""
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from services.dedoppler.domain import plan_rungs, widest_box
+from services.dedoppler.measure import search_chunk
+from services.dedoppler.noise import condition
+from services.dedoppler.search import Region, Search
+from shared.events import Chunk, SearchParameters
+from shared.header import Header
+from shared.simulator import simulate, voyager_1, write_h5
+from tests.bench import peer
+
+DRIFT_RANGES_HZ_S = (4.0, 10.0, 50.0)
+# turboSETI takes over a minute for a wider range.
+PEER_DRIFT_HZ_S = 4.0
+
+
+def median_s(work: Callable[[], object], runs: int) -> float:
+    """Median wall time of `work` over `runs` runs, s, after one for warming up."""
+    times = []
+    for _ in range(runs + 1):
+        began = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began)
+    return statistics.median(times[1:])
+
+
+def measure(console: Console, folder: Path, warm: Path, *, runs: int, long: bool) -> None:
+    """Run everything and print a table."""
+    console.print("Simulating 16 spectra of 2^20 channels (Voyager 1 and its noise) ...")
+    scene, _ = voyager_1()
+    power, header = simulate(scene), scene.header
+    theirs: dict[float, float] = {}
+    if peer.is_installed():
+        path = folder / "voyager.h5"
+        write_h5(path, header, power)
+        for drift in DRIFT_RANGES_HZ_S if long else [PEER_DRIFT_HZ_S]:
+            console.print(f"turboSETI searches it, ±{drift:g} Hz/s ...")
+            times = peer.run(path, warm, what="search", max_drift=drift, runs=3 if drift == PEER_DRIFT_HZ_S else 1)
+            theirs[drift] = statistics.median(times.seconds)
+        path.unlink()
+    table = Table(title="16 x 2^20 channels, SNR threshold 10: median seconds", title_justify="left")
+    headings = ("±Hz/s", "Threads", "Noise", "Ladder", "All", "turboSETI", "/ ladder", "/ all")
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    for drift in DRIFT_RANGES_HZ_S:
+        for threads in sorted({1, os.cpu_count() or 1}):
+            noise_s, search_s, all_s = _ours(power, header, drift, threads, runs)
+            peer_s = theirs.get(drift)
+            beside = ["-", "-", "-"]
+            if peer_s is not None:
+                beside = [f"{peer_s:.2f}", f"{peer_s / search_s:.1f}", f"{peer_s / all_s:.1f}"]
+            table.add_row(f"{drift:g}", str(threads), f"{noise_s:.3f}", f"{search_s:.3f}", f"{all_s:.3f}", *beside)
+    console.print(table)
+
+
+def _ours(power: np.ndarray, header: Header, drift: float, threads: int, runs: int) -> tuple[float, float, float]:
+    """Seconds of noise, of the ladder with refinement, and of all from raw power to hits."""
+    channels = header.n_channels
+    chunk = Chunk(
+        index=0, count=1, start_channel=0, stop_channel=channels, read_start_channel=0, read_stop_channel=channels
+    )
+    parameters = SearchParameters(max_drift_rate_hz_s=drift)
+    max_steps = header.max_drift_steps(drift)
+    rungs = plan_rungs(header.n_spectra, max_steps)
+    pad = max_steps + 2 * widest_box(rungs)
+    with ThreadPoolExecutor(threads) as pool:
+        conditioned = condition(power, header, 0, pad, pool)
+        assert conditioned is not None
+        region = Region(pad, pad + power.shape[1])
+        return (
+            median_s(lambda: condition(power, header, 0, pad, pool), runs),
+            median_s(lambda: Search(conditioned.x, region, rungs, parameters.snr_threshold, pool).boxes(), runs),
+            median_s(lambda: search_chunk(power, header, chunk, parameters, pool), runs),
+        )

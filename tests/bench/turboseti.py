@@ -1,0 +1,152 @@
+"""turboSETI on one file, in a process of its own: `python -m tests.bench.turboseti FILE --max-drift 4`.
+
+Prints one line of JSON: seconds of each run, and the peak of resident memory. What counts is what turboSETI itself
+spends on the work; that it be fair is the point:
+
+- `search`: its `search_coarse_channel` for each coarse channel, on one core, with the data in memory already. That is
+  its statistics, tree, hit search and .dat file, which is what `search_chunk` does here too (noise, search, cut-outs).
+- `file`: its `FindDoppler.search()`, from the file to the .dat, in one process or in two at a time. The two are
+  started and have compiled their kernels before, and dask hands them one coarse channel at a time.
+
+Starting Python, importing and compiling are never counted, and the kernels are compiled on a small file before.
+"""
+
+import argparse
+import contextlib
+import json
+import logging
+import os
+import re
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+# Before numpy and numba are loaded: a thread is a thread.
+for variable in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[variable] = "1"
+
+import numpy as np  # noqa: E402
+
+
+class Loaded:
+    """Hands out a coarse channel's data as turboSETI's own loader does, but has them in memory before."""
+
+    def __init__(self, channel, precision):
+        from turbo_seti.find_doppler.find_doppler import load_the_data
+
+        self._loaded = load_the_data(channel, precision)
+
+    def get(self):
+        return self._loaded
+
+
+class OneNumber(np.ndarray):
+    """An array of one number that can be written as a number."""
+
+    def __int__(self):
+        return int(self.item())
+
+
+def mend():
+    """turboSETI 2.3.2 formats an array of one number as a number, which numpy 2 no longer does."""
+    from turbo_seti.find_doppler import find_doppler
+
+    class MaxVals(find_doppler.max_vals):
+        def __init__(self):
+            super().__init__()
+            self.total_n_hits = np.zeros(1, np.uint32).view(OneNumber)
+
+    find_doppler.max_vals = MaxVals
+
+
+def finder(path, arguments, out):
+    """turboSETI's object for a search of `path`."""
+    from turbo_seti.find_doppler.find_doppler import FindDoppler
+
+    found = FindDoppler(
+        str(path), max_drift=arguments.max_drift, snr=arguments.snr, out_dir=out, log_level_int=logging.WARNING
+    )
+    # Its search() does this first.
+    found.data_handle.header["max_drift_rate"] = found.max_drift
+    return found
+
+
+def search_s(path, arguments, out):
+    """Seconds of the search alone of every coarse channel, data in memory."""
+    from turbo_seti.find_doppler.find_doppler import search_coarse_channel
+
+    find = finder(path, arguments, out)
+    took = 0.0
+    for channel in find.data_handle.cchan_list:
+        loaded = Loaded(channel, find.kernels.precision)
+        began = time.perf_counter()
+        search_coarse_channel(channel, find, dataloader=loaded)
+        took += time.perf_counter() - began
+    return took
+
+
+def file_s(path, arguments, out):
+    """Seconds from the file to the .dat."""
+    began = time.perf_counter()
+    finder(path, arguments, out).search(n_partitions=arguments.partitions)
+    return time.perf_counter() - began
+
+
+def compile_kernels(path, arguments):
+    """In each process: import, mend and compile."""
+    mend()
+    with tempfile.TemporaryDirectory() as out, quiet():
+        search_s(path, arguments, out)
+
+
+@contextlib.contextmanager
+def quiet():
+    """turboSETI prints; what is printed here is for a program."""
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+        yield
+
+
+def peak_mb():
+    """The peak of resident memory of this process, MB."""
+    return int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1000
+
+
+def hits_of(out):
+    """Rows of all .dat files."""
+    lines = [line for dat in Path(out).glob("*.dat") for line in dat.read_text().splitlines()]
+    return sum(not line.startswith("#") for line in lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.turboseti")
+    parser.add_argument("path", type=Path)
+    parser.add_argument("--warm", type=Path, help="a small file of as many spectra, to compile with")
+    parser.add_argument("--what", choices=("search", "file"), default="search")
+    parser.add_argument("--max-drift", type=float, default=4.0)
+    parser.add_argument("--snr", type=float, default=10.0)
+    parser.add_argument("--partitions", type=int, default=1)
+    parser.add_argument("--runs", type=int, default=1)
+    arguments = parser.parse_args()
+    work = search_s if arguments.what == "search" else file_s
+    with contextlib.ExitStack() as stack:
+        if arguments.partitions > 1:
+            import dask
+
+            pool = stack.enter_context(ProcessPoolExecutor(arguments.partitions))
+            stack.enter_context(dask.config.set(pool=pool, chunksize=1, num_workers=arguments.partitions))
+            list(pool.map(compile_kernels, *zip(*[(arguments.warm, arguments)] * arguments.partitions, strict=True)))
+        else:
+            compile_kernels(arguments.warm, arguments)
+        times, hits = [], 0
+        for _ in range(arguments.runs):
+            out = stack.enter_context(tempfile.TemporaryDirectory())
+            with quiet():
+                times.append(work(arguments.path, arguments, out))
+            hits = hits_of(out)
+    json.dump({"seconds": times, "hits": hits, "peak_mb": peak_mb()}, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

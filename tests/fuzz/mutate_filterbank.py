@@ -1,0 +1,144 @@
+"""Read damaged filterbank files, many of them: `python -m tests.fuzz.mutate_filterbank --first 0 --count 1000`.
+
+File number `n` is a sound file of either format with damage that follows from `n` alone, so that what went wrong can be
+done again with `--first n --count 1`. Each must be refused with a sentence, or read to a block of the shape that its
+header says, within a few seconds and a bounded memory; else the process ends with an error or by a signal. Standard
+error tells which file it was at; standard output is JSON: how many files were refused and how many read.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import re
+import resource
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from shared.errors import BadObservationError
+from shared.filterbank import LocalSource, read_block, read_header
+from tests.unit.shared.filterbank_files import BITSHUFFLE, POWER, fil, h5, keyword
+
+SECONDS_PER_FILE = 60
+# Beyond what the process has when it starts; what is touched, and what may be asked for.
+RESIDENT_BYTES = 200 * 2**20
+ADDRESS_BYTES = 4 * 2**30
+# The block of a damaged header that is taken for a sound one may be as wide as its file can be.
+MOST_CHANNELS_READ = 2**20
+
+CUBE = POWER[:, np.newaxis]
+BYTES = POWER.astype("u1")
+SOUND = {
+    "fil": fil(),
+    "fil, 8 bits": fil(BYTES, nbits=8),
+    "fil, 2 bits, 2 IFs": fil(BYTES[:, :32], nbits=2, nifs=2),
+    "fil, long header": fil(extra=keyword("rawdatafile", "x" * 5000) + keyword("nsamples", 6)),
+    "h5": h5(),
+    "h5, latest": h5(libver="latest", options={"chunks": (1, 1, 64)}),
+    "h5, 2-D": h5(POWER),
+    "h5, bitshuffle": h5(options={"chunks": (1, 1, 50), **BITSHUFFLE}),
+    "h5, bitshuffle, big-endian": h5(CUBE.astype(">f8"), options={"chunks": (2, 1, 64), **BITSHUFFLE}),
+    "h5, gzip": h5(options={"chunks": (4, 1, 30), "compression": "gzip", "shuffle": True, "fletcher32": True}),
+    "h5, lzf": h5(CUBE.astype("<i2"), options={"chunks": (6, 1, 64), "compression": "lzf"}),
+}
+TELLING = (0, 1, 2, 7, 8, 16, 127, 128, 255, 256, 65535, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**64 - 1)
+
+
+def damaged(number: int) -> tuple[str, bytes]:
+    """Kind and bytes of file `number`."""
+    chance = random.Random(number)
+    kind = chance.choice(list(SOUND))
+    raw = bytearray(SOUND[kind])
+    for _ in range(chance.choice((1, 1, 1, 2, 3, 8))):
+        chance.choice((flip, overwrite, overwrite, cut, insert, swap))(chance, raw)
+    return kind, bytes(raw)
+
+
+def place(chance: random.Random, raw: bytearray) -> int:
+    """Somewhere; half of the time in the first kilobyte, where headers are."""
+    return chance.randrange(max(1, min(len(raw), 1024) if chance.random() < 0.5 else len(raw)))
+
+
+def flip(chance: random.Random, raw: bytearray) -> None:
+    if raw:
+        raw[place(chance, raw)] ^= 1 << chance.randrange(8)
+
+
+def overwrite(chance: random.Random, raw: bytearray) -> None:
+    """A telling number in place of another."""
+    at, size = place(chance, raw), chance.choice((1, 2, 4, 8))
+    raw[at : at + size] = (chance.choice(TELLING) % 256**size).to_bytes(size, chance.choice(("little", "big")))
+
+
+def cut(chance: random.Random, raw: bytearray) -> None:
+    at = place(chance, raw)
+    del raw[at : at + chance.choice((1, 4, 8, 100, len(raw)))]
+
+
+def insert(chance: random.Random, raw: bytearray) -> None:
+    at = place(chance, raw)
+    raw[at:at] = chance.randbytes(chance.choice((1, 4, 8, 100)))
+
+
+def swap(chance: random.Random, raw: bytearray) -> None:
+    """Some bytes copied to another place."""
+    source, target, size = place(chance, raw), place(chance, raw), chance.choice((4, 8, 64))
+    raw[target : target + size] = raw[source : source + size]
+
+
+async def is_read(path: Path) -> bool:
+    """Whether a file is read, rather than refused."""
+    source = LocalSource(path)
+    try:
+        header, _ = await read_header(source)
+        stop = min(header.n_channels, MOST_CHANNELS_READ)
+        start = max(0, stop - 50)
+        block = await read_block(source, header, start, stop)
+    except BadObservationError:
+        return False
+    assert block.shape == (header.n_spectra, stop - start)
+    assert block.dtype == np.float32
+    return True
+
+
+def status_bytes(field: str) -> int:
+    found = re.search(rf"{field}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found is not None
+    return int(found[1]) * 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz.mutate_filterbank")
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--count", type=int, default=1000)
+    arguments = parser.parse_args()
+    outcomes = {True: 0, False: 0}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "damaged.h5"
+        for raw in SOUND.values():
+            path.write_bytes(raw)
+            assert asyncio.run(is_read(path))
+        resident, limit = status_bytes("VmRSS"), status_bytes("VmSize") + ADDRESS_BYTES
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        for number in range(arguments.first, arguments.first + arguments.count):
+            kind, raw = damaged(number)
+            sys.stderr.write(f"file {number} ({kind})\n")
+            path.write_bytes(raw)
+            # The peak of what is resident counts from here.
+            Path("/proc/self/clear_refs").write_text("5")
+            # Whoever hangs, in Python or in a library, is ended by the signal.
+            signal.alarm(SECONDS_PER_FILE)
+            outcomes[asyncio.run(is_read(path))] += 1
+            signal.alarm(0)
+            taken = status_bytes("VmHWM") - resident
+            if taken > RESIDENT_BYTES:
+                sys.exit(f"it took {taken / 1e6:.0f} MB")
+    sys.stdout.write(json.dumps({"read": outcomes[True], "refused": outcomes[False]}) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""Filterbank files put together by hand, for tests of what is wrong with them."""
+
+import io
+import struct
+
+import h5py
+import hdf5plugin
+import numpy as np
+
+FIELDS = {
+    "source_name": "Voyager1",
+    "telescope_id": 6,
+    "nchans": 64,
+    "nbits": 32,
+    "nifs": 1,
+    "fch1": 8421.386717353016,
+    "foff": -2.7939677238464355e-06,
+    "tsamp": 18.253611008,
+    "tstart": 57650.78209490741,
+}
+FLOATS = ("fch1", "foff", "tsamp", "tstart", "src_raj", "src_dej", "az_start", "refdm")
+BITSHUFFLE = dict(hdf5plugin.Bitshuffle(nelems=0, cname="lz4"))
+POWER = np.random.default_rng(3).gamma(51.0, size=(6, 64)).astype("<f4")
+
+
+def word(text):
+    """A length and the text, as SIGPROC has them."""
+    raw = text if isinstance(text, bytes) else text.encode()
+    return struct.pack("<I", len(raw)) + raw
+
+
+def keyword(name, value):
+    """A keyword with its value."""
+    if isinstance(value, str | bytes):
+        return word(name) + word(value)
+    return word(name) + struct.pack("<d" if name in FLOATS else "<i", value)
+
+
+def header_of(extra=b"", end=True, **changes):
+    """A SIGPROC header; None leaves a field out, `extra` stands before HEADER_END."""
+    fields = {name: value for name, value in (FIELDS | changes).items() if value is not None}
+    body = b"".join(keyword(name, value) for name, value in fields.items())
+    return word("HEADER_START") + body + extra + (word("HEADER_END") if end else b"")
+
+
+def fil(data=POWER, extra=b"", end=True, **changes):
+    """A whole SIGPROC file."""
+    return header_of(extra, end, **changes) + (data if isinstance(data, bytes) else data.tobytes())
+
+
+def h5(data=POWER[:, np.newaxis], file_class="FILTERBANK", options=None, libver=None, **changes):
+    """A whole HDF5 file; None leaves an attribute, the class or the data set out."""
+    held = io.BytesIO()
+    with h5py.File(held, "w", libver=libver) as file:
+        if file_class is not None:
+            file.attrs["CLASS"] = file_class
+        if data is not None:
+            dataset = file.create_dataset("data", data=data, **(options or {}))
+            for key, value in (FIELDS | changes).items():
+                if value is not None:
+                    dataset.attrs[key] = value
+    return held.getvalue()
+
+
+def with_chunk(raw, position, chunk):
+    """The HDF5 file with another stored chunk at `position`."""
+    held = io.BytesIO(raw)
+    with h5py.File(held, "r+") as file:
+        file["data"].id.write_direct_chunk(position, chunk)
+    return held.getvalue()

@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up user test check bench science train clean
+.PHONY: help setup demo up user test test-real chaos check bench science train clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -13,7 +13,7 @@ KERNEL_SOURCES := $(shell find services/dedoppler services/classify -path '*kern
 help: ## Show this help.
 	@echo "Waterhole: every drifting narrowband signal in a radio observation."
 	@echo
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 $(BIN)/python:
 	@echo "==> Making a virtual environment in $(VENV) with $(PYTHON)"
@@ -49,6 +49,12 @@ user: setup ## Create a user of a tier on the running stack and print a key once
 
 test: $(DEV_STAMP) $(KERNEL_STAMP) ## Set up and run every test.
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-real: $(DEV_STAMP) $(KERNEL_STAMP) ## The contract tests on Kafka, MongoDB and SeaweedFS, in containers.
+	@$(BIN)/python -m tests.servers
+
+chaos: $(DEV_STAMP) $(KERNEL_STAMP) ## Kill and freeze processes while jobs run, then audit (SERVERS=real, JOBS=200).
+	@$(BIN)/python -m tests.chaos --servers '$(or $(SERVERS),embedded)' --jobs '$(or $(JOBS),200)'
 
 check: $(DEV_STAMP) ## Lint, types and architecture.
 	$(BIN)/ruff check .

@@ -82,6 +82,48 @@ class Chunk(Record):
     read_stop_channel: int
 
 
+class ChunkPlan(Record):
+    """How an observation is cut into chunks, and how many of them are under way at a time.
+
+    The channels are a row of strides, each of which is cut into `parts` as equal as whole channels allow; the file's
+    end cuts the last one. So any chunk follows from its index, and an event stays small however many chunks there are.
+    """
+
+    n_channels: int = Field(ge=1)
+    count: int = Field(ge=1, description="Chunks of the observation.")
+    stride_channels: int = Field(ge=1)
+    parts: int = Field(ge=1)
+    overlap_channels: int = Field(ge=0, description="Channels that a chunk reads beyond its own on either side.")
+    lanes: int = Field(
+        default=1, ge=1, description="Chunks announced at first; each one that is searched announces that many further."
+    )
+
+    def edge(self, index: int) -> int:
+        """First channel of a chunk; of `count`, the number of channels."""
+        stride, part = divmod(index, self.parts)
+        return min(self.n_channels, stride * self.stride_channels + self.stride_channels * part // self.parts)
+
+    def chunk(self, index: int) -> Chunk:
+        """The chunk of that index."""
+        start, stop = self.edge(index), self.edge(index + 1)
+        return Chunk(
+            index=index,
+            count=self.count,
+            start_channel=start,
+            stop_channel=stop,
+            read_start_channel=max(0, start - self.overlap_channels),
+            read_stop_channel=min(self.n_channels, stop + self.overlap_channels),
+        )
+
+    def ends_lane(self, index: int) -> bool:
+        """Whether no chunk follows on this one."""
+        return index + self.lanes >= self.count
+
+
+# Left out where there is none, as in events of before there were plans.
+OptionalPlan = Annotated[ChunkPlan | None, Field(exclude_if=lambda plan: plan is None)]
+
+
 class Event(Record):
     """What every event carries. `step` tells apart the events of one type within a job."""
 
@@ -110,6 +152,11 @@ class Event(Record):
         """Kafka key: events of one key arrive in order, on one partition."""
         return self.job_id
 
+    @property
+    def lane(self) -> int | None:
+        """Events of one job and different lanes go to different partitions, as far as there are; None: by the key."""
+        return None
+
     def to_bytes(self) -> bytes:
         """Serialise as UTF-8 JSON."""
         return self.model_dump_json().encode()
@@ -126,7 +173,11 @@ class ObservationSubmitted(Event):
 
 
 class ChunkReady(Event):
-    """Ingest to dedoppler: one chunk of a valid observation is to be searched."""
+    """Ingest to dedoppler: one chunk of a valid observation is to be searched.
+
+    With a plan, ingest announces the first `plan.lanes` chunks, and dedoppler with each chunk that is searched the next
+    one of its lane; without one (as before there were plans), all chunks are announced at once.
+    """
 
     topic = CHUNK_READY
     type: Literal["chunk.ready"] = CHUNK_READY
@@ -136,10 +187,15 @@ class ChunkReady(Event):
     header: Header
     chunk: Chunk
     warnings: tuple[str, ...] = ()
+    plan: OptionalPlan = None
 
     @property
     def partition_key(self) -> str:
         return f"{self.job_id}:{self.chunk.index}"
+
+    @property
+    def lane(self) -> int | None:
+        return self.chunk.index % self.plan.lanes if self.plan is not None else None
 
 
 class ChunkSearched(Event):
@@ -153,6 +209,7 @@ class ChunkSearched(Event):
     header: Header
     chunk: Chunk
     warnings: tuple[str, ...] = ()
+    plan: OptionalPlan = None
     hits_key: str
     n_hits: int
 

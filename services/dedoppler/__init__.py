@@ -1,6 +1,6 @@
 """Dedoppler: the search. Finds every drifting narrowband signal in one chunk of an observation.
 
 Consumes `chunk.ready`; reads the chunk's byte ranges of the upload; writes `jobs/{job_id}/hits/{chunk}.npz` (hits,
-cut-outs, noise statistics, a waterfall) and publishes `chunk.searched`. It knows nothing of other chunks, labels
-nothing and never opens MongoDB.
+cut-outs, noise statistics, a waterfall) and publishes `chunk.searched`, and `chunk.ready` for the next chunk of the
+lane. It looks at no other chunk, labels nothing and never opens MongoDB.
 """

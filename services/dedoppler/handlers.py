@@ -1,8 +1,9 @@
-"""From `chunk.ready` to `chunk.searched`."""
+"""From `chunk.ready` to `chunk.searched`, and to the next `chunk.ready` of the lane."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -11,8 +12,8 @@ import structlog
 
 from services.dedoppler.measure import search_chunk
 from shared.blobs import hits_key
-from shared.errors import PermanentError
-from shared.events import ChunkReady, ChunkSearched, Event
+from shared.errors import ObjectNotFoundError, PermanentError
+from shared.events import Chunk, ChunkReady, ChunkSearched, Event
 from shared.hits import ChunkHits
 
 logger = structlog.get_logger(__name__)
@@ -26,6 +27,9 @@ ReadPower = Callable[[ChunkReady], Awaitable[npt.NDArray[np.float32]]]
 
 class ResultsStore(Protocol):
     """What the handler needs of the results bucket."""
+
+    async def get(self, key: str) -> bytes:
+        """The whole object."""
 
     async def put(self, key: str, body: bytes, content_type: str = ...) -> None:
         """Write an object, whole."""
@@ -43,14 +47,20 @@ class Handler:
         self._searching = asyncio.Lock()
 
     async def handle(self, event: Event) -> Sequence[Event]:
-        """Search one chunk, store what it holds and publish where that is."""
+        """Search one chunk, store what it holds, publish where that is and, in a lane, that the next chunk is ready.
+
+        A chunk whose hits are stored already is not searched again: a job that is submitted again, or whose events come
+        twice, runs through what was done before in no time, with the same events.
+        """
         if not isinstance(event, ChunkReady):
             raise PermanentError(f"Dedoppler can't handle {event.topic}.", code="unexpected_event")
-        async with self._in_hand:
-            found = await self._search(event)
         key = hits_key(event.job_id, event.chunk.index)
-        await self._results.put(key, found.to_bytes())
-        logger.info("chunk searched", chunk=event.chunk.index, of=event.chunk.count, hits=len(found.hits))
+        found = await self._stored(key, event.chunk)
+        if found is None:
+            async with self._in_hand:
+                found = _stamped(await self._search(event), event.chunk)
+            await self._results.put(key, found.to_bytes())
+            logger.info("chunk searched", chunk=event.chunk.index, of=event.chunk.count, hits=len(found.hits))
         searched = ChunkSearched.make(
             job_id=event.job_id,
             producer=PRODUCER,
@@ -60,12 +70,50 @@ class Handler:
             header=event.header,
             chunk=event.chunk,
             warnings=event.warnings,
+            plan=event.plan,
             hits_key=key,
             n_hits=len(found.hits),
         )
-        return [searched]
+        return [searched, *_next_ready(event)]
+
+    async def _stored(self, key: str, chunk: Chunk) -> ChunkHits | None:
+        """What an earlier search of the same chunk left; None for another cut of the observation's channels."""
+        try:
+            raw = await self._results.get(key)
+        except ObjectNotFoundError:
+            return None
+        found = await asyncio.to_thread(ChunkHits.from_bytes, raw)
+        return found if found.noise.items() >= _edges(chunk).items() else None
 
     async def _search(self, event: ChunkReady) -> ChunkHits:
         power = await self._read_power(event)
         async with self._searching:
             return await asyncio.to_thread(search_chunk, power, event.header, event.chunk, event.parameters, self._pool)
+
+
+def _edges(chunk: Chunk) -> dict[str, float]:
+    """By what stored hits are known to be a chunk's: the plan is another one where a setting of ingest was changed."""
+    return {"start_channel": float(chunk.start_channel), "stop_channel": float(chunk.stop_channel)}
+
+
+def _stamped(found: ChunkHits, chunk: Chunk) -> ChunkHits:
+    return replace(found, noise={**found.noise, **_edges(chunk)})
+
+
+def _next_ready(event: ChunkReady) -> list[ChunkReady]:
+    """The event of the next chunk of this one's lane; none at its end, nor where all were announced at once."""
+    if event.plan is None or event.plan.ends_lane(event.chunk.index):
+        return []
+    index = event.chunk.index + event.plan.lanes
+    following = ChunkReady.make(
+        job_id=event.job_id,
+        producer=PRODUCER,
+        step=str(index),
+        upload=event.upload,
+        parameters=event.parameters,
+        header=event.header,
+        chunk=event.plan.chunk(index),
+        warnings=event.warnings,
+        plan=event.plan,
+    )
+    return [following]

@@ -1,6 +1,7 @@
 """Ingest: is the upload a sound observation, and how is it cut up for the search.
 
 Consumes `observation.submitted`; reads only the header of the uploaded file, as byte ranges; publishes `chunk.ready`
-for every chunk and `job.progress`. A file that can't be searched ends as `job.failed` with a sentence for the user. It
-writes no objects, keeps no state, and never reads the samples or opens MongoDB.
+for the first chunk of each lane (dedoppler announces the next ones) and `job.progress`. A file that can't be searched
+ends as `job.failed` with a sentence for the user. It writes no objects, keeps no state, and never reads the samples or
+opens MongoDB.
 """

@@ -5,13 +5,17 @@ from services.ingest.settings import Settings
 from shared import service
 from shared.blobs import open_storage
 from shared.bus import Consumer, open_publisher
-from shared.events import OBSERVATION_SUBMITTED
+from shared.events import CHUNK_READY, OBSERVATION_SUBMITTED
 
 
 async def serve(settings: Settings) -> None:
     """Run until told to stop."""
     async with open_storage(settings) as storage, open_publisher(settings) as publisher:
-        handler = Handler(storage.uploads, max_chunk_samples=settings.max_chunk_samples)
+
+        async def lanes() -> int:
+            return settings.lanes or await publisher.partition_count(CHUNK_READY)
+
+        handler = Handler(storage.uploads, max_chunk_samples=settings.max_chunk_samples, lanes=lanes)
         consumer = Consumer(
             settings,
             group="ingest",

@@ -1,11 +1,15 @@
-"""From `observation.submitted` to one `chunk.ready` per chunk."""
+"""From `observation.submitted` to `chunk.ready`, for the first chunk of each lane.
 
-from collections.abc import Sequence
+Dedoppler announces the next chunk of a lane when it has searched one. So a job has a bounded number of events on the
+bus however many chunks it has, and jobs take turns: none waits for more than one chunk of each other job.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-from services.ingest.domain import plan_chunks
+from services.ingest.domain import plan_observation
 from shared.errors import PermanentError
-from shared.events import Chunk, ChunkReady, Event, JobProgress, ObservationSubmitted
+from shared.events import ChunkPlan, ChunkReady, Event, JobProgress, ObservationSubmitted
 from shared.filterbank import BlobSource, read_header
 from shared.header import Header
 
@@ -21,43 +25,53 @@ class UploadsStore(Protocol):
     async def get_range(self, key: str, start: int, length: int) -> bytes:
         """`length` bytes from byte `start`; fewer where the object ends."""
 
+    async def get_range_into(self, key: str, start: int, buffer: memoryview) -> int:
+        """Fill `buffer` from byte `start`; returns how many bytes, fewer where the object ends."""
+
 
 class Handler:
     """Reads an upload's header and plans its chunks."""
 
-    def __init__(self, uploads: UploadsStore, *, max_chunk_samples: int) -> None:
+    def __init__(self, uploads: UploadsStore, *, max_chunk_samples: int, lanes: Callable[[], Awaitable[int]]) -> None:
+        """`lanes` tells how many chunks of one job may be under way at a time."""
         self._uploads = uploads
         self._max_chunk_samples = max_chunk_samples
+        self._lanes = lanes
 
     async def handle(self, event: Event) -> Sequence[Event]:
-        """Publish every chunk of the observation, in channel order, then that ingest is done.
+        """Publish the first chunk of each lane, in channel order, then that ingest is done.
 
         Raises:
             BadObservationError: the file can't be searched.
             ObjectNotFoundError: the upload is no longer there.
             PermanentError: the file is too long for the drift range, or would fall into too many chunks.
-            TransientError: storage is out of reach.
+            TransientError: storage or the bus is out of reach.
         """
         if not isinstance(event, ObservationSubmitted):
             raise PermanentError(f"Ingest can't handle {event.topic}.", code="unexpected_event")
         source = BlobSource(self._uploads, event.upload.file_key, event.upload.file_name)
         header, warnings = await read_header(source)
-        chunks = plan_chunks(header, event.parameters, max_chunk_samples=self._max_chunk_samples)
-        ready = [_chunk_ready(event, header, chunk, warnings) for chunk in chunks]
+        plan = plan_observation(
+            header, event.parameters, max_chunk_samples=self._max_chunk_samples, lanes=await self._lanes()
+        )
+        ready = [_chunk_ready(event, header, plan, lane, warnings) for lane in range(plan.lanes)]
         done = JobProgress.make(
             job_id=event.job_id, producer=PRODUCER, step="ingest/1/1", stage="ingest", done=1, total=1
         )
         return [*ready, done]
 
 
-def _chunk_ready(event: ObservationSubmitted, header: Header, chunk: Chunk, warnings: tuple[str, ...]) -> ChunkReady:
+def _chunk_ready(
+    event: ObservationSubmitted, header: Header, plan: ChunkPlan, index: int, warnings: tuple[str, ...]
+) -> ChunkReady:
     return ChunkReady.make(
         job_id=event.job_id,
         producer=PRODUCER,
-        step=str(chunk.index),
+        step=str(index),
         upload=event.upload,
         parameters=event.parameters,
         header=header,
-        chunk=chunk,
+        chunk=plan.chunk(index),
         warnings=warnings,
+        plan=plan,
     )

@@ -2,6 +2,9 @@
 
 A message that kills its process (out of memory, a crash in compiled code) leaves no error behind. So the number of
 starts is committed, as the metadata of the unmoved offset, before the work starts; the next process reads it back.
+
+A process that lives has survived its own starts. It takes them back where it can; where it can't, since it lost the
+partition meanwhile, it does not count them when the message comes back to it.
 """
 
 from collections.abc import Iterable
@@ -19,6 +22,8 @@ class AttemptLog:
         self._admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
         self._group = group
         self._known: dict[TopicPartition, tuple[int, int]] = {}
+        # By partition: an offset, and how many starts on it this process has committed and not taken back.
+        self._own: dict[TopicPartition, tuple[int, int]] = {}
 
     async def open(self) -> None:
         """Connect."""
@@ -37,8 +42,16 @@ class AttemptLog:
         """Offset metadata that records `starts`."""
         return f"{PREFIX}{starts}"
 
+    def add_own(self, partition: TopicPartition, offset: int, change: int) -> None:
+        """This process committed a start on the message at `offset` (1), or took one back (-1)."""
+        self._own[partition] = (offset, max(0, self._own_at(partition, offset) + change))
+
+    def _own_at(self, partition: TopicPartition, offset: int) -> int:
+        at, own = self._own.get(partition, (-1, 0))
+        return own if at == offset else 0
+
     async def count(self, partition: TopicPartition, offset: int) -> int:
-        """How often earlier processes started on the message at `offset`."""
+        """How often other processes started on the message at `offset`."""
         if partition not in self._known:
             committed = await self._admin.list_consumer_group_offsets(self._group, partitions=[partition])
             found = committed.get(partition)
@@ -47,4 +60,4 @@ class AttemptLog:
             starts = int(metadata.removeprefix(PREFIX)) if metadata.startswith(PREFIX) else 0
             self._known[partition] = (found.offset if found is not None else -1, starts)
         at, starts = self._known[partition]
-        return starts if at == offset else 0
+        return max(0, starts - self._own_at(partition, offset)) if at == offset else 0

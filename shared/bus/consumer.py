@@ -60,8 +60,11 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
         self._group = group
         self._topics = list(topics)
         self._lanes: dict[TopicPartition, asyncio.Task[None]] = {}
+        # Of the message that a lane works on: its offset, and how often work on it was started.
+        self._in_hand: dict[TopicPartition, tuple[int, int]] = {}
         self._attempts = AttemptLog(settings.kafka_bootstrap, group)
         self._assigned = asyncio.Event()
+        self._is_rebalancing = False
         self._stop = asyncio.Event()
         self._suspects = asyncio.Lock()
         self._kafka = AIOKafkaConsumer(
@@ -104,6 +107,10 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
 
     async def _poll(self) -> None:
         batches = await self._kafka.getmany(timeout_ms=POLL_MS)
+        if self._is_rebalancing:
+            # Whoever gets the partitions fetches these again, from the committed offsets on. Work that began now would
+            # go on beside theirs, and its start would stay on record.
+            batches = {}
         for partition, records in batches.items():
             # Until this batch is done, no more of the partition is fetched: memory stays bounded.
             self._kafka.pause(partition)
@@ -123,12 +130,15 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
                 return
             structlog.contextvars.bind_contextvars(topic=record.topic)
             with HANDLE_S.labels(record.topic).time():
-                await self._process(partition, record)
+                if not await self._process(partition, record):
+                    # The rebalance that takes the partition away, or gives it back, is under way.
+                    return
             structlog.contextvars.unbind_contextvars("job_id", "event_id")
         if partition in self._kafka.assignment():
             self._kafka.resume(partition)
 
-    async def _process(self, partition: TopicPartition, record: ConsumerRecord) -> None:
+    async def _process(self, partition: TopicPartition, record: ConsumerRecord) -> bool:
+        """Deal with one message; False where the partition was lost before that was on record."""
         starts = await self._attempts.count(partition, record.offset) + 1
         if starts > MAX_STARTS:
             error = PermanentError(
@@ -139,19 +149,27 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
         elif starts > 1:
             # One suspect at a time, so that the starts of those beside it are not counted when it kills the process.
             async with self._suspects:
-                await self._start(partition, record, starts)
-        else:
-            await self._start(partition, record, starts)
-        await self._commit(partition, record.offset + 1, "")
+                if not await self._start(partition, record, starts):
+                    return False
+        elif not await self._start(partition, record, starts):
+            return False
+        return await self._commit(partition, record.offset + 1, "")
 
-    async def _start(self, partition: TopicPartition, record: ConsumerRecord, starts: int) -> None:
+    async def _start(self, partition: TopicPartition, record: ConsumerRecord, starts: int) -> bool:
+        """Put the start on record and work; False where another member owns the partition by now."""
         try:
-            await self._commit(partition, record.offset, self._attempts.note(starts))
+            if not await self._commit(partition, record.offset, self._attempts.note(starts)):
+                return False
+            self._attempts.add_own(partition, record.offset, 1)
+            self._in_hand[partition] = (record.offset, starts)
             await self._handle_with_tries(partition, record)
         except asyncio.CancelledError:
             # Given up, for a rebalance or another message's failure; the process did not die of this one.
             await self._take_back(partition, record.offset, self._attempts.note(starts - 1))
             raise
+        finally:
+            self._in_hand.pop(partition, None)
+        return True
 
     async def _handle_with_tries(self, partition: TopicPartition, record: ConsumerRecord) -> None:
         for attempt in range(1, TRIES + 1):
@@ -183,6 +201,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
             event = decode(record.value or b"")
             structlog.contextvars.bind_contextvars(job_id=event.job_id, event_id=str(event.event_id))
             outputs = await self._handle(event)
+            handled = time.monotonic()
             for output in outputs:
                 await self._publisher.publish(output)
         except UndecodableEventError as error:
@@ -192,7 +211,12 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
             await self._set_aside(record, event, error)
             return
         HANDLED.labels(record.topic, "handled").inc()
-        logger.info("event handled", seconds=round(time.monotonic() - started, 4), published=len(outputs))
+        logger.info(
+            "event handled",
+            seconds=round(handled - started, 4),
+            published=len(outputs),
+            publishing_s=round(time.monotonic() - handled, 4),
+        )
 
     async def _set_aside(self, record: ConsumerRecord, event: Event | None, error: PermanentError) -> None:
         """Put the original bytes on the dead-letter topic and tell the user that the job failed."""
@@ -221,35 +245,46 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
                 await self._publisher.publish(failed)
         HANDLED.labels(record.topic, "set_aside").inc()
 
-    async def _commit(self, partition: TopicPartition, offset: int, metadata: str) -> None:
+    async def _commit(self, partition: TopicPartition, offset: int, metadata: str) -> bool:
+        """Put an offset on record; False where the group has given the partition to another member."""
         try:
             async with asyncio.timeout(COMMIT_S):
                 await self._kafka.commit({partition: (offset, metadata)})
         except (CommitFailedError, IllegalStateError) as error:
             # Another member owns the partition now and will do this message again: that is what at-least-once means.
             logger.info("commit refused after a rebalance", error=str(error), offset=offset)
+            return False
         except TimeoutError as error:
             raise TransientError("The event bus did not take an offset.") from error
+        return True
 
     async def _take_back(self, partition: TopicPartition, offset: int, metadata: str) -> None:
         """Correct the number of starts, if the broker answers soon: the work is at its end whether or not it does."""
         try:
             async with asyncio.timeout(LAST_COMMIT_S):
-                await self._commit(partition, offset, metadata)
+                if await self._commit(partition, offset, metadata):
+                    self._attempts.add_own(partition, offset, -1)
         except (KafkaError, TransientError, TimeoutError) as error:
             logger.warning("start not taken back", error=str(error), offset=offset)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Called by the client after a rebalance."""
+        self._is_rebalancing = False
         self._kafka.resume(*assigned)
         self._attempts.forget(assigned)
         self._assigned.set()
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Called by the client before a rebalance: whoever gets the partitions does the messages in hand again."""
+        self._is_rebalancing = True
         await self._end_lanes(list(revoked))
 
     async def _drain(self) -> None:
+        # Whoever ends the process may lose patience and kill it: that says nothing about the messages in hand.
+        for partition in list(self._in_hand):
+            if partition in self._in_hand:
+                offset, starts = self._in_hand[partition]
+                await self._take_back(partition, offset, self._attempts.note(starts - 1))
         if self._lanes:
             await asyncio.wait(self._lanes.values(), timeout=DRAIN_S)
             self._reap()

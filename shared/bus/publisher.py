@@ -1,6 +1,7 @@
 """Sending events, with the broker's acknowledgement."""
 
 import asyncio
+import zlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -17,6 +18,11 @@ PUBLISHED = Counter("waterhole_events_published_total", "Events acknowledged by 
 Headers = Sequence[tuple[str, bytes]]
 
 
+def partition_of(job_id: str, lane: int, count: int) -> int:
+    """Where the events of a job's lane go, of `count` partitions: neighbouring lanes to neighbouring partitions."""
+    return (zlib.crc32(job_id.encode()) + lane) % count
+
+
 class Publisher:
     """Sends events; each call returns when the broker has acknowledged."""
 
@@ -30,12 +36,37 @@ class Publisher:
             TransientError: the broker did not acknowledge.
             PermanentError: the event is larger than the bus takes.
         """
-        await self.publish_raw(event.topic, event.partition_key.encode(), event.to_bytes())
+        partition = None
+        if event.lane is not None:
+            partition = partition_of(event.job_id, event.lane, await self.partition_count(event.topic))
+        await self.publish_raw(event.topic, event.partition_key.encode(), event.to_bytes(), partition=partition)
 
-    async def publish_raw(self, topic: str, key: bytes | None, value: bytes | None, headers: Headers = ()) -> None:
-        """Send bytes as they are (the dead-letter topics carry what could not be decoded)."""
+    async def partition_count(self, topic: str) -> int:
+        """How many partitions a topic has.
+
+        Raises:
+            TransientError: the broker does not tell.
+        """
         try:
-            await self._producer.send_and_wait(topic, value, key=key, headers=list(headers))
+            partitions = await self._producer.partitions_for(topic)
+        except (KafkaError, TimeoutError) as error:
+            raise TransientError(f"The event bus does not know {topic}: {type(error).__name__}") from error
+        if not partitions:
+            raise TransientError(f"The event bus has no partitions of {topic} yet.")
+        return len(partitions)
+
+    async def publish_raw(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers = (),
+        *,
+        partition: int | None = None,
+    ) -> None:
+        """Send bytes as they are (the dead-letter topics carry what could not be decoded); by their key, or there."""
+        try:
+            await self._producer.send_and_wait(topic, value, key=key, partition=partition, headers=list(headers))
         except MessageSizeTooLargeError as error:
             raise PermanentError("A result is too large for the event bus.", code="event_too_large") from error
         except (KafkaError, TimeoutError) as error:

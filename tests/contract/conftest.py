@@ -1,8 +1,11 @@
 """The servers that the contract tests of the bus and of the blobs run against, and what the tests see them through."""
 
 import asyncio
+import re
 import uuid
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
@@ -11,11 +14,11 @@ from aiokafka.admin import AIOKafkaAdminClient
 from deploy.local.servers import EmbeddedServers, embedded_servers
 from shared.bus import Consumer, Publisher, open_publisher
 from shared.errors import TransientError
-from shared.events import Event, JobProgress, Stage
+from shared.events import TOPICS, Event, JobProgress, Stage
 from shared.settings import ServiceSettings
+from tests.servers.chosen import EMBEDDED, REAL, VARIABLE, servers
+from tests.servers.containers import KafkaServer, MongodbServer, SeaweedfsServer, running
 
-# Servers that the bus is to work with: each is a fixture of that name with an attribute `kafka`, its bootstrap address.
-BUS_SERVERS = ("embedded",)
 # The built-in broker holds the first member of a group for 3 s, and gives up one whose session is shorter than that.
 SESSION_TIMEOUT_MS = 3_000
 PATIENCE_S = 20.0
@@ -23,6 +26,47 @@ STAGES_OF_SPARE_WORKERS: tuple[Stage | None, ...] = ("dedoppler",) * 18 + (None,
 
 Condition = Callable[[], Awaitable[bool]]
 Until = Callable[[Condition], Awaitable[None]]
+
+
+# A test's id carries the name of the server that it ran on.
+_SERVER_OF = re.compile(rf"\[(?:.*-)?({'|'.join((EMBEDDED, *REAL))})(?:-.*)?\]$")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say plainly what ran on which server, and on which nothing did."""
+    counts = Counter()
+    for report in terminalreporter.stats.get("passed", []) + terminalreporter.stats.get("failed", []):
+        found = _SERVER_OF.search(report.nodeid)
+        if found and report.when == "call":
+            counts[found[1]] += 1
+    if counts:
+        ran = ", ".join(f"{counts[name]} on {name}" for name in (EMBEDDED, *REAL) if counts[name])
+        left = [name for name in REAL if not counts[name]]
+        rest = f"; none on {', '.join(left)} (see `make test-real`; {VARIABLE} names servers)" if left else ""
+        terminalreporter.write_line(f"Contract tests by server: {ran}{rest}.")
+
+
+@pytest.fixture(scope="session")
+async def kafka_server() -> AsyncIterator[KafkaServer]:
+    """Apache Kafka, once for all tests."""
+    async with running(KafkaServer()) as server:
+        await server.create_topics(TOPICS)
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def mongodb_server() -> AsyncIterator[MongodbServer]:
+    """MongoDB, once for all tests."""
+    async with running(MongodbServer()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def seaweedfs_server() -> AsyncIterator[SeaweedfsServer]:
+    """SeaweedFS in a container, once for all tests."""
+    async with running(SeaweedfsServer()) as server:
+        await server.create_buckets()
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -83,9 +127,17 @@ class Probe:
 
     async def committed(self, group: str, topic: str, partition: int = 0) -> int | None:
         """The offset that a group goes on from; None where it never committed one."""
-        at = TopicPartition(topic, partition)
-        found = (await self._admin.list_consumer_group_offsets(group, partitions=[at])).get(at)
+        found = await self._found(group, topic, partition)
         return None if found is None or found.offset < 0 else int(found.offset)
+
+    async def committed_metadata(self, group: str, topic: str, partition: int = 0) -> str:
+        """What a group wrote beside that offset."""
+        found = await self._found(group, topic, partition)
+        return "" if found is None else found.metadata or ""
+
+    async def _found(self, group: str, topic: str, partition: int) -> Any:
+        at = TopicPartition(topic, partition)
+        return (await self._admin.list_consumer_group_offsets(group, partitions=[at])).get(at)
 
     async def commit_for(self, group: str, topic: str, offset: int, metadata: str, partition: int = 0) -> None:
         """Leave what a process of the group that is gone would have left."""
@@ -191,11 +243,14 @@ class Workers:
         await asyncio.gather(*(worker.task for worker in self._all), return_exceptions=True)
 
 
-@pytest.fixture(scope="session", params=BUS_SERVERS)
+@pytest.fixture(scope="session", params=servers("kafka"))
 def bus_settings(request: pytest.FixtureRequest) -> ServiceSettings:
     """Settings of a service on the server under test."""
-    server = request.getfixturevalue(request.param)
-    return ServiceSettings(kafka_bootstrap=server.kafka, kafka_session_timeout_ms=SESSION_TIMEOUT_MS)
+    if request.param == EMBEDDED:
+        address = request.getfixturevalue("embedded").kafka
+    else:
+        address = request.getfixturevalue("kafka_server").address
+    return ServiceSettings(kafka_bootstrap=address, kafka_session_timeout_ms=SESSION_TIMEOUT_MS)
 
 
 @pytest.fixture(scope="session")

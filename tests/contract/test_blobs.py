@@ -10,7 +10,6 @@ from urllib.parse import unquote
 import aiohttp
 import pytest
 
-from deploy.local.servers import EmbeddedServers
 from shared.blobs import (
     Blobs,
     MultipartError,
@@ -24,9 +23,8 @@ from shared.blobs import (
 )
 from shared.errors import ObjectNotFoundError, PermanentError, TransientError
 from shared.settings import ServiceSettings
+from tests.servers.chosen import EMBEDDED, servers
 
-# Servers that blobs are to work with: each is a fixture of that name with an attribute `environment`.
-BLOB_SERVERS = ("embedded",)
 MIB = 1024 * 1024
 LEAST_PART_BYTES = 5 * MIB
 DIFFICULT_KEYS = [
@@ -38,15 +36,17 @@ DIFFICULT_KEYS = [
 ]
 
 
-def settings_of(server: EmbeddedServers, **changes: str) -> ServiceSettings:
-    prefix = "WATERHOLE_"
-    fields = {name.removeprefix(prefix).lower(): value for name, value in server.environment.items()}
-    return ServiceSettings(**(fields | changes))
+def changed(settings: ServiceSettings, **changes: str) -> ServiceSettings:
+    return ServiceSettings(**(settings.model_dump() | changes))
 
 
-@pytest.fixture(scope="module", params=BLOB_SERVERS)
+@pytest.fixture(scope="module", params=servers("seaweedfs"))
 def s3_settings(request: pytest.FixtureRequest) -> ServiceSettings:
-    return settings_of(request.getfixturevalue(request.param))
+    if request.param == EMBEDDED:
+        environment = request.getfixturevalue("embedded").environment
+    else:
+        environment = request.getfixturevalue("seaweedfs_server").environment
+    return ServiceSettings(**{name.removeprefix("WATERHOLE_").lower(): value for name, value in environment.items()})
 
 
 @pytest.fixture(scope="module")
@@ -288,8 +288,8 @@ async def test_a_forged_or_absent_signature_is_refused(blobs, http, key):
     assert await status_of_get(http, url.replace("X-Amz-Expires=60", "X-Amz-Expires=6000")) == 403
 
 
-async def test_clients_are_given_the_public_address(embedded):
-    async with open_storage(settings_of(embedded, s3_public_endpoint="https://s3.example.org")) as storage:
+async def test_clients_are_given_the_public_address(s3_settings):
+    async with open_storage(changed(s3_settings, s3_public_endpoint="https://s3.example.org")) as storage:
         assert (await storage.uploads.presign_put("a/b", expires_s=60)).startswith(
             "https://s3.example.org/waterhole-uploads/a/b?"
         )
@@ -371,8 +371,8 @@ async def test_a_key_that_no_object_can_have_is_a_lasting_failure(blobs):
         await blobs.get("")
 
 
-async def test_wrong_credentials_are_refused(embedded, key):
-    async with open_storage(settings_of(embedded, s3_secret_key="mistyped")) as storage:
+async def test_wrong_credentials_are_refused(s3_settings, key):
+    async with open_storage(changed(s3_settings, s3_secret_key="mistyped")) as storage:
         with pytest.raises(PermanentError) as caught:
             await storage.uploads.get(key)
         assert caught.value.code == "storage_refused"
@@ -381,14 +381,14 @@ async def test_wrong_credentials_are_refused(embedded, key):
             await storage.check()
 
 
-async def test_a_missing_bucket_is_not_taken_for_a_missing_object(embedded, key):
+async def test_a_missing_bucket_is_not_taken_for_a_missing_object(s3_settings, key):
     # As before whoever deploys the stack has made the buckets: no reason to fail a job for good.
-    async with open_storage(settings_of(embedded, uploads_bucket="not-there")) as storage:
+    async with open_storage(changed(s3_settings, uploads_bucket="not-there")) as storage:
         with pytest.raises(TransientError):
             await storage.uploads.get(key)
 
 
-async def test_a_server_that_is_away_is_a_transient_failure(embedded):
-    async with open_storage(settings_of(embedded, s3_endpoint="http://127.0.0.1:1")) as storage:
+async def test_a_server_that_is_away_is_a_transient_failure(s3_settings):
+    async with open_storage(changed(s3_settings, s3_endpoint="http://127.0.0.1:1")) as storage:
         with pytest.raises(TransientError, match="out of reach"):
             await storage.uploads.get("a")

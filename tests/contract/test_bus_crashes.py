@@ -1,9 +1,10 @@
 """Messages that take their process with them, and a broker that goes away under a consumer."""
 
 import asyncio
+import signal
 import sys
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,18 +24,24 @@ POISON, BYSTANDER = 0, 1
 # A worker that dies without a word in the middle of the poison: at once when the bystander is in hand as well, else
 # after a moment in which the bystander could have come.
 DYING_WORKER = """
-import asyncio, os, sys
+import asyncio, ctypes, os, signal, sys
 from shared.bus import Consumer, open_publisher
 from shared.settings import ServiceSettings
 
-async def main(topic, group):
+def die(how):
+    if how == "segfault":
+        ctypes.string_at(0)
+    # What the kernel does to a process that takes more memory than there is.
+    os.kill(os.getpid(), signal.SIGKILL)
+
+async def main(topic, group, how):
     bystander = asyncio.Event()
     async def handle(event):
         if event.done == 0:
             try:
                 await asyncio.wait_for(bystander.wait(), 0.5)
             finally:
-                os._exit(9)
+                die(how)
         bystander.set()
         await asyncio.sleep(0.2)
         return []
@@ -49,14 +56,14 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
-async def run_dying_worker(settings, topic, group):
-    """Run that worker; returns its exit status."""
+async def run_dying_worker(settings, topic, group, how):
+    """Run that worker; returns its exit status, less than zero for a signal."""
     environment = {
         "WATERHOLE_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
         "WATERHOLE_KAFKA_SESSION_TIMEOUT_MS": str(settings.kafka_session_timeout_ms),
     }
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", DYING_WORKER, topic, group, env=environment, cwd=Path(__file__).parents[2]
+        sys.executable, "-c", DYING_WORKER, topic, group, how, env=environment, cwd=Path(__file__).parents[2]
     )
     try:
         return await asyncio.wait_for(process.wait(), PATIENCE_S)
@@ -77,9 +84,18 @@ class Crash:
     exit_status: asyncio.Task[int]
 
 
+DEATHS = {"segfault": signal.SIGSEGV, "out of memory": signal.SIGKILL}
+
+
 @pytest.fixture(scope="module", autouse=True)
-async def crash(probe) -> AsyncIterator[Crash]:
+async def crashes(probe) -> AsyncIterator[Mapping[str, Crash]]:
     """Under way from the first test of this file on, as a process needs its time to start, to join and to die."""
+    started = {how: await start_crash(probe, how) for how in DEATHS}
+    yield started
+    await asyncio.gather(*(crash.exit_status for crash in started.values()))
+
+
+async def start_crash(probe, how) -> Crash:
     topic, job_id = await probe.new_topic(), f"job-{uuid.uuid4().hex}"
     sent = []
     for partition in (POISON, BYSTANDER):
@@ -90,9 +106,8 @@ async def crash(probe) -> AsyncIterator[Crash]:
         # As a first process left it that died with both in hand.
         await probe.commit_for("crash-" + topic, topic, 0, "starts=1", partition)
         sent.append(event)
-    dying = asyncio.create_task(run_dying_worker(probe.settings, topic, "crash-" + topic))
-    yield Crash(topic, "crash-" + topic, job_id, sent[POISON], dying)
-    await dying
+    dying = asyncio.create_task(run_dying_worker(probe.settings, topic, "crash-" + topic, how))
+    return Crash(topic, "crash-" + topic, job_id, sent[POISON], dying)
 
 
 async def test_a_message_is_started_so_many_times_and_not_once_more(workers, probe, job_id, message):
@@ -198,17 +213,19 @@ async def test_no_broker_is_a_transient_failure():
         await consumer.run(asyncio.Event())
 
 
+@pytest.mark.parametrize("how", DEATHS)
 async def test_a_message_that_kills_its_process_is_set_aside_and_one_in_hand_beside_it_is_not(
-    crash, workers, probe, until, monkeypatch
+    how, crashes, workers, probe, until, monkeypatch
 ):
     monkeypatch.setattr(shared.bus.consumer, "MAX_STARTS", 2)
-    assert await crash.exit_status == 9
+    crash = crashes[how]
+    assert await crash.exit_status == -DEATHS[how]
     assert await probe.committed(crash.group, crash.topic, POISON) == 0
     survivor = workers.start(crash.topic, crash.group)
     handled = []
 
     async def handle(event):
-        handled.append(event.done)
+        handled.append(event)
         return []
 
     survivor.handle = handle
@@ -220,7 +237,7 @@ async def test_a_message_that_kills_its_process_is_set_aside_and_one_in_hand_bes
     await until(both_are_done_with)
     await survivor.finish()
     # The bystander may have been handled before the process died.
-    assert POISON not in handled
+    assert crash.poison not in handled
     (letter,) = await probe.everything(f"{crash.topic}.dlq")
     assert letter.value == crash.poison.to_bytes()
     assert dict(letter.headers)["error_code"] == b"worker_crashed"

@@ -233,7 +233,8 @@ async def test_undecodable_bytes_without_a_key_are_set_aside_too(workers, probe,
     assert (letter.key, letter.value) == (None, b"not JSON")
 
 
-async def test_a_bug_is_tried_a_few_times_then_set_aside_without_its_text(workers, probe, job_id, message):
+@pytest.mark.parametrize("bug", [ZeroDivisionError, MemoryError])
+async def test_a_bug_is_tried_a_few_times_then_set_aside_without_its_text(workers, probe, job_id, message, bug):
     worker = await workers.take()
     n_tries = 0
 
@@ -243,7 +244,7 @@ async def test_a_bug_is_tried_a_few_times_then_set_aside_without_its_text(worker
             worker.stop.set()
             return []
         n_tries += 1
-        raise ZeroDivisionError("secret detail")
+        raise bug("secret detail")
 
     worker.handle = handle
     for n in range(2):

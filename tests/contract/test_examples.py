@@ -8,9 +8,10 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from deploy.local.servers import REPOSITORY, EmbeddedServers
+from deploy.local.servers import REPOSITORY
 from shared.bus import Publisher
 from shared.events import Event, decode
+from shared.settings import ServiceSettings
 from tests.contract.conftest import PATIENCE_S
 
 CONSUMER = "examples/classified_consumer.py"
@@ -29,9 +30,9 @@ async def started(*arguments: Any) -> asyncio.subprocess.Process:
     )
 
 
-async def test_the_consumer_prints_what_is_classified_once(embedded: EmbeddedServers, publisher: Publisher) -> None:
+async def test_the_consumer_prints_what_is_classified_once(bus_settings: ServiceSettings, publisher: Publisher) -> None:
     first, second = classified(f"job-{uuid.uuid4().hex}"), classified(f"job-{uuid.uuid4().hex}")
-    process = await started("--kafka", embedded.kafka, "--count", 2)
+    process = await started("--kafka", bus_settings.kafka_bootstrap, "--count", 2)
     assert process.stderr is not None
     assert b"Listening" in await asyncio.wait_for(process.stderr.readline(), PATIENCE_S)
     for event in (first, first, second):
@@ -47,12 +48,14 @@ async def test_the_consumer_prints_what_is_classified_once(embedded: EmbeddedSer
 
 
 async def test_the_consumer_finds_the_broker_of_a_running_stack(
-    embedded: EmbeddedServers, publisher: Publisher, tmp_path: Path
+    bus_settings: ServiceSettings, publisher: Publisher, tmp_path: Path
 ) -> None:
     event = classified(f"job-{uuid.uuid4().hex}")
     await publisher.publish(event)
     up_file = tmp_path / "up.json"
-    up_file.write_text(json.dumps({"url": "x", "api_key": "x", "kafka": embedded.kafka, "mongodb": "x", "s3": "x"}))
+    up_file.write_text(
+        json.dumps({"url": "x", "api_key": "x", "kafka": bus_settings.kafka_bootstrap, "mongodb": "x", "s3": "x"})
+    )
     process = await started("--up-file", up_file, "--from-start", "--count", 1)
     output, _ = await asyncio.wait_for(process.communicate(), PATIENCE_S)
     assert (process.returncode, output.count(b"hits")) == (0, 1)

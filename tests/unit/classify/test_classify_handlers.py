@@ -153,7 +153,7 @@ async def test_a_job_in_lanes_is_finished_once_in_whatever_order_they_run(header
     handler = Handler(blobs, now=clock)
     events = await finished(handler, blobs, chunk, header, order, 10, plan)
     assert [type(event) for event in events].count(ObservationClassified) == 1
-    # All of them once more, as after a broker that lost its memory: finished again by the same one, with the same bytes.
+    # All of them once more, as after a broker that lost its memory: the same one finishes it again, to the same bytes.
     written = dict(blobs.objects)
     again = await finished(handler, blobs, chunk, header, order, 10, plan)
     assert [gist([e]) for e in again if isinstance(e, ObservationClassified)] == [

@@ -11,8 +11,16 @@ import pytest
 from services.dedoppler import handlers
 from services.dedoppler.handlers import Handler
 from shared.blobs import hits_key
-from shared.errors import PermanentError
-from shared.events import ChunkReady, ChunkSearched, JobProgress, SearchParameters, Upload, decode
+from shared.errors import ObjectNotFoundError, PermanentError
+from shared.events import (
+    ChunkPlan,
+    ChunkReady,
+    ChunkSearched,
+    JobProgress,
+    SearchParameters,
+    Upload,
+    decode,
+)
 from shared.hits import HIT_DTYPE, ChunkHits
 from tests.unit.dedoppler.scenes import Scene, chunk_plan, make_header, rows, search, simulate, tone
 
@@ -27,11 +35,16 @@ class MemoryBlobs:
     def __init__(self):
         self.objects = {}
 
+    async def get(self, key):
+        if key not in self.objects:
+            raise ObjectNotFoundError(key)
+        return self.objects[key]
+
     async def put(self, key, body, content_type="application/octet-stream"):
         self.objects[key] = body
 
 
-def ready(index=0):
+def ready(index=0, plan=None):
     return ChunkReady.make(
         job_id=JOB,
         producer="ingest",
@@ -45,7 +58,8 @@ def ready(index=0):
         ),
         parameters=SearchParameters(snr_threshold=12.0, max_drift_rate_hz_s=4.0),
         header=HEADER,
-        chunk=CHUNKS[index % 2],
+        chunk=plan.chunk(index) if plan else CHUNKS[index % 2],
+        plan=plan,
         warnings=("the last spectrum is cut off",),
     )
 
@@ -90,6 +104,59 @@ async def test_a_repeat_gives_the_same_bytes_and_events(read_power, pool):
     assert gist(await handler.handle(ready(1))) == gist(first)
     assert gist(await Handler(read_power, blobs, pool).handle(ready(1))) == gist(first)
     assert blobs.objects == stored
+
+
+PLAN = ChunkPlan(n_channels=2**13, count=4, stride_channels=2**11, parts=1, overlap_channels=200, lanes=2)
+
+
+async def test_the_next_chunk_of_the_lane_is_announced_and_none_at_its_end(read_power, pool):
+    handler = Handler(read_power, MemoryBlobs(), pool)
+    events = {index: await handler.handle(ready(index, PLAN)) for index in range(4)}
+    for index in (0, 1):
+        searched, following = events[index]
+        assert isinstance(searched, ChunkSearched)
+        assert searched.plan == PLAN
+        # But for who sends it and when, as if ingest had announced it.
+        sent_by_ingest = ready(index + 2, PLAN).model_dump(exclude={"occurred_at", "producer"})
+        assert following.model_dump(exclude={"occurred_at", "producer"}) == sent_by_ingest
+        assert following.lane == index
+        assert decode(following.to_bytes()) == following
+    assert [len(events[index]) for index in (2, 3)] == [1, 1]
+
+
+async def test_a_lane_leads_from_its_first_chunk_through_all_of_them(read_power, pool):
+    blobs = MemoryBlobs()
+    handler, waiting, searched = Handler(read_power, blobs, pool), [ready(0, PLAN), ready(1, PLAN)], []
+    while waiting:
+        # However often an event comes: what follows on it has the same id.
+        for _ in range(2):
+            outputs = await handler.handle(waiting[0])
+        searched.append(outputs[0].chunk.index)
+        waiting = [*waiting[1:], *outputs[1:]]
+    assert searched == [0, 1, 2, 3]
+    assert sorted(blobs.objects) == [hits_key(JOB, index) for index in range(4)]
+
+
+async def test_a_chunk_whose_hits_are_stored_is_not_searched_again(read_power, pool):
+    blobs = MemoryBlobs()
+    first = await Handler(read_power, blobs, pool).handle(ready(1, PLAN))
+    stored = dict(blobs.objects)
+
+    async def fails(_event):
+        raise AssertionError("read again")
+
+    assert gist(await Handler(fails, blobs, pool).handle(ready(1, PLAN))) == gist(first)
+    assert blobs.objects == stored
+
+
+async def test_hits_of_another_cut_of_the_channels_are_replaced(read_power, pool):
+    blobs = MemoryBlobs()
+    other = ChunkPlan(n_channels=2**13, count=4, stride_channels=2**11 + 8, parts=1, overlap_channels=200, lanes=2)
+    for index in (0, 1):
+        await Handler(read_power, blobs, pool).handle(ready(index, other))
+        await Handler(read_power, blobs, pool).handle(ready(index, PLAN))
+        noise = ChunkHits.from_bytes(blobs.objects[hits_key(JOB, index)]).noise
+        assert (noise["start_channel"], noise["stop_channel"]) == (index * 2**11, (index + 1) * 2**11)
 
 
 async def test_chunks_have_their_own_events_and_objects(read_power, pool):

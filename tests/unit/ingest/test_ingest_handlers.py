@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
 
 from services.ingest.handlers import Handler
@@ -55,11 +56,14 @@ def submitted():
     )
 
 
-def handler(bucket):
-    return Handler(bucket, max_chunk_samples=2**27)
+def handler(bucket, lanes=4):
+    async def count():
+        return lanes
+
+    return Handler(bucket, max_chunk_samples=2**27, lanes=count)
 
 
-async def test_every_chunk_is_published_then_that_ingest_is_done(bucket, submitted):
+async def test_every_chunk_is_published_where_there_are_lanes_enough_then_that_ingest_is_done(bucket, submitted):
     *chunks, done = await handler(bucket).handle(submitted)
     assert [type(event) for event in chunks] == [ChunkReady] * 3
     assert [event.chunk.index for event in chunks] == [0, 1, 2]
@@ -70,6 +74,31 @@ async def test_every_chunk_is_published_then_that_ingest_is_done(bucket, submitt
         assert event.warnings == ()
     assert isinstance(done, JobProgress)
     assert (done.stage, done.done, done.total) == ("ingest", 1, 1)
+
+
+async def test_of_each_lane_the_first_chunk_is_published_with_the_plan_of_the_others(bucket, submitted):
+    all_chunks = [event.chunk for event in (await handler(bucket).handle(submitted))[:-1]]
+    *first, done = await handler(bucket, lanes=2).handle(submitted)
+    assert [(event.chunk, event.lane) for event in first] == [(all_chunks[0], 0), (all_chunks[1], 1)]
+    assert isinstance(done, JobProgress)
+    plan = first[0].plan
+    assert [event.plan for event in first] == [plan, plan]
+    assert [plan.chunk(index) for index in range(plan.count)] == all_chunks
+    assert [plan.ends_lane(index) for index in range(3)] == [False, True, True]
+
+
+async def test_an_event_is_as_large_for_a_thousand_chunks_as_for_three(bucket, submitted, tmp_path):
+    sizes = []
+    for count in (3, 1000):
+        path = tmp_path / f"{count}.fil"
+        header = make_header(count * COARSE, 2, coarse_channel_width=COARSE)
+        write_fil(path, header, (np.zeros(header.n_channels, np.float32) for _ in range(2)))
+        bucket.objects[KEY] = path.read_bytes()
+        limited = Handler(bucket, max_chunk_samples=2 * COARSE + 10_000, lanes=handler(bucket, lanes=1)._lanes)
+        ready, _ = await limited.handle(submitted)
+        assert ready.chunk.count >= count
+        sizes.append(len(ready.to_bytes()))
+    assert sizes[1] - sizes[0] < 50
 
 
 async def test_only_the_header_is_read(bucket, submitted):

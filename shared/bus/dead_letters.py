@@ -1,0 +1,152 @@
+"""Dead letters: the messages that were set aside, to be looked at, replayed or dropped.
+
+A letter lies on `<topic>.dlq` and stays there for as long as Kafka keeps it. What became of it is written behind it on
+the same partition, as a mark: a message without a value that names the letter. So nothing but Kafka is needed, any
+number of people may look, and a command that is cut short leaves a letter that is replayed once more, which does no
+harm: handlers take a repeated event as they took the first.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from shared.bus.publisher import Publisher, open_publisher
+from shared.errors import TransientError
+from shared.settings import ServiceSettings
+
+SUFFIX = ".dlq"
+SETTLES = "settles"
+OUTCOME = "outcome"
+REPLAYED_FROM = "replayed_from"
+READ_TIMEOUT_MS = 1_000
+
+Outcome = Literal["replayed", "dropped"]
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A message that was set aside, and why. `partition` and `offset` are its own, on the dead-letter topic."""
+
+    topic: str
+    partition: int
+    offset: int
+    set_aside_at: datetime
+    key: bytes | None
+    value: bytes | None
+    headers: Mapping[str, str]
+    outcome: str | None = None
+
+    @property
+    def at(self) -> str:
+        """How the letter is named within its topic."""
+        return f"{self.partition}:{self.offset}"
+
+    @property
+    def job_id(self) -> str:
+        """The job that it is about, as its key tells; empty where it has none."""
+        return (self.key or b"").decode(errors="replace").split(":")[0]
+
+    @property
+    def origin_partition(self) -> int | None:
+        """The partition that it was first read from."""
+        text = self.headers.get("origin_partition", "")
+        return int(text) if text.isdigit() else None
+
+
+class DeadLetters:
+    """The dead letters of all topics."""
+
+    def __init__(self, reader: AIOKafkaConsumer, publisher: Publisher) -> None:
+        self._reader = reader
+        self._publisher = publisher
+
+    async def topics(self) -> list[str]:
+        """Topics that have, or had, dead letters."""
+        return sorted(name.removesuffix(SUFFIX) for name in await self._reader.topics() if name.endswith(SUFFIX))
+
+    async def read(self, topic: str) -> list[Letter]:
+        """All letters of a topic, the oldest first, each with what became of it.
+
+        Raises:
+            TransientError: the broker is out of reach.
+        """
+        try:
+            records = await self._records(f"{topic}{SUFFIX}")
+        except (KafkaError, TimeoutError) as error:
+            raise TransientError(f"The event bus is out of reach: {type(error).__name__}") from error
+        letters: dict[str, Letter] = {}
+        for record in records:
+            headers = {name: value.decode(errors="replace") for name, value in record.headers}
+            settled = letters.get(headers.get(SETTLES, ""))
+            if settled is not None:
+                letters[settled.at] = replace(settled, outcome=headers.get(OUTCOME))
+            elif SETTLES not in headers:
+                at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+                letter = Letter(topic, record.partition, record.offset, at, record.key, record.value, headers)
+                letters[letter.at] = letter
+        return sorted(letters.values(), key=lambda letter: (letter.set_aside_at, letter.partition, letter.offset))
+
+    async def replay(self, letter: Letter) -> None:
+        """Put the original bytes back on their topic, where they were, and mark the letter.
+
+        Raises:
+            TransientError: the broker did not acknowledge.
+        """
+        partition = letter.origin_partition
+        if partition is not None and partition >= await self._publisher.partition_count(letter.topic):
+            partition = None
+        source = f"{letter.topic}{SUFFIX}/{letter.at}".encode()
+        await self._publisher.publish_raw(
+            letter.topic, letter.key, letter.value, [(REPLAYED_FROM, source)], partition=partition
+        )
+        await self._mark(letter, "replayed")
+
+    async def drop(self, letter: Letter) -> None:
+        """Mark the letter as one that needs nothing more.
+
+        Raises:
+            TransientError: the broker did not acknowledge.
+        """
+        await self._mark(letter, "dropped")
+
+    async def _mark(self, letter: Letter, outcome: Outcome) -> None:
+        headers = [(SETTLES, letter.at.encode()), (OUTCOME, outcome.encode())]
+        topic = f"{letter.topic}{SUFFIX}"
+        await self._publisher.publish_raw(topic, letter.key, None, headers, partition=letter.partition)
+
+    async def _records(self, topic: str) -> list[Any]:
+        """Every message of a topic, in order within each partition."""
+        if topic not in await self._reader.topics():
+            return []
+        partitions = [TopicPartition(topic, number) for number in range(await self._publisher.partition_count(topic))]
+        self._reader.assign(partitions)
+        await self._reader.seek_to_beginning(*partitions)
+        ends = await self._reader.end_offsets(partitions)
+        found: list[Any] = []
+        while any([await self._reader.position(one) < ends[one] for one in partitions]):
+            for records in (await self._reader.getmany(timeout_ms=READ_TIMEOUT_MS)).values():
+                found += records
+        return found
+
+
+@asynccontextmanager
+async def open_dead_letters(settings: ServiceSettings) -> AsyncIterator[DeadLetters]:
+    """Connect to the broker as the settings say.
+
+    Raises:
+        TransientError: the broker is out of reach.
+    """
+    async with open_publisher(settings) as publisher:
+        reader = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, fetch_max_wait_ms=50)
+        try:
+            await reader.start()
+            yield DeadLetters(reader, publisher)
+        except KafkaError as error:
+            raise TransientError(f"The event bus is out of reach: {type(error).__name__}") from error
+        finally:
+            await reader.stop()

@@ -1,0 +1,62 @@
+"""What goes wrong in a chaos run: a seeded sequence of kills, freezes, restarts, and replicas that come and go."""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from tests.chaos.stacks import SERVERS, SERVICES, Playground
+
+# Between two disturbances, s.
+GAP_S = (1.0, 5.0)
+# A message whose process dies three times over it is taken for the cause: a process is left alone so long after a kill.
+REST_S = 12.0
+# Longer than the session time-out of either kind of stack (5 and 6 s).
+FREEZE_S = 8.0
+MULTIPLIED = ("dedoppler", "export")
+
+
+class Disturber:
+    """Disturbs a stack until it is told to stop; the same seed does the same, as far as the stack lets it."""
+
+    def __init__(self, playground: Playground, seed: int, say: Callable[[str], None]) -> None:
+        self._playground = playground
+        self._random = random.Random(seed)
+        self._say = say
+        self._rested: dict[str, float] = {}
+        self.counts: Counter[str] = Counter()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Disturb."""
+        async with asyncio.TaskGroup() as group:
+            while not stop.is_set():
+                action, name = self._choose()
+                if self._rested.get(name, 0) <= time.monotonic():
+                    # Held back until it is over, and for a rest after that.
+                    self._rested[name] = float("inf")
+                    group.create_task(self._disturb(action, name))
+                await asyncio.sleep(self._random.uniform(*GAP_S))
+        for name in MULTIPLIED if self._playground.may_multiply else ():
+            await self._playground.leave(name)
+
+    def _choose(self) -> tuple[str, str]:
+        pick = self._random.random()
+        if pick < 0.35:
+            return "kill", self._random.choice(SERVICES)
+        if pick < 0.55:
+            return "kill", self._random.choice(SERVERS)
+        if pick < 0.7:
+            return "freeze", self._random.choice(SERVICES)
+        if pick < 0.8 or not self._playground.may_multiply:
+            return "restart", self._random.choice(SERVICES)
+        return self._random.choice(["join", "leave"]), self._random.choice(MULTIPLIED)
+
+    async def _disturb(self, action: str, name: str) -> None:
+        self._say(f"{action} {name}")
+        self.counts[f"{action} {'server' if name in SERVERS else 'service'}"] += 1
+        if action == "freeze":
+            await self._playground.freeze(name, FREEZE_S)
+        else:
+            await getattr(self._playground, action)(name)
+        self._rested[name] = time.monotonic() + REST_S

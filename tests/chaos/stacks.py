@@ -1,0 +1,227 @@
+"""A running Waterhole, embedded or on real servers, whose processes can be killed, frozen, restarted and multiplied."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Protocol
+
+from deploy.local.log_view import LogView
+from deploy.local.ports import HOST, free_ports
+from deploy.local.servers import REPOSITORY, answers_http, child_environment
+from deploy.local.stack import Stack, create_user, running_stack
+from deploy.local.supervisor import ChildSpec, Command, Supervisor
+from tests.chaos.observations import MAX_CHUNK_SAMPLES
+from tests.servers.containers import RealServers, real_servers
+
+GATEWAY = "gateway"
+SERVICES = (GATEWAY, "ingest", "dedoppler", "classify", "export")
+SERVERS = ("broker", "mongodb", "s3")
+# What makes small files fall into chunks, and lost work be noticed soon.
+SETTINGS = {
+    "WATERHOLE_MAX_CHUNK_SAMPLES": str(MAX_CHUNK_SAMPLES),
+    "WATERHOLE_OUTBOX_SILENCE_S": "20",
+    "WATERHOLE_SWEEP_INTERVAL_S": "5",
+    "WATERHOLE_SLOT_GRACE_S": "10",
+}
+# Kafka proper loses nothing: jobs that are submitted again would only do the work of others once more.
+REAL_SETTINGS = {**SETTINGS, "WATERHOLE_OUTBOX_SILENCE_S": "120"}
+
+
+class Playground(Protocol):
+    """What a chaos run needs of a running Waterhole."""
+
+    url: str
+    kind: str
+    loses_events_with_broker: bool
+    may_multiply: bool
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The gateway's settings at this moment."""
+
+    async def create_user(self) -> str:
+        """Create a user who may do what these tests do; the API key."""
+
+    async def kill(self, name: str) -> None:
+        """SIGKILL a service or server, which is started again."""
+
+    async def freeze(self, name: str, seconds: float) -> None:
+        """SIGSTOP it, and let it go on after so many seconds."""
+
+    async def restart(self, name: str) -> None:
+        """Ask a service to stop (SIGTERM) and start it again."""
+
+    async def join(self, name: str) -> None:
+        """Start one more replica of a worker."""
+
+    async def leave(self, name: str) -> None:
+        """Stop that replica again, if there is one."""
+
+    async def until_ready(self) -> None:
+        """Wait until every process is ready."""
+
+
+async def freeze_process(pid: int, seconds: float) -> None:
+    """SIGSTOP, and SIGCONT after so many seconds, whatever happens meanwhile."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+class EmbeddedPlayground:
+    """The stack of `make up`."""
+
+    kind, loses_events_with_broker, may_multiply = "embedded", True, False
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self.url = stack.url
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return self._stack.environment
+
+    async def create_user(self) -> str:
+        return (await self._stack.create_user("enterprise"))["api_key"]
+
+    async def kill(self, name: str) -> None:
+        with suppress(LookupError, ProcessLookupError):  # It may just be starting: all the better.
+            pid = self._stack.pid_of(name)
+            os.kill(pid, signal.SIGKILL)
+            await self._stack.until_replaced(name, pid)
+
+    async def freeze(self, name: str, seconds: float) -> None:
+        with suppress(LookupError, ProcessLookupError):
+            await freeze_process(self._stack.pid_of(name), seconds)
+
+    async def restart(self, name: str) -> None:
+        with suppress(LookupError, ProcessLookupError):
+            pid = self._stack.pid_of(name)
+            os.kill(pid, signal.SIGTERM)
+            await self._stack.until_replaced(name, pid)
+
+    async def join(self, name: str) -> None:
+        raise NotImplementedError("the embedded broker takes one member per group")
+
+    async def leave(self, name: str) -> None:
+        raise NotImplementedError("the embedded broker takes one member per group")
+
+    async def until_ready(self) -> None:
+        await self._stack.until_ready(*SERVERS, *SERVICES)
+
+
+class RealPlayground:
+    """The services under the local supervisor, on servers in containers."""
+
+    kind, loses_events_with_broker, may_multiply = "real", False, True
+
+    def __init__(self, servers: RealServers, supervisor: Supervisor, settings: Mapping[str, str]) -> None:
+        self._servers = servers
+        self._supervisor = supervisor
+        self._settings = dict(settings)
+        self._ports = dict(zip(SERVICES, free_ports(len(SERVICES)), strict=True))
+        self.running: list[str] = []
+        self.url = f"http://{HOST}:{self._ports[GATEWAY]}"
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return self._servers.gateway_environment | self._settings
+
+    async def start(self, names: tuple[str, ...] = SERVICES) -> None:
+        """Start the services."""
+        self.running += names
+        await self._supervisor.start([self._spec(name) for name in names])
+
+    async def stop(self) -> None:
+        """Stop all of them."""
+        await self._supervisor.stop(self.running)
+
+    async def create_user(self) -> str:
+        return (await create_user(self.environment, "enterprise", "chaos"))["api_key"]
+
+    async def kill(self, name: str) -> None:
+        if name in SERVERS:
+            server = self._servers.by_name[name]
+            await server.kill()
+            await server.start()
+            return
+        with suppress(LookupError, ProcessLookupError):
+            pid = self._supervisor.child(name).pid
+            os.kill(pid, signal.SIGKILL)
+            await self._supervisor.child(name).until_replaced(pid)
+
+    async def freeze(self, name: str, seconds: float) -> None:
+        if name in SERVERS:
+            server = self._servers.by_name[name]
+            await server.freeze()
+            try:
+                await asyncio.sleep(seconds)
+            finally:
+                await server.thaw()
+            return
+        with suppress(LookupError, ProcessLookupError):
+            await freeze_process(self._supervisor.child(name).pid, seconds)
+
+    async def restart(self, name: str) -> None:
+        with suppress(LookupError, ProcessLookupError):
+            pid = self._supervisor.child(name).pid
+            os.kill(pid, signal.SIGTERM)
+            await self._supervisor.child(name).until_replaced(pid)
+
+    async def join(self, name: str) -> None:
+        replica = f"{name}-2"
+        if replica not in self.running:
+            self._ports[replica] = free_ports(1)[0]
+            await self.start((replica,))
+
+    async def leave(self, name: str) -> None:
+        replica = f"{name}-2"
+        if replica in self.running:
+            self.running.remove(replica)
+            await self._supervisor.stop([replica])
+
+    async def until_ready(self) -> None:
+        await self._supervisor.until_ready(self.running)
+
+    def _spec(self, name: str) -> ChildSpec:
+        module, port = name.removesuffix("-2"), self._ports[name]
+        settings = self.environment if module == GATEWAY else self._servers.environment | self._settings
+        environment = child_environment({**settings, "WATERHOLE_PORT": str(port)})
+        command = Command((sys.executable, "-m", f"services.{module}"), environment, REPOSITORY)
+        return ChildSpec(name, lambda: command, lambda: answers_http(f"http://{HOST}:{port}/ready"))
+
+
+@asynccontextmanager
+async def embedded_playground(folder: Path, settings: Mapping[str, str] = SETTINGS) -> AsyncIterator[Playground]:
+    """The embedded stack on a data folder."""
+    # The stack's children inherit this process' environment.
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        async with running_stack(folder, port=free_ports(1)[0]) as stack:
+            yield EmbeddedPlayground(stack)
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+@asynccontextmanager
+async def real_playground(folder: Path, settings: Mapping[str, str] = REAL_SETTINGS) -> AsyncIterator[RealPlayground]:
+    """The services on real servers; their logs are in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    log = LogView(folder / "logs")
+    async with real_servers() as servers:
+        playground = RealPlayground(servers, Supervisor(log), settings)
+        try:
+            await playground.start()
+            yield playground
+        finally:
+            await playground.stop()
+            log.close()

@@ -1,0 +1,17 @@
+"""A short chaos run on the embedded servers; `make chaos` does the long one."""
+
+from tests.chaos.run import chaos
+from tests.chaos.stacks import SETTINGS, embedded_playground
+
+QUICK = {**SETTINGS, "WATERHOLE_OUTBOX_SILENCE_S": "6"}
+
+
+async def test_nothing_is_lost_doubled_or_different_while_processes_are_killed(tmp_path):
+    said: list[str] = []
+    async with embedded_playground(tmp_path, QUICK) as playground:
+        audit, disturber = await chaos(playground, jobs=8, seed=182, say=said.append, sizes=(13,))
+    assert audit.findings == [], "\n".join([*audit.findings, *said])
+    assert audit.complete + audit.refused_as_they_should == audit.accepted >= 8
+    assert audit.refused_as_they_should == audit.dead_letters == 1
+    assert audit.artefacts >= 40
+    assert disturber.counts.total() >= 3

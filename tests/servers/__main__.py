@@ -1,0 +1,42 @@
+"""The contract tests on real servers: `python -m tests.servers [--install] [--as-far-as-possible]`.
+
+Prepares the servers (see `prepare`), runs the contract suites of bus, job store and blobs on those that could be
+prepared, and says plainly which ran and which did not. Exits 1 where a test fails, and where no server could be
+prepared unless `--as-far-as-possible`; further arguments go to pytest.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.servers.chosen import VARIABLE
+from tests.servers.prepare import prepare_all, say
+
+REPOSITORY = Path(__file__).parents[2]
+SUITES = (
+    "tests/contract/job_store",
+    *sorted(str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / "tests/contract").glob("test_*.py")),
+)
+
+
+def main() -> None:
+    """Prepare, run, tell."""
+    parser = argparse.ArgumentParser(prog="python -m tests.servers", description="Contract tests on real servers.")
+    parser.add_argument("--install", action="store_true", help="install missing tools by apt")
+    parser.add_argument("--as-far-as-possible", action="store_true", help="exit 0 where there are no servers at all")
+    options, more = parser.parse_known_args()
+    there, missing = prepare_all(install=options.install)
+    if not there:
+        say("NO REAL SERVER: the contract tests ran on the embedded servers alone.")
+        sys.exit(0 if options.as_far_as_possible else 1)
+    command = [sys.executable, "-m", "pytest", "-q", "-k", " or ".join(there), *SUITES, *more]
+    environment = os.environ | {VARIABLE: ",".join(there)}
+    status = subprocess.run(command, cwd=REPOSITORY, env=environment, check=False).returncode
+    say(f"Real servers: tests ran on {', '.join(there)}" + (f"; NOT on {', '.join(missing)}." if missing else "."))
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -279,7 +279,7 @@ def hash_api_key(api_key: str, pepper: str) -> str:
 
     A look-up by this hash takes no time that depends on the key, and what is stored is of no use without the pepper.
     """
-    return hmac.new(pepper.encode(), api_key.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(pepper.encode(), api_key.encode(), "sha256").hex()
 
 
 def token_user_id(issuer: str, subject: str) -> str:

@@ -1,6 +1,5 @@
 """The gateway's rules: file names and keys, parts of an upload, API keys, and how a job moves and looks."""
 
-import hashlib
 import hmac
 import re
 import unicodedata

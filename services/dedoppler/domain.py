@@ -188,9 +188,9 @@ def join_bandpass(level: Floats, scatter: Floats, number: Indices) -> Bandpass |
 
 def _running_median(values: Floats, window: int) -> Floats:
     """Median of the `window` values nearest to each: itself and its neighbours, at the ends more from one side."""
-    last = max(0, len(values) - window)
-    first = [min(max(i - window // 2, 0), last) for i in range(len(values))]
-    return np.array([np.median(values[k : k + window]) for k in first])
+    windows = np.lib.stride_tricks.sliding_window_view(values, min(window, len(values)))
+    medians = np.median(windows, axis=1)
+    return medians[np.clip(np.arange(len(values)) - window // 2, 0, len(medians) - 1)]
 
 
 def nodes(edges: Indices, values: Floats, *, positive: bool) -> tuple[Floats, Floats]:

@@ -1,5 +1,6 @@
 """From boxes to what the chunk leaves in S3: hits in physical units with errors, cut-outs, statistics, a waterfall."""
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import Executor
 
@@ -18,7 +19,7 @@ from services.dedoppler.domain import (
     waterfall_shape,
     widest_box,
 )
-from services.dedoppler.kernels import pictures
+from services.dedoppler.kernels import pictures, ranks
 from services.dedoppler.noise import Conditioned, condition
 from services.dedoppler.search import MOST_BOXES, Box, Region, Search
 from services.dedoppler.threads import together
@@ -134,12 +135,25 @@ def _add_turboseti(hits: npt.NDArray[np.void], power: Power, header: Header, chu
     )
     for spike in dc_channels(header, chunk.read_start_channel, chunk.read_stop_channel) - chunk.read_start_channel:
         total[spike] = total[max(spike - 1, 0)]
-    low, middle, high = np.percentile(total, [5, 50, 95])
-    inner = total[(total > low) & (total < high)]
-    spread = float(inner.std()) if len(inner) else 0.0
+    middle, spread = _middle_and_spread(total, pool)
     for hit in hits:
         best = pictures.best_raw_path(power, hit["channel"] - chunk.read_start_channel, hit["width"], hit["steps"])
         hit["snr_turboseti"] = (best - middle) / spread if spread > 0 else np.nan
+
+
+def _middle_and_spread(total: npt.NDArray[np.float64], pool: Executor) -> tuple[float, float]:
+    """Median, and standard deviation of what lies between the 5th and the 95th percentile; 0 if nothing does."""
+    sample = ranks.sorted_sample(total)
+    low, middle, high = together(pool, lambda percent: ranks.percentile(total, sample, percent), [(5,), (50,), (95,)])
+    parts = together(
+        pool,
+        lambda first, stop: ranks.inner_moments(total[first:stop], low, high, middle),
+        slices(0, len(total), CHANNELS_PER_TASK),
+    )
+    number, first_moment, second_moment = (math.fsum(values) for values in zip(*parts, strict=True))
+    if number == 0:
+        return middle, 0.0
+    return middle, math.sqrt(max(second_moment / number - (first_moment / number) ** 2, 0.0))
 
 
 def _cutout(hit: npt.NDArray[np.void], conditioned: Conditioned, header: Header, chunk: Chunk) -> Cutout:

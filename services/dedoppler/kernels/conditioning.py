@@ -21,7 +21,12 @@ GUESS_SAMPLES = 64
 # The clipped mean and scatter leave out what is farther than this many sigmas.
 CLIP_SIGMA = 6.0
 CLIP_ROUNDS = 3
+# The tile before in time is a good guess if clipping from there keeps this part of the samples, and sigma to a factor.
+LIKE_BEFORE_KEPT = 0.75
+LIKE_BEFORE_SIGMA = 2.0
 MAD_TO_SIGMA = 1.4826
+# Channels normalised at a time: long streams of memory, while their bandpass stays in the cache.
+_STRIP = 8192
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
@@ -82,6 +87,30 @@ def _first_guess(
 
 
 @njit(cache=True, nogil=True)
+def _clip(
+    power: Power, first_row: int, stop_row: int, low: int, high: int, mean: float, deviation: float
+) -> tuple[float, float, int]:
+    """(mean, deviation, number) of a tile's samples within CLIP_SIGMA of the mean, by iteration from a first guess."""
+    kept = 0
+    for _ in range(CLIP_ROUNDS):
+        # Float32 on purpose: the loops stay vectors, and deviations from the centre keep their digits.
+        centre, limit = np.float32(mean), np.float32(CLIP_SIGMA * deviation)
+        kept, total, squares = 0, np.float64(0.0), np.float64(0.0)
+        for t in range(first_row, stop_row):
+            n, s, q = _clipped_moments(power[t, low:high], centre, limit)
+            kept, total, squares = kept + n, total + s, squares + q
+        if kept == 0:
+            break
+        shift = total / kept
+        mean = float(centre) + float(limit) * shift
+        previous = deviation
+        deviation = float(limit) * math.sqrt(max(squares / kept - shift * shift, 0.0))
+        if abs(deviation - previous) < 1e-3 * previous:
+            break
+    return mean, deviation, kept
+
+
+@njit(cache=True, nogil=True)
 def tile_statistics(
     power: Power, edges: Indices, rows_per_tile: int, level: Floats, scatter: Floats, number: Indices
 ) -> None:
@@ -100,25 +129,23 @@ def tile_statistics(
         for b in range(len(edges) - 1):
             low, high = edges[b], edges[b + 1]
             level[k, b], scatter[k, b], number[k, b] = 0.0, 0.0, 0
-            centre, sigma, finite = _first_guess(power, first_row, stop_row, low, high, sample)
-            if finite == 0 or sigma == 0 or _is_constant(power, first_row, stop_row, low, high):
+            if _is_constant(power, first_row, stop_row, low, high):
                 continue
-            mean, deviation, kept = float(centre), float(sigma), 0
-            for _ in range(CLIP_ROUNDS):
-                # Float32 on purpose: the loops stay vectors, and deviations from the centre keep their digits.
-                centre, limit = np.float32(mean), np.float32(CLIP_SIGMA * deviation)
-                kept, total, squares = 0, np.float64(0.0), np.float64(0.0)
-                for t in range(first_row, stop_row):
-                    n, s, q = _clipped_moments(power[t, low:high], centre, limit)
-                    kept, total, squares = kept + n, total + s, squares + q
-                if kept == 0:
-                    break
-                shift = total / kept
-                mean = float(centre) + float(limit) * shift
-                previous = deviation
-                deviation = float(limit) * math.sqrt(max(squares / kept - shift * shift, 0.0))
-                if abs(deviation - previous) < 1e-3 * previous:
-                    break
+            if k > 0 and number[k - 1, b] > 0:
+                # Most tiles are like the one before: a closer guess than a few samples give, and at hand.
+                before = scatter[k - 1, b]
+                mean, deviation, kept = _clip(power, first_row, stop_row, low, high, level[k - 1, b], before)
+                if (
+                    kept > LIKE_BEFORE_KEPT * (stop_row - first_row) * (high - low)
+                    and before < LIKE_BEFORE_SIGMA * deviation
+                    and deviation < LIKE_BEFORE_SIGMA * before
+                ):
+                    level[k, b], scatter[k, b], number[k, b] = mean, deviation, kept
+                    continue
+            centre, sigma, finite = _first_guess(power, first_row, stop_row, low, high, sample)
+            if finite == 0 or sigma == 0:
+                continue
+            mean, deviation, kept = _clip(power, first_row, stop_row, low, high, float(centre), float(sigma))
             if deviation > 0:
                 level[k, b], scatter[k, b], number[k, b] = mean, deviation, kept
 
@@ -163,6 +190,22 @@ def _interpolate(channel_0: int, count: int, centres: Floats, nodes: Floats, out
 
 
 @njit(cache=True, nogil=True)
+def _normalise_row(
+    source: Power, base: Power, gain: Power, offset: np.float32, floor: np.float32, target: Power
+) -> np.int32:
+    """target = (source - base) * gain - offset, 0 for what is lost; returns how many are."""
+    lost = np.int32(0)
+    for i in range(len(source)):
+        value = source[i]
+        scaled = (value - base[i]) * gain[i] - offset
+        # Comparisons with NaN are false, so this also drops NaN and Inf (and values so large that sums overflow).
+        good = (abs(scaled) <= np.float32(1e15)) & (gain[i] > 0) & (value != floor)
+        target[i] = scaled if good else np.float32(0.0)
+        lost += not good
+    return lost
+
+
+@njit(cache=True, nogil=True)
 def normalise(
     power: Power,
     low: int,
@@ -190,25 +233,20 @@ def normalise(
     Returns:
         Number of samples lost, dead channels included.
     """
-    count = high - low
-    mean, spread, gain = np.empty(count, np.float64), np.empty(count, np.float64), np.empty(count, np.float32)
-    base = np.empty(count, np.float32)
-    _interpolate(low, count, centres, level, mean)
-    _interpolate(low, count, centres, sigma, spread)
-    for i in range(count):
-        base[i] = mean[i]
-        gain[i] = 0.0 if dead[low + i] else 1.0 / spread[i]
+    mean, spread = np.empty(_STRIP, np.float64), np.empty(_STRIP, np.float64)
+    base, gain = np.empty(_STRIP, np.float32), np.empty(_STRIP, np.float32)
     lost = 0
     floor = np.float32(0.0) if zero_is_lost else np.float32(np.nan)
-    for t in range(power.shape[0]):
-        source, target, offset = power[t, low:high], x[t, pad + low : pad + high], row_offset[t]
+    for begin in range(low, high, _STRIP):
+        count = min(_STRIP, high - begin)
+        _interpolate(begin, count, centres, level, mean)
+        _interpolate(begin, count, centres, sigma, spread)
         for i in range(count):
-            value = source[i]
-            scaled = (value - base[i]) * gain[i] - offset
-            # Comparisons with NaN are false, so this also drops NaN and Inf (and values so large that sums overflow).
-            good = (abs(scaled) <= np.float32(1e15)) & (gain[i] > 0) & (value != floor)
-            target[i] = scaled if good else np.float32(0.0)
-            lost += not good
+            base[i] = mean[i]
+            gain[i] = 0.0 if dead[begin + i] else 1.0 / spread[i]
+        for t in range(power.shape[0]):
+            source, target = power[t, begin : begin + count], x[t, pad + begin : pad + begin + count]
+            lost += _normalise_row(source, base, gain, row_offset[t], floor, target)
     return lost
 
 

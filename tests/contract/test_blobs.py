@@ -46,7 +46,8 @@ def s3_settings(request: pytest.FixtureRequest) -> ServiceSettings:
         environment = request.getfixturevalue("embedded").environment
     else:
         environment = request.getfixturevalue("seaweedfs_server").environment
-    return ServiceSettings(**{name.removeprefix("WATERHOLE_").lower(): value for name, value in environment.items()})
+    names = {name.removeprefix("WATERHOLE_").lower(): value for name, value in environment.items()}
+    return ServiceSettings(**{name: value for name, value in names.items() if name in ServiceSettings.model_fields})
 
 
 @pytest.fixture(scope="module")

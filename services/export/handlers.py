@@ -54,7 +54,12 @@ class Handler:
         raw = await self._results.get(event.results_key)
         results = await asyncio.to_thread(json.loads, raw)
         # The observation is read while the pictures, which don't name its checksum, are drawn.
-        pictures, tables = await asyncio.gather(self._pictures(event, results), self._tables(event, results))
+        writing = asyncio.create_task(self._tables(event, results))
+        try:
+            pictures = await self._pictures(event, results)
+            tables = await writing
+        finally:
+            writing.cancel()
         unchanged = File("json", "results.json", JSON_TYPE, raw)
         artefacts = tuple(file.artefact(event.job_id) for file in (unchanged, *tables, *pictures))
         return [

@@ -167,9 +167,10 @@ class JobStore:
 
     async def record_progress(self, job_id: str, progress: Progress, *, due_ms: int) -> bool:
         """Move a submitted job to processing, put off its next submission, show progress that is further."""
-        is_open = await self._set({"_id": job_id, "status": {"$in": list(OPEN_STATUSES)}}, {"due_ms": due_ms})
-        if is_open:
-            await self._advance(job_id, "processing", {})
+        # Only ever put off: the longer silence of a job that was submitted several times must not be cut short.
+        sooner = {"_id": job_id, "status": {"$in": list(OPEN_STATUSES)}, "due_ms": {"$lt": due_ms}}
+        is_open = await self._set(sooner, {"due_ms": due_ms})
+        is_open = await self._advance(job_id, "processing", {}) or is_open
         further = {
             "_id": job_id,
             "status": {"$in": [*OPEN_STATUSES, "complete"]},

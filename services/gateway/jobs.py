@@ -242,4 +242,7 @@ def _not_available(job: Job, name: str) -> ApiError:
     failure = job.failure or job.export_failure
     if failure is not None and not job.artefacts:
         return ApiError(404, "format_not_available", f"The format {name} is not available: {failure.message}")
+    if job.artefacts:
+        message = f"This job was exported before there was the format {name}; analyze the observation again to get it."
+        return ApiError(404, "format_not_available", message)
     return ApiError(404, "format_not_available", f"The format {name} is not available yet; please try again later.")

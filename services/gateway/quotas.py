@@ -177,6 +177,10 @@ class Quotas:
     async def _find(self, user_id: str) -> dict[str, Any] | None:
         with translated():
             found: dict[str, Any] | None = await self._quotas.find_one({"_id": user_id})
+        if found is not None and "kept" not in found:
+            # A gateway of an earlier version made it after this one had started.
+            await self._update({"_id": user_id, "kept": {"$exists": False}}, {"$set": {"kept": UNCOUNTED}})
+            found["kept"] = UNCOUNTED
         return found
 
     async def _update(self, query: dict[str, Any], changes: dict[str, Any]) -> bool:

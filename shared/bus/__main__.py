@@ -40,6 +40,8 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     for command in (replay, drop):
         command.add_argument("--every", action="store_true", help="every letter that waits")
     options = parser.parse_args(argv)
+    if options.limit is not None and options.limit < 1:
+        parser.error("--limit must be at least 1")
     if getattr(options, "at", None) and not options.topic:
         parser.error("--at needs --topic")
     if options.command in ("replay", "drop") and not (options.at or options.job or options.every):

@@ -31,6 +31,8 @@ FIRST_WAIT_S = 0.2
 # How often a message may take the process with it before it is set aside.
 MAX_STARTS = 3
 POLL_MS = 200
+# An event may be wrong in thousands of places; what is told of them goes into a header.
+MAX_REASON = 1000
 DRAIN_S = 60.0
 # How long the broker may take to answer, s: to a commit, to one that a lane makes while it is given up, to the goodbye.
 COMMIT_S = 30.0
@@ -205,7 +207,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
             for output in outputs:
                 await self._publisher.publish(output)
         except UndecodableEventError as error:
-            await self._set_aside(record, None, PermanentError(str(error), code="undecodable_event"))
+            await self._set_aside(record, None, PermanentError(str(error)[:MAX_REASON], code="undecodable_event"))
             return
         except PermanentError as error:
             await self._set_aside(record, event, error)

@@ -65,6 +65,8 @@ class Publisher:
         partition: int | None = None,
     ) -> None:
         """Send bytes as they are (the dead-letter topics carry what could not be decoded); by their key, or there."""
+        if key is None and value is None:
+            value = b""  # Strangers may send a message with neither; this client does not.
         try:
             await self._producer.send_and_wait(topic, value, key=key, partition=partition, headers=list(headers))
         except MessageSizeTooLargeError as error:

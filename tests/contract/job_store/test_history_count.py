@@ -68,6 +68,18 @@ async def test_documents_of_old_are_counted_first(store: Store, job_parts: JobPa
     assert await counted(store) == 2
 
 
+async def test_a_document_that_an_earlier_version_made_meanwhile_is_counted_first(
+    store: Store, job_parts: JobParts
+) -> None:
+    await a_user(store)
+    await start(store, job_parts)
+    await store.database["quotas"].update_one({"_id": USER_ID}, {"$unset": {"kept": ""}})
+    assert await counted(store) == UNCOUNTED
+    await store.database["quotas"].update_one({"_id": USER_ID}, {"$unset": {"kept": ""}})
+    await start(store, job_parts)
+    assert await counted(store) == 2
+
+
 async def test_the_job_too_many_is_told_of(store: Store, job_parts: JobParts) -> None:
     await a_user(store)
     for number in range(1, KEEP + 1):

@@ -85,6 +85,20 @@ async def test_a_job_that_is_heard_of_is_not_submitted_again(
     assert await outbox.sweep() == 1
 
 
+async def test_a_job_whose_news_are_rare_is_not_submitted_again_with_each(
+    outbox: Outbox, worker_events: WorkerEvents, bus: Bus, clock: Clock
+) -> None:
+    job = a_job()
+    await outbox.submit(job, submitted(job))
+    for done in range(64):
+        for _ in range(7):
+            clock.advance(10)
+            await outbox.sweep()
+        await worker_events.handle(progress(job.job_id, "dedoppler", done, 64))
+    # After 1, 2, 4, ... minutes of silence, and as much again after each news: over 75 minutes, not 64 times.
+    assert 1 < len(bus.events) < 10
+
+
 @pytest.mark.parametrize(
     "endings",
     [

@@ -1,5 +1,6 @@
 """All artefacts, registered as they are in the bucket, the same for every repeat."""
 
+import asyncio
 import csv
 import hashlib
 import io
@@ -11,7 +12,7 @@ from PIL import Image
 from pyarrow import parquet
 
 from shared.blobs import artefact_key
-from shared.errors import PermanentError
+from shared.errors import ObjectNotFoundError, PermanentError
 from shared.events import JobProgress, ObservationExported, decode
 from tests.unit.export.jobs import UPLOADED
 
@@ -105,6 +106,23 @@ async def test_an_observation_that_is_gone_does_not_keep_the_artefacts_back(job,
     files = await job.export(event)
     assert set(files) == set(FORMATS.values())
     assert "input_sha256" not in json.loads(files["catalog.json"])["provenance"]
+
+
+async def test_a_try_that_fails_reads_the_observation_no_further(job, header, signals, monkeypatch):
+    event = await job.finish(header, signals)
+    job.blobs.objects.pop(next(key for key in job.blobs.objects if key.endswith(".npz")))
+    stopped = asyncio.Event()
+
+    async def endless(key, start, length):
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    monkeypatch.setattr(job.uploads, "get_range", endless)
+    with pytest.raises(ObjectNotFoundError):
+        await job.handler().handle(event)
+    await asyncio.wait_for(stopped.wait(), 10)
 
 
 async def test_pictures_have_the_stated_size(job, header, signals):

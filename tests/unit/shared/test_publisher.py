@@ -46,6 +46,12 @@ async def test_an_event_goes_to_its_topic_under_its_key():
     assert producer.sent == [("job.progress", EVENT.to_bytes(), b"job-1", None, [])]
 
 
+async def test_a_message_with_neither_key_nor_value_can_be_set_aside():
+    producer = Producer()
+    await Publisher(producer).publish_raw("chunk.ready.dlq", None, None)
+    assert producer.sent == [("chunk.ready.dlq", b"", None, None, [])]
+
+
 @pytest.mark.parametrize("partitions", [4, 3, 1])
 async def test_lanes_of_a_job_are_spread_over_the_partitions(partitions):
     producer = Producer(partitions=frozenset(range(partitions)))

@@ -20,7 +20,7 @@ from services.dedoppler.domain import (
     widest_box,
 )
 from services.dedoppler.kernels import pictures, ranks
-from services.dedoppler.noise import Conditioned, condition
+from services.dedoppler.noise import Conditioned, condition, give_back
 from services.dedoppler.search import MOST_BOXES, Box, Region, Search
 from services.dedoppler.threads import together
 from shared.events import Chunk, SearchParameters
@@ -58,13 +58,15 @@ def search_chunk(power: Power, header: Header, chunk: Chunk, parameters: SearchP
             f"Channels {chunk.start_channel} to {chunk.stop_channel - 1} hold more signals than one search takes "
             f"(limit {MOST_BOXES}); the strongest are listed."
         )
-    return ChunkHits(
+    found = ChunkHits(
         hits=hits,
         cutouts=[_cutout(hit, conditioned, header, chunk) for hit in hits],
         noise={"start_channel": float(chunk.start_channel), **conditioned.statistics},
         waterfall=_waterfall(conditioned, header, chunk, pool),
         warnings=warnings,
     )
+    give_back(conditioned)
+    return found
 
 
 def _nothing(header: Header, chunk: Chunk) -> ChunkHits:

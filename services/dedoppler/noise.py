@@ -43,6 +43,31 @@ class Conditioned:
     warnings: list[str]
 
 
+# The block of normalised power that was given back last: to have fresh pages takes as long as to fill them.
+_spare: list[Power] = []
+
+
+def _block(n_spectra: int, columns: int, pad: int) -> Power:
+    """float32 (T, columns), zeros in the first and last `pad` columns, anything between."""
+    size = n_spectra * columns
+    try:
+        memory = _spare.pop()
+    except IndexError:
+        memory = np.empty(size, np.float32)
+    if len(memory) < size:
+        memory = np.empty(size, np.float32)
+    block = memory[:size].reshape(n_spectra, columns)
+    block[:, :pad] = 0.0
+    block[:, columns - pad :] = 0.0
+    return block
+
+
+def give_back(conditioned: Conditioned) -> None:
+    """Let the next chunk have the memory of `conditioned.x`, which nothing may use from here on."""
+    if conditioned.x.base is not None:
+        _spare[:] = [conditioned.x.base]
+
+
 def _measure(power: Power, segments: list[Indices], tile_rows: int, pool: Executor) -> Bandpass | None:
     edges = np.unique(np.concatenate(segments))
     tiles, blocks = math.ceil(len(power) / tile_rows), len(edges) - 1
@@ -125,7 +150,7 @@ def condition(power: Power, header: Header, first_channel: int, pad: int, pool: 
     zero_is_lost = bool(np.median(bandpass.level) > POSITIVE_POWER_SIGMA * np.median(bandpass.sigma))
     dead = _dead_channels(power, header.n_bits, int(row_ok.any(axis=1).sum()), zero_is_lost, pool)
     row_offset = np.repeat(bandpass.tile_offset, tile_rows)[:n_spectra].astype(np.float32)
-    x = np.zeros((n_spectra, n_channels + 2 * pad), np.float32)
+    x = _block(n_spectra, n_channels + 2 * pad, pad)
     lost = _normalise(power, segments, bandpass, row_offset, dead, zero_is_lost, (x, pad), pool)
     lost += conditioning.blank_tiles(x, pad, edges, row_ok)
     spikes = dc_channels(header, first_channel, stop_channel) - first_channel + pad

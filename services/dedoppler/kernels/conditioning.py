@@ -24,9 +24,12 @@ CLIP_ROUNDS = 3
 # The tile before in time is a good guess if clipping from there keeps this part of the samples, and sigma to a factor.
 LIKE_BEFORE_KEPT = 0.75
 LIKE_BEFORE_SIGMA = 2.0
+# From a little below, as a median deviation would: an outlier at the limit must not hold itself inside.
+LIKE_BEFORE_START = 0.8
 MAD_TO_SIGMA = 1.4826
 # Channels normalised at a time: long streams of memory, while their bandpass stays in the cache.
 _STRIP = 8192
+_LARGEST = np.finfo(np.float32).max
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
@@ -105,7 +108,7 @@ def _clip(
         mean = float(centre) + float(limit) * shift
         previous = deviation
         deviation = float(limit) * math.sqrt(max(squares / kept - shift * shift, 0.0))
-        if abs(deviation - previous) < 1e-3 * previous:
+        if deviation == 0 or abs(deviation - previous) < 1e-3 * previous:
             break
     return mean, deviation, kept
 
@@ -134,7 +137,8 @@ def tile_statistics(
             if k > 0 and number[k - 1, b] > 0:
                 # Most tiles are like the one before: a closer guess than a few samples give, and at hand.
                 before = scatter[k - 1, b]
-                mean, deviation, kept = _clip(power, first_row, stop_row, low, high, level[k - 1, b], before)
+                start = LIKE_BEFORE_START * before
+                mean, deviation, kept = _clip(power, first_row, stop_row, low, high, level[k - 1, b], start)
                 if (
                     kept > LIKE_BEFORE_KEPT * (stop_row - first_row) * (high - low)
                     and before < LIKE_BEFORE_SIGMA * deviation
@@ -154,11 +158,21 @@ def tile_statistics(
 def dead_channels(power: Power, zero_is_lost: bool, dead: Flags) -> int:
     """Set dead[c] = 1 where channel `c` has one value in all spectra that are not lost, at least two, or none at all.
 
+    `power` is float32 (T, channels), T at least 2.
+
     Returns:
         Number of the other channels whose first two samples are equal: how often that happens by chance.
     """
     by_chance = 0
+    first, second = power[0], power[1]
+    # Nearly all are alive by their first two samples; that loop compiles to vectors.
     for c in range(power.shape[1]):
+        lost = zero_is_lost & ((first[c] == 0) | (second[c] == 0))
+        finite = (abs(first[c]) <= _LARGEST) & (abs(second[c]) <= _LARGEST)
+        dead[c] = np.uint8(0) if finite & (first[c] != second[c]) & (not lost) else np.uint8(1)
+    for c in range(power.shape[1]):
+        if dead[c] == 0:
+            continue
         seen, value, differs = 0, np.float32(0.0), False
         for t in range(power.shape[0]):
             sample = power[t, c]
@@ -177,31 +191,33 @@ def dead_channels(power: Power, zero_is_lost: bool, dead: Flags) -> int:
 @njit(cache=True, nogil=True)
 def _interpolate(channel_0: int, count: int, centres: Floats, nodes: Floats, out: Floats) -> None:
     """out[i] = `nodes` interpolated at channel_0 + i, flat beyond the outer centres."""
-    k, last = 0, len(centres) - 1
-    for i in range(count):
-        c = channel_0 + i
-        while k < last and c > centres[k + 1]:
-            k += 1
-        if k == last or c <= centres[0]:
-            out[i] = nodes[k]
-        else:
-            share = (c - centres[k]) / (centres[k + 1] - centres[k])
-            out[i] = nodes[k] + share * (nodes[k + 1] - nodes[k])
+    done, last = 0, len(centres) - 1
+    for k in range(last):
+        stop = min(count, math.floor(centres[k + 1]) - channel_0 + 1)
+        if stop <= done:
+            continue
+        width, rise = centres[k + 1] - centres[k], nodes[k + 1] - nodes[k]
+        for i in range(done, stop):
+            share = max(0.0, (channel_0 + i - centres[k]) / width)
+            out[i] = nodes[k] + share * rise
+        done = stop
+    out[done:count] = nodes[last]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath={"reassoc"})
 def _normalise_row(
     source: Power, base: Power, gain: Power, offset: np.float32, floor: np.float32, target: Power
-) -> np.int32:
-    """target = (source - base) * gain - offset, 0 for what is lost; returns how many are."""
-    lost = np.int32(0)
+) -> np.float32:
+    """target = (source - base) * gain - offset, 0 for what is lost; returns how many are, of a row of at most 2^24."""
+    lost = np.float32(0.0)
     for i in range(len(source)):
         value = source[i]
         scaled = (value - base[i]) * gain[i] - offset
         # Comparisons with NaN are false, so this also drops NaN and Inf (and values so large that sums overflow).
         good = (abs(scaled) <= np.float32(1e15)) & (gain[i] > 0) & (value != floor)
         target[i] = scaled if good else np.float32(0.0)
-        lost += not good
+        # A float32 counts in as many lanes as the samples have.
+        lost += np.float32(0.0) if good else np.float32(1.0)
     return lost
 
 
@@ -246,7 +262,7 @@ def normalise(
             gain[i] = 0.0 if dead[begin + i] else 1.0 / spread[i]
         for t in range(power.shape[0]):
             source, target = power[t, begin : begin + count], x[t, pad + begin : pad + begin + count]
-            lost += _normalise_row(source, base, gain, row_offset[t], floor, target)
+            lost += int(_normalise_row(source, base, gain, row_offset[t], floor, target))
     return lost
 
 

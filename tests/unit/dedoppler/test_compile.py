@@ -13,12 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from services.dedoppler.compile import compile_kernels
-from services.dedoppler.kernels import conditioning, ladder, pictures, refine
+from services.dedoppler.kernels import conditioning, ladder, pictures, ranks, refine
 from tests.unit.dedoppler.scenes import Scene, make_header, search, simulate, tone
 
 
 def counts():
-    kernels = [vars(module) for module in (conditioning, ladder, pictures, refine)]
+    kernels = [vars(module) for module in (conditioning, ladder, pictures, ranks, refine)]
     return {name: len(k.signatures) for names in kernels for name, k in names.items() if hasattr(k, "signatures")}
 
 
@@ -57,4 +57,6 @@ def test_nothing_is_compiled_after_the_start():
     for name in ("tile_statistics", "dead_channels", "normalise", "blank_tiles", "repair_spikes", "search_rung"):
         assert told["before"][name] > 0, name
     for name in ("refine", "box_statistic", "blank_track", "restore_track", "waterfall", "time_sum", "best_raw_path"):
+        assert told["before"][name] > 0, name
+    for name in ("_between", "inner_moments"):
         assert told["before"][name] > 0, name

@@ -48,6 +48,32 @@ def test_noise_without_outliers_is_measured_without_bias():
     assert scatter.mean() == pytest.approx(sigma, rel=0.006)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda row: row + 70,
+        lambda row: row + 1000,
+        lambda row: 3 * row,
+        lambda row: 100 * row,
+        lambda row: row / 100,
+        lambda row: np.where(np.arange(len(row)) % 3 == 0, 0, row),
+        lambda row: np.where(np.arange(len(row)) % 50 == 0, 1e5, row),
+        lambda row: np.where(np.arange(len(row)) % 3 == 0, np.nan, row),
+    ],
+)
+def test_a_spectrum_unlike_the_one_before_is_measured_as_if_alone(change):
+    """Brighter, fainter, with more or less scatter, half lost, full of tones."""
+    power = gamma(51.0, (3, 4096))
+    power[1] = change(power[1])
+    level, scatter, number = statistics(power, [0, 2048, 4096])
+    for t in range(3):
+        alone = statistics(power[t : t + 1].copy(), [0, 2048, 4096])
+        # Clipping converges to a thousandth of sigma.
+        np.testing.assert_allclose(scatter[t], alone[1][0], rtol=2e-3)
+        np.testing.assert_allclose(level[t], alone[0][0], atol=2e-3 * scatter[t].max())
+        np.testing.assert_allclose(number[t], alone[2][0], atol=2)
+
+
 @pytest.mark.parametrize("scale", [1e-30, 1e-12, 1.0, 1e10, 1e20, 1e30])
 def test_tiles_scale_with_the_power(scale):
     """Squares of such powers are beyond float32. Level and scatter themselves scale to float32's precision."""
@@ -112,6 +138,21 @@ def test_dead_channels():
     assert dead(power, zero_is_lost=False) == ([1, 1, 1, 0, 0, 0, 1, 0], 1)
 
 
+@pytest.mark.parametrize("zero_is_lost", [True, False])
+def test_dead_channels_by_their_definition(zero_is_lost):
+    """Few values, so that neighbours are often equal, and every tenth sample lost in some way."""
+    rng = np.random.default_rng(4)
+    power = rng.integers(0, 3, (4, 3000)).astype(np.float32)
+    power[rng.random(power.shape) < 0.1] = np.nan
+    power[rng.random(power.shape) < 0.05] = np.inf
+    expected, by_chance = [], 0
+    for channel in power.T:
+        good = channel[np.isfinite(channel) & ((channel != 0) | (not zero_is_lost))]
+        expected.append(int(len(good) != 1 and len(set(good)) <= 1))
+        by_chance += len(set(good)) > 1 and good[0] == good[1]
+    assert dead(power, zero_is_lost) == (expected, by_chance)
+
+
 def test_how_often_neighbours_in_time_are_equal_by_chance():
     power = np.random.default_rng(1).integers(0, 4, (16, 4000)).astype(np.float32)
     flags, by_chance = dead(power, zero_is_lost=False)
@@ -151,6 +192,21 @@ def test_normalise_interpolates_as_numpy_does():
     np.testing.assert_allclose(x[:, 5:-5], expected, atol=5e-6)
     assert (x[:, :5] == 7).all()
     assert (x[:, -5:] == 7).all()
+
+
+def test_normalise_is_one_line_across_its_strips():
+    """Channels enough for several strips, and blocks that end within them."""
+    power = gamma(51.0, (2, 30_000))
+    power[1, 8191:8193] = np.nan
+    centres = np.arange(-700.5, 31_000, 1234.5)
+    rng = np.random.default_rng(1)
+    level, sigma = rng.normal(100, 5, len(centres)), rng.normal(14, 1, len(centres))
+    x, lost = normalised(power, centres, level, sigma, low=100, high=29_900)
+    c = np.arange(30_000)
+    expected = (power - np.interp(c, centres, level)) / np.interp(c, centres, sigma)
+    expected[1, 8191:8193] = 0.0
+    assert lost == 2
+    np.testing.assert_allclose(x[:, 105:29_905], expected[:, 100:29_900], atol=5e-6)
 
 
 def test_normalise_fills_in_only_its_channels():

@@ -119,6 +119,15 @@ def test_blocks_without_noise_take_their_neighbours():
     assert bandpass.sigma.max() < 15
 
 
+@pytest.mark.parametrize("blocks", [1, 2, 4, 5, 6, 30])
+def test_sigma_is_the_median_of_the_five_nearest_blocks(blocks):
+    scatter = np.random.default_rng(blocks).uniform(10, 20, (1, blocks))
+    bandpass = join_bandpass(*tiles(np.full((1, blocks), 100.0), scatter))
+    for b in range(blocks):
+        first = min(max(b - 2, 0), max(0, blocks - 5))
+        assert bandpass.sigma[b] == pytest.approx(np.median(scatter[0, first : first + 5]))
+
+
 @pytest.mark.parametrize("at", range(9))
 def test_a_bright_signal_in_one_block_does_not_pass_for_noise(at):
     """In any block, at the ends too."""

@@ -34,14 +34,18 @@ def test_waterfall_fills_in_only_its_bins():
     assert (out[:, 1:3] > -99).all()
 
 
-def test_time_sum_leaves_out_what_is_not_finite():
-    power = normal(9, 50) + 1e10
-    power[0, 3], power[1, 4], power[2, 5] = np.nan, np.inf, -np.inf
-    total = np.full(50, -1.0)
-    pictures.time_sum(power, 2, 40, total)
-    expected = np.where(np.isfinite(power), power, 0).sum(axis=0, dtype=np.float64)
-    np.testing.assert_allclose(total[2:40], expected[2:40], rtol=1e-12)
-    assert (total[[0, 1, 40, 49]] == -1).all()
+@pytest.mark.parametrize("n_spectra", [2, 3, 4, 9, 16])
+def test_time_sum_leaves_out_what_is_not_finite(n_spectra):
+    power = normal(n_spectra, 5000) + np.float32(1e10)
+    power[0, 3], power[1, 4], power[-1, 2500] = np.nan, np.inf, -np.inf
+    total = np.full(5000, -1.0)
+    pictures.time_sum(power, 2, 4900, total)
+    expected = np.zeros(5000)
+    for spectrum in power:
+        expected += np.where(np.isfinite(spectrum), spectrum, 0)
+    # One sample after the other, whatever the strips: to the last bit.
+    np.testing.assert_array_equal(total[2:4900], expected[2:4900])
+    assert (total[[0, 1, 4900, 4999]] == -1).all()
 
 
 @pytest.mark.parametrize("steps", [-20, -1, 0, 7, 31])

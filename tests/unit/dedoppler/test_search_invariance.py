@@ -198,3 +198,13 @@ def test_tones_that_drift_into_the_band_are_found_at_either_edge(pool, header, b
         assert 0 <= hit["channel"] < N
         assert abs(hit["channel"] - edge) <= 5
         assert 60 <= sign * hit["steps"] <= 105
+
+
+def test_what_was_searched_before_does_not_change_a_byte(header, power, pool):
+    """Memory goes from chunk to chunk: after a brighter, wider and a narrower one all is as at first."""
+    first = search(power, header, pool).to_bytes()
+    wide = make_header(2 * N)
+    search(100.0 * simulate(Scene(wide, (tone(wide, 9000, 50, 1e4),))), wide, pool)
+    narrow = make_header(500)
+    search(simulate(Scene(narrow)), narrow, pool)
+    assert search(power, header, pool).to_bytes() == first

@@ -123,7 +123,8 @@ def many_members(bus_settings, request):
 
 @pytest.mark.usefixtures("many_members")
 async def test_members_that_come_and_go_lose_and_double_nothing(workers, probe, job_id, message, result, monkeypatch):
-    monkeypatch.setattr(shared.bus.consumer, "MAX_STARTS", 1)
+    # Who takes over a partition may read a start that its last owner is just about to take back; not twice running.
+    monkeypatch.setattr(shared.bus.consumer, "MAX_STARTS", 2)
     worker = await workers.take()
     handled = []
 

@@ -4,8 +4,10 @@ Channels count from the file's first, `steps` is how far a path moves from the f
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,13 @@ Indices = npt.NDArray[np.int64]
 
 # A tone found by the ladder keeps at least this part of the statistic that refinement then finds.
 LADDER_EFFICIENCY = 0.8
+INT16_MAX = 2**15 - 1
+# Above that a box is no noise, and where one is the screen does not look.
+SCREEN_BOX_SIGMA = 10.0
+# How far below the threshold noise must stay on average, so that few tiles of 2048 starts hold a suspect.
+SCREEN_MARGIN_SIGMA = 3.6
+# Beyond that a wider group saves nothing any more.
+SCREEN_MOST_LIFT = 1.3
 # No box is wider than the larger of this and twice the widest rung.
 WIDEST_BOX = 256
 BLOCK_CHANNELS = 2048
@@ -99,6 +108,58 @@ def _rung(shape: LadderShape, width: int, low: int, high: int) -> Rung:
     steps = np.arange(low, high + 1, shape.drift_step(width))
     steps = np.append(steps, high)
     return Rung(width, shape.hop(width), np.unique(np.concatenate([-steps, steps])).astype(np.int64))
+
+
+@dataclass(frozen=True)
+class Quantisation:
+    """How the columns of one hop are rounded to 16-bit integers for the screen."""
+
+    quanta_per_sigma: float
+    lowest: int
+    highest: int
+    largest_box: int
+
+
+def quantisation(rungs: Sequence[Rung], n_spectra: int) -> Quantisation:
+    """That of rungs of one hop.
+
+    T boxes of up to `largest_box` add up within int16, and that is `SCREEN_BOX_SIGMA` of the widest rung's boxes. A box
+    of any rung that holds a column cut off at `highest` is larger than that, as no other column is below `lowest`.
+    """
+    hop, per_box = rungs[0].hop, max(rung.width // rung.hop for rung in rungs)
+    highest = INT16_MAX // per_box
+    largest_box = min(INT16_MAX // n_spectra, highest // 2)
+    lowest = -((highest - largest_box) // (per_box - 1)) if per_box > 1 else -INT16_MAX
+    return Quantisation(largest_box / (SCREEN_BOX_SIGMA * math.sqrt(per_box * hop)), lowest, highest, largest_box)
+
+
+@dataclass(frozen=True)
+class Screen:
+    """How a rung's paths are bounded: drifts within `span` steps together, by sums of at least `limit` quanta."""
+
+    span: int
+    limit: int
+
+
+def plan_screen(rung: Rung, quanta: Quantisation, n_spectra: int, snr_threshold: float) -> Screen | None:
+    """The widest groups of drifts whose bound noise seldom lifts above the threshold; None if there are none.
+
+    Each of the samples of a path is off by half a quantum at most. A group's windows are span / 2 channels longer than
+    a box on average over the spectra, and the mean of the largest box in one is about that of the largest of
+    n = 1 + 1.5 (span / 2) / width normal deviates, which is the quantile of (n - 0.375) / (n + 0.25); Blom 1958,
+    Statistical Estimates and Transformed Beta-Variables.
+    """
+    if not quanta.largest_box:
+        return None
+    samples = n_spectra * rung.width // rung.hop
+    sigma = quanta.quanta_per_sigma * math.sqrt(n_spectra * rung.width)
+    limit = math.floor(snr_threshold * sigma - samples / 2) - 1
+    room = (limit / sigma - SCREEN_MARGIN_SIGMA) / math.sqrt(n_spectra)
+    probability = NormalDist().cdf(min(room, SCREEN_MOST_LIFT))
+    deviates = (0.375 + 0.25 * probability) / (1 - probability)
+    span = int((deviates - 1) / 0.75 * rung.width)
+    # Where no two drifts go together, the bound costs as much as what it saves.
+    return Screen(span, limit) if span >= np.diff(rung.steps).min(initial=span + 1) else None
 
 
 def seed_threshold(snr_threshold: float) -> float:

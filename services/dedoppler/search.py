@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from services.dedoppler.climb import Climb, Seed
 from services.dedoppler.domain import (
     Rung,
     leakage_channels,
@@ -19,9 +20,7 @@ from services.dedoppler.domain import (
     slices,
     widest_box,
 )
-from services.dedoppler.kernels.ladder import halved, search_rung
 from services.dedoppler.kernels.refine import blank_track, box_statistic, refine, restore_track
-from services.dedoppler.kernels.sharing import pair_sums
 from services.dedoppler.threads import together
 
 Power = npt.NDArray[np.float32]
@@ -50,19 +49,6 @@ class Region:
     stop: int
 
 
-@dataclass(frozen=True)
-class _Seed:
-    value: float
-    column: int
-    steps: int
-    width: int
-    steps_reach: int
-
-    @property
-    def order(self) -> tuple[float, int, int, int]:
-        return -self.value, self.column, self.steps, self.width
-
-
 class Search:
     """The search of one chunk."""
 
@@ -75,8 +61,7 @@ class Search:
         self._pool = pool
         self._widest = widest_box(rungs)
         self._max_steps = max(int(rung.steps[-1]) for rung in rungs)
-        # Sums of wider hops are made of those of narrower ones.
-        self._work = [(rung, *pair_sums(rung.steps, len(x), rung.hop)) for rung in sorted(rungs, key=lambda r: r.hop)]
+        self._climb = Climb(rungs, len(x), seed_threshold(snr_threshold))
         self._blanked: list[tuple[Box, int, Power]] = []
 
     def boxes(self) -> tuple[list[Box], bool]:
@@ -106,33 +91,11 @@ class Search:
         wide = [(max(first, low - reach), min(stop, high + reach)) for low, high in runs(hot, gap=2 * reach)]
         return [piece for low, high in wide for piece in slices(low, high, COLUMNS_PER_TASK)]
 
-    def _seeds(self, regions: list[tuple[int, int]], hot: npt.NDArray[np.uint8]) -> list[_Seed]:
-        found = together(self._pool, lambda low, high: self._climb(low, high, hot[low:]), regions)
+    def _seeds(self, regions: list[tuple[int, int]], hot: npt.NDArray[np.uint8]) -> list[Seed]:
+        found = together(self._pool, lambda low, high: self._climb.seeds(self._x, low, high, hot[low:]), regions)
         return sorted((seed for seeds in found for seed in seeds), key=lambda seed: seed.order)
 
-    def _climb(self, low: int, high: int, hot: npt.NDArray[np.uint8]) -> list[_Seed]:
-        """What all rungs see of boxes that start in columns [low, high); `hot` begins there."""
-        threshold, seeds = seed_threshold(self._threshold), []
-        # Whole hops of every rung, and room for the steepest path.
-        widest_hop = self._work[-1][0].hop
-        margin = (self._max_steps // widest_hop + 2) * widest_hop
-        sums, first, hop = self._x, low, 1
-        for rung, pairs, paths in self._work:
-            while hop < rung.hop:
-                begin = first - margin // hop
-                stop = first + (high - low + margin + self._widest + 2 * widest_hop) // hop
-                sums, first, hop = halved(sums, begin, (stop - begin) // 2), margin // (2 * hop), 2 * hop
-            n_starts, per_box = -(-(high - low) // hop), rung.width // hop
-            starts, steps, values = search_rung(
-                sums, first, n_starts, per_box, hop, rung.steps, pairs, paths, threshold, hot
-            )
-            seeds += [
-                _Seed(float(value), low + int(start) * hop, int(n), rung.width, rung.width + 1)
-                for start, n, value in zip(starts, steps, values, strict=True)
-            ]
-        return seeds
-
-    def _take(self, seeds: list[_Seed]) -> None:
+    def _take(self, seeds: list[Seed]) -> None:
         """Refine the seeds that still stand out, from the strongest down, and blank what each turns out to be."""
         threshold = seed_threshold(self._threshold)
         for seed in seeds:

@@ -20,9 +20,12 @@ from services.dedoppler.kernels.sharing import Parts, pair_sums, path_offset
 Power = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.uint8]
+Samples = npt.NDArray[np.float32 | np.int16]
 
 # Starts per tile: its sums over pairs stay in the second cache level at T = 16, and its loops are long enough.
 TILE_STARTS = 1024
+# Starts that `screen` looks at together; more would cost less for the beginnings of its loops, and leave more suspects.
+SCREEN_STARTS = 2 * TILE_STARTS
 # Parts of a path that are added up and compared at once, without storing the sum.
 FUSED_PARTS = 8
 
@@ -40,7 +43,7 @@ def halved(x: Power, first: int, count: int) -> Power:
 
 
 @njit(cache=True, nogil=True)
-def _up_to_three(sums: Power, count: int, per_box: int, row: Power) -> None:
+def _up_to_three(sums: Samples, count: int, per_box: int, row: Samples) -> None:
     """row[i] = the sum of 1, 2 or 3 entries of `sums` from `i` on, for i < count."""
     if per_box == 1:
         for i in range(count):
@@ -54,8 +57,11 @@ def _up_to_three(sums: Power, count: int, per_box: int, row: Power) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _boxes(sums: Power, count: int, per_box: int, twos: Power, row: Power) -> None:
-    """row[i] = the sum of `per_box` entries of `sums` from `i` on, for i < count; `twos` is room for sums of two."""
+def boxes(sums: Samples, count: int, per_box: int, twos: Samples, row: Samples) -> None:
+    """row[i] = the sum of `per_box` entries of `sums` from `i` on, for i < count; `twos` is room for sums of two.
+
+    All three are float32, or all are int16 and large enough for the sums.
+    """
     if per_box <= 3:
         _up_to_three(sums, count, per_box, row)
         return
@@ -99,7 +105,7 @@ def _fill_table(
                 # All offsets that occur in this spectrum.
                 near, far = path_offset(drifts[0], s, n_spectra, hop), path_offset(drifts[-1], s, n_spectra, hop)
                 row = room[s - t, origin + near :]
-                _boxes(sums[s, first + near :], far - near + count, per_box, room[2], row)
+                boxes(sums[s, first + near :], far - near + count, per_box, room[2], row)
         number = high - low + count
         left, out = room[0, origin + low :], table[k, origin + low :]
         if t + 1 == n_spectra:
@@ -221,18 +227,19 @@ def _best_per_start(
     origin: int,
     count: int,
     drifts: Indices,
+    suspect: Flags,
     threshold: np.float32,
     sums: Power,
     best: Power,
     best_steps: Indices,
 ) -> bool:
-    """The largest sum over all drifts of each start, and its steps; False where none exceeds the threshold.
+    """The largest sum over all suspect drifts of each start, and its steps; False where none exceeds the threshold.
 
     Both are written only where the sum exceeds the threshold; `best` is the threshold elsewhere.
     """
     any_hot = False
     for d in range(len(drifts)):
-        if not _any_above(table, paths[d], origin, count, threshold, sums):
+        if not suspect[d] or not _any_above(table, paths[d], origin, count, threshold, sums):
             continue
         if not any_hot:
             any_hot = True
@@ -256,6 +263,7 @@ def search_rung(
     pairs: Indices,
     paths: Parts,
     snr_threshold: float,
+    suspect: Flags,
     hot: Flags,
 ) -> tuple[Indices, Indices, Power]:
     """Local maxima of a rung's statistic over all drifts, one per place.
@@ -270,6 +278,8 @@ def search_rung(
         drifts: int64, steps of the paths in channels, rising.
         pairs, paths: the sums that these drifts share, from `pair_sums`.
         snr_threshold: what a statistic must exceed.
+        suspect: uint8 (tiles, drifts), from `screen.suspects`: 0 where no statistic of a drift exceeds the threshold;
+            a tile has `SCREEN_STARTS` starts.
         hot: uint8 (n_starts * hop or more,), set to 1 at the channels, counted from the first start, of every start
             whose best statistic exceeds the threshold.
 
@@ -284,9 +294,11 @@ def search_rung(
     root = math.sqrt(sums.shape[0] * per_box * hop)
     threshold, scale = np.float32(snr_threshold * root), np.float32(1.0 / root)
     for begin in range(0, n_starts, tile):
-        count = min(tile, n_starts - begin)
+        count, suspect_here = min(tile, n_starts - begin), suspect[begin // SCREEN_STARTS]
+        if not suspect_here.any():
+            continue
         _fill_table(sums, first + begin, count, per_box, hop, drifts, pairs, origin, room, table)
-        if not _best_per_start(table, paths, origin, count, drifts, threshold, spare, best, best_steps):
+        if not _best_per_start(table, paths, origin, count, drifts, suspect_here, threshold, spare, best, best_steps):
             continue
         for i in range(count):
             if best[i] > threshold:

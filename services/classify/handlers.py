@@ -6,12 +6,16 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
+import structlog
+
 from services.classify.domain import classify_observation
 from services.classify.results import results_document, summary_of, to_json
 from shared.blobs import artefact_key, hits_key, hits_prefix
 from shared.errors import ObjectNotFoundError, PermanentError
-from shared.events import Chunk, ChunkSearched, Event, JobProgress, ObservationClassified, ResultsSummary
+from shared.events import Chunk, ChunkPlan, ChunkSearched, Event, JobProgress, ObservationClassified, ResultsSummary
 from shared.hits import ChunkHits
+
+logger = structlog.get_logger(__name__)
 
 PRODUCER = "classify"
 # Of a job's chunks, about so many make a `job.progress`: each takes a listing of the job's objects.
@@ -50,9 +54,23 @@ def _finisher_key(job_id: str) -> str:
     return artefact_key(job_id, "finished_by_chunk")
 
 
-def _classified(event: ChunkSearched, raw_chunks: Sequence[bytes], seconds: float) -> tuple[bytes, ResultsSummary]:
-    """`results.json` and the summary of a job whose hits objects are all there."""
+def _is_of_plan(plan: ChunkPlan, index: int, found: ChunkHits) -> bool:
+    """Whether hits are those of the plan's chunk, by the edges that dedoppler notes; without any they are believed."""
+    chunk = plan.chunk(index)
+    start, stop = found.noise.get("start_channel"), found.noise.get("stop_channel")
+    return start in (None, chunk.start_channel) and stop in (None, chunk.stop_channel)
+
+
+def _classified(
+    event: ChunkSearched, raw_chunks: Sequence[bytes], seconds: float
+) -> tuple[bytes, ResultsSummary] | None:
+    """`results.json` and the summary of a job whose hits objects are all there; None where some are of another plan."""
     chunks = [ChunkHits.from_bytes(raw) for raw in raw_chunks]
+    if event.plan is not None:
+        strangers = [index for index, found in enumerate(chunks) if not _is_of_plan(event.plan, index, found)]
+        if strangers:
+            logger.warning("chunks of another plan", chunks=len(strangers), first=strangers[0])
+            return None
     hits = classify_observation(event.header, event.parameters, chunks)
     return to_json(results_document(event, chunks, hits, seconds)), summary_of(hits, seconds)
 
@@ -71,6 +89,10 @@ class Handler:
         The event with which the last chunk came in finishes the job; handled again, it finishes it again: the same
         bytes, the same events. Events of other chunks that come after it leave it at that, since they come after its
         acknowledgement, on the same partition.
+
+        Of a job that was cut twice (see `services.ingest.kept_plan`), chunks of both cuts may lie in the bucket. It is
+        not finished with these: where chunks that fit are under way, their event finishes it; else it is silent, and
+        the gateway submits it again.
         """
         if not isinstance(event, ChunkSearched):
             raise PermanentError(f"Classify can't handle {event.topic}.", code="unexpected_event")
@@ -83,17 +105,22 @@ class Handler:
         if len(present) < count or not _may_be_last(event) or await self._was_finished_by_another(event):
             return [progress]
         classified = await self._finish(event, wanted)
+        if classified is None:
+            return [progress]
         return [progress, self._progress(event.job_id, "classify", 1, 1), classified]
 
-    async def _finish(self, event: ChunkSearched, keys: list[str]) -> ObservationClassified:
+    async def _finish(self, event: ChunkSearched, keys: list[str]) -> ObservationClassified | None:
         raw_chunks = await self._read_chunks(keys)
         results_key = artefact_key(event.job_id, "results.json")
         seconds = await self._processing_time(event, results_key)
         # Off the event loop, all of it: with thousands of hits it takes seconds, in which heartbeats must go on.
-        document, summary = await asyncio.to_thread(_classified, event, raw_chunks, seconds)
+        made = await asyncio.to_thread(_classified, event, raw_chunks, seconds)
+        if made is None:
+            return None
+        document, summary = made
         await self._results.put(results_key, document, "application/json")
         await self._results.put(_finisher_key(event.job_id), str(event.chunk.index).encode(), "text/plain")
-        made = ObservationClassified.make(
+        return ObservationClassified.make(
             job_id=event.job_id,
             producer=PRODUCER,
             upload=event.upload,
@@ -103,13 +130,11 @@ class Handler:
             results_key=results_key,
             summary=summary,
         )
-        assert isinstance(made, ObservationClassified)
-        return made
 
     async def _was_finished_by_another(self, event: ChunkSearched) -> bool:
         """Whether the event of another chunk finished the job, and would finish it again.
 
-        In a job that was submitted again with more or fewer lanes, another chunk than before may have to do it.
+        Where its plan was lost and it was cut into more or fewer lanes, another chunk than before may have to do it.
         """
         try:
             finisher = int(await self._results.get(_finisher_key(event.job_id)))

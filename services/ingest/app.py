@@ -15,7 +15,7 @@ async def serve(settings: Settings) -> None:
         async def lanes() -> int:
             return settings.lanes or await publisher.partition_count(CHUNK_READY)
 
-        handler = Handler(storage.uploads, max_chunk_samples=settings.max_chunk_samples, lanes=lanes)
+        handler = Handler(storage.uploads, storage.results, max_chunk_samples=settings.max_chunk_samples, lanes=lanes)
         consumer = Consumer(
             settings,
             group="ingest",

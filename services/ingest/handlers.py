@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from services.ingest.domain import plan_observation
+from services.ingest.kept_plan import KeptPlans, ResultsStore
 from shared.errors import PermanentError
-from shared.events import ChunkPlan, ChunkReady, Event, JobProgress, ObservationSubmitted
+from shared.events import ChunkPlan, ChunkReady, Event, JobProgress, ObservationSubmitted, SearchParameters
 from shared.filterbank import BlobSource, read_header
 from shared.header import Header
 
@@ -30,16 +31,26 @@ class UploadsStore(Protocol):
 
 
 class Handler:
-    """Reads an upload's header and plans its chunks."""
+    """Reads an upload's header and plans its chunks, once per job."""
 
-    def __init__(self, uploads: UploadsStore, *, max_chunk_samples: int, lanes: Callable[[], Awaitable[int]]) -> None:
+    def __init__(
+        self,
+        uploads: UploadsStore,
+        results: ResultsStore,
+        *,
+        max_chunk_samples: int,
+        lanes: Callable[[], Awaitable[int]],
+    ) -> None:
         """`lanes` tells how many chunks of one job may be under way at a time."""
         self._uploads = uploads
+        self._plans = KeptPlans(results)
         self._max_chunk_samples = max_chunk_samples
         self._lanes = lanes
 
     async def handle(self, event: Event) -> Sequence[Event]:
         """Publish the first chunk of each lane, in channel order, then that ingest is done.
+
+        A job that was planned before keeps its plan, lanes included, whatever the settings are now.
 
         Raises:
             BadObservationError: the file can't be searched.
@@ -51,14 +62,19 @@ class Handler:
             raise PermanentError(f"Ingest can't handle {event.topic}.", code="unexpected_event")
         source = BlobSource(self._uploads, event.upload.file_key, event.upload.file_name)
         header, warnings = await read_header(source)
-        plan = plan_observation(
-            header, event.parameters, max_chunk_samples=self._max_chunk_samples, lanes=await self._lanes()
-        )
+        plan = await self._plans.find(event.job_id, header.n_channels)
+        if plan is None:
+            plan = await self._plans.keep(event.job_id, await self._planned(header, event.parameters))
         ready = [_chunk_ready(event, header, plan, lane, warnings) for lane in range(plan.lanes)]
         done = JobProgress.make(
             job_id=event.job_id, producer=PRODUCER, step="ingest/1/1", stage="ingest", done=1, total=1
         )
         return [*ready, done]
+
+    async def _planned(self, header: Header, parameters: SearchParameters) -> ChunkPlan:
+        return plan_observation(
+            header, parameters, max_chunk_samples=self._max_chunk_samples, lanes=await self._lanes()
+        )
 
 
 def _chunk_ready(

@@ -3,8 +3,10 @@
 A message that kills its process (out of memory, a crash in compiled code) leaves no error behind. So the number of
 starts is committed, as the metadata of the unmoved offset, before the work starts; the next process reads it back.
 
-A process that lives has survived its own starts. It takes them back where it can; where it can't, since it lost the
-partition meanwhile, it does not count them when the message comes back to it.
+A process that lives has survived its own starts. What it gives up it takes back, and what it has done it puts on record
+even while it is being stopped, before anybody else gets the partition. Where it can't, since it hung for longer than
+its session and lost the partition meanwhile, it does not count its start when the message comes back to it. Another
+member does count it: a process that hangs can't be told from one that died, and the message may be why.
 """
 
 from collections.abc import Iterable

@@ -10,7 +10,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from shared.bus.attempts import AttemptLog
 from shared.bus.publisher import Publisher
@@ -23,6 +23,7 @@ logger = structlog.get_logger(__name__)
 HANDLED = Counter(
     "waterhole_messages_total", "Messages taken off the bus, by what became of them.", ["topic", "outcome"]
 )
+IN_HAND = Gauge("waterhole_messages_in_hand", "Messages that are being handled: at most one per partition.", ["topic"])
 HANDLE_S = Histogram("waterhole_handle_seconds", "Time from taking a message to its commit, s.", ["topic"])
 
 # In-place tries of one message; the waits between them double from the first.
@@ -34,6 +35,8 @@ POLL_MS = 200
 # An event may be wrong in thousands of places; what is told of them goes into a header.
 MAX_REASON = 1000
 DRAIN_S = 60.0
+# How long a rebalance waits for the messages in hand, s: what takes longer is done again by whoever gets the partition.
+HAND_OVER_S = 30.0
 # How long the broker may take to answer, s: to a commit, to one that a lane makes while it is given up, to the goodbye.
 COMMIT_S = 30.0
 LAST_COMMIT_S = 2.0
@@ -75,6 +78,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             session_timeout_ms=settings.kafka_session_timeout_ms,
+            rebalance_timeout_ms=round(1000 * (HAND_OVER_S + LAST_COMMIT_S + COMMIT_S)),
             heartbeat_interval_ms=max(settings.kafka_session_timeout_ms // 6, 100),
             # Handlers may take minutes; the loop below goes on polling beside them.
             max_poll_interval_ms=300_000,
@@ -128,10 +132,10 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
 
     async def _work_off(self, partition: TopicPartition, records: list[Any]) -> None:
         for record in records:
-            if self._stop.is_set():
+            if self._stop.is_set() or self._is_rebalancing:
                 return
             structlog.contextvars.bind_contextvars(topic=record.topic)
-            with HANDLE_S.labels(record.topic).time():
+            with HANDLE_S.labels(record.topic).time(), IN_HAND.labels(record.topic).track_inprogress():
                 if not await self._process(partition, record):
                     # The rebalance that takes the partition away, or gives it back, is under way.
                     return
@@ -155,7 +159,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
                     return False
         elif not await self._start(partition, record, starts):
             return False
-        return await self._commit(partition, record.offset + 1, "")
+        return await self._finish(partition, record.offset)
 
     async def _start(self, partition: TopicPartition, record: ConsumerRecord, starts: int) -> bool:
         """Put the start on record and work; False where another member owns the partition by now."""
@@ -172,6 +176,15 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
         finally:
             self._in_hand.pop(partition, None)
         return True
+
+    async def _finish(self, partition: TopicPartition, offset: int) -> bool:
+        """Put the end of the work on record; False where another member owns the partition by now."""
+        try:
+            return await self._commit(partition, offset + 1, "")
+        except asyncio.CancelledError:
+            # Given up with the work done. Left as it is, the record would tell of a start that nobody survived.
+            await self._take_back(partition, offset + 1, "")
+            raise
 
     async def _handle_with_tries(self, partition: TopicPartition, record: ConsumerRecord) -> None:
         for attempt in range(1, TRIES + 1):
@@ -261,7 +274,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
         return True
 
     async def _take_back(self, partition: TopicPartition, offset: int, metadata: str) -> None:
-        """Correct the number of starts, if the broker answers soon: the work is at its end whether or not it does."""
+        """Correct what is on record, if the broker answers soon: the work is at its end whether or not it does."""
         try:
             async with asyncio.timeout(LAST_COMMIT_S):
                 if await self._commit(partition, offset, metadata):
@@ -277,8 +290,11 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
         self._assigned.set()
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """Called by the client before a rebalance: whoever gets the partitions does the messages in hand again."""
+        """Called by the client before a rebalance, which waits: the messages in hand are finished and committed."""
         self._is_rebalancing = True
+        lanes = [lane for partition, lane in self._lanes.items() if partition in revoked]
+        if lanes:
+            await asyncio.wait(lanes, timeout=HAND_OVER_S)
         await self._end_lanes(list(revoked))
 
     async def _drain(self) -> None:

@@ -41,6 +41,8 @@ GROUPS = {
 QUIET_PATIENCE_S = 90
 QUIET_POLL_S = 0.5
 PREFIX = "WATERHOLE_"
+# How a job was cut, and which chunk came in last: chance, in part.
+NO_ARTEFACTS = frozenset({"plan.json", "finished_by_chunk"})
 # When and in which job something was made: what two runs on the same file do not have in common.
 OWN_FIELDS = frozenset({"job_id", "processing_time_seconds", "processing_time_s", "completed_at", "created_at", "date"})
 
@@ -93,9 +95,8 @@ async def digests_of(results: Blobs, job_id: str) -> Digests:
     keys = await results.list_keys(job_prefix(job_id))
     names = [key.removeprefix(job_prefix(job_id)) for key in keys if not key.startswith(hits_prefix(job_id))]
     bodies = await asyncio.gather(*(results.get(artefact_key(job_id, name)) for name in names))
-    # Which chunk came in last is chance, and no artefact.
     pairs = zip(names, bodies, strict=True)
-    return {name: _digest(name, body, job_id) for name, body in pairs if name != "finished_by_chunk"}
+    return {name: _digest(name, body, job_id) for name, body in pairs if name not in NO_ARTEFACTS}
 
 
 def _digest(name: str, body: bytes, job_id: str) -> str:
@@ -201,7 +202,7 @@ class Auditor:
 
     async def _look_at_events(self, audit: Audit, jobs: Mapping[str, Job]) -> None:
         bootstrap = self._settings().kafka_bootstrap
-        audit.unaccounted += await _until_quiet(bootstrap)
+        audit.unaccounted += await until_quiet(bootstrap)
         results: dict[tuple[str, str], set[bytes]] = defaultdict(set)
         seen: Counter[str] = Counter()
         for topic, records in (await everything(bootstrap)).items():
@@ -253,7 +254,7 @@ async def everything(bootstrap: str) -> dict[str, list[Any]]:
     return found
 
 
-async def _until_quiet(bootstrap: str) -> list[str]:
+async def until_quiet(bootstrap: str) -> list[str]:
     """Wait until every group has handled everything; what is left after a long time."""
     left: list[str] = []
     for _ in range(int(QUIET_PATIENCE_S / QUIET_POLL_S)):

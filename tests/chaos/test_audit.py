@@ -25,6 +25,7 @@ class Bucket:
             f"jobs/{job_id}/catalog.csv": f"a,b\n1,2\n# {job_id}\n".encode(),
             f"jobs/{job_id}/hits/00000.npz": job_id.encode(),
             f"jobs/{job_id}/finished_by_chunk": job_id.encode(),
+            f"jobs/{job_id}/plan.json": json.dumps({"version": len(job_id)}).encode(),
         }
 
     async def list_keys(self, prefix):

@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 from services.gateway import jobs
-from shared.blobs import hits_key, job_prefix
+from shared.blobs import artefact_key, hits_key, job_prefix
 from shared.errors import PermanentError, TransientError
 from shared.events import JobProgress
 from tests.contract.gateway.parts import FILES, Account, Gateway, account, classified, code, export
@@ -29,6 +29,7 @@ async def test_a_finished_job_goes_with_its_objects(user: Account) -> None:
     await gateway.worker_events.handle(classified(gateway, job_id))
     await gateway.worker_events.handle(await export(gateway, job_id))
     await gateway.storage.results.put(hits_key(job_id, 0), b"hits")
+    await gateway.storage.results.put(artefact_key(job_id, "plan.json"), b"{}")
     assert await user.ask("DELETE", f"/jobs/{job_id}") == (200, {"message": "Job deleted", "job_id": job_id})
     assert await gateway.storage.results.list_keys(job_prefix(job_id)) == []
     assert await gateway.storage.uploads.size(file_key) is None

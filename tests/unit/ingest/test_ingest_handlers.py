@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from services.ingest.handlers import Handler
+from services.ingest.kept_plan import plan_key
 from shared.errors import BadObservationError, ObjectNotFoundError, PermanentError, TransientError
 from shared.events import ChunkReady, JobProgress, ObservationSubmitted, SearchParameters, Upload
 from shared.simulator import Scene, make_header, spectra, write_fil
@@ -15,12 +16,20 @@ COARSE = 2**16
 
 
 class Bucket:
-    """Objects in memory; it notes what is read."""
+    """Objects in memory, uploads and results alike; it notes what is read of uploads."""
 
     def __init__(self, objects):
         self.objects = objects
         self.bytes_read = 0
         self.is_away = False
+
+    async def get(self, key):
+        if key not in self.objects:
+            raise ObjectNotFoundError(key)
+        return self.objects[key]
+
+    async def put(self, key, body, content_type="application/octet-stream"):
+        self.objects[key] = body
 
     async def size(self, key):
         if self.is_away:
@@ -56,11 +65,11 @@ def submitted():
     )
 
 
-def handler(bucket, lanes=4):
+def handler(bucket, lanes=4, max_chunk_samples=2**27):
     async def count():
         return lanes
 
-    return Handler(bucket, max_chunk_samples=2**27, lanes=count)
+    return Handler(bucket, bucket, max_chunk_samples=max_chunk_samples, lanes=count)
 
 
 async def test_every_chunk_is_published_where_there_are_lanes_enough_then_that_ingest_is_done(bucket, submitted):
@@ -78,6 +87,7 @@ async def test_every_chunk_is_published_where_there_are_lanes_enough_then_that_i
 
 async def test_of_each_lane_the_first_chunk_is_published_with_the_plan_of_the_others(bucket, submitted):
     all_chunks = [event.chunk for event in (await handler(bucket).handle(submitted))[:-1]]
+    del bucket.objects[plan_key("job")]
     *first, done = await handler(bucket, lanes=2).handle(submitted)
     assert [(event.chunk, event.lane) for event in first] == [(all_chunks[0], 0), (all_chunks[1], 1)]
     assert isinstance(done, JobProgress)
@@ -94,8 +104,8 @@ async def test_an_event_is_as_large_for_a_thousand_chunks_as_for_three(bucket, s
         header = make_header(count * COARSE, 2, coarse_channel_width=COARSE)
         write_fil(path, header, (np.zeros(header.n_channels, np.float32) for _ in range(2)))
         bucket.objects[KEY] = path.read_bytes()
-        limited = Handler(bucket, max_chunk_samples=2 * COARSE + 10_000, lanes=handler(bucket, lanes=1)._lanes)
-        ready, _ = await limited.handle(submitted)
+        limited = handler(bucket, lanes=1, max_chunk_samples=2 * COARSE + 10_000)
+        ready, _ = await limited.handle(submitted.model_copy(update={"job_id": f"job-{count}"}))
         assert ready.chunk.count >= count
         sizes.append(len(ready.to_bytes()))
     assert sizes[1] - sizes[0] < 50

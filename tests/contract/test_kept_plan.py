@@ -1,0 +1,164 @@
+"""A job is submitted again after a setting of ingest was changed: one set of chunks, each searched once."""
+
+import json
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from services.classify.handlers import Handler as Classify
+from services.dedoppler import handlers
+from services.dedoppler.handlers import Handler as Dedoppler
+from services.ingest.handlers import Handler as Ingest
+from services.ingest.kept_plan import plan_key
+from shared.blobs import artefact_key, hits_prefix, job_prefix, open_storage
+from shared.events import (
+    ChunkReady,
+    ChunkSearched,
+    ObservationClassified,
+    ObservationSubmitted,
+    SearchParameters,
+    Upload,
+)
+from shared.hits import HIT_DTYPE, ChunkHits
+from shared.settings import ServiceSettings
+from shared.simulator import Scene, make_header, spectra, write_fil
+
+CHANNELS, SPECTRA, LANES = 2**16, 4, 2
+BEFORE, AFTER = 2**16, 2**17
+
+
+@pytest.fixture
+async def storage(embedded):
+    names = {name.removeprefix("WATERHOLE_").lower(): value for name, value in embedded.environment.items()}
+    settings = ServiceSettings(**{name: value for name, value in names.items() if name in ServiceSettings.model_fields})
+    async with open_storage(settings) as storage:
+        yield storage
+
+
+@pytest.fixture
+async def submitted(storage, tmp_path):
+    """A job on a small observation that is in storage."""
+    path, job_id = tmp_path / "o.fil", str(uuid.uuid4())
+    header = make_header(CHANNELS, SPECTRA)
+    write_fil(path, header, spectra(Scene(header)))
+    key = f"uploads/user/{job_id}/o.fil"
+    await storage.uploads.put(key, path.read_bytes())
+    upload = Upload(
+        file_key=key, file_name="o.fil", file_size=1, source_name="o", submitted_at=datetime(2026, 1, 1, tzinfo=UTC)
+    )
+    return ObservationSubmitted.make(job_id=job_id, producer="gateway", upload=upload, parameters=SearchParameters())
+
+
+def ingest(storage, max_chunk_samples):
+    async def lanes():
+        return LANES
+
+    return Ingest(storage.uploads, storage.results, max_chunk_samples=max_chunk_samples, lanes=lanes)
+
+
+@pytest.fixture
+def dedoppler(storage, monkeypatch):
+    """The real handler with a search that finds nothing; it notes what it searched."""
+    searched = []
+
+    async def read(event):
+        searched.append(event.chunk)
+        return np.zeros((SPECTRA, 8), np.float32)
+
+    nothing = ChunkHits(np.empty(0, HIT_DTYPE), [], {}, np.zeros((1, 8), np.float32))
+    monkeypatch.setattr(handlers, "search_chunk", lambda *_: nothing)
+    with ThreadPoolExecutor(1) as pool:
+        handler = Dedoppler(read, storage.results, pool)
+        handler.searched = searched
+        yield handler
+
+
+async def run(ready, dedoppler, classify, *, at_most=1000):
+    """Work off chunks and what follows from them, as the bus would; all that was published but for chunks."""
+    queue, published = list(ready), []
+    while queue and at_most:
+        at_most -= 1
+        for event in await dedoppler.handle(queue.pop(0)):
+            if isinstance(event, ChunkReady):
+                queue.append(event)
+            elif isinstance(event, ChunkSearched):
+                published += await classify.handle(event)
+    return published
+
+
+def gist(events):
+    return [event.model_dump(exclude={"occurred_at"}) for event in events]
+
+
+async def test_a_changed_setting_leaves_a_job_its_chunks(storage, submitted, dedoppler):
+    classify = Classify(storage.results, now=lambda: datetime(2026, 1, 2, tzinfo=UTC))
+    *ready, _ = first = await ingest(storage, BEFORE).handle(submitted)
+    plan = ready[0].plan
+    assert plan.count >= 5
+    assert await run(ready, dedoppler, classify, at_most=3) != []
+
+    *ready, _ = again = await ingest(storage, AFTER).handle(submitted)
+    assert gist(again) == gist(first)
+    published = await run(ready, dedoppler, classify)
+    assert [event.chunk_count for event in published if isinstance(event, ObservationClassified)] == [plan.count]
+    # Nothing was searched twice, and nothing of another cut was searched.
+    assert sorted(dedoppler.searched, key=lambda chunk: chunk.index) == [plan.chunk(i) for i in range(plan.count)]
+    assert len(await storage.results.list_keys(hits_prefix(submitted.job_id))) == plan.count
+    # With the new setting the cut would have been another one, and that is what the next job gets.
+    next_ready, *_ = await ingest(storage, AFTER).handle(submitted.model_copy(update={"job_id": str(uuid.uuid4())}))
+    assert next_ready.plan.count < plan.count
+
+
+async def test_a_plan_that_is_lost_costs_work_and_no_result_of_two_cuts(storage, submitted, dedoppler):
+    classify = Classify(storage.results, now=lambda: datetime(2026, 1, 2, tzinfo=UTC))
+    *ready, _ = await ingest(storage, BEFORE).handle(submitted)
+    lost = ready[0].plan
+    published = await run(ready, dedoppler, classify, at_most=lost.count - 1)
+    await storage.results.delete(plan_key(submitted.job_id))
+    *ready, _ = await ingest(storage, AFTER).handle(submitted)
+    plan = ready[0].plan
+    assert plan.count < lost.count
+    published += await run(ready, dedoppler, classify)
+    assert [event.chunk_count for event in published if isinstance(event, ObservationClassified)] == [plan.count]
+    assert dedoppler.searched[lost.count - 1 :] == [plan.chunk(i) for i in range(plan.count)]
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_two_ingests_at_once_finish_a_job_with_one_cut(storage, submitted, dedoppler, seed):
+    """Both planned before either plan was kept, and their events run in any order."""
+    classify = Classify(storage.results, now=lambda: datetime(2026, 1, 2, tzinfo=UTC))
+    plans, queue, rng = [], [], np.random.default_rng(seed)
+    for setting in (BEFORE, AFTER):
+        *ready, _ = await ingest(storage, setting).handle(submitted)
+        plans.append(ready[0].plan)
+        queue += ready
+        kept = await storage.results.get(plan_key(submitted.job_id))
+        await storage.results.delete(plan_key(submitted.job_id))
+    await storage.results.put(plan_key(submitted.job_id), kept)
+    assert plans[0].count != plans[1].count
+
+    async def cut():
+        """The edges of the chunks that the results tell of."""
+        document = json.loads(await storage.results.get(artefact_key(submitted.job_id, "results.json")))
+        return [(chunk["start_channel"], chunk["stop_channel"]) for chunk in document["noise"]]
+
+    cuts = [[(plan.edge(i), plan.edge(i + 1)) for i in range(plan.count)] for plan in plans]
+    while queue:
+        for event in await dedoppler.handle(queue.pop(rng.integers(len(queue)))):
+            if isinstance(event, ChunkReady):
+                queue.append(event)
+            elif any(isinstance(made, ObservationClassified) for made in await classify.handle(event)):
+                assert await cut() in cuts
+    # What was not finished is silent, so the gateway submits it again, and then all goes by the plan that is kept.
+    *ready, _ = await ingest(storage, BEFORE).handle(submitted)
+    assert ready[0].plan == plans[1]
+    await run(ready, dedoppler, classify)
+    assert await cut() in cuts
+
+
+async def test_the_plan_is_listed_with_the_objects_that_go_with_a_job(storage, submitted):
+    await ingest(storage, BEFORE).handle(submitted)
+    assert await storage.results.list_keys(job_prefix(submitted.job_id)) == [plan_key(submitted.job_id)]

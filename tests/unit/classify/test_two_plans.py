@@ -1,0 +1,120 @@
+"""A job that was cut in two ways is finished with the chunks of one cut, never with some of each."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from services.classify.handlers import Handler
+from shared.blobs import artefact_key, hits_key
+from shared.errors import ObjectNotFoundError
+from shared.events import ChunkPlan, ChunkSearched, JobProgress, ObservationClassified, SearchParameters, Upload
+
+JOB = "job"
+SUBMITTED = datetime(2026, 1, 2, tzinfo=UTC)
+CHANNELS = 2**20
+
+
+class MemoryBlobs:
+    def __init__(self):
+        self.objects = {}
+
+    async def get(self, key):
+        if key not in self.objects:
+            raise ObjectNotFoundError(key)
+        return self.objects[key]
+
+    async def put(self, key, body, content_type="application/octet-stream"):
+        self.objects[key] = body
+
+    async def list_keys(self, prefix):
+        return sorted(key for key in self.objects if key.startswith(prefix))
+
+
+def plan_of(count, lanes=1):
+    return ChunkPlan(
+        n_channels=CHANNELS, count=count, stride_channels=CHANNELS // count, parts=1, overlap_channels=9, lanes=lanes
+    )
+
+
+FOUR, EIGHT = plan_of(4), plan_of(8)
+
+
+@pytest.fixture
+def blobs():
+    return MemoryBlobs()
+
+
+@pytest.fixture
+def store(blobs, observation):
+    """Stores the hits object of one chunk of a plan, as dedoppler does: with the chunk's edges."""
+
+    async def stored(plan, *indices):
+        for index in indices:
+            chunk, found = plan.chunk(index), observation.chunk([])
+            edges = {"start_channel": float(chunk.start_channel), "stop_channel": float(chunk.stop_channel)}
+            await blobs.put(hits_key(JOB, index), replace(found, noise={**found.noise, **edges}).to_bytes())
+
+    return stored
+
+
+@pytest.fixture
+def handle(blobs, header):
+    """Handles the event of one chunk of a plan; the types of what is published."""
+    handler = Handler(blobs, now=lambda: SUBMITTED)
+
+    async def handled(plan, index):
+        event = ChunkSearched.make(
+            job_id=JOB,
+            producer="dedoppler",
+            step=str(index),
+            upload=Upload(file_key="k", file_name="v.fil", file_size=1, source_name="v", submitted_at=SUBMITTED),
+            parameters=SearchParameters(),
+            header=header,
+            chunk=plan.chunk(index),
+            plan=plan,
+            hits_key=hits_key(JOB, index),
+            n_hits=0,
+        )
+        return [type(event) for event in await handler.handle(event)]
+
+    return handled
+
+
+FINISHED = [JobProgress, JobProgress, ObservationClassified]
+
+
+async def test_with_chunks_of_one_plan_a_job_is_finished(blobs, store, handle):
+    await store(FOUR, 0, 1, 2, 3)
+    assert await handle(FOUR, 3) == FINISHED
+    noise = json.loads(blobs.objects[artefact_key(JOB, "results.json")])["noise"]
+    assert [(one["start_channel"], one["stop_channel"]) for one in noise] == [
+        (index * CHANNELS / 4, (index + 1) * CHANNELS / 4) for index in range(4)
+    ]
+
+
+@pytest.mark.parametrize("stranger", range(8))
+async def test_one_chunk_of_another_plan_keeps_it_from_being_finished_until_it_is_replaced(
+    blobs, store, handle, stranger
+):
+    await store(EIGHT, *range(8))
+    # Of four chunks there are but the first four; of sixteen there is one at each place.
+    await store(plan_of(16), stranger)
+    for _ in range(2):
+        assert await handle(EIGHT, 7) == [JobProgress]
+    assert artefact_key(JOB, "results.json") not in blobs.objects
+    await store(EIGHT, stranger)
+    assert await handle(EIGHT, 7) == FINISHED
+
+
+async def test_the_first_half_of_finer_chunks_is_not_taken_for_the_whole(store, handle):
+    await store(EIGHT, *range(8))
+    assert await handle(FOUR, 3) == [JobProgress]
+    assert await handle(EIGHT, 7) == FINISHED
+
+
+async def test_chunks_without_edges_are_believed(blobs, observation, handle):
+    for index in range(4):
+        await blobs.put(hits_key(JOB, index), observation.chunk([]).to_bytes())
+    assert await handle(FOUR, 3) == FINISHED

@@ -1,6 +1,8 @@
 """The run loop of every service: HTTP for health, readiness and metrics beside the consumer, in one task group.
 
-SIGTERM and SIGINT drain: the message in hand is finished, its offset committed, and the process exits 0. A consumer or
+SIGTERM and SIGINT drain, in this order: /ready says 503 and no more messages are taken; those in hand are finished and
+their offsets committed, while requests are answered for as long as load balancers take to notice; no more connections
+are accepted, and the requests in hand are answered; background tasks end, and the process exits 0. A consumer or
 background task that dies takes the process with it, exit code 1, and the supervisor starts a fresh one.
 """
 
@@ -73,36 +75,32 @@ def _readiness(checks: Mapping[str, Check], stop: asyncio.Event) -> Callable[[we
     return ready
 
 
+def _last_of_connection(stop: asyncio.Event) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """Have clients open their next connection elsewhere; called before the headers of a response leave."""
+
+    async def tell(_request: web.Request, response: web.StreamResponse) -> None:
+        if stop.is_set():
+            response.headers["Connection"] = "close"
+            response.force_close()
+
+    return tell
+
+
 def _has_route(app: web.Application, path: str) -> bool:
     return any(resource.canonical == path for resource in app.router.resources())
 
 
-async def run(
-    name: str,
-    settings: ServiceSettings,
-    *,
-    app: web.Application | None = None,
-    consumer: Runnable | None = None,
-    checks: Mapping[str, Check] | None = None,
-    background: Sequence[Background] = (),
-) -> None:
-    """Serve until SIGTERM or SIGINT.
-
-    `app` gets /health, /ready and /metrics added. `checks` are the readiness checks by dependency; each raises a
-    `WaterholeError` while its dependency is away. `background` tasks run until the stop event they are given is set.
-    """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, stop.set)
-    app = app if app is not None else web.Application()
-    all_checks = dict(checks or {})
-    if consumer is not None:
-        all_checks["consumer"] = consumer.check
+def _add_own(app: web.Application, checks: Mapping[str, Check], stop: asyncio.Event) -> web.Application:
+    """Add what every service answers."""
     if not _has_route(app, "/health"):
         app.router.add_get("/health", _health)
-    app.router.add_get("/ready", _readiness(all_checks, stop))
+    app.router.add_get("/ready", _readiness(checks, stop))
     app.router.add_get("/metrics", _metrics)
+    app.on_response_prepare.append(_last_of_connection(stop))
+    return app
+
+
+async def _start_http(app: web.Application, settings: ServiceSettings) -> web.AppRunner:
     runner = web.AppRunner(
         app,
         access_log=None,
@@ -114,16 +112,59 @@ async def run(
     )
     await runner.setup()
     await web.TCPSite(runner, settings.host, settings.port).start()
+    return runner
+
+
+async def run(
+    name: str,
+    settings: ServiceSettings,
+    *,
+    app: web.Application | None = None,
+    consumer: Runnable | None = None,
+    checks: Mapping[str, Check] | None = None,
+    background: Sequence[Background] = (),
+    on_stop: Sequence[Callable[[web.Application], Awaitable[None]]] = (),
+    drain_s: float = 0.0,
+) -> None:
+    """Serve until SIGTERM or SIGINT, and then drain.
+
+    `app` gets /health, /ready and /metrics added. `checks` are the readiness checks by dependency; each raises a
+    `WaterholeError` while its dependency is away. `background` tasks run until the event they are given is set, which
+    is when the last request is answered. With the signal `on_stop` is called, as `on_shutdown` of `app` is later on;
+    for `drain_s` from then on, or longer if messages are still in hand, connections are accepted, and each is closed
+    after one request.
+    """
+    stop, ended = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signum, stop.set)
+    all_checks = dict(checks or {})
+    if consumer is not None:
+        all_checks["consumer"] = consumer.check
+    served = _add_own(app if app is not None else web.Application(), all_checks, stop)
+    runner = await _start_http(served, settings)
     logger.info("service started", name=name, host=settings.host, port=settings.port, version=VERSION)
+
+    async def drain(consuming: Sequence[asyncio.Task[None]]) -> None:
+        await stop.wait()
+        logger.info("service stopping", name=name)
+        for call in on_stop:
+            await call(served)
+        await asyncio.sleep(drain_s)
+        if consuming:
+            await asyncio.wait(consuming)
+        await runner.cleanup()
+        ended.set()
+
     try:
         async with asyncio.TaskGroup() as group:
-            group.create_task(stop.wait())
-            if consumer is not None:
-                group.create_task(consumer.run(stop))
+            consuming = [group.create_task(consumer.run(stop))] if consumer is not None else []
             for task in background:
-                group.create_task(task(stop))
+                group.create_task(task(ended))
+            group.create_task(drain(consuming))
     finally:
-        await runner.cleanup()
+        if not ended.is_set():
+            await runner.cleanup()
     logger.info("service stopped", name=name)
 
 

@@ -93,9 +93,9 @@ class Waterhole:
             on_progress(size)
         return str(target["file_key"])
 
-    async def analyze(self, file_key: str, filename: str, source_name: str | None = None) -> str:
-        """Start the analysis of an uploaded file; returns the job_id."""
-        body = {"file_key": file_key, "filename": filename}
+    async def analyze(self, file_key: str, filename: str, source_name: str | None = None, **parameters: float) -> str:
+        """Start the analysis of an uploaded file, with `snr_threshold` and the like; returns the job_id."""
+        body: dict[str, Any] = {"file_key": file_key, "filename": filename, **parameters}
         if source_name is not None:
             body["source_name"] = source_name
         return str((await self._post("/analyze", body))["job_id"])

@@ -30,8 +30,9 @@ DATABASE = "waterhole"
 SESSION_TIMEOUT_MS = 5_000
 # The built-in broker does not wake a waiting fetch when a message comes: it answers after this time.
 FETCH_MAX_WAIT_MS = 20
-# One replica searches one chunk while it reads the next: more of one job at a time would keep other jobs waiting.
-LANES = 2
+# One for the one replica: another user's small job waits for no more than the chunk that is being searched. Of a second
+# lane the next chunk would be read meanwhile, for which two cores that search have no time.
+LANES = 1
 # SeaweedFS now and then waits for itself when it is to stop. What it has acknowledged is written by then.
 S3_GRACE_S = 3.0
 
@@ -87,7 +88,7 @@ def service_environment(kafka: str, s3: str, secrets: Secrets) -> dict[str, str]
         "WATERHOLE_KAFKA_BOOTSTRAP": kafka,
         "WATERHOLE_KAFKA_SESSION_TIMEOUT_MS": str(SESSION_TIMEOUT_MS),
         "WATERHOLE_KAFKA_FETCH_MAX_WAIT_MS": str(FETCH_MAX_WAIT_MS),
-        "WATERHOLE_LANES": str(LANES),
+        "WATERHOLE_LANES": os.environ.get("WATERHOLE_LANES", str(LANES)),
         "WATERHOLE_S3_ENDPOINT": s3,
         "WATERHOLE_S3_ACCESS_KEY": secrets.s3_access_key,
         "WATERHOLE_S3_SECRET_KEY": secrets.s3_secret_key,

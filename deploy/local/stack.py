@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -60,6 +61,12 @@ async def create_user(
         raise UserError(f"No user of tier {tier} was created: {errors.decode(errors='replace').strip()[-2000:]}")
     user: dict[str, str] = json.loads(output)
     return user
+
+
+def without_drain() -> dict[str, str]:
+    """One gateway alone has no load balancer to wait for when it stops; a drain that the user asked for stays."""
+    name = "WATERHOLE_DRAIN_S"
+    return {name: os.environ.get(name, "0")}
 
 
 async def is_accepted(url: str, api_key: str) -> bool:
@@ -123,6 +130,14 @@ class Stack:
         """
         return self._supervisor.child(name).pid
 
+    def statuses_of(self, name: str) -> list[int]:
+        """Exit statuses of the processes of a service or server that ended so far.
+
+        Raises:
+            LookupError: no such child.
+        """
+        return self._supervisor.child(name).statuses
+
     async def until_replaced(self, name: str, pid: int) -> None:
         """Wait until another process than `pid`, which died, is ready in its place."""
         await self._supervisor.child(name).until_replaced(pid)
@@ -179,7 +194,7 @@ class Stack:
         url = f"http://{HOST}:{self.ports[name]}/ready"
 
         def prepare() -> Command:
-            environment = self.environment if name == GATEWAY else self._servers.environment
+            environment = self.environment | without_drain() if name == GATEWAY else self._servers.environment
             environment = environment | {"WATERHOLE_PORT": str(self.ports[name])}
             return Command((sys.executable, "-m", module), child_environment(environment), REPOSITORY)
 

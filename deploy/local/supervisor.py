@@ -77,6 +77,8 @@ class Child:
         self.spec = spec
         self.ready = asyncio.Event()
         self.starts = 0
+        # How each process of it ended so far: exit statuses, negative where a signal ended it.
+        self.statuses: list[int] = []
         self.keeper: asyncio.Task[None] | None = None
         self._log = log
         self._process: asyncio.subprocess.Process | None = None
@@ -176,6 +178,7 @@ class Child:
         readiness = asyncio.create_task(self._watch_readiness())
         try:
             status = await process.wait()
+            self.statuses.append(status)
             # What it said last; not for ever, since a process of its own may hold the pipe open.
             await asyncio.wait({pump}, timeout=1.0)
         finally:

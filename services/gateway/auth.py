@@ -176,7 +176,8 @@ def auth_middleware(authenticate: Authenticate) -> Middleware:
             return await handler(request)
         user = await authenticate(request)
         request[USER] = user
-        with structlog.contextvars.bound_contextvars(user_id=user.user_id):
-            return await handler(request)
+        # Until the request's end: see `services.gateway.request_log`.
+        structlog.contextvars.bind_contextvars(user_id=user.user_id)
+        return await handler(request)
 
     return middleware

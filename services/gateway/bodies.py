@@ -140,6 +140,9 @@ def _finite(digits: str) -> float:
     return number
 
 
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_int=_integer, parse_float=_finite)
+
+
 def _check_tree(node: Any, depth: int = 1) -> None:
     """Refuse what some store or reader behind us can't take: NUL, halves of surrogate pairs, endless nesting."""
     if isinstance(node, str):
@@ -164,7 +167,7 @@ def parse_json_object(raw: bytes) -> dict[str, Any]:
         ApiError: 400, it is no UTF-8, no JSON, no object, or holds what no JSON should.
     """
     try:
-        content = json.loads(raw.decode("utf-8"), parse_constant=_no_constant, parse_int=_integer, parse_float=_finite)
+        content = _DECODER.decode(raw.decode("utf-8"))
         _check_tree(content)
     except (ValueError, RecursionError) as error:
         raise ApiError(400, "invalid_json", "The request body is not valid JSON.") from error
@@ -180,8 +183,12 @@ async def read_body(request: web.Request, model: type[BodyT]) -> BodyT:
         ApiError: 400, it is not a JSON object, or a field is missing or wrong; 408, it did not arrive in time.
     """
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
+        if request.content.is_eof():
+            # All of it is here, as small ones mostly are.
             raw = await request.read()
+        else:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                raw = await request.read()
     except TimeoutError as error:
         raise ApiError(408, "request_timeout", "The request body did not arrive in time.") from error
     except web.RequestPayloadError as error:

@@ -30,8 +30,6 @@ class Cors:
 
     async def tell(self, request: web.Request, response: web.StreamResponse) -> None:
         """Tell the browser whether the page may read this answer; called before the headers leave."""
-        if not self._origins:
-            return
         if ANY not in self._origins:
             # A cache must not hand one origin's answer to another.
             response.headers.add(hdrs.VARY, hdrs.ORIGIN)

@@ -1,5 +1,6 @@
 """The gateway's rules: file names and keys, parts of an upload, API keys, and how a job moves and looks."""
 
+import functools
 import hmac
 import re
 import unicodedata
@@ -35,6 +36,8 @@ API_KEY_BYTES = 32
 USE_INTERVAL_S = 60
 # Longer than any write to the database may take.
 SLOT_GRACE_S = 120
+# As a UUID is written here, of the ways there are.
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _API_KEY = re.compile(rf"{API_KEY_PREFIX}[0-9a-f]{{{2 * API_KEY_BYTES}}}")
 # More progress within one stage than any job makes.
 _RANKS_PER_STAGE = 10**9
@@ -244,10 +247,10 @@ def upload_key(user_id: str, upload: UUID, file_name: str) -> str:
 def owns_upload_key(user_id: str, key: str) -> bool:
     """Whether `upload_key` could have made the key for this user; nothing else is ever asked of storage."""
     parts = key.split("/")
-    if len(parts) != 4:
+    if len(parts) != 4 or parts[0] != "uploads" or parts[1] != user_id or not _UUID.fullmatch(parts[2]):
         return False
     try:
-        return key == upload_key(user_id, UUID(parts[2]), clean_file_name(parts[3]))
+        return clean_file_name(parts[3]) == parts[3]
     except ValueError:
         return False
 
@@ -278,7 +281,15 @@ def hash_api_key(api_key: str, pepper: str) -> str:
 
     A look-up by this hash takes no time that depends on the key, and what is stored is of no use without the pepper.
     """
-    return hmac.digest(pepper.encode(), api_key.encode(), "sha256").hex()
+    keyed = _keyed(pepper).copy()
+    keyed.update(api_key.encode())
+    return keyed.hexdigest()
+
+
+@functools.cache
+def _keyed(pepper: str) -> hmac.HMAC:
+    """The part that is the same for every key; there is one pepper."""
+    return hmac.new(pepper.encode(), digestmod="sha256")
 
 
 def token_user_id(issuer: str, subject: str) -> str:
@@ -343,7 +354,8 @@ def render_job(job: Job) -> dict[str, Any]:
     if job.progress is not None:
         body["progress"] = {"stage": job.progress.stage, "done": job.progress.done, "total": job.progress.total}
     if job.completed_at is not None:
-        body["completed_at"] = job.completed_at
+        # By the clocks of two machines: the later one may have said the earlier time.
+        body["completed_at"] = max(job.completed_at, job.created_at)
     if job.expires_at is not None:
         body["expires_at"] = job.expires_at
     if job.results is not None:

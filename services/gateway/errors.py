@@ -1,12 +1,11 @@
 """Errors as clients see them: `{"error": {"code", "message", "details"?}}`, never a trace."""
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 import structlog
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
+from aiohttp.typedefs import Handler
 
 from shared.errors import TransientError
 
@@ -108,22 +107,3 @@ async def errors_middleware(request: web.Request, handler: Handler) -> web.Strea
         # The last line of defence: the client gets a plain answer, the log gets the trace.
         logger.exception("request failed")
         return error_response(500, "internal_error", "An internal error stopped this request.")
-
-
-def time_limit_middleware(limit_s: float, *, unlimited: frozenset[str]) -> Middleware:
-    """Give a request up after `limit_s`: whatever it waits for is away. `unlimited` are route templates of streams."""
-
-    @web.middleware
-    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        resource = request.match_info.route.resource
-        if resource is not None and resource.canonical in unlimited:
-            return await handler(request)
-        try:
-            async with asyncio.timeout(limit_s) as limit:
-                return await handler(request)
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            raise TransientError(f"The request was not answered within {limit_s:g} s.") from error
-
-    return middleware

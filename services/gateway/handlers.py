@@ -7,9 +7,10 @@ from aiohttp import web
 
 from services.gateway.auth import Authenticate, auth_middleware
 from services.gateway.cors import Cors
-from services.gateway.errors import errors_middleware, time_limit_middleware
+from services.gateway.errors import errors_middleware
 from services.gateway.job_events import STREAMS
 from services.gateway.request_log import request_log_middleware, tell_request_id
+from services.gateway.time_limit import time_limit_middleware
 
 MAX_BODY_BYTES = 1024 * 1024
 REQUEST_TIMEOUT_S = 30.0
@@ -57,7 +58,8 @@ def make_http_app(
     ]
     app = web.Application(middlewares=middlewares, client_max_size=MAX_BODY_BYTES)
     app.on_response_prepare.append(tell_request_id)
-    app.on_response_prepare.append(cors.tell)
+    if cors_origins:
+        app.on_response_prepare.append(cors.tell)
     for subject in subjects:
         app.add_routes(subject.routes())
     return app

@@ -23,11 +23,12 @@ from prometheus_client import Counter
 from services.gateway.domain import Job, silence_s
 from services.gateway.settings import Settings
 from shared.errors import TransientError
-from shared.events import Event, decode
+from shared.events import OBSERVATION_SUBMITTED, Event
 
 logger = structlog.get_logger(__name__)
 
 SUBMISSIONS = Counter("waterhole_submissions_total", "Submitted events published, by what made them due.", ["reason"])
+NEW, OVERDUE, SILENT = map(SUBMISSIONS.labels, ("new", "overdue", "silent"))
 BATCH = 100
 
 
@@ -63,7 +64,7 @@ class PendingEvents(Protocol):
 class Bus(Protocol):
     """What the outbox needs of the publisher."""
 
-    async def publish(self, event: Event) -> None:
+    async def publish_raw(self, topic: str, key: bytes, value: bytes) -> None:
         """Send; return after the broker's acknowledgement."""
 
 
@@ -85,10 +86,11 @@ class Outbox:
             TransientError: MongoDB is away, and the job is not stored.
         """
         overdue_ms = self._after(self._settings.outbox_stale_s)
-        if not await self._jobs.insert(job, event.to_bytes().decode(), due_ms=overdue_ms):
+        raw = event.to_bytes()
+        if not await self._jobs.insert(job, raw.decode(), due_ms=overdue_ms):
             return False
         try:
-            await self._publish(event, "new")
+            await self._publish(job.job_id, raw, NEW)
         except TransientError as error:
             logger.warning("job left in the outbox", job_id=job.job_id, error=error.message)
         else:
@@ -121,7 +123,7 @@ class Outbox:
             lease_s = self._settings.publish_timeout_s + self._settings.outbox_stale_s
             if await self._jobs.claim(due, until_ms=self._after(lease_s)):
                 publications = due.publications + 1
-                await self._publish(decode(due.event.encode()), "silent" if due.publications else "overdue")
+                await self._publish(due.job_id, due.event.encode(), SILENT if due.publications else OVERDUE)
                 await self._jobs.mark_published(due.job_id, due_ms=self._silent_ms(publications))
                 logger.info("job submitted from the outbox", job_id=due.job_id, publications=publications)
                 published += 1
@@ -144,13 +146,13 @@ class Outbox:
         except TransientError as error:
             logger.warning("publications not written down", error=error.message)
 
-    async def _publish(self, event: Event, reason: str) -> None:
+    async def _publish(self, job_id: str, event: bytes, reason: Counter) -> None:
         try:
             async with asyncio.timeout(self._settings.publish_timeout_s):
-                await self._bus.publish(event)
+                await self._bus.publish_raw(OBSERVATION_SUBMITTED, job_id.encode(), event)
         except TimeoutError as error:
             raise TransientError("The event bus did not acknowledge in time.") from error
-        SUBMISSIONS.labels(reason).inc()
+        reason.inc()
 
     def _silent_ms(self, publications: int) -> int:
         """When a job that was published so many times is due again, if nothing is heard of it."""

@@ -40,24 +40,34 @@ class Quotas:
             await self._quotas.update_many({"kept": {"$exists": False}}, {"$set": {"kept": UNCOUNTED}})
 
     async def take(
-        self, user_id: str, job_id: str, *, per_month: int, at_a_time: int, history: int, now_ms: int
+        self,
+        user_id: str,
+        job_id: str,
+        *,
+        per_month: int,
+        at_a_time: int,
+        history: int,
+        now_ms: int,
+        is_repeatable: bool = True,
     ) -> Slot | Limit:
         """Count a job and give it a slot; a job that has one keeps it, uncounted. Else the limit that is reached.
 
-        `history` is how many jobs the user's tier keeps. Mostly one update is all there is to it.
+        `history` is how many jobs the user's tier keeps. Where nobody else can know the `job_id`, and this is the only
+        call with it (not `is_repeatable`), it is not looked for a slot. Mostly one update is all there is to it.
 
         Raises:
             TransientError: MongoDB is away, or so busy that no try came through.
         """
         month = month_of(now_ms)
         # A month that is ahead was begun by a gateway whose clock is: it is never turned back.
-        free = {
+        free: dict[str, Any] = {
             "_id": user_id,
             "month": {"$gte": month},
             "used": {"$lt": per_month},
             "active_count": {"$lt": at_a_time},
-            _slot(job_id): {"$exists": False},
         }
+        if is_repeatable:
+            free[_slot(job_id)] = {"$exists": False}
         changes = {"$inc": {"used": 1, "active_count": 1, "kept": 1}, "$set": {_slot(job_id): now_ms}}
         for _ in range(TRIES):
             if await self._update({**free, "kept": {"$lt": history}}, changes):

@@ -1,5 +1,6 @@
 """One line of log and one count per request, by route template: paths with ids in them would be endless."""
 
+import functools
 import itertools
 import logging
 import re
@@ -19,6 +20,8 @@ REQUEST_S = Histogram("waterhole_http_request_seconds", "Time to answer a reques
 
 REQUEST_ID_HEADER = "X-Request-Id"
 REQUEST_ID = web.RequestKey("request_id", str)
+# On every line of a request's log; the second one as soon as it is known who asks.
+REQUEST_FIELDS = ("request_id", "user_id")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # This process, and what counts its requests: fresh random bits for each would cost more than all the rest here.
 _PROCESS = uuid.uuid4().hex[:20]
@@ -27,6 +30,12 @@ _COUNT = itertools.count()
 _QUIET_ROUTES = frozenset({"/health", "/ready", "/metrics"})
 # Clients may invent methods; labels may not grow without bound.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+@functools.cache
+def _metrics(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    """What counts and times such requests: to look it up by its labels each time would cost more than to count."""
+    return REQUESTS.labels(method, route, str(status)), REQUEST_S.labels(method, route)
 
 
 def _request_id(request: web.Request) -> str:
@@ -49,13 +58,18 @@ async def request_log_middleware(request: web.Request, handler: Handler) -> web.
     started = time.perf_counter()
     request_id = _request_id(request)
     request[REQUEST_ID] = request_id
-    with structlog.contextvars.bound_contextvars(request_id=request_id):
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+    try:
         response = await handler(request)
         seconds = time.perf_counter() - started
         log = logger.debug if route in _QUIET_ROUTES else logger.info
         log("request", method=method, route=route, status=response.status, ms=round(1000 * seconds, 1))
-    REQUESTS.labels(method, route, str(response.status)).inc()
-    REQUEST_S.labels(method, route).observe(seconds)
+    finally:
+        # The next request of this connection has the same context.
+        structlog.contextvars.unbind_contextvars(*REQUEST_FIELDS)
+    count, duration = _metrics(method, route, response.status)
+    count.inc()
+    duration.observe(seconds)
     return response
 
 

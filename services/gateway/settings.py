@@ -149,6 +149,13 @@ class Settings(ServiceSettings):
     request_timeout_s: float = Field(
         default=30.0, gt=0, description="How long a request may take before it is answered with 503, s."
     )
+    drain_s: float = Field(
+        default=5.0,
+        ge=0,
+        le=60,
+        description="How long requests are still answered after SIGTERM, while /ready has load balancers send them "
+        "elsewhere, s; longer than those take to notice.",
+    )
     cors_origins: list[str] = Field(
         default=[], description='Origins of web pages that may read answers, such as ["https://example.org"]; or ["*"].'
     )

@@ -3,9 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import ReturnDocument
 
 from services.gateway.idempotency import IdempotencyKeys
 from services.gateway.job_store import JobStore
@@ -33,6 +35,16 @@ class Store:
         """Raise unless the server answers."""
         with translated():
             await self.database.command("ping")
+
+    async def now_ms(self) -> int:
+        """The server's own time, unix ms: it writes it down, as not every server lets any user ask for it."""
+        with translated():
+            written = await self.database["clock"].find_one_and_update(
+                {"_id": "now"}, {"$currentDate": {"at": True}}, upsert=True, return_document=ReturnDocument.AFTER
+            )
+        # The driver gives times in UTC, without saying so.
+        at: datetime = written["at"].replace(tzinfo=UTC)
+        return round(1000 * at.timestamp())
 
     async def ensure_indexes(self) -> None:
         """Create every index; one that is there is fine."""

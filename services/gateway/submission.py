@@ -57,7 +57,15 @@ class Slots(Protocol):
     """What is needed of the quotas."""
 
     async def take(
-        self, user_id: str, job_id: str, *, per_month: int, at_a_time: int, history: int, now_ms: int
+        self,
+        user_id: str,
+        job_id: str,
+        *,
+        per_month: int,
+        at_a_time: int,
+        history: int,
+        now_ms: int,
+        is_repeatable: bool = True,
     ) -> Slot | Limit:
         """Count a job and give it a slot; a job that has one keeps it. Else the limit that is reached."""
 
@@ -134,6 +142,7 @@ class Submissions:
             at_a_time=tier.concurrent_jobs,
             history=tier.history_jobs,
             now_ms=now_ms,
+            is_repeatable=key is not None,
         )
         if isinstance(slot, Limit):
             if key is not None and await self._was_started(job_id):

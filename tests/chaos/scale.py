@@ -1,8 +1,10 @@
 """How the stages scale, and what the bus costs, on real Kafka: `python -m tests.chaos.scale [--exponent 24]`.
 
-One file of 2^EXPONENT channels and 16 spectra (2^24: 1 GB in 16 chunks) is searched by 1 and by 2 dedoppler replicas of
-one thread each; then a small job is run some twenty times, and what it takes beside the work of the handlers is the
-bus. All times are those of the events and of the services' logs.
+A file of 2^EXPONENT channels and 16 spectra (2^24: 16 chunks, 1 GB of float32 or a quarter of it in 8 bits) is searched
+by 1 and by 2 dedoppler replicas of one thread each: with the default parameters, for which reading and the servers cost
+as much as the search, and with a costly search (a low threshold, a wide drift range), which is what more replicas are
+for. Then a small job is run some twenty times, and what it takes beside the work of the handlers is the bus. All times
+are those of the events and of the services' logs.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -39,24 +42,30 @@ from tests.chaos.stacks import RealPlayground, real_playground
 
 SMALL_JOBS = 20
 COARSE = 2**20
+# What a search of the large file may be asked for: the defaults, and much work per byte.
+SEARCHES: dict[str, dict[str, float]] = {
+    "defaults, float32": {},
+    "defaults, 8 bits": {},
+    "SNR 5.5, 50 Hz/s, 8 bits": {"snr_threshold": 5.5, "max_drift_rate_hz_s": 50.0},
+}
 STAGES = ("ingest", "dedoppler", "classify", "export")
 SETTINGS = {"WATERHOLE_THREADS": "1", "WATERHOLE_OUTBOX_SILENCE_S": "600"}
 
 
-def make_file(folder: Path, exponent: int) -> Path:
+def make_file(folder: Path, exponent: int, n_bits: int = 32) -> Path:
     """A file of coarse channels of 2^20, with a drifting tone in each."""
-    path = folder / f"channels_2_{exponent}.fil"
+    path = folder / f"channels_2_{exponent}_{n_bits}_bits.fil"
     n_channels = 2**exponent
     coarse = min(COARSE, n_channels)
-    header = make_header(n_channels, coarse_channel_width=coarse, has_dc_spike=True)
+    header = make_header(n_channels, coarse_channel_width=coarse, has_dc_spike=True, n_bits=n_bits)
     tones = tuple(Tone(header.frequency_hz(at), 0.3, 40.0) for at in range(coarse // 3, n_channels, coarse))
     write_fil(path, header, spectra(Scene(header, tones, seed=exponent)))
     return path
 
 
-async def run_job(client: Waterhole, file_key: str, name: str, poll_s: float = 0.1) -> str:
+async def run_job(client: Waterhole, file_key: str, name: str, poll_s: float = 0.1, **parameters: float) -> str:
     """Analyze an uploaded file to the end; the job's id. Asking costs the gateway time that others could use."""
-    job_id = await client.analyze(file_key, name)
+    job_id = await client.analyze(file_key, name, **parameters)
     while not (job := await client.job(job_id)).get("exports_ready"):
         assert job["status"] != "failed", job
         await asyncio.sleep(poll_s)
@@ -121,43 +130,73 @@ def processor_seconds() -> Counter[str]:
     return used
 
 
+@dataclass
+class Searched:
+    """What one search of the large file took."""
+
+    stages: dict[str, float]
+    used: Counter[str]
+
+
+async def search_large(client: Waterhole, kafka: str, file_key: str, name: str, **parameters: float) -> Searched:
+    """Run one job of the large file."""
+    before = processor_seconds()
+    job_id = await run_job(client, file_key, name, 0.5, **parameters)
+    used = processor_seconds() - before
+    return Searched(stage_seconds(await events_of(kafka, job_id)), used)
+
+
 async def measure(playground: RealPlayground, folder: Path, exponent: int, say: Console) -> None:
     """Run everything and print the tables."""
-    large, small = make_file(folder, exponent), make_file(folder, 16)
-    say.print(f"the large file has {large.stat().st_size / 2**20:.0f} MB; uploading")
+    files = {n_bits: make_file(folder, exponent, n_bits) for n_bits in (32, 8)}
+    small = make_file(folder, 16)
     async with Waterhole(playground.url, await playground.create_user()) as client:
-        large_key, small_key = await client.upload(large), await client.upload(small)
+        keys = {}
+        for n_bits, path in files.items():
+            say.print(f"uploading the large file, {n_bits} bits: {path.stat().st_size / 2**20:.0f} MB")
+            keys[n_bits] = await client.upload(path)
+        small_key = await client.upload(small)
         kafka = playground.environment["WATERHOLE_KAFKA_BOOTSTRAP"]
         await run_job(client, small_key, small.name)
-        found, used = {}, {}
-        for replicas in (1, 2):
+        found: dict[int, dict[str, Searched]] = {1: {}, 2: {}}
+        for replicas, searches in found.items():
             if replicas == 2:
                 await playground.join("dedoppler")
                 # Whoever comes in is given its partitions first.
                 await asyncio.sleep(5)
-            before = processor_seconds()
-            job_id = await run_job(client, large_key, large.name, 0.5)
-            used[replicas] = processor_seconds() - before
-            found[replicas] = stage_seconds(await events_of(kafka, job_id))
+            for name, parameters in SEARCHES.items():
+                n_bits = 8 if "8 bits" in name else 32
+                say.print(f"searching it: {name}; {replicas} dedoppler")
+                searches[name] = await search_large(client, kafka, keys[n_bits], files[n_bits].name, **parameters)
         await playground.leave("dedoppler")
         await asyncio.sleep(5)
         small_jobs = [await run_job(client, small_key, small.name) for _ in range(SMALL_JOBS)]
-        overheads, stages = [], []
-        for job_id in small_jobs:
-            events = await events_of(kafka, job_id)
-            overheads.append(bus_seconds(folder, events, job_id))
-            stages.append(stage_seconds(events))
-    table = Table("stage", "1 replica, s", "2 replicas, s", "ratio", "small job, ms, median", title="Real Kafka")
+        events = [await events_of(kafka, job_id) for job_id in small_jobs]
+    overheads = [bus_seconds(folder, of_job, job_id) for of_job, job_id in zip(events, small_jobs, strict=True)]
+    for name in SEARCHES:
+        show_search(say, name, found[1][name], found[2][name])
+    show_small(say, overheads, [stage_seconds(of_job) for of_job in events])
+
+
+def show_search(say: Console, name: str, one: Searched, two: Searched) -> None:
+    """Seconds per stage and per program, of one replica and of two."""
+    table = Table("stage, or program", "1 replica, s", "2 replicas, s", "ratio", title=f"Real Kafka; {name}")
     for stage in STAGES:
-        one, two = found[1][stage], found[2][stage]
-        median_ms = 1000 * statistics.median(found_small[stage] for found_small in stages)
-        table.add_row(stage, f"{one:.2f}", f"{two:.2f}", f"{one / two:.2f}", f"{median_ms:.0f}")
-    say.print(table)
-    cpu = Table("program", "1 replica, s", "2 replicas, s", title=f"Processor time, of {os.cpu_count()} processors")
+        ratio = f"{one.stages[stage] / two.stages[stage]:.2f}"
+        table.add_row(stage, f"{one.stages[stage]:.2f}", f"{two.stages[stage]:.2f}", ratio)
+    table.add_section()
     for program in (*PROGRAMS, "anything else"):
-        cpu.add_row(program, f"{used[1][program]:.1f}", f"{used[2][program]:.1f}")
-    cpu.add_row("all", f"{used[1].total():.1f}", f"{used[2].total():.1f}")
-    say.print(cpu)
+        table.add_row(f"processor time, {program}", f"{one.used[program]:.1f}", f"{two.used[program]:.1f}", "")
+    table.add_row(f"all, of {os.cpu_count()} processors", f"{one.used.total():.1f}", f"{two.used.total():.1f}", "")
+    say.print(table)
+
+
+def show_small(say: Console, overheads: Sequence[float], stages: Sequence[dict[str, float]]) -> None:
+    """What small jobs took, per stage and for the bus."""
+    table = Table("stage", "small job, ms, median", title="Real Kafka")
+    for stage in STAGES:
+        table.add_row(stage, f"{1000 * statistics.median(found[stage] for found in stages):.0f}")
+    say.print(table)
     milliseconds = sorted(1000 * one for one in overheads)
     say.print(
         f"Bus overhead of a small job, submitted to complete less the handlers' work: median "

@@ -43,6 +43,16 @@ class Playground(Protocol):
     def environment(self) -> Mapping[str, str]:
         """The gateway's settings at this moment."""
 
+    @property
+    def gateways(self) -> list[str]:
+        """URLs of the gateways that run at this moment."""
+
+    def pid_of(self, name: str) -> int:
+        """Process id of a service, as it runs now."""
+
+    def url_of(self, name: str) -> str:
+        """Where a service answers."""
+
     async def create_user(self) -> str:
         """Create a user who may do what these tests do; the API key."""
 
@@ -54,6 +64,13 @@ class Playground(Protocol):
 
     async def restart(self, name: str) -> None:
         """Ask a service to stop (SIGTERM) and start it again."""
+
+    async def replace(self, name: str) -> list[int]:
+        """As one of a rolling restart: a new process of a service for an old one, which is asked to stop (SIGTERM).
+
+        Where a service may run twice, the new one is ready before the old one is asked. Returns the exit statuses of
+        the processes that ended.
+        """
 
     async def join(self, name: str) -> None:
         """Start one more replica of a worker."""
@@ -88,6 +105,12 @@ class EmbeddedPlayground:
     def environment(self) -> Mapping[str, str]:
         return self._stack.environment
 
+    def pid_of(self, name: str) -> int:
+        return self._stack.pid_of(name)
+
+    def url_of(self, name: str) -> str:
+        return f"http://{HOST}:{self._stack.ports[name]}"
+
     async def create_user(self) -> str:
         return (await self._stack.create_user("enterprise"))["api_key"]
 
@@ -106,6 +129,15 @@ class EmbeddedPlayground:
             pid = self._stack.pid_of(name)
             os.kill(pid, signal.SIGTERM)
             await self._stack.until_replaced(name, pid)
+
+    @property
+    def gateways(self) -> list[str]:
+        return [self.url]
+
+    async def replace(self, name: str) -> list[int]:
+        before = len(self._stack.statuses_of(name))
+        await self.restart(name)
+        return self._stack.statuses_of(name)[before:]
 
     async def join(self, name: str) -> None:
         raise NotImplementedError("the embedded broker takes one member per group")
@@ -143,6 +175,12 @@ class RealPlayground:
         """Stop all of them."""
         await self._supervisor.stop(self.running)
 
+    def pid_of(self, name: str) -> int:
+        return self._supervisor.child(name).pid
+
+    def url_of(self, name: str) -> str:
+        return f"http://{HOST}:{self._ports[name]}"
+
     async def create_user(self) -> str:
         return (await create_user(self.environment, "enterprise", "chaos"))["api_key"]
 
@@ -174,6 +212,18 @@ class RealPlayground:
             pid = self._supervisor.child(name).pid
             os.kill(pid, signal.SIGTERM)
             await self._supervisor.child(name).until_replaced(pid)
+
+    @property
+    def gateways(self) -> list[str]:
+        return [f"http://{HOST}:{self._ports[name]}" for name in self.running if name.removesuffix("-2") == GATEWAY]
+
+    async def replace(self, name: str) -> list[int]:
+        old, new = (name, f"{name}-2") if name in self.running else (f"{name}-2", name)
+        self._ports[new] = free_ports(1)[0]
+        await self.start((new,))
+        await self._supervisor.stop([old])
+        self.running.remove(old)
+        return self._supervisor.child(old).statuses
 
     async def join(self, name: str) -> None:
         replica = f"{name}-2"

@@ -29,6 +29,8 @@ from shared.events import decode
 from shared.settings import ServiceSettings
 
 shared.bus.consumer.MAX_STARTS = 1
+# Its message takes longer than the group waits, and comes again.
+shared.bus.consumer.HAND_OVER_S = 0.0
 
 async def main(topic, group, output):
     stop, count = asyncio.Event(), 0
@@ -36,7 +38,8 @@ async def main(topic, group, output):
         nonlocal count
         count += 1
         print("in hand", flush=True)
-        await asyncio.sleep(1.0 if count == 1 else 0)
+        for _ in range(30 if count == 1 else 0):
+            await asyncio.sleep(0.05)  # one long sleep would be over when the process goes on
         if count > 1:
             stop.set()
         return [decode(output.encode())]
@@ -123,8 +126,8 @@ def many_members(bus_settings, request):
 
 @pytest.mark.usefixtures("many_members")
 async def test_members_that_come_and_go_lose_and_double_nothing(workers, probe, job_id, message, result, monkeypatch):
-    # Who takes over a partition may read a start that its last owner is just about to take back; not twice running.
-    monkeypatch.setattr(shared.bus.consumer, "MAX_STARTS", 2)
+    # No start is left on record that was survived, however often partitions move.
+    monkeypatch.setattr(shared.bus.consumer, "MAX_STARTS", 1)
     worker = await workers.take()
     handled = []
 
@@ -145,11 +148,10 @@ async def test_members_that_come_and_go_lose_and_double_nothing(workers, probe, 
         while [await probe.committed(worker.group, worker.topic, p) for p in range(4)] != [25] * 4:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     await worker.finish()
-    # What was in hand when partitions moved was handled twice, with the same output; nothing else was.
-    assert set(handled) == set(range(100))
-    assert len(handled) <= 100 + 4 * 6
-    published = {decode(record.value).event_id for record in await probe.of_job(JOB_PROGRESS, job_id)}
-    assert published == {result(n).event_id for n in range(100)}
+    # What was in hand when partitions moved was finished first.
+    assert sorted(handled) == list(range(100))
+    published = [decode(record.value).event_id for record in await probe.of_job(JOB_PROGRESS, job_id)]
+    assert sorted(published) == sorted(result(n).event_id for n in range(100))
     assert await probe.everything(f"{worker.topic}.dlq") == []
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 import uuid
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -12,14 +13,15 @@ import pytest
 from services.dedoppler import handlers
 from services.dedoppler.handlers import Handler
 from shared.bus import Consumer
+from shared.bus.publisher import partition_of
 from shared.errors import ObjectNotFoundError
 from shared.events import CHUNK_READY, ChunkPlan, ChunkReady, SearchParameters, Upload
 from shared.hits import HIT_DTYPE, ChunkHits
 from shared.simulator import make_header
 
 PATIENCE_S = 20.0
-SEARCH_S = 0.25
-MANY, LANES = 64, 2
+MANY = 64
+LOOK_S, QUIET_LOOKS = 0.005, 4
 UPLOAD = Upload(
     file_key="k", file_name="v.fil", file_size=1, source_name="v", submitted_at=datetime(2026, 1, 2, tzinfo=UTC)
 )
@@ -38,11 +40,9 @@ class MemoryBlobs:
         self.objects[key] = body
 
 
-def first_chunks(job_id, count):
+def first_chunks(job_id, count, lanes):
     """What ingest would publish of a job."""
-    plan = ChunkPlan(
-        n_channels=count * 64, count=count, stride_channels=64, parts=1, overlap_channels=0, lanes=min(LANES, count)
-    )
+    plan = ChunkPlan(n_channels=count * 64, count=count, stride_channels=64, parts=1, overlap_channels=0, lanes=lanes)
     return [
         ChunkReady.make(
             job_id=job_id,
@@ -58,49 +58,95 @@ def first_chunks(job_id, count):
     ]
 
 
-@pytest.mark.parametrize("turn", range(2))
-async def test_a_small_job_waits_for_no_more_than_the_chunks_in_hand(bus_settings, publisher, monkeypatch, turn):
-    large, small = f"large-{uuid.uuid4().hex}", f"small-{turn}-{uuid.uuid4().hex}"
-    begun, in_line, most_in_line = [], 0, 0
+class Traffic:
+    """What is on the bus of two jobs: chunks that were announced, and which of them the worker has in hand."""
 
-    def slow_search(*_):
-        time.sleep(SEARCH_S)
-        return ChunkHits(np.empty(0, HIT_DTYPE), [], {}, np.zeros((1, 1), np.float32))
+    def __init__(self, publisher, handle, partitions):
+        self._publisher = publisher
+        self._handle = handle
+        self._partitions = partitions
+        self._waiting, self._in_hand = Counter(), Counter()
+        # How many chunks there are to be on the bus, once what was searched last has announced the next one.
+        self.expected = 0
+        self.most = 0
+        self.is_over = False
 
-    async def read(event):
-        begun.append(event.job_id)
-        return np.zeros((4, 8), np.float32)
+    async def publish(self, event):
+        await self._publisher.publish(event)
+        if event.topic == CHUNK_READY:
+            self._waiting[self._partition(event)] += 1
+            self.most = max(self.most, self._waiting.total())
 
-    async def counted(event):
-        nonlocal in_line, most_in_line
-        if event.job_id not in (large, small):
-            return []
-        outputs = await handler.handle(event)
-        in_line += sum(isinstance(output, ChunkReady) for output in outputs) - 1
-        most_in_line = max(most_in_line, in_line)
+    async def handle(self, event):
+        partition = self._partition(event)
+        self._in_hand[partition] += 1
+        outputs = await self._handle(event)
+        self._in_hand[partition] -= 1
+        self._waiting[partition] -= 1
         return outputs
 
+    def is_quiet(self):
+        """Whether every chunk on the bus is in hand, or behind one of its partition that is."""
+        taken = all(self._in_hand[at] for at, waiting in list(self._waiting.items()) if waiting)
+        return self.is_over or (taken and self._waiting.total() == self.expected)
+
+    def _partition(self, event):
+        return partition_of(event.job_id, event.lane, self._partitions)
+
+
+def job_in(partition, partitions):
+    """Name of a job whose first lane is on a partition."""
+    names = (f"job-{uuid.uuid4().hex}" for _ in range(1_000))
+    return next(name for name in names if partition_of(name, 0, partitions) == partition)
+
+
+@pytest.mark.parametrize(("lanes", "small_is_behind"), [(1, True), (2, True), (2, False), (3, True)])
+async def test_a_small_job_waits_for_the_chunks_in_hand(bus_settings, publisher, monkeypatch, lanes, small_is_behind):
+    partitions = await publisher.partition_count(CHUNK_READY)
+    large, small = job_in(0, partitions), job_in(0 if small_is_behind else lanes, partitions)
+    begun = []
+
+    def slow_search(_power, header, *_):
+        # A chunk's time is longer than anything that the bus does meanwhile.
+        begun.append(large if header.n_channels > 64 else small)
+        quiet = 0
+        while quiet < QUIET_LOOKS:
+            time.sleep(LOOK_S)
+            quiet = quiet + 1 if traffic.is_quiet() else 0
+        return ChunkHits(np.empty(0, HIT_DTYPE), [], {}, np.zeros((1, 1), np.float32))
+
+    async def read(_event):
+        return np.zeros((4, 8), np.float32)
+
+    async def handle(event):
+        return await traffic.handle(event) if event.job_id in (large, small) else []
+
     monkeypatch.setattr(handlers, "search_chunk", slow_search)
+    settings = bus_settings.model_copy(update={"kafka_fetch_max_wait_ms": 20})
     with ThreadPoolExecutor(1) as pool:
-        handler = Handler(read, MemoryBlobs(), pool)
+        traffic = Traffic(publisher, Handler(read, MemoryBlobs(), pool).handle, partitions)
         group = f"dedoppler-{uuid.uuid4().hex}"
-        consumer = Consumer(bus_settings, group=group, topics=[CHUNK_READY], handle=counted, publisher=publisher)
+        consumer = Consumer(settings, group=group, topics=[CHUNK_READY], handle=handle, publisher=traffic)
         stop = asyncio.Event()
         running = asyncio.create_task(consumer.run(stop))
-        in_line = LANES
-        for event in first_chunks(large, MANY):
-            await publisher.publish(event)
-        await until(lambda: len(begun) >= 5)
-        (event,) = first_chunks(small, 1)
-        await publisher.publish(event)
-        at = len(begun)
-        await until(lambda: small in begun)
-        ahead = begun[at:].count(large)
-        stop.set()
-        await asyncio.wait_for(running, PATIENCE_S)
-    # Of the sixty that were left, from when the bus has the small job: those in hand, and what its fetch takes.
-    assert ahead <= LANES + 2
-    assert most_in_line <= LANES
+        traffic.expected = lanes
+        try:
+            for event in first_chunks(large, MANY, lanes):
+                await traffic.publish(event)
+            await until(lambda: len(begun) >= 5)
+            (event,) = first_chunks(small, 1, 1)
+            traffic.expected = lanes + 1
+            await traffic.publish(event)
+            at = len(begun)
+            await until(lambda: small in begun)
+            ahead = begun[at:].index(small)
+        finally:
+            traffic.is_over = True
+            stop.set()
+            await asyncio.wait_for(running, PATIENCE_S)
+    # Of the sixty that were left, from when the bus has the small job; the one that is being searched then comes first.
+    assert ahead <= 2 * (lanes - 1)
+    assert traffic.most <= lanes + 1
 
 
 async def until(condition):

@@ -56,7 +56,7 @@ async def gateway(servers: EmbeddedServers, issuer: Issuer) -> AsyncIterator[Gat
         open_tokens(settings) as tokens,
         aiohttp.ClientSession() as anybody,
     ):
-        bus = Bus(publisher.publish)
+        bus = Bus(publisher.publish_raw)
         clock = Clock()
         jobs = make_job_parts(settings, store=store, storage=storage, bus=bus, now_ms=clock)
         changes = JobChanges()

@@ -1,5 +1,6 @@
 """The gateway put together as in production, on real servers, and a user who asks."""
 
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from typing import Any
 import aiohttp
 from aiohttp.test_utils import TestClient
 
-from services.gateway.app import JobParts, unix_ms
+from services.gateway.app import JobParts
 from services.gateway.key_use import KeyUses
 from services.gateway.outbox import Outbox
 from services.gateway.settings import Settings
@@ -26,6 +27,7 @@ from shared.events import (
     ObservationExported,
     ResultsSummary,
     TopCandidate,
+    decode,
 )
 from shared.header import Header
 from tests.contract.gateway.document import check_answer
@@ -49,14 +51,16 @@ FILES = {
 class Bus:
     """Keeps what is published, on its way to the broker; can be away."""
 
-    publish_on: Callable[[Event], Any]
+    publish_on: Callable[[str, bytes, bytes], Any]
     is_away: bool = False
     events: list[Event] = field(default_factory=list)
 
-    async def publish(self, event: Event) -> None:
+    async def publish_raw(self, topic: str, key: bytes, value: bytes) -> None:
         if self.is_away:
             raise TransientError("The bus is away.")
-        await self.publish_on(event)
+        await self.publish_on(topic, key, value)
+        event = decode(value)
+        assert (topic, key) == (event.topic, event.partition_key.encode())
         self.events.append(event)
 
 
@@ -67,7 +71,7 @@ class Clock:
         self._ahead_ms = 0
 
     def __call__(self) -> int:
-        return unix_ms() + self._ahead_ms
+        return time.time_ns() // 1_000_000 + self._ahead_ms
 
     @contextmanager
     def ahead(self, seconds: float) -> Iterator[None]:

@@ -22,6 +22,7 @@ from shared.events import (
     SearchParameters,
     TopCandidate,
     Upload,
+    decode,
 )
 from shared.header import Header
 
@@ -42,9 +43,11 @@ class Bus:
         self.is_away = False
         self.used = asyncio.Event()
 
-    async def publish(self, event: Event) -> None:
+    async def publish_raw(self, topic: str, key: bytes, value: bytes) -> None:
         if self.is_away:
             raise TransientError("The bus is away.")
+        event = decode(value)
+        assert (topic, key) == (event.topic, event.partition_key.encode())
         self.events.append(event)
         self.used.set()
 

@@ -63,7 +63,8 @@ async def test_a_process_that_dies_before_it_publishes_loses_nothing(
 
 
 async def test_a_silent_job_is_submitted_again_ever_more_rarely(outbox: Outbox, bus: Bus, clock: Clock) -> None:
-    await outbox.submit(a_job(), submitted(a_job()))
+    job = a_job()
+    await outbox.submit(job, submitted(job))
     times = []
     for second in range(1, 500):
         clock.advance(1)

@@ -10,6 +10,8 @@ from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMessage
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import REGISTRY
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from services.gateway import bodies
 from services.gateway.auth import USER, ApiKeyAuthentication
@@ -158,6 +160,17 @@ async def test_what_is_away_for_now_is_worth_another_try(client: TestClient) -> 
     assert response.status == 503
     assert int(response.headers["Retry-After"]) > 0
     assert "10.0.0.1" not in await response.text()
+
+
+async def test_a_line_of_the_log_tells_whose_request_it_is_and_not_whose_the_one_before_was(client: TestClient) -> None:
+    with capture_logs(processors=[merge_contextvars]) as lines:
+        await ask(client, "GET", "/whoami/x")
+        # On the same connection.
+        await (await client.get("/whoami/x")).read()
+    first, second = (line for line in lines if line["event"] == "request")
+    assert first["user_id"] == "u1"
+    assert "user_id" not in second
+    assert first["request_id"] != second["request_id"]
 
 
 async def test_request_ids_come_back(client: TestClient) -> None:

@@ -1,6 +1,7 @@
 """A service's process: health, readiness, metrics, how it ends and what it logs meanwhile."""
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -59,6 +60,16 @@ async def background(stop):
     await stop.wait()
     logger.info("background ended")
 
+async def slow(request):
+    # Answered when the file is there that this process' storage is ready by.
+    while not ready_file.exists():
+        await asyncio.sleep(0.02)
+    logger.info("slow request answered")
+    return web.json_response({})
+
+async def told(app):
+    logger.info("told to stop", routes=len(app.router.resources()))
+
 async def serve(settings):
     app = None
     if behaviour == "own health":
@@ -66,8 +77,18 @@ async def serve(settings):
             return web.json_response({"status": "healthy", "own": True})
         app = web.Application()
         app.router.add_get("/health", health)
+    if behaviour == "drains":
+        app = web.Application()
+        app.router.add_post("/slow", slow)
     await service.run(
-        "test", settings, app=app, consumer=Worker(), checks={"s3": storage}, background=[background]
+        "test",
+        settings,
+        app=app,
+        consumer=Worker(),
+        checks={"s3": storage},
+        background=[background],
+        on_stop=[told],
+        drain_s=1.0 if behaviour == "drains" else 0.0,
     )
 
 settings = ServiceSettings()
@@ -216,6 +237,35 @@ async def test_a_service_may_bring_its_own_health(tmp_path):
         assert json.loads((await process.get("/health"))[2]) == {"status": "healthy", "own": True}
         process.send(signal.SIGTERM)
         assert (await process.ended())[0] == 0
+
+
+async def test_while_it_drains_it_answers_and_closes_each_connection_and_what_is_in_hand_is_answered(tmp_path):
+    async with service_that("drains", tmp_path) as process, aiohttp.ClientSession() as session:
+        await process.until_up()
+        async with session.get(process.url + "/health") as kept:
+            assert "Connection" not in kept.headers
+        slow = asyncio.create_task(session.post(process.url + "/slow"))
+        await asyncio.sleep(0.1)
+        process.send(signal.SIGTERM)
+        answers = 0
+        with contextlib.suppress(aiohttp.ClientConnectionError):
+            while True:
+                # A connection of its own each time, refused once the drain is over.
+                async with session.get(process.url + "/ready") as response:
+                    await response.read()
+                if response.headers.get("Connection") == "close":
+                    answers += 1
+                    assert (response.status, (await response.json())["checks"]["process"]) == (503, "stopping")
+                await asyncio.sleep(0.05)
+        assert answers >= 3
+        process.ready_file.touch()
+        async with await slow as response:
+            assert (response.status, response.headers["Connection"]) == (200, "close")
+        status, log = await process.ended()
+    assert status == 0
+    events = [line["event"] for line in log]
+    order = ["service stopping", "told to stop", "drained", "slow request answered", "background ended"]
+    assert [event for event in events if event in order] == order
 
 
 async def test_a_service_that_stops_asks_for_no_new_work():

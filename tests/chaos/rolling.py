@@ -1,0 +1,252 @@
+"""A rolling restart under load: `python -m tests.chaos.rolling [--servers embedded|real]`.
+
+Every service is replaced in turn while users start jobs, poll and follow them through a load balancer without pause.
+Nothing of that may be seen: no request fails, each event of a job is published once, every process ends with 0. On real
+servers the new process is ready before the old one is asked to stop. The embedded broker takes one member per group:
+there a service is away for a moment, and connections to the gateway wait at the balancer.
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from rich.console import Console
+from rich.table import Table
+
+from shared.events import (
+    CHUNK_READY,
+    CHUNK_SEARCHED,
+    OBSERVATION_CLASSIFIED,
+    OBSERVATION_EXPORTED,
+    OBSERVATION_SUBMITTED,
+    decode,
+)
+from tests.chaos.audit import everything, until_quiet
+from tests.chaos.balancer import balancing
+from tests.chaos.observations import Observation, sound_observations
+from tests.chaos.stacks import (
+    REAL_SETTINGS,
+    SERVICES,
+    SETTINGS,
+    Playground,
+    embedded_playground,
+    real_playground,
+)
+
+N_USERS = 2
+# Of each user, as many as the tier lets run at a time.
+JOBS_AT_ONCE = 5
+# That end before the next service is replaced, so that there is work in hand everywhere.
+JOBS_BETWEEN = 10
+# Channels of the file, as a power of 2: some four chunks.
+SIZE = 13
+POLL_S = 0.02
+RETRY_S = 0.2
+TIMEOUT = aiohttp.ClientTimeout(total=60)
+# A drain of many times what the balancer takes to notice; and however slow the machine, no job is taken for lost.
+OWN_SETTINGS = {"WATERHOLE_DRAIN_S": "1", "WATERHOLE_OUTBOX_SILENCE_S": "600"}
+ONCE_A_JOB = (OBSERVATION_SUBMITTED, OBSERVATION_CLASSIFIED, OBSERVATION_EXPORTED)
+ONCE_A_CHUNK = (CHUNK_READY, CHUNK_SEARCHED)
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Outcome:
+    """What was seen."""
+
+    # Exit statuses of what was replaced.
+    statuses: dict[str, list[int]]
+    requests: int = 0
+    streams: int = 0
+    jobs: list[str] = field(default_factory=list)
+    jobs_ended: int = 0
+    failed_requests: list[str] = field(default_factory=list)
+    events: Counter[str] = field(default_factory=Counter)
+    wrong_events: list[str] = field(default_factory=list)
+
+    @property
+    def findings(self) -> list[str]:
+        """Everything that is wrong."""
+        ends = [f"{name} ended with {status}" for name, all_ in self.statuses.items() for status in all_ if status]
+        stuck = [f"{name} was not replaced" for name, statuses in self.statuses.items() if not statuses]
+        return [*self.failed_requests, *ends, *stuck, *self.wrong_events]
+
+    def rows(self) -> list[tuple[str, str]]:
+        """The table."""
+        return [
+            ("requests", str(self.requests)),
+            ("event streams among them", str(self.streams)),
+            ("failed requests", str(len(self.failed_requests))),
+            ("jobs, all complete", str(len(self.jobs))),
+            *((f"{topic} published", str(self.events[topic])) for topic in (*ONCE_A_JOB, *ONCE_A_CHUNK)),
+            ("events missing, repeated, or dead letters", str(len(self.wrong_events))),
+            ("exit statuses", ", ".join(f"{name} {statuses}" for name, statuses in self.statuses.items())),
+        ]
+
+
+class Client:
+    """Somebody who starts one job after another; what fails is put down, and tried again."""
+
+    def __init__(self, url: str, api_key: str, outcome: Outcome) -> None:
+        self._url = url
+        self._outcome = outcome
+        # One connection, which is never idle for long.
+        self._session = aiohttp.ClientSession(
+            headers={"x-api-key": api_key}, timeout=TIMEOUT, connector=aiohttp.TCPConnector(limit=1)
+        )
+        # Else a GET that failed would be sent again without a word.
+        self._session._retry_connection = False
+        self._storage = aiohttp.ClientSession(timeout=TIMEOUT)
+
+    async def close(self) -> None:
+        """Go."""
+        await self._session.close()
+        await self._storage.close()
+
+    async def run(self, observation: Observation, stop: asyncio.Event, *, streams: bool) -> None:
+        """Start jobs until told to stop, and follow each to its end: by its event stream, or by asking."""
+        while not stop.is_set():
+            target = await self._ask("POST", "/upload-url", json={"filename": observation.name})
+            async with self._storage.put(target["upload_url"], data=observation.path.read_bytes()) as response:
+                response.raise_for_status()
+            started = await self._ask("POST", "/analyze", json={"file_key": target["file_key"]})
+            self._outcome.jobs.append(started["job_id"])
+            job = await (self._follow if streams else self._poll)(started["job_id"])
+            self._outcome.jobs_ended += 1
+            if job["status"] == "failed":
+                self._outcome.wrong_events.append(f"job {job['job_id']} failed: {job['error']}")
+
+    async def _poll(self, job_id: str) -> dict[str, Any]:
+        """Ask until the job has ended; the job."""
+        while True:
+            job: dict[str, Any] = await self._ask("GET", f"/jobs/{job_id}")
+            if _has_ended(job):
+                return job
+            await asyncio.sleep(POLL_S)
+
+    async def _follow(self, job_id: str) -> dict[str, Any]:
+        """Read streams, each from where the last one ended, until the job has ended; the job."""
+        shown: dict[str, Any] = {"status": "unknown"}
+        event_id = ""
+        while not _has_ended(shown):
+            self._outcome.streams += 1
+            headers = {"Last-Event-ID": event_id} if event_id else {}
+            for line in (await self._send("GET", f"/jobs/{job_id}/events", headers=headers)).decode().splitlines():
+                name, _, value = line.partition(": ")
+                if name == "id":
+                    event_id = value
+                elif name == "data":
+                    shown = json.loads(value)
+        return shown
+
+    async def _ask(self, method: str, path: str, **more: Any) -> Any:
+        return json.loads(await self._send(method, path, **more))
+
+    async def _send(self, method: str, path: str, **more: Any) -> bytes:
+        """The body of the answer."""
+        while True:
+            self._outcome.requests += 1
+            try:
+                async with self._session.request(method, self._url + path, **more) as response:
+                    body = await response.read()
+                    if response.status < 400:
+                        return body
+                    problem = f"{response.status} {body.decode()}"
+            except (aiohttp.ClientError, TimeoutError) as error:
+                problem = repr(error)
+            self._outcome.failed_requests.append(f"{method} {path}: {problem}")
+            await asyncio.sleep(RETRY_S)
+
+
+def _has_ended(job: Mapping[str, Any]) -> bool:
+    return job["status"] == "failed" or (job["status"] == "complete" and bool(job["exports_ready"]))
+
+
+async def rolling_restart(
+    playground: Playground,
+    folder: Path,
+    say: Say,
+    *,
+    services: Sequence[str] = SERVICES,
+    n_users: int = N_USERS,
+    jobs_between: int = JOBS_BETWEEN,
+) -> Outcome:
+    """Replace these services in turn under load, and look at what came of it."""
+    (observation,) = sound_observations(folder, (SIZE,))
+    outcome, stop = Outcome({name: [] for name in services}), asyncio.Event()
+    async with AsyncExitStack() as stack:
+        balancer = await stack.enter_async_context(balancing(lambda: playground.gateways))
+        keys = [await playground.create_user() for _ in range(n_users)]
+        clients = [Client(balancer.url, key, outcome) for key in keys for _ in range(JOBS_AT_ONCE)]
+        for client in clients:
+            stack.push_async_callback(client.close)
+        async with asyncio.TaskGroup() as group:
+            for number, client in enumerate(clients):
+                group.create_task(client.run(observation, stop, streams=number % 2 == 1))
+            for name in services:
+                ended = outcome.jobs_ended
+                while outcome.jobs_ended < ended + jobs_between:  # noqa: ASYNC110 -- clients count
+                    await asyncio.sleep(POLL_S)
+                began = time.monotonic()
+                outcome.statuses[name] = await playground.replace(name)
+                say(f"{name} replaced in {time.monotonic() - began:.1f} s; {outcome.jobs_ended} jobs so far")
+            stop.set()
+        await _look_at_events(outcome, playground.environment["WATERHOLE_KAFKA_BOOTSTRAP"])
+    return outcome
+
+
+async def _look_at_events(outcome: Outcome, bootstrap: str) -> None:
+    """Each event once, and no dead letters."""
+    outcome.wrong_events += await until_quiet(bootstrap)
+    found = await everything(bootstrap)
+    outcome.wrong_events += [f"{len(found[topic])} on {topic}" for topic in found if topic.endswith(".dlq")]
+    for topic in (*ONCE_A_JOB, *ONCE_A_CHUNK):
+        events = [decode(record.value) for record in found[topic]]
+        outcome.events[topic] = len(events)
+        times = Counter(event.event_id for event in events)
+        outcome.wrong_events += [f"{topic} {one} came {count} times" for one, count in times.items() if count > 1]
+    for topic in ONCE_A_JOB:
+        jobs = {decode(record.value).job_id for record in found[topic]}
+        outcome.wrong_events += [f"job {job_id} has no {topic}" for job_id in set(outcome.jobs) - jobs]
+
+
+async def main() -> int:
+    """Run, and print the table; 0 if nothing is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos.rolling", description="A rolling restart under load.")
+    parser.add_argument("--servers", choices=("embedded", "real"), default="embedded", help="default: embedded")
+    options, console, started = parser.parse_args(), Console(), time.monotonic()
+
+    def say(what: str) -> None:
+        console.print(f"[dim]{time.monotonic() - started:6.1f} s[/]  {what}", highlight=False)
+
+    folder = Path(tempfile.mkdtemp(prefix="waterhole-rolling-"))
+    make, settings = {
+        "embedded": (embedded_playground, SETTINGS),
+        "real": (real_playground, REAL_SETTINGS),
+    }[options.servers]
+    async with make(folder, settings | OWN_SETTINGS) as playground:
+        outcome = await rolling_restart(playground, folder, say)
+    table = Table(title=f"Rolling restart on {options.servers} servers", show_header=False)
+    for row in outcome.rows():
+        table.add_row(*row)
+    console.print(table)
+    for finding in outcome.findings:
+        console.print(f"[red]{finding}", highlight=False)
+    return 1 if outcome.findings else 0
+
+
+if __name__ == "__main__":
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    sys.exit(asyncio.run(main()))

@@ -1,0 +1,18 @@
+"""A rolling restart on the embedded servers; `python -m tests.chaos.rolling --servers real` does the whole one."""
+
+from tests.chaos.rolling import OWN_SETTINGS, rolling_restart
+from tests.chaos.stacks import SETTINGS, embedded_playground
+
+# The one that answers, and the one whose messages take longest.
+SERVICES = ("gateway", "export")
+
+
+async def test_no_request_fails_and_nothing_is_done_twice_while_services_are_replaced(tmp_path):
+    said: list[str] = []
+    async with embedded_playground(tmp_path, SETTINGS | OWN_SETTINGS) as playground:
+        outcome = await rolling_restart(playground, tmp_path, said.append, services=SERVICES, n_users=1, jobs_between=3)
+    assert outcome.findings == [], said
+    assert outcome.statuses == {name: [0] for name in SERVICES}
+    assert len(outcome.jobs) >= 6
+    assert outcome.requests > 100
+    assert outcome.events["observation.exported"] == len(outcome.jobs)

@@ -142,7 +142,6 @@ async def serve(settings: Settings) -> None:
             request_timeout_s=settings.request_timeout_s,
         )
         app.on_shutdown.append(changes.close)
-        app.on_cleanup.append(lambda _app: parts.outbox.close())
         # What is there by now stays. To look through it again takes the collector 0.1 s, in which nobody is answered.
         gc.freeze()
         await service.run(

@@ -94,7 +94,7 @@ class JobStore:
             await self._jobs.create_index([("file_key", ASCENDING)])
 
     async def insert(self, job: Job, event: str, *, due_ms: int) -> bool:
-        """Store a new job with its submitted event (JSON), due to be published at `due_ms`, in one write.
+        """Store a new job with its submitted event (JSON) in one write; as published, and due again at `due_ms`.
 
         False where there is, or was, such a job.
         """
@@ -113,7 +113,7 @@ class JobStore:
             "progress_rank": NO_PROGRESS,
             "event": event,
             "due_ms": due_ms,
-            "publications": 0,
+            "publications": 1,
         }
         return await self._insert(document)
 
@@ -159,11 +159,12 @@ class JobStore:
         with translated():
             await self._jobs.update_one({"_id": job_id}, {"$set": {"due_ms": due_ms}, "$inc": {"publications": 1}})
 
-    async def mark_first_published(self, job_ids: Sequence[str], *, due_ms: int) -> None:
-        """Count the first publication of new jobs; the next one of each is due at `due_ms`."""
-        query = {"_id": {"$in": list(job_ids)}, "publications": 0}
+    async def mark_unpublished(self, job_id: str, *, due_ms: int) -> None:
+        """Take back the first publication of a new job; it is due at `due_ms`."""
         with translated():
-            await self._jobs.update_many(query, {"$set": {"due_ms": due_ms, "publications": 1}})
+            await self._jobs.update_one(
+                {"_id": job_id, "publications": 1}, {"$set": {"due_ms": due_ms, "publications": 0}}
+            )
 
     async def record_progress(self, job_id: str, progress: Progress, *, due_ms: int) -> bool:
         """Move a submitted job to processing, put off its next submission, show progress that is further."""

@@ -1,14 +1,12 @@
 """The outbox: no job is lost between MongoDB and the bus.
 
 A job document holds its `observation.submitted` event from its first write on, and the time at which that is due to be
-published (again). Right after the insert it is published; what is overdue, because the bus was away or this process
-died, the sweeper publishes. A published job that nothing is heard of becomes due again, be it open or complete without
-its artefacts: the broker may have lost its memory. Workers take a repeated event as they took the first, so one too
-many does no harm.
+published again. Right after the insert it is published. A job that nothing is heard of becomes due, be it open or
+complete without its artefacts: the broker may have lost its memory, or the process that stored the job died before it
+published. Workers take a repeated event as they took the first, so one too many does no harm.
 
-That an event of a new job was acknowledged is written down with the next sweep, for all jobs since the last one in one
-update, before the sweep looks for what is overdue. A process that dies before that publishes too often, never too
-rarely. Sweeps are closer together than an event takes to be overdue, or other gateways would publish it too.
+Nobody writes down that an event was acknowledged, which would cost each job one more write. Only that the bus did not
+take one is written down: then it is due much sooner.
 """
 
 import asyncio
@@ -34,7 +32,10 @@ BATCH = 100
 
 @dataclass(frozen=True)
 class DueEvent:
-    """The event of an open job, due at `due_ms` (unix ms), that was published `publications` times so far."""
+    """The event of an open job, due at `due_ms` (unix ms), that was published `publications` times so far.
+
+    One that was about to be published by a process that died counts as published.
+    """
 
     job_id: str
     event: str
@@ -46,7 +47,7 @@ class PendingEvents(Protocol):
     """What the outbox needs of the job store."""
 
     async def insert(self, job: Job, event: str, *, due_ms: int) -> bool:
-        """Store a new job with its event in one write; False where there is, or was, such a job."""
+        """Store a new job with its event, as published, in one write; False where there is, or was, such a job."""
 
     async def due_events(self, now_ms: int, limit: int) -> Sequence[DueEvent]:
         """Events of unfinished jobs that are due, the most overdue first."""
@@ -57,8 +58,8 @@ class PendingEvents(Protocol):
     async def mark_published(self, job_id: str, *, due_ms: int) -> None:
         """Count a publication; `due_ms` is when the next one is due if nothing is heard."""
 
-    async def mark_first_published(self, job_ids: Sequence[str], *, due_ms: int) -> None:
-        """Count the first publication of new jobs; done again, it changes nothing."""
+    async def mark_unpublished(self, job_id: str, *, due_ms: int) -> None:
+        """Take back the first publication of a new job, unless somebody published it meanwhile."""
 
 
 class Bus(Protocol):
@@ -76,8 +77,6 @@ class Outbox:
         self._bus = bus
         self._settings = settings
         self._now_ms = now_ms
-        # When each job that was published for the first time is due again; not written down yet.
-        self._published: dict[str, int] = {}
 
     async def submit(self, job: Job, event: Event) -> bool:
         """Store a new job and publish its event; when the bus is away, the sweep will. False for a job of old.
@@ -85,31 +84,15 @@ class Outbox:
         Raises:
             TransientError: MongoDB is away, and the job is not stored.
         """
-        overdue_ms = self._after(self._settings.outbox_stale_s)
         raw = event.to_bytes()
-        if not await self._jobs.insert(job, raw.decode(), due_ms=overdue_ms):
+        if not await self._jobs.insert(job, raw.decode(), due_ms=self._silent_ms(1)):
             return False
         try:
             await self._publish(job.job_id, raw, NEW)
         except TransientError as error:
             logger.warning("job left in the outbox", job_id=job.job_id, error=error.message)
-        else:
-            self._published[job.job_id] = self._silent_ms(1)
+            await self._leave(job.job_id)
         return True
-
-    async def note_published(self) -> None:
-        """Write down what was published since the last time; what can't be written now will be the next time.
-
-        Raises:
-            TransientError: MongoDB is away.
-        """
-        noted = list(self._published.items())
-        for start in range(0, len(noted), BATCH):
-            batch = noted[start : start + BATCH]
-            # All of them are of about the same time: the last one's will do.
-            await self._jobs.mark_first_published([job_id for job_id, _ in batch], due_ms=batch[-1][1])
-            for job_id, _ in batch:
-                self._published.pop(job_id, None)
 
     async def sweep(self) -> int:
         """Publish what is due; returns how many.
@@ -117,7 +100,6 @@ class Outbox:
         Raises:
             TransientError: MongoDB or the bus is away.
         """
-        await self.note_published()
         published = 0
         for due in await self._jobs.due_events(self._now_ms(), BATCH):
             lease_s = self._settings.publish_timeout_s + self._settings.outbox_stale_s
@@ -139,12 +121,13 @@ class Outbox:
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self._settings.outbox_interval_s)
 
-    async def close(self) -> None:
-        """Write down the last publications, once no request is under way any more."""
+    async def _leave(self, job_id: str) -> None:
+        """Have a new job published soon that the bus did not take."""
         try:
-            await self.note_published()
+            await self._jobs.mark_unpublished(job_id, due_ms=self._after(self._settings.outbox_stale_s))
         except TransientError as error:
-            logger.warning("publications not written down", error=error.message)
+            # The job is stored, and due after its silence.
+            logger.warning("job due late", job_id=job_id, error=error.message)
 
     async def _publish(self, job_id: str, event: bytes, reason: Counter) -> None:
         try:

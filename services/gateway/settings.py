@@ -119,10 +119,13 @@ class Settings(ServiceSettings):
     )
     outbox_interval_s: float = Field(default=1.0, gt=0, description="Time between two looks into the outbox, s.")
     outbox_stale_s: float = Field(
-        default=2.0, gt=0, description="Age of an unpublished event that is overdue, s; several of these intervals."
+        default=2.0, gt=0, description="How long an event that the bus did not take waits for the next try, s."
     )
     outbox_silence_s: float = Field(
-        default=60.0, gt=0, description="Silence about an open job after which it is first submitted again, s."
+        default=60.0,
+        gt=0,
+        description="Silence about an open job after which it is first submitted again, s; so long "
+        "waits a job, too, whose gateway dies in the very moment between storing and publishing it.",
     )
     outbox_silence_max_s: float = Field(
         default=3600.0, gt=0, description="The silence doubles with each submission of a job, up to this, s."

@@ -117,7 +117,7 @@ class Settings(ServiceSettings):
     publish_timeout_s: float = Field(
         default=1.5, gt=0, description="How long a submission waits for the bus before the outbox takes it over, s."
     )
-    outbox_interval_s: float = Field(default=1.0, gt=0, description="Time between two looks into the outbox, s.")
+    outbox_interval_s: float = Field(default=2.0, gt=0, description="Time between two looks into the outbox, s.")
     outbox_stale_s: float = Field(
         default=2.0, gt=0, description="How long an event that the bus did not take waits for the next try, s."
     )

@@ -38,7 +38,7 @@ from services.gateway.settings import DEFAULT_TIERS
 from tests.contract.gateway.process import GatewayProcess, running_gateway
 
 CLIENTS = 16
-TURNS = 12
+TURNS = 24
 TURN_S = 0.5
 WARM_UP_S = 2.0
 # As many jobs as there is time for: what is measured is not a refusal.

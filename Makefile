@@ -32,6 +32,7 @@ $(DEV_STAMP): $(RUNTIME_STAMP)
 
 $(KERNEL_STAMP): $(RUNTIME_STAMP) $(KERNEL_SOURCES)
 	@echo "==> Compiling the search kernels, once, into the on-disk cache"
+	@find services -path '*kernels*' -name '*.nb[ic]' -delete # A kernel's cache does not see that one it calls has changed.
 	@$(BIN)/python -m services.dedoppler.compile
 	@touch $@
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 
 import numpy as np
 import numpy.typing as npt
@@ -28,17 +29,17 @@ async def serve(settings: Settings) -> None:
                 chunk = event.chunk
                 return await read_block(source, event.header, chunk.read_start_channel, chunk.read_stop_channel)
 
-            handler = Handler(read_power, storage.results, pool)
-            consumer = Consumer(
-                settings,
-                group="dedoppler",
-                topics=[CHUNK_READY],
-                handle=handler.handle,
-                publisher=publisher,
-                stage="dedoppler",
-            )
-            checks = {"s3": storage.check, "kafka": publisher.check}
-            await service.run("dedoppler", settings, consumer=consumer, checks=checks)
+            async with aclosing(Handler(read_power, storage.results, pool)) as handler:
+                consumer = Consumer(
+                    settings,
+                    group="dedoppler",
+                    topics=[CHUNK_READY],
+                    handle=handler.handle,
+                    publisher=publisher,
+                    stage="dedoppler",
+                )
+                checks = {"s3": storage.check, "kafka": publisher.check}
+                await service.run("dedoppler", settings, consumer=consumer, checks=checks)
 
 
 def main() -> None:

@@ -13,13 +13,16 @@ from services.dedoppler.domain import (
     quantisation,
     widest_box,
 )
-from services.dedoppler.kernels.ladder import SCREEN_STARTS, halved, search_rung
+from services.dedoppler.kernels.ladder import TILE_STARTS, halved, search_rung
 from services.dedoppler.kernels.screen import drift_groups, quantised, suspects
 from services.dedoppler.kernels.sharing import pair_sums
 
 Power = npt.NDArray[np.float32]
 Quanta = npt.NDArray[np.int16]
 Flags = npt.NDArray[np.uint8]
+
+# Starts that the screen looks at together: more would cost less for its loops, and leave more suspects.
+SCREEN_STARTS = 2 * TILE_STARTS
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,9 @@ class _RungWork:
         """Which drifts may exceed the threshold, for each `SCREEN_STARTS` starts; all, if the screen is of no use."""
         if self.screen is None:
             return np.ones((-(-n_starts // SCREEN_STARTS), len(self.rung.steps)), np.uint8)
-        return suspects(quanta, first, n_starts, self.per_box, *self.groups, self.largest_box, self.screen.limit)
+        return suspects(
+            quanta, first, n_starts, SCREEN_STARTS, self.per_box, *self.groups, self.largest_box, self.screen.limit
+        )
 
 
 class Climb:
@@ -126,6 +131,7 @@ class Climb:
             work.paths,
             self._threshold,
             suspect,
+            SCREEN_STARTS,
             hot,
         )
         return [

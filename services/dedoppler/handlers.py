@@ -1,16 +1,15 @@
 """From `chunk.ready` to `chunk.searched`, and to the next `chunk.ready` of the lane."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
 import structlog
 
 from services.dedoppler.measure import search_chunk
+from services.dedoppler.read_ahead import ReadAhead, ReadPower
 from shared.blobs import hits_key
 from shared.errors import ObjectNotFoundError, PermanentError
 from shared.events import Chunk, ChunkReady, ChunkSearched, Event
@@ -21,8 +20,6 @@ logger = structlog.get_logger(__name__)
 PRODUCER = "dedoppler"
 # One chunk is searched on all threads while the next one is read; more would only take memory.
 CHUNKS_IN_HAND = 2
-
-ReadPower = Callable[[ChunkReady], Awaitable[npt.NDArray[np.float32]]]
 
 
 class ResultsStore(Protocol):
@@ -36,15 +33,23 @@ class ResultsStore(Protocol):
 
 
 class Handler:
-    """Searches chunks, one at a time."""
+    """Searches chunks, one at a time.
+
+    Meanwhile another one is read: one whose event is here already, of another lane or job, or else the next of this
+    lane. So there are two blocks of raw power at most.
+    """
 
     def __init__(self, read_power: ReadPower, results: ResultsStore, pool: Executor) -> None:
         """`read_power` gives the raw power, float32 (T, channels), of all channels that a chunk reads."""
-        self._read_power = read_power
+        self._ahead = ReadAhead(read_power)
         self._results = results
         self._pool = pool
         self._in_hand = asyncio.Semaphore(CHUNKS_IN_HAND)
         self._searching = asyncio.Lock()
+
+    async def aclose(self) -> None:
+        """End what no event has asked for yet; to be called when no more events come."""
+        await self._ahead.close()
 
     async def handle(self, event: Event) -> Sequence[Event]:
         """Search one chunk, store what it holds, publish where that is and, in a lane, that the next chunk is ready.
@@ -57,9 +62,7 @@ class Handler:
         key = hits_key(event.job_id, event.chunk.index)
         found = await self._stored(key, event.chunk)
         if found is None:
-            async with self._in_hand:
-                found = _stamped(await self._search(event), event.chunk)
-            await self._results.put(key, found.to_bytes())
+            found = await self._search_and_store(event, key)
             logger.info("chunk searched", chunk=event.chunk.index, of=event.chunk.count, hits=len(found.hits))
         searched = ChunkSearched.make(
             job_id=event.job_id,
@@ -85,9 +88,26 @@ class Handler:
         found = await asyncio.to_thread(ChunkHits.from_bytes, raw)
         return found if found.noise.items() >= _edges(chunk).items() else None
 
+    async def _search_and_store(self, event: ChunkReady, key: str) -> ChunkHits:
+        """Search a chunk and store what it holds."""
+        try:
+            async with self._in_hand:
+                found = _stamped(await self._search(event), event.chunk)
+            await self._results.put(key, found.to_bytes())
+        except BaseException:
+            # This chunk comes again before the next one does, if any does.
+            await self._ahead.close()
+            raise
+        return found
+
     async def _search(self, event: ChunkReady) -> ChunkHits:
-        power = await self._read_power(event)
+        power = await self._ahead.take(event)
+        # Where there are other lanes or jobs, the next chunk to be read is one of theirs, as soon as its event comes.
+        is_alone = not self._searching.locked()
         async with self._searching:
+            if is_alone and not self._in_hand.locked():
+                for following in _next_ready(event):
+                    self._ahead.begin(following)
             return await asyncio.to_thread(search_chunk, power, event.header, event.chunk, event.parameters, self._pool)
 
 

@@ -64,12 +64,14 @@ def dedoppler(storage, monkeypatch):
     """The real handler with a search that finds nothing; it notes what it searched."""
     searched = []
 
-    async def read(event):
-        searched.append(event.chunk)
+    async def read(_event):
         return np.zeros((SPECTRA, 8), np.float32)
 
-    nothing = ChunkHits(np.empty(0, HIT_DTYPE), [], {}, np.zeros((1, 8), np.float32))
-    monkeypatch.setattr(handlers, "search_chunk", lambda *_: nothing)
+    def search(_power, _header, chunk, *_):
+        searched.append(chunk)
+        return ChunkHits(np.empty(0, HIT_DTYPE), [], {}, np.zeros((1, 8), np.float32))
+
+    monkeypatch.setattr(handlers, "search_chunk", search)
     with ThreadPoolExecutor(1) as pool:
         handler = Dedoppler(read, storage.results, pool)
         handler.searched = searched

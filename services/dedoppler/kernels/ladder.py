@@ -24,8 +24,6 @@ Samples = npt.NDArray[np.float32 | np.int16]
 
 # Starts per tile: its sums over pairs stay in the second cache level at T = 16, and its loops are long enough.
 TILE_STARTS = 1024
-# Starts that `screen` looks at together; more would cost less for the beginnings of its loops, and leave more suspects.
-SCREEN_STARTS = 2 * TILE_STARTS
 # Parts of a path that are added up and compared at once, without storing the sum.
 FUSED_PARTS = 8
 
@@ -264,6 +262,7 @@ def search_rung(
     paths: Parts,
     snr_threshold: float,
     suspect: Flags,
+    suspect_starts: int,
     hot: Flags,
 ) -> tuple[Indices, Indices, Power]:
     """Local maxima of a rung's statistic over all drifts, one per place.
@@ -279,7 +278,7 @@ def search_rung(
         pairs, paths: the sums that these drifts share, from `pair_sums`.
         snr_threshold: what a statistic must exceed.
         suspect: uint8 (tiles, drifts), from `screen.suspects`: 0 where no statistic of a drift exceeds the threshold;
-            a tile has `SCREEN_STARTS` starts.
+            a tile has `suspect_starts` starts, a multiple of `TILE_STARTS`.
         hot: uint8 (n_starts * hop or more,), set to 1 at the channels, counted from the first start, of every start
             whose best statistic exceeds the threshold.
 
@@ -294,7 +293,7 @@ def search_rung(
     root = math.sqrt(sums.shape[0] * per_box * hop)
     threshold, scale = np.float32(snr_threshold * root), np.float32(1.0 / root)
     for begin in range(0, n_starts, tile):
-        count, suspect_here = min(tile, n_starts - begin), suspect[begin // SCREEN_STARTS]
+        count, suspect_here = min(tile, n_starts - begin), suspect[begin // suspect_starts]
         if not suspect_here.any():
             continue
         _fill_table(sums, first + begin, count, per_box, hop, drifts, pairs, origin, room, table)

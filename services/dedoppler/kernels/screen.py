@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from services.dedoppler.kernels.ladder import SCREEN_STARTS, boxes
+from services.dedoppler.kernels.ladder import boxes
 from services.dedoppler.kernels.sharing import path_offset
 
 Power = npt.NDArray[np.float32]
@@ -167,6 +167,7 @@ def suspects(
     quanta: Quanta,
     first: int,
     n_starts: int,
+    tile_starts: int,
     per_box: int,
     groups: Indices,
     offsets: Indices,
@@ -180,22 +181,23 @@ def suspects(
         quanta: int16 (T, columns), from `quantised`, with every path and every window of it inside.
         first: column of the first start.
         n_starts: number of starts, one per column.
+        tile_starts: starts that are looked at together.
         per_box: columns of a box.
         groups, offsets, windows: of the drifts, from `drift_groups`.
         most: the largest box that T of can be added up in int16; a tile that holds a larger one is suspect.
         limit: the least sum of a path, in quanta, that a sum above the threshold may be rounded to.
 
     Returns:
-        uint8 (ceil(n_starts / SCREEN_STARTS), drifts): 0 where no path of a drift that starts in this tile exceeds the
+        uint8 (ceil(n_starts / tile_starts), drifts): 0 where no path of a drift that starts in this tile exceeds the
         threshold, or else 1.
     """
-    out = np.zeros((-(-n_starts // SCREEN_STARTS), groups[-1, 1]), np.uint8)
-    tile = min(SCREEN_STARTS, n_starts)
+    out = np.zeros((-(-n_starts // tile_starts), groups[-1, 1]), np.uint8)
+    tile = min(tile_starts, n_starts)
     columns = tile + (offsets[-1] - offsets[0]).max() + windows.max() + per_box
     room, rows = np.empty((2, columns), np.int16), np.empty((len(windows), columns), np.int16)
     total = np.empty(tile, np.int16)
     for k in range(len(out)):
-        begin = k * SCREEN_STARTS
+        begin = k * tile_starts
         count = min(tile, n_starts - begin)
         if not _fill_rows(quanta, first + begin, count, per_box, offsets, windows, most, room, rows):
             out[k] = 1

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from services.dedoppler.climb import SCREEN_STARTS
 from services.dedoppler.kernels import ladder
 from services.dedoppler.kernels.sharing import pair_sums
 
@@ -25,8 +26,8 @@ def search_rung(x, first, n_starts, width, hop, drifts, threshold, hot):
     """Channels, steps and values of the maxima; `hot` has a flag for each channel of `x`."""
     sums, at = hop_sums(x, first, hop)
     pairs, paths = pair_sums(drifts, len(x), hop)
-    suspect = np.ones((-(-n_starts // ladder.SCREEN_STARTS), len(drifts)), np.uint8)
+    suspect = np.ones((-(-n_starts // SCREEN_STARTS), len(drifts)), np.uint8)
     starts, steps, values = ladder.search_rung(
-        sums, at, n_starts, width // hop, hop, drifts, pairs, paths, threshold, suspect, hot[first:]
+        sums, at, n_starts, width // hop, hop, drifts, pairs, paths, threshold, suspect, SCREEN_STARTS, hot[first:]
     )
     return first + starts * hop, steps, values

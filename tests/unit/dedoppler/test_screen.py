@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.dedoppler import climb
-from services.dedoppler.climb import Climb
+from services.dedoppler.climb import SCREEN_STARTS, Climb
 from services.dedoppler.domain import Rung, plan_rungs, plan_screen, quantisation
-from services.dedoppler.kernels.ladder import SCREEN_STARTS
 from services.dedoppler.kernels.screen import drift_groups, quantised, suspects
 from tests.unit.dedoppler import reference
 from tests.unit.dedoppler.channels import hop_sums, rung_statistics
@@ -41,7 +40,7 @@ def screened(x, first, n_starts, rung, threshold, span):
     sigma = quanta.quanta_per_sigma * math.sqrt(len(x) * rung.width)
     limit = math.floor(threshold * sigma - len(x) * rung.width / rung.hop / 2) - 1
     groups = drift_groups(rung.steps, len(x), rung.hop, span)
-    return suspects(rounded, at, n_starts, rung.width // rung.hop, *groups, quanta.largest_box, limit)
+    return suspects(rounded, at, n_starts, SCREEN_STARTS, rung.width // rung.hop, *groups, quanta.largest_box, limit)
 
 
 @pytest.mark.parametrize("n_spectra", MANY_SPECTRA)

@@ -1,0 +1,99 @@
+"""Stand-ins of what reads, searches and stores, which say what is under way and how much of it is in memory."""
+
+import asyncio
+import threading
+import weakref
+from collections import Counter
+
+import numpy as np
+
+from shared.errors import ObjectNotFoundError
+from shared.hits import HIT_DTYPE, ChunkHits
+
+PATIENCE_S = 10.0
+
+
+class Reader:
+    """Reads blocks, each as soon as it may, and counts those that are in memory."""
+
+    def __init__(self, power=None):
+        self._power = power
+        self.begun, self.ended, self.cancelled = [], [], []
+        self.alive = self.most = 0
+        self.failures = {}
+        self._held, self._go = {}, asyncio.Event()
+        self._go.set()
+
+    def hold(self, index, job_id="job"):
+        """Let the next read of a chunk not end before what is returned is set."""
+        return self._held.setdefault((job_id, index), asyncio.Event())
+
+    def n_begun(self, index, job_id="job"):
+        return Counter(self.begun)[job_id, index]
+
+    async def read(self, event):
+        name = (event.job_id, event.chunk.index)
+        self.begun.append(name)
+        block = self._block(event.chunk)
+        try:
+            # As all reads of a file are: in a task group, whose errors lead back to the frames that hold the block.
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._held.pop(name, self._go).wait())
+        except asyncio.CancelledError:
+            # As where requests that are under way have to be ended.
+            await asyncio.sleep(0.01)
+            self.cancelled.append(name)
+            raise
+        if name in self.failures:
+            raise self.failures[name]
+        self.ended.append(name)
+        return block
+
+    def _block(self, chunk):
+        channels = slice(chunk.read_start_channel, chunk.read_stop_channel)
+        block = np.full((4, 8), chunk.index, np.float32) if self._power is None else self._power[:, channels].copy()
+        self.alive += 1
+        self.most = max(self.most, self.alive)
+        weakref.finalize(block, self._freed)
+        return block
+
+    def _freed(self):
+        self.alive -= 1
+
+
+class Search:
+    """Stands in for the search: each chunk's goes on until it is let go."""
+
+    def __init__(self):
+        self.searched = []
+        self.error = None
+        self._may_end = threading.Semaphore(0)
+
+    def __call__(self, power, _header, chunk, *_):
+        self.searched.append(chunk.index)
+        assert self._may_end.acquire(timeout=PATIENCE_S)
+        if self.error is not None:
+            raise self.error
+        assert power[0, 0] == chunk.index
+        return ChunkHits(np.empty(0, HIT_DTYPE), [], {}, np.zeros((1, 1), np.float32))
+
+    def let_go(self, searches=1):
+        self._may_end.release(searches)
+
+
+class MemoryBlobs:
+    """A bucket in memory."""
+
+    def __init__(self):
+        self.objects = {}
+        self.error = None
+
+    async def get(self, key):
+        if key not in self.objects:
+            raise ObjectNotFoundError(key)
+        return self.objects[key]
+
+    async def put(self, key, body, content_type="application/octet-stream"):
+        if self.error is not None:
+            raise self.error
+        self.objects[key] = body

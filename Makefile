@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up user test test-real chaos check bench science train clean
+.PHONY: help setup demo up user test test-real chaos rolling backlog check bench science train clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -56,6 +56,12 @@ test-real: $(DEV_STAMP) $(KERNEL_STAMP) ## The contract tests on Kafka, MongoDB 
 
 chaos: $(DEV_STAMP) $(KERNEL_STAMP) ## Kill and freeze processes while jobs run, then audit (SERVERS=real, JOBS=200).
 	@$(BIN)/python -m tests.chaos --servers '$(or $(SERVERS),embedded)' --jobs '$(or $(JOBS),200)'
+
+rolling: $(DEV_STAMP) $(KERNEL_STAMP) ## Restart every service while jobs run and requests come; none may fail (SERVERS=real).
+	@$(BIN)/python -m tests.chaos.rolling --servers '$(or $(SERVERS),embedded)'
+
+backlog: $(DEV_STAMP) $(KERNEL_STAMP) ## Let jobs pile up and watch the memory of each service (JOBS=1000).
+	@$(BIN)/python -m tests.chaos.backlog --jobs '$(or $(JOBS),1000)'
 
 check: $(DEV_STAMP) ## Lint, types and architecture.
 	$(BIN)/ruff check .

@@ -30,8 +30,6 @@ DATABASE = "waterhole"
 SESSION_TIMEOUT_MS = 5_000
 # The built-in broker does not wake a waiting fetch when a message comes: it answers after this time.
 FETCH_MAX_WAIT_MS = 20
-# The gateway just tells what became of jobs; no stage waits for it, and each question costs time to answer requests.
-GATEWAY_FETCH_MAX_WAIT_MS = 100
 # One for the one replica: another user's small job waits for no more than the chunk that is being searched. The next
 # chunk of the lane is read ahead meanwhile.
 LANES = 1
@@ -142,8 +140,7 @@ class EmbeddedServers:
     @property
     def gateway_environment(self) -> dict[str, str]:
         """What the gateway needs: the same, and what nobody else may have."""
-        wait = {"WATERHOLE_KAFKA_FETCH_MAX_WAIT_MS": str(GATEWAY_FETCH_MAX_WAIT_MS)}
-        return self.environment | wait | gateway_secrets(self.mongodb, self._secrets)
+        return self.environment | gateway_secrets(self.mongodb, self._secrets)
 
     def pid_of(self, name: str) -> int:
         """Process id of a server (`broker`, `mongodb`, `s3`).

@@ -140,7 +140,8 @@ class Handler:
             finisher = int(await self._results.get(_finisher_key(event.job_id)))
         except ObjectNotFoundError:
             return False
-        return finisher != event.chunk.index and (event.plan is None or event.plan.ends_lane(finisher))
+        is_of_plan = finisher < event.chunk.count and (event.plan is None or event.plan.ends_lane(finisher))
+        return is_of_plan and finisher != event.chunk.index
 
     async def _read_chunks(self, keys: list[str]) -> list[bytes]:
         gate = asyncio.Semaphore(self._concurrent_reads)

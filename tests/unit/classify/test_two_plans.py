@@ -118,3 +118,11 @@ async def test_chunks_without_edges_are_believed(blobs, observation, handle):
     for index in range(4):
         await blobs.put(hits_key(JOB, index), observation.chunk([]).to_bytes())
     assert await handle(FOUR, 3) == FINISHED
+
+
+async def test_who_finished_it_by_a_longer_plan_keeps_nobody_of_a_shorter_one_from_it(store, handle):
+    """The word that it was finished may be lost, and the plan with it: the next cut has no chunk of that number."""
+    await store(EIGHT, *range(8))
+    assert ObservationClassified in await handle(EIGHT, 7)
+    await store(FOUR, *range(4))
+    assert ObservationClassified in await handle(FOUR, 3)

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from tests.science.false_alarms import expected_false_hits
+from tests.science.false_alarms import most_false_hits
 from tests.science.recovery import pulls
 
 mpl.use("Agg")
@@ -98,27 +98,23 @@ def recovery(beside: np.ndarray, paths: list[Path]) -> None:
         _save(axes, path, dpi=110 if path.parent.name == "figures" else 130)
 
 
-def false_alarms(snrs: np.ndarray, observations: int, n_channels: int, path: Path) -> None:
-    """Hits in noise above a threshold, counted and predicted, for all observations together."""
+def false_alarms(
+    snrs: np.ndarray, observations: int, n_channels: int, predicted: dict[float, tuple[float, float]], path: Path
+) -> None:
+    """Hits in noise above a threshold, counted and predicted (mean and error of one observation), all together."""
     axes = _axes(
         f"Hits in noise alone, {observations} observations of 16 x 2^20", "SNR threshold", "hits above it, all together"
     )
     levels = np.linspace(6, 7.6, 60)
-    expected = np.array([observations * expected_false_hits(float(level), n_channels) for level in levels])
-    axes.plot(levels, expected, color=GREY, label="predicted")
-    axes.fill_between(
-        levels,
-        np.maximum(expected - np.sqrt(expected), 1e-3),
-        expected + np.sqrt(expected),
-        color="#d8d8d8",
-        lw=0,
-        label="its Poisson error",
-    )
+    most = np.array([observations * most_false_hits(float(level), n_channels) for level in levels])
+    axes.plot(levels, most, color=GREY, label="estimated from above")
+    means, errors = observations * np.array(list(predicted.values())).T
+    axes.errorbar(list(predicted), means, np.hypot(errors, np.sqrt(means)), color="k", fmt="o", ms=4, label="predicted")
     counts = np.array([(snrs > level).sum() for level in levels])
     axes.step(levels[counts > 0], counts[counts > 0], color=OURS, label="counted")
     axes.axhline(0.01 * observations, color=THEIRS, lw=0.8, ls="--", label="0.01 per observation")
     axes.set_yscale("log")
-    axes.set_ylim(1e-2, 1.5 * max(expected.max(), counts.max()))
+    axes.set_ylim(1e-1, 1.5 * max(most.max(), counts.max()))
     axes.legend()
     _save(axes, path)
 

@@ -112,7 +112,10 @@ def _rung(shape: LadderShape, width: int, low: int, high: int) -> Rung:
 
 @dataclass(frozen=True)
 class Quantisation:
-    """How the columns of one hop are rounded to 16-bit integers for the screen."""
+    """How the columns of one hop (sums of its channels) are rounded to 16-bit integers, quanta, for the screen.
+
+    Quanta per sigma of one channel, where columns are cut off, and the box that makes a tile suspect, all in quanta.
+    """
 
     quanta_per_sigma: float
     lowest: int
@@ -124,7 +127,8 @@ def quantisation(rungs: Sequence[Rung], n_spectra: int) -> Quantisation:
     """That of rungs of one hop.
 
     T boxes of up to `largest_box` add up within int16, and that is `SCREEN_BOX_SIGMA` of the widest rung's boxes. A box
-    of any rung that holds a column cut off at `highest` is larger than that, as no other column is below `lowest`.
+    of any rung that holds a column cut off at `highest` has at least as many quanta, as no other column is below
+    `lowest`; so a tile that holds such a box is suspect.
     """
     hop, per_box = rungs[0].hop, max(rung.width // rung.hop for rung in rungs)
     highest = INT16_MAX // per_box
@@ -144,16 +148,16 @@ class Screen:
 def plan_screen(rung: Rung, quanta: Quantisation, n_spectra: int, snr_threshold: float) -> Screen | None:
     """The widest groups of drifts whose bound noise seldom lifts above the threshold; None if there are none.
 
-    Each of the samples of a path is off by half a quantum at most. A group's windows are span / 2 channels longer than
-    a box on average over the spectra, and the mean of the largest box in one is about that of the largest of
-    n = 1 + 1.5 (span / 2) / width normal deviates, which is the quantile of (n - 0.375) / (n + 0.25); Blom 1958,
-    Statistical Estimates and Transformed Beta-Variables.
+    Each of the samples of a path is off by half a quantum at most, and the ladder's own float32 sums by far less than a
+    thousandth per sample. A group's windows are span / 2 channels longer than a box on average over the spectra, and the
+    mean of the largest box in one is about that of the largest of n = 1 + 1.5 (span / 2) / width normal deviates, which
+    is the quantile of (n - 0.375) / (n + 0.25); Blom 1958, Statistical Estimates and Transformed Beta-Variables.
     """
     if not quanta.largest_box:
         return None
     samples = n_spectra * rung.width // rung.hop
     sigma = quanta.quanta_per_sigma * math.sqrt(n_spectra * rung.width)
-    limit = math.floor(snr_threshold * sigma - samples / 2) - 1
+    limit = math.floor(snr_threshold * sigma - 0.501 * samples) - 1
     room = (limit / sigma - SCREEN_MARGIN_SIGMA) / math.sqrt(n_spectra)
     probability = NormalDist().cdf(min(room, SCREEN_MOST_LIFT))
     deviates = (0.375 + 0.25 * probability) / (1 - probability)

@@ -116,19 +116,22 @@ def _fill_rows(
     room: Quanta,
     rows: Quanta,
 ) -> bool:
-    """rows[t, i] = the largest box in the window at the first group's offset + i; False if a box exceeds `most`."""
+    """rows[t, i] = the largest box in the window at the first group's offset + i; False if a box reaches `most`."""
     for t in range(len(rows)):
         low, number = offsets[0, t], offsets[-1, t] - offsets[0, t] + count
         boxes(quanta[t, first + low :], number + windows[t] - 1, per_box, room[0], room[1])
         _largest_in_windows(room[1], number, windows[t], room[0], rows[t])
-        if _largest(rows[t], number) > most:
+        if _largest(rows[t], number) >= most:
             return False
     return True
 
 
 @njit(cache=True, nogil=True)
 def _add_rows(rows: Quanta, at: Indices, stop: int, count: int, total: Quanta) -> None:
-    """total[i] = the sum of rows[t, at[t] + i] over t < stop; four rows per sweep to save loads and stores."""
+    """total[i] = the sum of rows[t, at[t] + i] over t < stop; four rows per sweep to save loads and stores.
+
+    Very negative sums may wrap round. One that could reach the limit never does, and a false suspect only costs time.
+    """
     total[:count] = 0
     head = stop % 4
     for t in range(head):
@@ -184,7 +187,8 @@ def suspects(
         tile_starts: starts that are looked at together.
         per_box: columns of a box.
         groups, offsets, windows: of the drifts, from `drift_groups`.
-        most: the largest box that T of can be added up in int16; a tile that holds a larger one is suspect.
+        most: T boxes of that many quanta add up within int16, and a box of a column that was cut off at `highest` has
+            no fewer; a tile that holds a box of so many is suspect.
         limit: the least sum of a path, in quanta, that a sum above the threshold may be rounded to.
 
     Returns:

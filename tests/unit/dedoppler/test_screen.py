@@ -1,6 +1,5 @@
 """The screen never passes over what exceeds the threshold, and passes over nearly all of what does not."""
 
-import dataclasses
 import math
 
 import numpy as np
@@ -41,6 +40,12 @@ def screened(x, first, n_starts, rung, threshold, span):
     limit = math.floor(threshold * sigma - len(x) * rung.width / rung.hop / 2) - 1
     groups = drift_groups(rung.steps, len(x), rung.hop, span)
     return suspects(rounded, at, n_starts, SCREEN_STARTS, rung.width // rung.hop, *groups, quanta.largest_box, limit)
+
+
+def everything(x, rungs, threshold, low, high):
+    """All that the ladder sees in columns [low, high): seeds and hot flags."""
+    hot = np.zeros(x.shape[1], np.uint8)
+    return Climb(rungs, len(x), threshold).seeds(x, low, high, hot[low:]), hot
 
 
 @pytest.mark.parametrize("n_spectra", MANY_SPECTRA)
@@ -132,7 +137,7 @@ def test_quantised_is_rounded_and_held_between_its_ends(seed):
     widths=st.sets(st.sampled_from([1, 2, 3, 4, 6, 8]), min_size=1),
     bits=st.integers(0, 2**32 - 1),
 )
-def test_whatever_holds_a_column_that_was_cut_off_is_larger_than_the_largest_box(n_spectra, widths, bits):
+def test_whatever_holds_a_column_that_was_cut_off_is_no_smaller_than_the_largest_box(n_spectra, widths, bits):
     rungs = [Rung(width, 1, np.array([0])) for width in widths]
     quanta = quantisation(rungs, n_spectra)
     assert n_spectra * quanta.largest_box <= INT16_MAX
@@ -176,19 +181,68 @@ def test_the_ladder_sees_the_same_with_and_without_the_screen(monkeypatch, n_spe
             start = pad + at + reference.path_offset(steps, t, n_spectra)
             x[t, start : start + width] += np.float32(level)
 
-    def everything():
-        hot = np.zeros(x.shape[1], np.uint8)
-        return Climb(rungs, n_spectra, threshold).seeds(x, pad, pad + 9000, hot), hot
-
-    with_screen, hot = everything()
+    with_screen, hot = everything(x, rungs, threshold, pad, pad + 9000)
     looked_at = []
 
     def no_screen(*plan):
         looked_at.append(plan)
 
     monkeypatch.setattr(climb, "plan_screen", no_screen)
-    without, hot_without = everything()
+    without, hot_without = everything(x, rungs, threshold, pad, pad + 9000)
     assert len(looked_at) == len(rungs)
     assert len(with_screen) > 10
-    assert [dataclasses.astuple(seed) for seed in with_screen] == [dataclasses.astuple(seed) for seed in without]
+    assert with_screen == without
     np.testing.assert_array_equal(hot, hot_without)
+
+
+@pytest.mark.parametrize(("n_spectra", "max_steps"), [(2, 2), (16, 15), (16, 50), (60, 400)])
+def test_a_bright_sample_among_columns_cut_off_below_is_not_passed_over(monkeypatch, n_spectra, max_steps):
+    """Rounded and cut off, every box of the hop's widest rung that holds it has `largest_box` quanta and no more."""
+    rungs, pad = plan_rungs(n_spectra, max_steps), max_steps + 600
+    of_hop = [rung for rung in rungs if rung.hop == 1]
+    quanta, widest = quantisation(of_hop, n_spectra), of_hop[-1].width
+    assert quanta.highest + (widest - 1) * quanta.lowest == quanta.largest_box
+    x = np.zeros((n_spectra, 2000 + 2 * pad), np.float32)
+    bright = pad + 1000
+    x[n_spectra // 2, bright - widest + 1 : bright + widest] = 1.01 * quanta.lowest / quanta.quanta_per_sigma
+    x[n_spectra // 2, bright] = 1e4
+    with_screen, hot = everything(x, rungs, 8.0, pad, pad + 2000)
+    assert {seed.width for seed in with_screen} >= {rung.width for rung in of_hop}
+    monkeypatch.setattr(climb, "plan_screen", lambda *_: None)
+    without, hot_without = everything(x, rungs, 8.0, pad, pad + 2000)
+    assert with_screen == without
+    np.testing.assert_array_equal(hot, hot_without)
+
+
+def put_at_the_threshold(x, rung, quanta, threshold, begin, steps):
+    """A path just above the threshold, all of whose columns are just below half a quantum more than they round to."""
+    n_spectra, per_box = len(x), rung.width // rung.hop
+    samples, lost = n_spectra * per_box, 0.499
+    needed = threshold * quanta.quanta_per_sigma * math.sqrt(n_spectra * rung.width)
+    total = math.ceil(needed - samples * lost)
+    whole = np.full(samples, total // samples)
+    whole[: total % samples] += 1
+    columns = (whole.reshape(n_spectra, per_box) + lost) / (quanta.quanta_per_sigma * rung.hop)
+    for t in range(n_spectra):
+        start = begin + rung.hop * reference.path_offset(steps, t, n_spectra, rung.hop)
+        x[t, start : start + rung.width] = np.repeat(columns[t], rung.hop)
+
+
+@pytest.mark.parametrize("n_spectra", [2, 16, 60])
+@pytest.mark.parametrize("threshold", [6.4, 8.0, 100.0])
+def test_the_worst_rounding_costs_nothing(monkeypatch, n_spectra, threshold):
+    """One path of each rung, where the limit of its screen allows for no more; elsewhere no power at all."""
+    rungs, low, high = plan_rungs(n_spectra, 200), 1000, 4000
+    climbs = [Climb(rungs, n_spectra, threshold)]
+    monkeypatch.setattr(climb, "plan_screen", lambda *_: None)
+    climbs.append(Climb(rungs, n_spectra, threshold))
+    for rung in rungs:
+        quanta = quantisation([one for one in rungs if one.hop == rung.hop], n_spectra)
+        if plan_screen(rung, quanta, n_spectra, threshold) is None:
+            continue
+        for steps in rung.steps[[0, len(rung.steps) // 2, -1]]:
+            x = np.zeros((n_spectra, high + low), np.float32)
+            put_at_the_threshold(x, rung, quanta, threshold, low + 50 * rung.hop, int(steps))
+            found = [one.seeds(x, low, high, np.zeros(x.shape[1], np.uint8)) for one in climbs]
+            assert any(seed.width == rung.width for seed in found[1])
+            assert found[0] == found[1]

@@ -149,9 +149,9 @@ def plan_screen(rung: Rung, quanta: Quantisation, n_spectra: int, snr_threshold:
     """The widest groups of drifts whose bound noise seldom lifts above the threshold; None if there are none.
 
     Each of the samples of a path is off by half a quantum at most, and the ladder's own float32 sums by far less than a
-    thousandth per sample. A group's windows are span / 2 channels longer than a box on average over the spectra, and the
-    mean of the largest box in one is about that of the largest of n = 1 + 1.5 (span / 2) / width normal deviates, which
-    is the quantile of (n - 0.375) / (n + 0.25); Blom 1958, Statistical Estimates and Transformed Beta-Variables.
+    thousandth per sample. A group's windows are span / 2 channels longer than a box on average over the spectra, and
+    the mean of the largest box in one is about that of the largest of n = 1 + 1.5 (span / 2) / width normal deviates,
+    which is the quantile of (n - 0.375) / (n + 0.25); Blom 1958, Statistical Estimates and Transformed Beta-Variables.
     """
     if not quanta.largest_box:
         return None

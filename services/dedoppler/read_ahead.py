@@ -66,10 +66,6 @@ class ReadAhead:
         """The block, or None where it can't be had: the chunk's own event reads it again, and tells why it can't."""
         try:
             return await self._read_power(event)
-        except asyncio.CancelledError as error:
-            # It leads to the frames that hold the block, and a task group's frame leads back to it: the block would
-            # stay until the garbage collector comes by.
-            raise error.with_traceback(None) from None
         except Exception as error:  # noqa: BLE001 - whatever it is, it is reported when it comes again
             logger.debug("reading ahead failed", chunk=event.chunk.index, error=str(error))
             return None

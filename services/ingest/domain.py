@@ -59,13 +59,23 @@ def plan_observation(
     )
 
 
+def is_within(plan: ChunkPlan, n_spectra: int, max_chunk_samples: int) -> bool:
+    """Whether the chunks of a plan, whatever the limit was when it was made, are as narrow as the limit has them be."""
+    widest = min(plan.n_channels, -(-plan.stride_channels // plan.parts))
+    return widest <= _most_channels(plan.n_channels, plan.overlap_channels, max_chunk_samples // n_spectra)
+
+
+def _most_channels(n_channels: int, overlap: int, readable: int) -> int:
+    """Channels that a chunk may own where it may hold `readable`; not even one where the overlap takes up all."""
+    # The search holds as much again on either side, so that no path ends outside of its memory.
+    return n_channels if n_channels + 2 * overlap <= readable else readable - 4 * overlap
+
+
 def _widest_chunk(header: Header, parameters: SearchParameters, overlap: int, max_chunk_samples: int) -> int:
     """Channels that a chunk may own."""
-    readable = max_chunk_samples // header.n_spectra
-    # The search holds as much again on either side, so that no path ends outside of its memory.
-    if header.n_channels + 2 * overlap <= readable:
-        return header.n_channels
-    widest = readable - 4 * overlap
+    widest = _most_channels(header.n_channels, overlap, max_chunk_samples // header.n_spectra)
+    if widest == header.n_channels:
+        return widest
     if widest < max(1, overlap * SMALLEST_PART_OF_OVERLAP):
         raise PermanentError(
             f"A search up to {parameters.max_drift_rate_hz_s} Hz/s needs {overlap} channels of overlap on either side "

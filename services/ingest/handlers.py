@@ -7,12 +7,16 @@ bus however many chunks it has, and jobs take turns: none waits for more than on
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
-from services.ingest.domain import plan_observation
+import structlog
+
+from services.ingest.domain import is_within, plan_observation
 from services.ingest.kept_plan import KeptPlans, ResultsStore
 from shared.errors import PermanentError
 from shared.events import ChunkPlan, ChunkReady, Event, JobProgress, ObservationSubmitted, SearchParameters
 from shared.filterbank import BlobSource, read_header
 from shared.header import Header
+
+logger = structlog.get_logger(__name__)
 
 PRODUCER = "ingest"
 
@@ -50,7 +54,8 @@ class Handler:
     async def handle(self, event: Event) -> Sequence[Event]:
         """Publish the first chunk of each lane, in channel order, then that ingest is done.
 
-        A job that was planned before keeps its plan, lanes included, whatever the settings are now.
+        A job that was planned before keeps its plan, lanes included, whatever the settings are now. Only where its
+        chunks exceed today's limit, which was lowered for what they take of memory, is it cut anew.
 
         Raises:
             BadObservationError: the file can't be searched.
@@ -63,6 +68,9 @@ class Handler:
         source = BlobSource(self._uploads, event.upload.file_key, event.upload.file_name)
         header, warnings = await read_header(source)
         plan = await self._plans.find(event.job_id, header.n_channels)
+        if plan is not None and not is_within(plan, header.n_spectra, self._max_chunk_samples):
+            logger.warning("kept plan exceeds the limit", chunks=plan.count, max_chunk_samples=self._max_chunk_samples)
+            plan = None
         if plan is None:
             plan = await self._plans.keep(event.job_id, await self._planned(header, event.parameters))
         ready = [_chunk_ready(event, header, plan, lane, warnings) for lane in range(plan.lanes)]

@@ -1,7 +1,7 @@
 """A job's plan, kept in the results bucket: a job that is submitted again is cut as it was the first time.
 
 Settings of ingest, or its version, may have changed in between. The chunks that are searched already fit the plan that
-the job was begun with, and no other.
+the job was begun with, and no other. A plan with chunks beyond today's limit is given up all the same (see `handlers`).
 """
 
 from typing import Literal, Protocol
@@ -51,7 +51,7 @@ class KeptPlans:
         self._results = results
 
     async def find(self, job_id: str, n_channels: int) -> ChunkPlan | None:
-        """The plan that a job was begun with; None where there is none for an observation of so many channels.
+        """The plan that a job goes by; None where there is none for an observation of so many channels.
 
         One that can't be read, as another version of ingest wrote it, counts as none: the job is cut anew, and chunks
         that don't fit are searched again. To fail the job would help nobody, since nothing is wrong with it.
@@ -75,7 +75,7 @@ class KeptPlans:
         return plan
 
     async def keep(self, job_id: str, plan: ChunkPlan) -> ChunkPlan:
-        """Keep a job's first plan; returns the one to go by, which is another where somebody else was quicker.
+        """Keep a job's new plan; returns the one to go by, which is another where somebody else was quicker.
 
         Raises:
             TransientError: storage is out of reach.

@@ -17,6 +17,11 @@ from shared.errors import WaterholeError
 from shared.settings import ServiceSettings
 
 SHOWN_ERROR = 60
+# Said of every replay: what became of the job is not for the bus to know.
+STAYS_FAILED = (
+    "A job that had failed stays so for its user, whatever the replay makes: jobs only move forward. What it makes is "
+    "in the results bucket, and the user may start the observation again."
+)
 
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -26,7 +31,11 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     listing = commands.add_parser("list", help="one line for each letter that waits")
     listing.add_argument("--all", action="store_true", help="those that were replayed or dropped, too")
     show = commands.add_parser("show", help="all of a letter, with the bytes that could not be handled")
-    replay = commands.add_parser("replay", help="put letters back on the topic that they came from")
+    replay = commands.add_parser(
+        "replay",
+        help="put letters back on the topic that they came from; their jobs stay failed",
+        description=f"Put letters back on the topic that they came from. {STAYS_FAILED}",
+    )
     drop = commands.add_parser("drop", help="mark letters that need nothing more")
     for command in (listing, show, replay, drop):
         command.add_argument("--kafka", help="bootstrap servers (default: WATERHOLE_KAFKA_BOOTSTRAP)")
@@ -92,6 +101,8 @@ async def run(options: argparse.Namespace) -> None:
             print(whole(letter) if options.command == "show" else line(letter))
     done = {"list": "found", "show": "found", "replay": "replayed", "drop": "dropped"}[options.command]
     print(f"{len(found)} {done}.", file=sys.stderr)
+    if options.command == "replay" and found:
+        print(STAYS_FAILED, file=sys.stderr)
 
 
 def main() -> None:

@@ -41,6 +41,9 @@ HAND_OVER_S = 30.0
 COMMIT_S = 30.0
 LAST_COMMIT_S = 2.0
 CLOSE_S = 10.0
+# How much longer the client waits than the broker may hold its request to join the group, s: else it would give up, and
+# join anew, while another member is still handing over.
+JOIN_MARGIN_S = 5.0
 
 Handle = Callable[[Event], Awaitable[Sequence[Event]]]
 
@@ -72,13 +75,16 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
         self._is_rebalancing = False
         self._stop = asyncio.Event()
         self._suspects = asyncio.Lock()
+        rebalance_s = HAND_OVER_S + LAST_COMMIT_S + COMMIT_S
         self._kafka = AIOKafkaConsumer(
             bootstrap_servers=settings.kafka_bootstrap,
             group_id=group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             session_timeout_ms=settings.kafka_session_timeout_ms,
-            rebalance_timeout_ms=round(1000 * (HAND_OVER_S + LAST_COMMIT_S + COMMIT_S)),
+            rebalance_timeout_ms=round(1000 * rebalance_s),
+            # The client has one patience for all its requests; commits and the goodbye have timeouts of their own.
+            request_timeout_ms=round(1000 * (rebalance_s + JOIN_MARGIN_S)),
             heartbeat_interval_ms=max(settings.kafka_session_timeout_ms // 6, 100),
             # Handlers may take minutes; the loop below goes on polling beside them.
             max_poll_interval_ms=300_000,

@@ -1,7 +1,7 @@
 """Many reads of one file, several under way at once, in memory that does not grow with their number."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -37,8 +37,10 @@ async def for_each(
 ) -> None:
     """Await `work(piece, scratch)` for every piece, in their order, `at_once` of them at a time.
 
+    Where one fails, or the caller is cancelled, the others are cancelled, and have ended before this does.
+
     Raises:
-        WaterholeError: whatever the first piece that failed did.
+        WaterholeError: what one of those that failed did.
     """
     todo = iter(pieces)
 
@@ -47,13 +49,52 @@ async def for_each(
         for piece in todo:
             await work(piece, scratch)
 
+    # No task group: its errors lead back to themselves, see below.
+    await _ended([asyncio.create_task(worker()) for _ in range(at_once)], until_one_fails=True)
+
+
+async def _ended(futures: list[asyncio.Future[None]], *, until_one_fails: bool) -> None:
+    """Wait until all have ended, however often the caller is cancelled meanwhile; they are taken out of the list.
+
+    Where one has failed, or the caller was cancelled, the others are cancelled if `until_one_fails`.
+
+    Raises:
+        asyncio.CancelledError: the caller was cancelled, at least once.
+        Exception: what one of those that failed did.
+    """
+    is_cancelled = False
+    while not all(future.done() for future in futures):
+        try:
+            # Other than to await them, this does not cancel them.
+            await asyncio.wait(futures, return_when=asyncio.FIRST_EXCEPTION)
+        except asyncio.CancelledError:
+            is_cancelled = True
+        if until_one_fails:
+            _cancel(futures)
+    error = _first_error(futures)
+    if is_cancelled:
+        error = asyncio.CancelledError()
+    # An error leads to this frame. If the frame led back to it, by a future or a name, all that is held in other frames
+    # on its way (the block that was read) would stay in memory until the garbage collector comes by.
+    futures.clear()
     try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(at_once):
-                group.create_task(worker())
-    except ExceptionGroup as failures:
-        # The others failed for the same reason or were cancelled; callers expect a single error.
-        raise failures.exceptions[0] from failures
+        if error is not None:
+            raise error
+    finally:
+        del error
+
+
+def _cancel(futures: Sequence[asyncio.Future[None]]) -> None:
+    for future in futures:
+        future.cancel()
+
+
+def _first_error(ended: Sequence[asyncio.Future[None]]) -> BaseException | None:
+    """What one of them failed of; a cancellation only where none failed: then nobody here asked for it."""
+    # Every one is asked, since the event loop complains of failures that nobody asked for.
+    errors = [future.exception() for future in ended if not future.cancelled()]
+    error = next(filter(None, errors), None)
+    return asyncio.CancelledError() if error is None and len(errors) < len(ended) else error
 
 
 async def fill(source: Source, start: int, buffer: memoryview) -> None:
@@ -72,8 +113,26 @@ async def fill(source: Source, start: int, buffer: memoryview) -> None:
 
 
 async def beside(n_bytes: int, decode: Callable[[], None]) -> None:
-    """Run `decode`, which works on `n_bytes`, in a thread where it is worth the way there."""
+    """Run `decode`, which works on `n_bytes`, in a thread where it is worth the way there.
+
+    A thread can't be stopped. So whoever is cancelled meanwhile waits until the piece is decoded: nobody writes to
+    memory, or holds it, after the read has ended.
+    """
     if n_bytes < THREAD_BYTES:
         decode()
-    else:
-        await asyncio.to_thread(decode)
+        return
+    failures: list[Exception] = []
+
+    def run() -> None:
+        # What a thread pool is left with, it holds on to until the garbage collector comes by.
+        try:
+            decode()
+        except Exception as error:  # noqa: BLE001 - raised below
+            failures.append(error)
+
+    try:
+        await _ended([asyncio.get_running_loop().run_in_executor(None, run)], until_one_fails=False)
+        if failures:
+            raise failures[0]
+    finally:
+        failures.clear()

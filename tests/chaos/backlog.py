@@ -43,8 +43,10 @@ FIRST_JOBS = 100
 WINDOW = 50
 SUBMITTERS = 8
 SAMPLE_S = 0.5
-# Allocators keep some of what was freed, in an arena for each thread: export, whose pictures are drawn in threads, was
-# seen to be 16 to 28 MB up. A third of its file held back of each of 900 jobs would be more than this.
+# Allocators keep some of what was freed, in an arena for each thread. Export's pictures are drawn in threads: with six
+# of them it was 16 to 28 MB up after 1,000 jobs, with two (see its `app`) 1 MB after 400. Nothing in it grows
+# but matplotlib's cache of texts, up to 4,096 of them. A third of its file held back of each of 900 jobs would be more
+# than this.
 TOLERANCE_MB = 40.0
 PARTITIONS = 4
 TOPICS_OF_GATEWAY = 4

@@ -47,6 +47,7 @@ SEARCHES: dict[str, dict[str, float]] = {
     "defaults, float32": {},
     "defaults, 8 bits": {},
     "SNR 5.5, 50 Hz/s, 8 bits": {"snr_threshold": 5.5, "max_drift_rate_hz_s": 50.0},
+    "SNR 5.25, 50 Hz/s, 8 bits": {"snr_threshold": 5.25, "max_drift_rate_hz_s": 50.0},
 }
 STAGES = ("ingest", "dedoppler", "classify", "export")
 SETTINGS = {"WATERHOLE_THREADS": "1", "WATERHOLE_OUTBOX_SILENCE_S": "600"}

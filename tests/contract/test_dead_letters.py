@@ -117,7 +117,11 @@ async def test_the_command_lists_shows_drops_and_replays(bus_settings, dead_lett
     assert "dropped  bad_observation" in (await command(bus_settings, "list", *choice, "--all"))[1][0]
     # What was dropped is not replayed with the rest, but where it is named.
     assert (await command(bus_settings, "replay", *choice, "--every"))[2] == "0 replayed.\n"
-    assert (await command(bus_settings, "replay", *choice, "--at", letter.at))[2] == "1 replayed.\n"
+    first, *rest = (await command(bus_settings, "replay", *choice, "--at", letter.at))[2].splitlines()
+    assert first == "1 replayed."
+    # Whoever replays expects the job to be well again, and its user goes on seeing it as failed.
+    assert "A job that had failed stays so for its user" in " ".join(rest)
+    assert "may start the observation again" in " ".join(rest)
     await until_committed(probe, mended, 4)
     await mended.finish()
 
@@ -127,6 +131,12 @@ async def test_the_command_wants_to_know_which_letters(bus_settings, arguments):
     status, lines, errors = await command(bus_settings, *arguments)
     assert (status, lines) == (2, [])
     assert "usage: python -m shared.bus" in errors
+
+
+async def test_the_help_says_that_a_replay_leaves_the_job_failed(bus_settings):
+    status, lines, _ = await command(bus_settings, "replay", "--help")
+    assert status == 0
+    assert "stays so for its user" in " ".join(" ".join(lines).split())
 
 
 async def test_the_command_says_so_when_the_broker_is_away():

@@ -91,6 +91,12 @@ async def run(ready, dedoppler, classify, *, at_most=1000):
     return published
 
 
+async def cut_of_results(storage, submitted):
+    """The edges of the chunks that the results tell of."""
+    document = json.loads(await storage.results.get(artefact_key(submitted.job_id, "results.json")))
+    return [(chunk["start_channel"], chunk["stop_channel"]) for chunk in document["noise"]]
+
+
 def gist(events):
     return [event.model_dump(exclude={"occurred_at"}) for event in events]
 
@@ -128,6 +134,32 @@ async def test_a_plan_that_is_lost_costs_work_and_no_result_of_two_cuts(storage,
     assert dedoppler.searched[lost.count - 1 :] == [plan.chunk(i) for i in range(plan.count)]
 
 
+@pytest.mark.parametrize("at_most", [1, 2, 1000])
+async def test_a_lowered_limit_cuts_a_job_anew_and_finishes_it_with_that_cut(storage, submitted, dedoppler, at_most):
+    """Whether some of its large chunks were searched before, or all; and old events that come late change nothing."""
+    classify = Classify(storage.results, now=lambda: datetime(2026, 1, 2, tzinfo=UTC))
+    *old, _ = await ingest(storage, AFTER).handle(submitted)
+    await run(old, dedoppler, classify, at_most=at_most)
+    searched = len(dedoppler.searched)
+    *ready, _ = await ingest(storage, BEFORE).handle(submitted)
+    plan = ready[0].plan
+    assert plan.count > old[0].plan.count
+    published = await run(ready, dedoppler, classify)
+    assert [event.chunk_count for event in published if isinstance(event, ObservationClassified)] == [plan.count]
+    assert sorted(dedoppler.searched[searched:], key=lambda chunk: chunk.index) == [
+        plan.chunk(i) for i in range(plan.count)
+    ]
+    cut = [(plan.edge(i), plan.edge(i + 1)) for i in range(plan.count)]
+    assert await cut_of_results(storage, submitted) == cut
+    # A large chunk's event was still on the bus: what it leaves is of another cut, so no result is made of it.
+    late = await run(old[:1], dedoppler, classify, at_most=1)
+    assert not any(isinstance(event, ObservationClassified) for event in late)
+    assert await cut_of_results(storage, submitted) == cut
+    # Submitted once more, the one chunk that was written over is searched again.
+    published = await run(ready, dedoppler, classify)
+    assert [event.chunk_count for event in published if isinstance(event, ObservationClassified)] == [plan.count]
+
+
 @pytest.mark.parametrize("seed", range(6))
 async def test_two_ingests_at_once_finish_a_job_with_one_cut(storage, submitted, dedoppler, seed):
     """Both planned before either plan was kept, and their events run in any order."""
@@ -142,23 +174,18 @@ async def test_two_ingests_at_once_finish_a_job_with_one_cut(storage, submitted,
     await storage.results.put(plan_key(submitted.job_id), kept)
     assert plans[0].count != plans[1].count
 
-    async def cut():
-        """The edges of the chunks that the results tell of."""
-        document = json.loads(await storage.results.get(artefact_key(submitted.job_id, "results.json")))
-        return [(chunk["start_channel"], chunk["stop_channel"]) for chunk in document["noise"]]
-
     cuts = [[(plan.edge(i), plan.edge(i + 1)) for i in range(plan.count)] for plan in plans]
     while queue:
         for event in await dedoppler.handle(queue.pop(rng.integers(len(queue)))):
             if isinstance(event, ChunkReady):
                 queue.append(event)
             elif any(isinstance(made, ObservationClassified) for made in await classify.handle(event)):
-                assert await cut() in cuts
+                assert await cut_of_results(storage, submitted) in cuts
     # What was not finished is silent, so the gateway submits it again, and then all goes by the plan that is kept.
-    *ready, _ = await ingest(storage, BEFORE).handle(submitted)
+    *ready, _ = await ingest(storage, AFTER).handle(submitted)
     assert ready[0].plan == plans[1]
     await run(ready, dedoppler, classify)
-    assert await cut() in cuts
+    assert await cut_of_results(storage, submitted) in cuts
 
 
 async def test_the_plan_is_listed_with_the_objects_that_go_with_a_job(storage, submitted):

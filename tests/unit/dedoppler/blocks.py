@@ -4,10 +4,12 @@ import asyncio
 import threading
 import weakref
 from collections import Counter
+from contextlib import suppress
 
 import numpy as np
 
 from shared.errors import ObjectNotFoundError
+from shared.filterbank.fetch import for_each
 from shared.hits import HIT_DTYPE, ChunkHits
 
 PATIENCE_S = 10.0
@@ -34,11 +36,11 @@ class Reader:
     async def read(self, event):
         name = (event.job_id, event.chunk.index)
         self.begun.append(name)
+        await self._let_searches_go()
         block = self._block(event.chunk)
         try:
-            # As all reads of a file are: in a task group, whose errors lead back to the frames that hold the block.
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._held.pop(name, self._go).wait())
+            # As all reads of a file are.
+            await for_each([self._held.pop(name, self._go)], lambda go, _scratch: go.wait())
         except asyncio.CancelledError:
             # As where requests that are under way have to be ended.
             await asyncio.sleep(0.01)
@@ -48,6 +50,13 @@ class Reader:
             raise self.failures[name]
         self.ended.append(name)
         return block
+
+    async def _let_searches_go(self):
+        """A thread lets go of what it searched a moment after it has told what it found; a third block stays."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2.0):
+                while self.alive >= 2:  # noqa: ASYNC110 -- what another thread does
+                    await asyncio.sleep(0.001)
 
     def _block(self, chunk):
         channels = slice(chunk.read_start_channel, chunk.read_stop_channel)

@@ -248,7 +248,7 @@ async def test_two_blocks_are_in_memory_at_most(stack, no_collector):
     await asyncio.gather(*(handler.handle(event) for event in events))
     assert reader.most == 2
     await handler.aclose()
-    assert reader.alive == 0
+    await until(lambda: reader.alive == 0)
 
 
 async def test_nothing_is_read_ahead_where_more_events_are_at_hand(stack):

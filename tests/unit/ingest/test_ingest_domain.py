@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.domain import MAX_CHUNKS, PLAIN_CHANNELS, overlap_channels, plan_observation
+from services.ingest.domain import MAX_CHUNKS, PLAIN_CHANNELS, is_within, overlap_channels, plan_observation
 from shared.errors import PermanentError
 from shared.events import SearchParameters
 from shared.simulator import make_header
@@ -57,6 +57,15 @@ def test_every_plan_tiles_the_band_within_the_bounds(n_channels, n_spectra, coar
     chunks = plan_chunks(header, parameters, max_chunk_samples=most)
     check_plan(chunks, header, parameters, most)
     assert chunks == plan_chunks(header, parameters, max_chunk_samples=most)
+    plan = plan_observation(header, parameters, max_chunk_samples=most)
+    assert is_within(plan, n_spectra, most)
+    assert is_within(plan, n_spectra, 2 * most)
+    # By the chunks themselves: none that is alone within the limit, and none of many that has its overlap twice.
+    widest = max(chunk.stop_channel - chunk.start_channel for chunk in chunks)
+    for other in (most // 2, most // 8):
+        readable = other // n_spectra
+        expected = n_channels + 2 * overlap <= readable or widest + 4 * overlap <= readable
+        assert is_within(plan, n_spectra, other) is expected
 
 
 def test_one_coarse_channel_is_one_chunk():

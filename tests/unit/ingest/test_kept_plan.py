@@ -4,11 +4,12 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from structlog.testing import capture_logs
 
 from services.ingest.handlers import Handler
 from services.ingest.kept_plan import KeptPlans, plan_key
 from shared.blobs import job_prefix
-from shared.errors import BadObservationError, ObjectNotFoundError
+from shared.errors import BadObservationError, ObjectNotFoundError, PermanentError
 from shared.events import ChunkPlan, ObservationSubmitted, SearchParameters, Upload
 from shared.simulator import Scene, make_header, spectra, write_fil
 
@@ -89,6 +90,28 @@ async def test_other_settings_change_nothing_for_a_job_that_was_planned_before(b
     # And they count for the next job.
     (chunk, _) = await handler(bucket, WIDE).handle(submitted.model_copy(update={"job_id": "next"}))
     assert chunk.chunk.count == 1 < first[0]["chunk"]["count"]
+
+
+async def test_a_plan_beyond_todays_limit_is_made_anew_and_that_one_is_kept(bucket, submitted):
+    """The limit was lowered, since chunks did not fit into the workers' memory: the job's are lowered with it."""
+    (large, _) = await handler(bucket, WIDE).handle(submitted)
+    with capture_logs() as logs:
+        *small, _ = await handler(bucket, NARROW).handle(submitted)
+    assert [line["event"] for line in logs if line["log_level"] == "warning"] == ["kept plan exceeds the limit"]
+    assert large.chunk.count == 1 < small[0].chunk.count
+    assert all(SPECTRA * (c.read_stop_channel - c.read_start_channel) <= NARROW for c in (e.chunk for e in small))
+    assert kept(bucket) == small[0].plan
+    # It is obeyed from here on, also where the limit goes up again or another ingest has not heard of it.
+    assert gist(await handler(bucket, NARROW).handle(submitted))[:-1] == gist(small)
+    assert gist(await handler(bucket, WIDE).handle(submitted))[:-1] == gist(small)
+
+
+async def test_a_limit_within_which_the_job_can_not_be_searched_fails_it_and_leaves_its_plan(bucket, submitted):
+    await handler(bucket, WIDE).handle(submitted)
+    plan = kept(bucket)
+    with pytest.raises(PermanentError, match=r"Lower max_drift_rate_hz_s"):
+        await handler(bucket, 2**8).handle(submitted)
+    assert kept(bucket) == plan
 
 
 async def test_the_same_event_twice_gives_the_same_events_and_the_same_object(bucket, submitted):

@@ -92,7 +92,8 @@ class AnalyzeBody(Body):
 
     def search_parameters(self) -> SearchParameters:
         """The parameters of the search, defaults where the user named none."""
-        return SearchParameters(**self.model_dump(include={"snr_threshold", "max_drift_rate_hz_s"}, exclude_none=True))
+        given = {"snr_threshold": self.snr_threshold, "max_drift_rate_hz_s": self.max_drift_rate_hz_s}
+        return SearchParameters(**{name: value for name, value in given.items() if value is not None})
 
 
 class CreateKeyBody(Body):

@@ -20,6 +20,7 @@ from prometheus_client import Counter
 
 from services.gateway.domain import Job, silence_s
 from services.gateway.settings import Settings
+from services.gateway.time_limit import TimeLimit
 from shared.errors import TransientError
 from shared.events import OBSERVATION_SUBMITTED, Event
 
@@ -77,6 +78,7 @@ class Outbox:
         self._bus = bus
         self._settings = settings
         self._now_ms = now_ms
+        self._acknowledged = TimeLimit(settings.publish_timeout_s, "The event bus did not acknowledge in time.")
 
     async def submit(self, job: Job, event: Event) -> bool:
         """Store a new job and publish its event; when the bus is away, the sweep will. False for a job of old.
@@ -85,23 +87,27 @@ class Outbox:
             TransientError: MongoDB is away, and the job is not stored.
         """
         raw = event.to_bytes()
-        if not await self._jobs.insert(job, raw.decode(), due_ms=self._silent_ms(1)):
-            return False
         try:
-            await self._publish(job.job_id, raw, NEW)
-        except TransientError as error:
-            logger.warning("job left in the outbox", job_id=job.job_id, error=error.message)
+            if not await self._jobs.insert(job, raw.decode(), due_ms=self._silent_ms(1)):
+                return False
+            await self._publish_new(job.job_id, raw)
+        except asyncio.CancelledError:
+            # The request is given up halfway. The job may be stored all the same, and then it should run soon.
+            logger.warning("job left in the outbox", job_id=job.job_id, error="The request was given up.")
             await self._leave(job.job_id)
+            raise
         return True
 
-    async def sweep(self) -> int:
-        """Publish what is due; returns how many.
+    async def sweep(self, stop: asyncio.Event | None = None) -> int:
+        """Publish what is due, as far as it gets until `stop` is set; returns how many.
 
         Raises:
             TransientError: MongoDB or the bus is away.
         """
         published = 0
         for due in await self._jobs.due_events(self._now_ms(), BATCH):
+            if stop is not None and stop.is_set():
+                break
             lease_s = self._settings.publish_timeout_s + self._settings.outbox_stale_s
             if await self._jobs.claim(due, until_ms=self._after(lease_s)):
                 publications = due.publications + 1
@@ -115,14 +121,21 @@ class Outbox:
         """Sweep until `stop` is set; what is away for now is tried again with the next sweep."""
         while not stop.is_set():
             try:
-                await self.sweep()
+                await self.sweep(stop)
             except TransientError as error:
                 logger.warning("outbox not swept", error=error.message)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self._settings.outbox_interval_s)
 
+    async def _publish_new(self, job_id: str, event: bytes) -> None:
+        try:
+            await self._publish(job_id, event, NEW)
+        except TransientError as error:
+            logger.warning("job left in the outbox", job_id=job_id, error=error.message)
+            await self._leave(job_id)
+
     async def _leave(self, job_id: str) -> None:
-        """Have a new job published soon that the bus did not take."""
+        """Have a new job published soon that the bus did not take, or may not have taken."""
         try:
             await self._jobs.mark_unpublished(job_id, due_ms=self._after(self._settings.outbox_stale_s))
         except TransientError as error:
@@ -130,11 +143,7 @@ class Outbox:
             logger.warning("job due late", job_id=job_id, error=error.message)
 
     async def _publish(self, job_id: str, event: bytes, reason: Counter) -> None:
-        try:
-            async with asyncio.timeout(self._settings.publish_timeout_s):
-                await self._bus.publish_raw(OBSERVATION_SUBMITTED, job_id.encode(), event)
-        except TimeoutError as error:
-            raise TransientError("The event bus did not acknowledge in time.") from error
+        await self._acknowledged.keep(self._bus.publish_raw(OBSERVATION_SUBMITTED, job_id.encode(), event))
         reason.inc()
 
     def _silent_ms(self, publications: int) -> int:

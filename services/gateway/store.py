@@ -8,6 +8,7 @@ from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError
 
 from services.gateway.idempotency import IdempotencyKeys
 from services.gateway.job_store import JobStore
@@ -38,13 +39,21 @@ class Store:
 
     async def now_ms(self) -> int:
         """The server's own time, unix ms: it writes it down, as not every server lets any user ask for it."""
-        with translated():
-            written = await self.database["clock"].find_one_and_update(
-                {"_id": "now"}, {"$currentDate": {"at": True}}, upsert=True, return_document=ReturnDocument.AFTER
-            )
+        try:
+            written = await self._write_now()
+        except DuplicateKeyError:
+            # The first gateways ever, at once: another one's document came between the look for one and the insert.
+            written = await self._write_now()
         # The driver gives times in UTC, without saying so.
         at: datetime = written["at"].replace(tzinfo=UTC)
         return round(1000 * at.timestamp())
+
+    async def _write_now(self) -> dict[str, Any]:
+        with translated():
+            written: dict[str, Any] = await self.database["clock"].find_one_and_update(
+                {"_id": "now"}, {"$currentDate": {"at": True}}, upsert=True, return_document=ReturnDocument.AFTER
+            )
+        return written
 
     async def ensure_indexes(self) -> None:
         """Create every index; one that is there is fine."""

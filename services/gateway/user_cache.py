@@ -62,13 +62,14 @@ class UserCache:
         Raises:
             TransientError: it is not remembered, and MongoDB is away.
         """
-        key = self._keys.get(key_hash)
-        if key is None:
+        try:
+            return self._keys[key_hash]
+        except KeyError:
             changes = self._changes
-            key = await self._directory.key_by_hash(key_hash)
-            # A key that was read before it was revoked, and arrives after that, must not be remembered.
-            if key is not None and changes == self._changes:
-                self._keys[key_hash] = key
+        key = await self._directory.key_by_hash(key_hash)
+        # A key that was read before it was revoked, and arrives after that, must not be remembered.
+        if key is not None and changes == self._changes:
+            self._keys[key_hash] = key
         return key
 
     async def user(self, user_id: str) -> User | None:
@@ -77,12 +78,13 @@ class UserCache:
         Raises:
             TransientError: it is not remembered, and MongoDB is away.
         """
-        user = self._users.get(user_id)
-        if user is None:
+        try:
+            return self._users[user_id]
+        except KeyError:
             changes = self._changes
-            user = await self._directory.user(user_id)
-            if user is not None and changes == self._changes:
-                self._users[user_id] = user
+        user = await self._directory.user(user_id)
+        if user is not None and changes == self._changes:
+            self._users[user_id] = user
         return user
 
     async def add_user(self, user: User) -> bool:

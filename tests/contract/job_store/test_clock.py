@@ -3,8 +3,11 @@
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
+from pymongo.errors import DuplicateKeyError
 
 from services.gateway.app import JobParts, make_job_parts
 from services.gateway.clock import DatabaseClock
@@ -17,6 +20,21 @@ USER_ID = "u1"
 MINUTE_MS = 60_000
 
 Gateway = Callable[[Callable[[], int]], JobParts]
+
+
+class CrossedOnce:
+    """A collection where another gateway's upsert comes first, once."""
+
+    def __init__(self, collection: Any) -> None:
+        self._collection = collection
+        self.is_crossed = False
+
+    async def find_one_and_update(self, *args: Any, **more: Any) -> Any:
+        written = await self._collection.find_one_and_update(*args, **more)
+        if self.is_crossed:
+            return written
+        self.is_crossed = True
+        raise DuplicateKeyError("E11000 duplicate key error")
 
 
 @pytest.fixture
@@ -45,6 +63,15 @@ async def test_the_server_tells_its_time(store: Store) -> None:
 async def test_many_gateways_may_ask_at_once(store: Store) -> None:
     told_ms = await asyncio.gather(*(store.now_ms() for _ in range(20)))
     assert max(told_ms) - min(told_ms) < MINUTE_MS
+
+
+async def test_the_first_gateways_ever_may_ask_at_once(store: Store) -> None:
+    """On a server that does not itself repeat an upsert which another one crossed."""
+    clock = CrossedOnce(store.database["clock"])
+    crossed = replace(store, database={"clock": clock})
+    before_ms = time.time() * 1000 - 2
+    assert before_ms <= await crossed.now_ms() <= await store.now_ms()
+    assert clock.is_crossed
 
 
 async def test_a_job_is_submitted_once_however_many_gateways_look(

@@ -220,3 +220,51 @@ async def test_neither_bus_nor_store_take_it_and_it_is_due_after_the_silence(
     clock.advance(2)
     assert await outbox.sweep() == 1
     assert [event.job_id for event in bus.events] == [job.job_id]
+
+
+@pytest.mark.parametrize("halfway", ["insert", "publish"])
+async def test_a_submission_that_is_given_up_halfway_is_published_soon(
+    store: Store, outbox: Outbox, bus: Bus, clock: Clock, monkeypatch: pytest.MonkeyPatch, halfway: str
+) -> None:
+    job, is_halfway = a_job(), asyncio.Event()
+    insert = store.jobs.insert
+
+    async def for_ever(*_args: object, **_more: object) -> bool:
+        is_halfway.set()
+        return await asyncio.Event().wait()
+
+    async def stored_but_unanswered(job: Job, event: str, *, due_ms: int) -> bool:
+        await insert(job, event, due_ms=due_ms)
+        return await for_ever()
+
+    with monkeypatch.context() as patched:
+        if halfway == "insert":
+            patched.setattr(store.jobs, "insert", stored_but_unanswered)
+        else:
+            patched.setattr(bus, "publish_raw", for_ever)
+        submitting = asyncio.create_task(outbox.submit(job, submitted(job)))
+        await is_halfway.wait()
+        submitting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await submitting
+    assert bus.events == []
+    clock.advance(2.1)
+    assert await outbox.sweep() == 1
+    assert [event.job_id for event in bus.events] == [job.job_id]
+
+
+async def test_a_sweep_ends_when_the_process_is_to_and_leaves_the_rest_to_others(
+    store: Store, outbox: Outbox, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs, stop = [await added(store) for _ in range(5)], asyncio.Event()
+    publish = bus.publish_raw
+
+    async def publish_and_stop(topic: str, key: bytes, value: bytes) -> None:
+        await publish(topic, key, value)
+        if len(bus.events) == 2:
+            stop.set()
+
+    monkeypatch.setattr(bus, "publish_raw", publish_and_stop)
+    assert await outbox.sweep(stop) == 2
+    assert await outbox.sweep() == 3
+    assert sorted(event.job_id for event in bus.events) == sorted(job.job_id for job in jobs)

@@ -30,6 +30,8 @@ DATABASE = "waterhole"
 SESSION_TIMEOUT_MS = 5_000
 # The built-in broker does not wake a waiting fetch when a message comes: it answers after this time.
 FETCH_MAX_WAIT_MS = 20
+# The gateway just follows how jobs get on, and each fetch costs it half a millisecond.
+GATEWAY_FETCH_MAX_WAIT_MS = 50
 # One for the one replica: another user's small job waits for no more than the chunk that is being searched. The next
 # chunk of the lane is read ahead meanwhile.
 LANES = 1
@@ -95,9 +97,10 @@ def service_environment(kafka: str, s3: str, secrets: Secrets) -> dict[str, str]
     }
 
 
-def gateway_secrets(mongodb: str, secrets: Secrets) -> dict[str, str]:
+def gateway_settings(mongodb: str, secrets: Secrets) -> dict[str, str]:
     """The settings that are the gateway's alone."""
     return {
+        "WATERHOLE_KAFKA_FETCH_MAX_WAIT_MS": str(GATEWAY_FETCH_MAX_WAIT_MS),
         "WATERHOLE_MONGODB_URL": mongodb,
         "WATERHOLE_MONGODB_DATABASE": DATABASE,
         "WATERHOLE_API_KEY_PEPPER": secrets.api_key_pepper,
@@ -140,7 +143,7 @@ class EmbeddedServers:
     @property
     def gateway_environment(self) -> dict[str, str]:
         """What the gateway needs: the same, and what nobody else may have."""
-        return self.environment | gateway_secrets(self.mongodb, self._secrets)
+        return self.environment | gateway_settings(self.mongodb, self._secrets)
 
     def pid_of(self, name: str) -> int:
         """Process id of a server (`broker`, `mongodb`, `s3`).

@@ -19,7 +19,7 @@ from deploy.local.servers import (
     EmbeddedServers,
     answers_http,
     child_environment,
-    gateway_secrets,
+    gateway_settings,
     service_environment,
 )
 from deploy.local.supervisor import ChildSpec, Command, Supervisor
@@ -255,4 +255,4 @@ def environment_of_running(folder: DataFolder) -> dict[str, str]:
         NoStackRunningError: none is running there.
     """
     up, secrets = folder.running(), folder.secrets()
-    return service_environment(up.kafka, up.s3, secrets) | gateway_secrets(up.mongodb, secrets)
+    return service_environment(up.kafka, up.s3, secrets) | gateway_settings(up.mongodb, secrets)

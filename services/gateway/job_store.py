@@ -137,13 +137,16 @@ class JobStore:
     async def due_events(self, now_ms: int, limit: int) -> Sequence[DueEvent]:
         """Events that are due, of open jobs and of those without artefacts yet, the most overdue first."""
         is_due = {"due_ms": {"$lte": now_ms}}
-        # Each of the two with all its conditions, so that an index serves it.
-        query = {"$or": [{"status": {"$in": list(OPEN_STATUSES)}, **is_due}, {**_WITHOUT_EXPORTS, **is_due}]}
-        with translated():
-            return [
-                DueEvent(document["_id"], document["event"], document["due_ms"], document["publications"])
-                async for document in self._jobs.find(query).sort([("due_ms", ASCENDING)]).limit(limit)
-            ]
+        found: list[DueEvent] = []
+        # Two queries and not an `$or`, which takes the embedded server ten times as long.
+        for which in ({"status": {"$in": list(OPEN_STATUSES)}}, _WITHOUT_EXPORTS):
+            with translated():
+                found += [
+                    DueEvent(document["_id"], document["event"], document["due_ms"], document["publications"])
+                    async for document in self._jobs.find({**which, **is_due}).sort("due_ms", ASCENDING).limit(limit)
+                ]
+        # A job that was completed between the two is found twice, and claimed once.
+        return sorted(found, key=lambda due: due.due_ms)[:limit]
 
     async def claim(self, due: DueEvent, *, until_ms: int) -> bool:
         """Put off the due time to `until_ms`; False where another process or a worker's event was quicker."""

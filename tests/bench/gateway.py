@@ -6,9 +6,9 @@ that a machine that slows down slows both. Clients, handlers and servers share t
 - GET /jobs/{job_id}: the gateway knows who asks (its memory of keys is warm, as it is for a client that polls), checks
   that the job is theirs and shows it; the bare handler reads a job and shows it. Both read MongoDB once.
 - POST /analyze: the gateway knows who asks, checks the body, looks for the file in S3, counts the job against the
-  limits of its user and gives it a slot, stores it with its event, publishes that, and later notes that it did. Two
-  bare handlers stand beside it: one that does the least that keeps a limit (`bare_gateway.py`: S3, one conditional
-  update, one insert, one event), and one that stores and publishes alone, and so neither knows the file nor the limit.
+  limits of its user and gives it a slot, stores it with its event and publishes that. Two bare handlers stand beside
+  it: one that does the least that keeps a limit (`bare_gateway.py`: S3, one conditional update, one insert, one event),
+  and one that stores and publishes alone, and so neither knows the file nor the limit.
 
 Both log nothing. Each client is another user, with room for as many jobs as there is time for. Between two turns their
 slots are given back, so that nobody has hundreds of jobs open. A user whose history is full waits longer, as a job is

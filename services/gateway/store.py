@@ -77,6 +77,9 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         settings.mongodb_url.get_secret_value(),
         # Updates here may be repeated by whoever asked for them, and not every server knows the driver's own way.
         retryWrites=False,
+        # What was acknowledged outlives the server: one that is killed loses what is not in its journal yet.
+        w="majority",
+        journal=True,
         serverSelectionTimeoutMS=timeout_ms,
         connectTimeoutMS=timeout_ms,
         socketTimeoutMS=2 * timeout_ms,

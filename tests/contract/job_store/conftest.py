@@ -6,7 +6,7 @@ import signal
 import sys
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -18,23 +18,57 @@ from services.gateway.store import Store, open_store
 from services.gateway.worker_events import WorkerEvents
 from tests.contract.job_store.parts import Bus, Clock, Storage, settings_for
 from tests.servers.chosen import EMBEDDED, servers
+from tests.servers.containers import MongodbServer, running
+
+
+class EmbeddedMongodb:
+    """An embedded job store in a folder of its own, to kill and to start."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        (self._port,) = free_ports(1)
+        self.url = f"mongodb://{HOST}:{self._port}/?directConnection=true"
+
+    async def start(self) -> None:
+        """Start it, on the data that the last one left."""
+        pid_file = self._home / "pid"
+        pid_file.unlink(missing_ok=True)
+        program = Path(sys.executable).with_name("nx-27017")
+        arguments = ("--host", HOST, "--port", str(self._port), "--data-dir", str(self._home))
+        arguments += ("--log-file", os.devnull, "--pid-file", str(pid_file))
+        quiet = {"stdout": asyncio.subprocess.DEVNULL, "stderr": asyncio.subprocess.DEVNULL}
+        self._process = await asyncio.create_subprocess_exec(str(program), *arguments, **quiet)
+
+    async def kill(self) -> None:
+        """SIGKILL."""
+        with suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGKILL)
+        await self._process.wait()
+
+
+@asynccontextmanager
+async def running_embedded(home: Path) -> AsyncIterator[EmbeddedMongodb]:
+    """One that is killed at the end."""
+    server = EmbeddedMongodb(home)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.kill()
 
 
 @pytest.fixture(scope="module")
 async def embedded_mongodb(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """An embedded job store of this file's own; its URL."""
-    home, (port,) = tmp_path_factory.mktemp("mongodb"), free_ports(1)
-    program = Path(sys.executable).with_name("nx-27017")
-    arguments = ("--host", HOST, "--port", str(port), "--data-dir", str(home))
-    arguments += ("--log-file", os.devnull, "--pid-file", str(home / "pid"))
-    quiet = {"stdout": asyncio.subprocess.DEVNULL, "stderr": asyncio.subprocess.DEVNULL}
-    process = await asyncio.create_subprocess_exec(str(program), *arguments, **quiet)
-    try:
-        yield f"mongodb://{HOST}:{port}/?directConnection=true"
-    finally:
-        with suppress(ProcessLookupError):
-            process.send_signal(signal.SIGKILL)
-        await process.wait()
+    async with running_embedded(tmp_path_factory.mktemp("mongodb")) as server:
+        yield server.url
+
+
+@pytest.fixture(params=servers("mongodb"))
+async def killable(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EmbeddedMongodb | MongodbServer]:
+    """A server of the test's own."""
+    async with running_embedded(tmp_path) if request.param == EMBEDDED else running(MongodbServer()) as server:
+        yield server
 
 
 @pytest.fixture(scope="module", params=servers("mongodb"))

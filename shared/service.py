@@ -168,8 +168,17 @@ async def run(
     logger.info("service stopped", name=name)
 
 
-def main(name: str, settings: SettingsT, serve: Callable[[SettingsT], Awaitable[None]]) -> None:
-    """Configure logs, run `serve(settings)`, exit 0 after a drain and 1 after a failure."""
+def main(
+    name: str,
+    settings: SettingsT,
+    serve: Callable[[SettingsT], Awaitable[None]],
+    *,
+    new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> None:
+    """Configure logs, run `serve(settings)`, exit 0 after a drain and 1 after a failure.
+
+    `new_loop` makes the event loop, asyncio's own where it is left out.
+    """
     configure_logs(name, settings.log_level)
 
     async def guarded() -> int:
@@ -184,4 +193,6 @@ def main(name: str, settings: SettingsT, serve: Callable[[SettingsT], Awaitable[
             logger.exception("service failed")
         return status
 
-    sys.exit(asyncio.run(guarded()))
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        status = runner.run(guarded())
+    sys.exit(status)

@@ -1,10 +1,17 @@
-"""The least that could answer, in aiohttp and motor: no keys, checks, logs, outbox, or care for what fails halfway."""
+"""The least that could answer, in aiohttp and motor: no keys, checks, logs, outbox, or care for what fails halfway.
 
+What it has acknowledged is as safe as with the gateway: MongoDB has it in its journal, Kafka on all replicas. With
+--uvloop it runs on the gateway's event loop, else on asyncio's own.
+"""
+
+import asyncio
 import json
 import os
+import sys
 import uuid
 from collections.abc import AsyncIterator
 
+import uvloop
 from aiohttp import web
 from aiokafka import AIOKafkaProducer
 from motor.motor_asyncio import AsyncIOMotorClient
@@ -13,7 +20,7 @@ from services.gateway.settings import Settings
 from shared.blobs import open_storage
 
 TOPIC = "bench.bare"
-USER = "somebody"
+USER = str(uuid.uuid4())
 LIMIT = 10**6
 
 
@@ -25,7 +32,8 @@ async def make_app() -> web.Application:
     POST /store: the insert and the event alone.
     """
     settings = Settings()
-    database = AsyncIOMotorClient(settings.mongodb_url.get_secret_value())["bare"]
+    client = AsyncIOMotorClient(settings.mongodb_url.get_secret_value(), w="majority", journal=True)
+    database = client["bare"]
     jobs, quotas = database["jobs"], database["quotas"]
     await quotas.insert_one({"_id": USER, "used": 0, "active_count": 0})
     producer = AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap, acks="all", enable_idempotence=True)
@@ -68,5 +76,12 @@ async def make_app() -> web.Application:
     return app
 
 
+def main() -> None:
+    """Entry point of the process."""
+    loop = uvloop.new_event_loop() if "--uvloop" in sys.argv else asyncio.new_event_loop()
+    port = int(os.environ["WATERHOLE_PORT"])
+    web.run_app(make_app(), host="127.0.0.1", port=port, access_log=None, print=None, loop=loop)
+
+
 if __name__ == "__main__":
-    web.run_app(make_app(), host="127.0.0.1", port=int(os.environ["WATERHOLE_PORT"]), access_log=None, print=None)
+    main()

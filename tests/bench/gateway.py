@@ -10,9 +10,10 @@ that a machine that slows down slows both. Clients, handlers and servers share t
   it: one that does the least that keeps a limit (`bare_gateway.py`: S3, one conditional update, one insert, one event),
   and one that stores and publishes alone, and so neither knows the file nor the limit.
 
-Both log nothing. Each client is another user, with room for as many jobs as there is time for. Between two turns their
-slots are given back, so that nobody has hundreds of jobs open. A user whose history is full waits longer, as a job is
-removed with each that is started.
+The bare handler runs on asyncio's event loop, as aiohttp does where nothing else is said; beside it runs another one on
+uvloop, as the gateway does. Nobody logs anything. Each client is another user, with room for as many jobs as there is
+time for. Between two turns their slots are given back, so that nobody has hundreds of jobs open. A user whose history
+is full waits longer, as a job is removed with each that is started.
 """
 
 import asyncio
@@ -93,11 +94,11 @@ async def in_turns(asks: Sequence[Ask], between: Ask) -> list[Load]:
 
 
 @asynccontextmanager
-async def running_bare(environment: Mapping[str, str]) -> AsyncIterator[str]:
+async def running_bare(environment: Mapping[str, str], *options: str) -> AsyncIterator[str]:
     """The bare handler; gives its URL."""
     (port,) = free_ports(1)
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.bench.bare_gateway"),
+        *(sys.executable, "-m", "tests.bench.bare_gateway", *options),
         env=child_environment({**environment, "WATERHOLE_PORT": str(port)}),
         cwd=REPOSITORY,
     )
@@ -124,18 +125,24 @@ async def measure(console: Console) -> None:
             async def free_slots() -> None:
                 await quotas.update_many({}, {"$set": {"active": {}, "active_count": 0}})
 
-            async with running_gateway(environment, tiers=tiers) as gateway, running_bare(environment) as bare:
+            async with (
+                running_gateway(environment, tiers=tiers) as gateway,
+                running_bare(environment) as bare,
+                running_bare(environment, "--uvloop") as bare_on_uvloop,
+            ):
                 users = await with_uploads(environment, gateway)
                 session = gateway.session
-                readers = [await job_reader(session, url, users[0]) for url in (gateway.url, bare)]
-                ours, least = await in_turns(readers, free_slots)
-                table = new_table()
-                add_row(table, "GET /jobs/{job_id}", ours, least)
-                urls = (f"{gateway.url}/analyze", f"{bare}/analyze", f"{bare}/store")
-                ours, least, stored = await in_turns([poster(session, url, users) for url in urls], free_slots)
-                add_row(table, "POST /analyze", ours, least)
-                add_row(table, "POST, bare without S3 and limit", ours, stored)
-                console.print(table)
+                places = (gateway.url, bare, bare_on_uvloop)
+                reads = await in_turns([await job_reader(session, url, users[0]) for url in places], free_slots)
+                urls = (*(f"{url}/analyze" for url in places), f"{bare}/store")
+                posts = await in_turns([poster(session, url, users) for url in urls], free_slots)
+        table = new_table()
+        add_row(table, "GET /jobs/{job_id}", reads[0], reads[1])
+        add_row(table, "the same, bare on uvloop", reads[0], reads[2])
+        add_row(table, "POST /analyze", posts[0], posts[1])
+        add_row(table, "the same, bare on uvloop", posts[0], posts[2])
+        add_row(table, "the same, bare without S3 and limit", posts[0], posts[3])
+        console.print(table)
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@
 A file of 2^EXPONENT channels and 16 spectra (2^24: 16 chunks, 1 GB of float32 or a quarter of it in 8 bits) is searched
 by 1 and by 2 dedoppler replicas of one thread each: with the default parameters, for which reading and the servers cost
 as much as the search, and with a costly search (a low threshold, a wide drift range), which is what more replicas are
-for. Then a small job is run some twenty times, and what it takes beside the work of the handlers is the bus. All times
-are those of the events and of the services' logs.
+for. One replica and two take turns, so that a machine that slows down slows both, and the times are means of all turns.
+Then a small job is run some twenty times, and what it takes beside the work of the handlers is the bus. All times are
+those of the events and of the services' logs.
 """
 
 import argparse
@@ -18,7 +19,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -41,6 +42,9 @@ from tests.chaos.audit import everything
 from tests.chaos.stacks import RealPlayground, real_playground
 
 SMALL_JOBS = 20
+TURNS = 3
+# Whoever comes in is given its partitions first; those of one that left are taken over.
+REBALANCE_S = 5.0
 COARSE = 2**20
 # What a search of the large file may be asked for: the defaults, and much work per byte.
 SEARCHES: dict[str, dict[str, float]] = {
@@ -133,18 +137,25 @@ def processor_seconds() -> Counter[str]:
 
 @dataclass
 class Searched:
-    """What one search of the large file took."""
+    """What the searches of the large file with the same parameters took, each of them."""
 
-    stages: dict[str, float]
-    used: Counter[str]
+    stages: list[dict[str, float]] = field(default_factory=list)
+    used: list[Counter[str]] = field(default_factory=list)
 
+    async def again(self, client: Waterhole, kafka: str, file_key: str, name: str, **parameters: float) -> None:
+        """Run one job of the large file."""
+        before = processor_seconds()
+        job_id = await run_job(client, file_key, name, 0.5, **parameters)
+        self.used.append(processor_seconds() - before)
+        self.stages.append(stage_seconds(await events_of(kafka, job_id)))
 
-async def search_large(client: Waterhole, kafka: str, file_key: str, name: str, **parameters: float) -> Searched:
-    """Run one job of the large file."""
-    before = processor_seconds()
-    job_id = await run_job(client, file_key, name, 0.5, **parameters)
-    used = processor_seconds() - before
-    return Searched(stage_seconds(await events_of(kafka, job_id)), used)
+    def stage_s(self, stage: str) -> float:
+        """Mean time of a stage, s."""
+        return statistics.mean(one[stage] for one in self.stages)
+
+    def used_s(self, program: str) -> float:
+        """Mean processor time of a program, s."""
+        return statistics.mean(one[program] for one in self.used)
 
 
 async def measure(playground: RealPlayground, folder: Path, exponent: int, say: Console) -> None:
@@ -159,23 +170,23 @@ async def measure(playground: RealPlayground, folder: Path, exponent: int, say: 
         small_key = await client.upload(small)
         kafka = playground.environment["WATERHOLE_KAFKA_BOOTSTRAP"]
         await run_job(client, small_key, small.name)
-        found: dict[int, dict[str, Searched]] = {1: {}, 2: {}}
-        for replicas, searches in found.items():
-            if replicas == 2:
-                await playground.join("dedoppler")
-                # Whoever comes in is given its partitions first.
-                await asyncio.sleep(5)
-            for name, parameters in SEARCHES.items():
-                n_bits = 8 if "8 bits" in name else 32
-                say.print(f"searching it: {name}; {replicas} dedoppler")
-                searches[name] = await search_large(client, kafka, keys[n_bits], files[n_bits].name, **parameters)
-        await playground.leave("dedoppler")
-        await asyncio.sleep(5)
+        one, two = ({name: Searched() for name in SEARCHES} for _ in range(2))
+        for turn in range(TURNS):
+            for searches in (one, two):
+                if searches is two:
+                    await playground.join("dedoppler")
+                    await asyncio.sleep(REBALANCE_S)
+                for name, parameters in SEARCHES.items():
+                    n_bits = 8 if "8 bits" in name else 32
+                    say.print(f"turn {turn + 1} of {TURNS}: {name}; {1 if searches is one else 2} dedoppler")
+                    await searches[name].again(client, kafka, keys[n_bits], files[n_bits].name, **parameters)
+            await playground.leave("dedoppler")
+            await asyncio.sleep(REBALANCE_S)
         small_jobs = [await run_job(client, small_key, small.name) for _ in range(SMALL_JOBS)]
         events = [await events_of(kafka, job_id) for job_id in small_jobs]
     overheads = [bus_seconds(folder, of_job, job_id) for of_job, job_id in zip(events, small_jobs, strict=True)]
     for name in SEARCHES:
-        show_search(say, name, found[1][name], found[2][name])
+        show_search(say, name, one[name], two[name])
     show_small(say, overheads, [stage_seconds(of_job) for of_job in events])
 
 
@@ -183,12 +194,15 @@ def show_search(say: Console, name: str, one: Searched, two: Searched) -> None:
     """Seconds per stage and per program, of one replica and of two."""
     table = Table("stage, or program", "1 replica, s", "2 replicas, s", "ratio", title=f"Real Kafka; {name}")
     for stage in STAGES:
-        ratio = f"{one.stages[stage] / two.stages[stage]:.2f}"
-        table.add_row(stage, f"{one.stages[stage]:.2f}", f"{two.stages[stage]:.2f}", ratio)
+        alone, together = one.stage_s(stage), two.stage_s(stage)
+        table.add_row(stage, f"{alone:.2f}", f"{together:.2f}", f"{alone / together:.2f}")
+    each = ", ".join(f"{a['dedoppler'] / b['dedoppler']:.2f}" for a, b in zip(one.stages, two.stages, strict=True))
+    table.add_row("dedoppler, by turn", "", "", each)
     table.add_section()
     for program in (*PROGRAMS, "anything else"):
-        table.add_row(f"processor time, {program}", f"{one.used[program]:.1f}", f"{two.used[program]:.1f}", "")
-    table.add_row(f"all, of {os.cpu_count()} processors", f"{one.used.total():.1f}", f"{two.used.total():.1f}", "")
+        table.add_row(f"CPU, {program}", f"{one.used_s(program):.1f}", f"{two.used_s(program):.1f}", "")
+    totals = (f"{statistics.mean(used.total() for used in searched.used):.1f}" for searched in (one, two))
+    table.add_row(f"CPU, all, of {os.cpu_count()} cores", *totals, "")
     say.print(table)
 
 

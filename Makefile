@@ -73,10 +73,10 @@ bench: $(DEV_STAMP) $(KERNEL_STAMP) ## Measure the search and the gateway on thi
 	@$(BIN)/python -m tests.bench
 
 science: $(DEV_STAMP) $(KERNEL_STAMP) ## Measure the search's accuracy; figures and tables in out/science/.
-	@$(BIN)/python -m tests.science
+	@$(BIN)/python -m science.measure
 
 train: $(DEV_STAMP) $(KERNEL_STAMP) ## Train the model of shapes anew and write its card (some five minutes).
-	@$(BIN)/python -m services.classify.train
+	@$(BIN)/python -m science.training
 
 clean: ## Remove the virtual environment, caches and local data.
 	rm -rf $(VENV) .waterhole out .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info

@@ -14,12 +14,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-import shared.simulator
+import science.simulator
 from deploy.local.client import FORMATS, ApiError, Waterhole
 from deploy.local.demo_tables import candidates_table, compare, truth_table
 from deploy.local.errors import LocalError
 from deploy.local.stack import running_stack
-from shared.simulator import spectra, voyager_1, write_fil
+from science.simulator import spectra, voyager_1, write_fil
 
 POLL_S = 0.1
 LONGEST_JOB_S = 600.0
@@ -70,7 +70,7 @@ def check_file(path: Path) -> None:
 
 def made_observation(folder: Path, console: Console) -> Path:
     """A Voyager 1 like observation with known tones, made once for each version of the simulator."""
-    sources = sorted(Path(shared.simulator.__file__).parent.glob("*.py"))
+    sources = sorted(Path(science.simulator.__file__).parent.glob("*.py"))
     version = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
     path = folder / f"voyager_1-{version}.fil"
     if not path.exists():

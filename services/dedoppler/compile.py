@@ -8,7 +8,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 
 import numpy as np
 
-from services.dedoppler.measure import CHANNELS_PER_TASK, search_chunk
+from services.dedoppler.chunk_search import CHANNELS_PER_TASK, search_chunk
 from shared.events import Chunk, SearchParameters
 from shared.header import GREEN_BANK_TELESCOPE_ID, Header
 

@@ -82,7 +82,7 @@ class LadderShape:
 
 
 # Keeps 0.96 of a tone on average and 0.89 at least; finer shapes cost more than they give: see
-# `tests.science.ladder_tradeoff`.
+# `science.measure.ladder_tradeoff`.
 LADDER = LadderShape()
 
 

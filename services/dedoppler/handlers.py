@@ -8,7 +8,7 @@ from typing import Protocol
 
 import structlog
 
-from services.dedoppler.measure import search_chunk
+from services.dedoppler.chunk_search import search_chunk
 from services.dedoppler.read_ahead import ReadAhead, ReadPower
 from shared.blobs import hits_key
 from shared.errors import ObjectNotFoundError, PermanentError

@@ -7,29 +7,29 @@ from dataclasses import dataclass
 import uvloop
 from aiohttp.log import server_logger
 
-from services.gateway.asyncapi import make_asyncapi
-from services.gateway.auth import ApiKeyAuthentication, Authentication, TokenAuthentication
-from services.gateway.clock import DatabaseClock
-from services.gateway.docs import DocumentRoutes
-from services.gateway.handlers import HealthRoutes, Routes, make_http_app
-from services.gateway.job_events import JobChanges, JobEventRoutes
-from services.gateway.jobs import JobRoutes
-from services.gateway.key_use import KeyUses
-from services.gateway.keys import KeyRoutes
-from services.gateway.oidc import open_tokens
-from services.gateway.openapi import make_openapi
-from services.gateway.outbox import Bus, Outbox
-from services.gateway.removal import Removal
-from services.gateway.reports import ReportRoutes
-from services.gateway.request_log import drop_malformed_requests
+from services.gateway.accounts.key_use import KeyUses
+from services.gateway.accounts.user_cache import UserCache
+from services.gateway.api.application import HealthRoutes, Routes, make_http_app
+from services.gateway.api.auth import ApiKeyAuthentication, Authentication, TokenAuthentication
+from services.gateway.api.document.asyncapi import make_asyncapi
+from services.gateway.api.document.openapi import make_openapi
+from services.gateway.api.document.page import DocumentRoutes
+from services.gateway.api.oidc import open_tokens
+from services.gateway.api.request_log import drop_malformed_requests
+from services.gateway.api.routes.job_events import JobChanges, JobEventRoutes
+from services.gateway.api.routes.jobs import JobRoutes
+from services.gateway.api.routes.keys import KeyRoutes
+from services.gateway.api.routes.reports import ReportRoutes
+from services.gateway.api.routes.uploads import UploadRoutes
+from services.gateway.api.routes.usage import UsageRoutes
+from services.gateway.jobs.handlers import WorkerEvents
+from services.gateway.jobs.outbox import Bus, Outbox
+from services.gateway.jobs.removal import Removal
+from services.gateway.jobs.submission import Submissions
+from services.gateway.jobs.sweeper import Sweeper
+from services.gateway.mongodb.clock import DatabaseClock
+from services.gateway.mongodb.store import Store, open_store
 from services.gateway.settings import Settings
-from services.gateway.store import Store, open_store
-from services.gateway.submission import Submissions
-from services.gateway.sweeper import Sweeper
-from services.gateway.uploads import UploadRoutes
-from services.gateway.usage import UsageRoutes
-from services.gateway.user_cache import UserCache
-from services.gateway.worker_events import WorkerEvents
 from shared import service
 from shared.blobs import Storage, open_storage
 from shared.bus import Consumer, open_publisher

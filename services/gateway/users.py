@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
-from services.gateway.accounts import DEFAULT_TTL_DAYS, MAX_TTL_DAYS, create_user, issue_key
+from services.gateway.accounts.issue import DEFAULT_TTL_DAYS, MAX_TTL_DAYS, create_user, issue_key
+from services.gateway.mongodb.store import open_store
 from services.gateway.settings import Settings
-from services.gateway.store import open_store
 from shared.errors import TransientError
 
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from shared.filterbank.fields import bad_file
+from shared.filterbank.header.fields import bad_file
 from shared.filterbank.source import Source
 
 READS_AT_ONCE = 8

@@ -5,9 +5,10 @@ from pathlib import PurePath
 import numpy as np
 import numpy.typing as npt
 
-from shared.filterbank import hdf5, sigproc
-from shared.filterbank.fields import bad_file
-from shared.filterbank.keywords import BIG_ENDIAN_START, START
+from shared.filterbank.hdf5 import reader as hdf5
+from shared.filterbank.header.fields import bad_file
+from shared.filterbank.sigproc import reader as sigproc
+from shared.filterbank.sigproc.keywords import BIG_ENDIAN_START, START
 from shared.filterbank.source import Source
 from shared.header import Header
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from science.simulator import spectra, write_h5
 from shared.logs import configure_logs
-from shared.simulator import spectra, write_h5
 from tests.bench import files, gateway, memory, observation, peer, search
 
 PARTS = ("search", "files", "memory", "gateway")

@@ -16,6 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from science.simulator import write_fil, write_h5
 from services.dedoppler.handlers import Handler
 from services.ingest.domain import plan_observation
 from services.ingest.settings import Settings as IngestSettings
@@ -23,7 +24,6 @@ from shared.errors import ObjectNotFoundError
 from shared.events import ChunkReady, SearchParameters, Upload
 from shared.filterbank import LocalSource, read_block, read_header
 from shared.header import Header
-from shared.simulator import write_fil, write_h5
 from tests.bench import observation, peer
 
 MAX_DRIFT_HZ_S = 4.0

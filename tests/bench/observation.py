@@ -4,8 +4,8 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from science.simulator import Scene, Tone, make_header, spectra
 from shared.header import Header
-from shared.simulator import Scene, Tone, make_header, spectra
 
 COARSE_CHANNEL = 2**20
 TONES_PER_COARSE_CHANNEL = 3

@@ -16,13 +16,13 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from science.simulator import simulate, voyager_1, write_h5
+from services.dedoppler.chunk_search import search_chunk
 from services.dedoppler.domain import plan_rungs, widest_box
-from services.dedoppler.measure import search_chunk
-from services.dedoppler.noise import condition
-from services.dedoppler.search import Region, Search
+from services.dedoppler.noise.conditioning import condition
+from services.dedoppler.search.boxes import Region, Search
 from shared.events import Chunk, SearchParameters
 from shared.header import Header
-from shared.simulator import simulate, voyager_1, write_h5
 from tests.bench import peer
 
 DRIFT_RANGES_HZ_S = (4.0, 10.0, 50.0)

@@ -12,8 +12,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from services.gateway.mongodb.store import open_store
 from services.gateway.settings import Settings as GatewaySettings
-from services.gateway.store import open_store
 from shared.blobs import Blobs, artefact_key, hits_prefix, job_prefix, open_storage
 from shared.events import (
     CHUNK_READY,

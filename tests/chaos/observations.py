@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from science.simulator import Scene, Tone, make_header, spectra, write_fil
 from shared.header import Header
-from shared.simulator import Scene, Tone, make_header, spectra, write_fil
 
 SPECTRA = 16
 # Of one chunk, overlap included: so even these files fall into several.

@@ -29,6 +29,7 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.local.client import Waterhole
+from science.simulator import Scene, Tone, make_header, spectra, write_fil
 from shared.events import (
     CHUNK_SEARCHED,
     OBSERVATION_CLASSIFIED,
@@ -37,7 +38,6 @@ from shared.events import (
     Event,
     decode,
 )
-from shared.simulator import Scene, Tone, make_header, spectra, write_fil
 from tests.chaos.audit import everything
 from tests.chaos.stacks import RealPlayground, real_playground
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from science.simulator import make_header
 from services.dedoppler import handlers
 from services.dedoppler.handlers import Handler
 from shared.bus import Consumer
@@ -17,7 +18,6 @@ from shared.bus.publisher import partition_of
 from shared.errors import ObjectNotFoundError
 from shared.events import CHUNK_READY, ChunkPlan, ChunkReady, SearchParameters, Upload
 from shared.hits import HIT_DTYPE, ChunkHits
-from shared.simulator import make_header
 
 PATIENCE_S = 20.0
 MANY = 64

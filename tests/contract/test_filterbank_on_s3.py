@@ -8,11 +8,11 @@ import numpy.typing as npt
 import pytest
 
 from deploy.local.servers import EmbeddedServers
+from science.simulator import Scene, make_header, simulate, write_fil, write_h5
 from shared.blobs import MAX_PART_BYTES, Blobs, open_storage
 from shared.errors import BadObservationError, ObjectNotFoundError, TransientError
 from shared.filterbank import BlobSource, LocalSource, read_block, read_header
 from shared.settings import ServiceSettings
-from shared.simulator import Scene, make_header, simulate, write_fil, write_h5
 from tests.unit.shared.filterbank_files import BITSHUFFLE, POWER, fil, h5
 
 # Servers that uploads are to be read from: each is a fixture of that name with an attribute `environment`.

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from science.simulator import Scene, make_header, spectra, write_fil
 from services.classify.handlers import Handler as Classify
 from services.dedoppler import handlers
 from services.dedoppler.handlers import Handler as Dedoppler
@@ -24,7 +25,6 @@ from shared.events import (
 )
 from shared.hits import HIT_DTYPE, ChunkHits
 from shared.settings import ServiceSettings
-from shared.simulator import Scene, make_header, spectra, write_fil
 
 CHANNELS, SPECTRA, LANES = 2**16, 4, 2
 BEFORE, AFTER = 2**16, 2**17

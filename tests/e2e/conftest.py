@@ -8,7 +8,7 @@ import pytest
 from deploy.local.client import Waterhole
 from deploy.local.ports import free_ports
 from deploy.local.stack import Stack, running_stack
-from shared.simulator import spectra, voyager_1, write_fil
+from science.simulator import spectra, voyager_1, write_fil
 
 
 @pytest.fixture(scope="module")

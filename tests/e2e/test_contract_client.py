@@ -13,7 +13,7 @@ from astropy import units
 from astropy.table import QTable
 from PIL import Image
 
-from shared.simulator import Scene, Tone, make_header, spectra, write_fil
+from science.simulator import Scene, Tone, make_header, spectra, write_fil
 
 CONTRACT = Path(__file__).parents[2].parent / "shared" / "api-contract.txt"
 # The printed listing has lost its indentation: the level of each line, from the first import on, by its steps.

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 import pytest
 from aiokafka import AIOKafkaConsumer
 
+from science.simulator import Scene, Tone, make_header, spectra, write_fil
 from shared.events import CHUNK_READY, CHUNK_SEARCHED, OBSERVATION_CLASSIFIED, OBSERVATION_SUBMITTED, decode
-from shared.simulator import Scene, Tone, make_header, spectra, write_fil
 from tests.e2e.jobs import results_of, submit, until_done, without_identity
 
 CHUNKS = 12

@@ -12,7 +12,7 @@ from PIL import Image
 
 from deploy.local.client import FORMATS
 from deploy.local.demo_tables import compare
-from shared.simulator import voyager_1
+from science.simulator import voyager_1
 from tests.e2e.jobs import submit, until_done
 
 

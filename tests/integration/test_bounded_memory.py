@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from deploy.local.servers import REPOSITORY
-from shared.simulator import make_header, write_fil
+from science.simulator import make_header, write_fil
 
 CHANNELS = 2**16
 SPECTRA = 16

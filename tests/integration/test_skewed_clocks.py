@@ -15,6 +15,7 @@ import pytest
 from deploy.local.client import Waterhole
 from deploy.local.ports import free_ports
 from deploy.local.stack import running_stack
+from science.simulator import Scene, Tone, make_header, spectra, write_fil
 from shared.events import (
     CHUNK_SEARCHED,
     OBSERVATION_CLASSIFIED,
@@ -22,7 +23,6 @@ from shared.events import (
     OBSERVATION_SUBMITTED,
     decode,
 )
-from shared.simulator import Scene, Tone, make_header, spectra, write_fil
 from tests.chaos.audit import everything
 from tests.e2e.jobs import submit, until_done
 

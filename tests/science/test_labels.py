@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from science.simulator import Scene, Tone, make_header, simulate, voyager_1
+from science.simulator.emissions import Emission, pass_track, straight_track
+from science.simulator.voyager import VOYAGER_MEAN, VOYAGER_N_CHANNELS, VOYAGER_SIGMA
 from services.classify.domain import candidates, classify_observation, filtered, ranked
-from services.dedoppler.measure import search_chunk
+from services.dedoppler.chunk_search import search_chunk
 from shared.events import Chunk, SearchParameters
 from shared.hits import HIT_DTYPE, ChunkHits
-from shared.simulator import Scene, Tone, make_header, simulate, voyager_1
-from shared.simulator.emissions import Emission, pass_track, straight_track
-from shared.simulator.voyager import VOYAGER_MEAN, VOYAGER_N_CHANNELS, VOYAGER_SIGMA
 from tests.unit.dedoppler.scenes import search
 
 STAMPS = Path(__file__).parents[2].parent / "shared" / "data" / "voyager1_hits.npz"

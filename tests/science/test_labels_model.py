@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from science.training import card, table
+from science.training.__main__ import CARD, HELD_OUT, differences
+from science.training.fit import grow, table_of
+from science.training.held_out import observe_held_out
+from science.training.metrics import evaluate, reliability_of, scores_of
+from science.training.observe import match, observe_seed
+from science.training.signals import SHAPES, draw_observation, occupied
 from services.classify.labels import BROADBAND, CHIRP, LABELS, NARROWBAND_DRIFTING, NOISE, PULSED
 from services.classify.model import FACTS_FILE, TREES_FILE, committed_model, from_text
-from services.classify.train import card, table
-from services.classify.train.__main__ import CARD, HELD_OUT, differences
-from services.classify.train.fit import grow, table_of
-from services.classify.train.held_out import observe_held_out
-from services.classify.train.metrics import evaluate, reliability_of, scores_of
-from services.classify.train.observe import match, observe_seed
-from services.classify.train.signals import SHAPES, draw_observation, occupied
 
 MODEL = resources.files("services.classify.model")
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from science.measure.efficiency import efficiencies
 from services.dedoppler.domain import LADDER_EFFICIENCY
-from tests.science.efficiency import efficiencies
 
 # Float32 sums against float64 ones.
 ROUNDING = 1e-5

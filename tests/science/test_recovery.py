@@ -1,11 +1,11 @@
-"""Injection and recovery at threshold 10; see `recovery`. The long form of these tests is `python -m tests.science`."""
+"""Injection and recovery at threshold 10; see `recovery`. Long form: `python -m science.measure`."""
 
 import numpy as np
 import pytest
 
-from shared.simulator import Scene, make_header, simulate
-from shared.simulator.emissions import Emission, straight_track
-from tests.science.recovery import header_of, pulls, recover, recover_all, within_three
+from science.measure.recovery import header_of, pulls, recover, recover_all, within_three
+from science.simulator import Scene, make_header, simulate
+from science.simulator.emissions import Emission, straight_track
 from tests.unit.dedoppler.scenes import search
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.simulator import voyager_1
-from shared.simulator.voyager import VOYAGER_MEAN, VOYAGER_N_CHANNELS, VOYAGER_SIGMA, VOYAGER_TONES
+from science.simulator import voyager_1
+from science.simulator.voyager import VOYAGER_MEAN, VOYAGER_N_CHANNELS, VOYAGER_SIGMA, VOYAGER_TONES
 from tests.unit.dedoppler.scenes import Scene, make_header, search, simulate
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")

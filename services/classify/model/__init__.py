@@ -1,6 +1,6 @@
 """The trained model of signal shapes: `shapes.txt` (trees) and `shapes.json` (calibration, novelty, provenance).
 
-`python -m services.classify.train` writes both. They are read once; nothing but numpy is needed.
+`python -m science.training` writes both. They are read once; nothing but numpy is needed.
 """
 
 import json
@@ -76,7 +76,7 @@ def from_text(trees: str, facts: dict[str, Any]) -> ShapeModel:
     """
     parsed = parse(trees)
     if parsed.features != MODEL_FEATURES or tuple(facts["classes"]) != tuple(facts["known_distances"]):
-        raise ValueError("The model was trained on other features or classes; run python -m services.classify.train.")
+        raise ValueError("The model was trained on other features or classes; run python -m science.training.")
     return ShapeModel(
         classes=tuple(facts["classes"]),
         trees=parsed,

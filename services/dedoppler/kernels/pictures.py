@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from services.dedoppler.kernels.sharing import path_offset
+from services.dedoppler.kernels.pair_sums import path_offset
 
 Power = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]

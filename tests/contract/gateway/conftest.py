@@ -8,21 +8,21 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from deploy.local.servers import EmbeddedServers, embedded_servers
+from services.gateway.accounts.key_use import KeyUses
+from services.gateway.accounts.user_cache import UserCache
+from services.gateway.api.application import HealthRoutes, make_http_app
+from services.gateway.api.auth import ApiKeyAuthentication, Authentication, TokenAuthentication
+from services.gateway.api.document.asyncapi import make_asyncapi
+from services.gateway.api.document.openapi import make_openapi
+from services.gateway.api.document.page import DocumentRoutes
+from services.gateway.api.oidc import open_tokens
+from services.gateway.api.routes.job_events import JobChanges, JobEventRoutes
+from services.gateway.api.routes.keys import KeyRoutes
+from services.gateway.api.routes.reports import ReportRoutes
+from services.gateway.api.routes.usage import UsageRoutes
 from services.gateway.app import make_job_parts
-from services.gateway.asyncapi import make_asyncapi
-from services.gateway.auth import ApiKeyAuthentication, Authentication, TokenAuthentication
-from services.gateway.docs import DocumentRoutes
-from services.gateway.handlers import HealthRoutes, make_http_app
-from services.gateway.job_events import JobChanges, JobEventRoutes
-from services.gateway.key_use import KeyUses
-from services.gateway.keys import KeyRoutes
-from services.gateway.oidc import open_tokens
-from services.gateway.openapi import make_openapi
-from services.gateway.reports import ReportRoutes
+from services.gateway.mongodb.store import open_store
 from services.gateway.settings import DEFAULT_TIERS, Settings
-from services.gateway.store import open_store
-from services.gateway.usage import UsageRoutes
-from services.gateway.user_cache import UserCache
 from shared.blobs import open_storage
 from shared.bus import open_publisher
 from tests.contract.gateway.issuer import AUDIENCE, NAME, Issuer, running_issuer

@@ -8,8 +8,8 @@ from typing import Any
 
 import jsonschema_rs
 
-from services.gateway.openapi import make_openapi
-from services.gateway.operations import OPERATIONS
+from services.gateway.api.document.openapi import make_openapi
+from services.gateway.api.document.operations import OPERATIONS
 
 DOCUMENT: dict[str, Any] = json.loads(json.dumps(make_openapi("1.2.3")))
 

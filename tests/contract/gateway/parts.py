@@ -10,14 +10,14 @@ from typing import Any
 import aiohttp
 from aiohttp.test_utils import TestClient
 
+from services.gateway.accounts.key_use import KeyUses
 from services.gateway.app import JobParts
-from services.gateway.key_use import KeyUses
-from services.gateway.outbox import Outbox
+from services.gateway.jobs.handlers import WorkerEvents
+from services.gateway.jobs.outbox import Outbox
+from services.gateway.jobs.sweeper import Sweeper
+from services.gateway.mongodb.store import Store
 from services.gateway.settings import Settings
-from services.gateway.store import Store
-from services.gateway.sweeper import Sweeper
 from services.gateway.users import add_user
-from services.gateway.worker_events import WorkerEvents
 from shared.blobs import Storage, artefact_key
 from shared.errors import TransientError
 from shared.events import (

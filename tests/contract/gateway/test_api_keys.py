@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from services.gateway.accounts import DAY_S, KEPT_DEAD_KEYS
+from services.gateway.accounts.issue import DAY_S, KEPT_DEAD_KEYS
 from services.gateway.domain import ApiKey, KeySlot
 from tests.contract.gateway.parts import Account, Gateway, account, code
 

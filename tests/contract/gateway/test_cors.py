@@ -8,9 +8,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from services.gateway.api.application import make_http_app
+from services.gateway.api.errors import ApiError
 from services.gateway.domain import User
-from services.gateway.errors import ApiError
-from services.gateway.handlers import make_http_app
 
 PAGE, OTHER = "https://dashboard.example", "https://elsewhere.example"
 PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-api-key,content-type"}

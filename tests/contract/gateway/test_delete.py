@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from services.gateway import jobs
+from services.gateway.api.routes import jobs
 from shared.blobs import artefact_key, hits_key, job_prefix
 from shared.errors import PermanentError, TransientError
 from shared.events import JobProgress

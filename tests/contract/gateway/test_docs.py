@@ -10,12 +10,12 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from services.gateway.asyncapi import make_asyncapi
-from services.gateway.docs import ASSETS, DOCUMENT_PATHS, SCRIPT, SCRIPT_PATH, DocumentRoutes
+from services.gateway.api.application import make_http_app
+from services.gateway.api.document.asyncapi import make_asyncapi
+from services.gateway.api.document.openapi import make_openapi
+from services.gateway.api.document.page import ASSETS, DOCUMENT_PATHS, SCRIPT, SCRIPT_PATH, DocumentRoutes
+from services.gateway.api.errors import ApiError
 from services.gateway.domain import User
-from services.gateway.errors import ApiError
-from services.gateway.handlers import make_http_app
-from services.gateway.openapi import make_openapi
 
 OPENAPI, ASYNCAPI = make_openapi("1.2.3"), make_asyncapi("1.2.3")
 

@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from deploy.local.servers import EmbeddedServers
-from services.gateway.operations import OPERATIONS
+from services.gateway.api.document.operations import OPERATIONS
 from shared.bus import open_publisher
 from shared.events import JobFailed
 from shared.settings import ServiceSettings

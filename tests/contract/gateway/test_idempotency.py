@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.gateway.idempotency import RequestKey
+from services.gateway.mongodb.idempotency_keys import RequestKey
 from shared.errors import TransientError
 from tests.contract.gateway.parts import Account, Gateway, account, classified, code
 

@@ -14,9 +14,9 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from deploy.local.servers import EmbeddedServers
-from services.gateway.auth import ApiKeyAuthentication
-from services.gateway.handlers import make_http_app
-from services.gateway.job_events import JobChanges, JobEventRoutes
+from services.gateway.api.application import make_http_app
+from services.gateway.api.auth import ApiKeyAuthentication
+from services.gateway.api.routes.job_events import JobChanges, JobEventRoutes
 from shared.errors import TransientError
 from shared.events import Event, JobFailed, JobProgress
 from tests.contract.conftest import Until

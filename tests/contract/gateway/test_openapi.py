@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from aiohttp import FormData, web
 
-from services.gateway.docs import ASSETS, PAGE_PATH, ROOT_PATH, SCRIPT_PATH
+from services.gateway.api.application import MAX_BODY_BYTES
+from services.gateway.api.document.operations import OPERATIONS
+from services.gateway.api.document.page import ASSETS, PAGE_PATH, ROOT_PATH, SCRIPT_PATH
 from services.gateway.domain import FORMATS
-from services.gateway.handlers import MAX_BODY_BYTES
-from services.gateway.operations import OPERATIONS
 from services.gateway.settings import MEBIBYTE
 from shared.events import JobFailed
 from tests.contract.gateway.document import DOCUMENT, check_answer, events_of, operation_of

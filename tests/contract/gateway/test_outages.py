@@ -12,7 +12,7 @@ import pytest
 
 from deploy.local.servers import EmbeddedServers
 from deploy.local.stack import create_user
-from services.gateway.operations import OPERATIONS
+from services.gateway.api.document.operations import OPERATIONS
 from shared.blobs import artefact_key, open_storage
 from shared.bus import open_publisher
 from shared.events import Artefact, JobFailed, ObservationExported

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.gateway.limits import month_of
+from services.gateway.jobs.limits import month_of
 from shared.errors import TransientError
 from shared.events import JobFailed
 from tests.contract.gateway.parts import Account, Gateway, account, classified, code

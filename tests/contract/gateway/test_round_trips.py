@@ -7,7 +7,7 @@ import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import monitoring
 
-from services.gateway import store
+from services.gateway.mongodb import store
 from tests.contract.gateway.parts import Account, classified
 
 

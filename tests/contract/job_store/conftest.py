@@ -13,9 +13,9 @@ import pytest
 
 from deploy.local.ports import HOST, free_ports
 from services.gateway.app import JobParts, make_job_parts
-from services.gateway.outbox import Outbox
-from services.gateway.store import Store, open_store
-from services.gateway.worker_events import WorkerEvents
+from services.gateway.jobs.handlers import WorkerEvents
+from services.gateway.jobs.outbox import Outbox
+from services.gateway.mongodb.store import Store, open_store
 from tests.contract.job_store.parts import Bus, Clock, Storage, settings_for
 from tests.servers.chosen import EMBEDDED, servers
 from tests.servers.containers import MongodbServer, running

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from services.gateway.domain import Job
+from services.gateway.mongodb.store import Store
 from services.gateway.settings import Settings
-from services.gateway.store import Store
 from shared.blobs import OpenMultipart, StoredObject
 from shared.errors import TransientError
 from shared.events import (

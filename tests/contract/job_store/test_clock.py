@@ -10,10 +10,10 @@ import pytest
 from pymongo.errors import DuplicateKeyError
 
 from services.gateway.app import JobParts, make_job_parts
-from services.gateway.clock import DatabaseClock
-from services.gateway.limits import Limit, Slot
-from services.gateway.removal import LEASE_MS
-from services.gateway.store import Store
+from services.gateway.jobs.limits import Limit, Slot
+from services.gateway.jobs.removal import LEASE_MS
+from services.gateway.mongodb.clock import DatabaseClock
+from services.gateway.mongodb.store import Store
 from tests.contract.job_store.parts import Bus, Storage, a_job, progress, settings_for, submitted
 
 USER_ID = "u1"

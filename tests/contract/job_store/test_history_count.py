@@ -4,12 +4,12 @@ import asyncio
 import uuid
 
 from services.gateway.app import JobParts
-from services.gateway.limits import Slot
-from services.gateway.quotas import UNCOUNTED
-from services.gateway.removal import LEASE_MS
+from services.gateway.jobs.handlers import WorkerEvents
+from services.gateway.jobs.limits import Slot
+from services.gateway.jobs.removal import LEASE_MS
+from services.gateway.mongodb.quotas import UNCOUNTED
+from services.gateway.mongodb.store import Store
 from services.gateway.settings import DEFAULT_TIERS
-from services.gateway.store import Store
-from services.gateway.worker_events import WorkerEvents
 from tests.contract.job_store.parts import T0_MS, Clock, a_job, classified, submitted
 
 USER_ID = "u1"

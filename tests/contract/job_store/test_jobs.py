@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
-from services.gateway.accounts import create_user, issue_key
+from services.gateway.accounts.issue import create_user, issue_key
 from services.gateway.domain import Failure, Progress, hash_api_key, render_job
-from services.gateway.paging import Page
+from services.gateway.jobs.handlers import WorkerEvents
+from services.gateway.jobs.paging import Page
+from services.gateway.mongodb.store import Store, open_store
 from services.gateway.settings import Settings
-from services.gateway.store import Store, open_store
-from services.gateway.worker_events import WorkerEvents
 from shared.errors import PermanentError, TransientError
 from tests.contract.job_store.parts import (
     OTHER,

@@ -4,8 +4,8 @@ import asyncio
 import uuid
 from typing import Any
 
-from services.gateway.limits import Slot
-from services.gateway.store import Store, open_store
+from services.gateway.jobs.limits import Slot
+from services.gateway.mongodb.store import Store, open_store
 from shared.errors import TransientError
 from tests.contract.job_store.parts import a_job, settings_for, submitted
 from tests.servers.containers import MongodbServer

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 
 from services.gateway.domain import Job
-from services.gateway.outbox import Outbox
-from services.gateway.store import Store
-from services.gateway.worker_events import WorkerEvents
+from services.gateway.jobs.handlers import WorkerEvents
+from services.gateway.jobs.outbox import Outbox
+from services.gateway.mongodb.store import Store
 from shared.errors import TransientError
 from shared.events import Event
 from tests.contract.job_store.parts import (

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from services.gateway.app import JobParts, make_job_parts
-from services.gateway.limits import Limit, Slot
-from services.gateway.outbox import Outbox
-from services.gateway.store import Store
-from services.gateway.worker_events import WorkerEvents
+from services.gateway.jobs.handlers import WorkerEvents
+from services.gateway.jobs.limits import Limit, Slot
+from services.gateway.jobs.outbox import Outbox
+from services.gateway.mongodb.store import Store
 from shared.errors import TransientError
 from tests.contract.job_store.parts import (
     T0_MS,

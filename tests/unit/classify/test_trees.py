@@ -6,11 +6,11 @@ import lightgbm
 import numpy as np
 import pytest
 
+from science.training.fit import PARAMETERS, grow
+from science.training.fit import Table as TrainingTable
 from services.classify.evidence import MODEL_FEATURES
 from services.classify.kernels.trees import parse, raw_scores, softmax
 from services.classify.model import committed_model
-from services.classify.train.fit import PARAMETERS, grow
-from services.classify.train.fit import Table as TrainingTable
 
 STUMP = """tree
 num_class=2

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from services.dedoppler.climb import SCREEN_STARTS
-from services.dedoppler.kernels import ladder
-from services.dedoppler.kernels.sharing import pair_sums
+from services.dedoppler.kernels import width_trial as ladder
+from services.dedoppler.kernels.pair_sums import pair_sums
+from services.dedoppler.search.coarse_search import SCREEN_STARTS
 
 
 def hop_sums(x, first, hop):

@@ -4,9 +4,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from services.dedoppler.measure import search_chunk
+from science.simulator import Scene, Tone, make_header, simulate
+from services.dedoppler.chunk_search import search_chunk
 from shared.events import Chunk, SearchParameters
-from shared.simulator import Scene, Tone, make_header, simulate
 
 __all__ = ["Scene", "chunk_plan", "make_header", "rows", "search", "simulate", "tone", "whole"]
 

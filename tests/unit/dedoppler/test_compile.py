@@ -13,7 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from services.dedoppler.compile import compile_kernels
-from services.dedoppler.kernels import conditioning, ladder, pictures, ranks, refine
+from services.dedoppler.kernels import conditioning, pictures, refine
+from services.dedoppler.kernels import width_trial as ladder
+from services.dedoppler.kernels import percentiles as ranks
 from tests.unit.dedoppler.scenes import Scene, make_header, search, simulate, tone
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from science.simulator import make_header
 from services.dedoppler.domain import (
     CUTOUT_ROWS,
     CUTOUT_SAMPLES,
@@ -20,7 +21,6 @@ from services.dedoppler.domain import (
     waterfall_shape,
 )
 from services.dedoppler.threads import together
-from shared.simulator import make_header
 
 
 def test_errors_fall_with_snr_to_what_the_grid_leaves():

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.dedoppler.domain import plan_rungs
-from services.dedoppler.kernels.ladder import TILE_STARTS
-from services.dedoppler.kernels.sharing import pair_sums, path_offset
+from services.dedoppler.kernels.pair_sums import pair_sums, path_offset
+from services.dedoppler.kernels.width_trial import TILE_STARTS
 from tests.unit.dedoppler import reference
 from tests.unit.dedoppler.channels import rung_statistics, search_rung
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from services.dedoppler.kernels import ranks
+from services.dedoppler.kernels import percentiles as ranks
 
 
 def values(kind, size, seed=1):

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.dedoppler import climb
-from services.dedoppler.climb import SCREEN_STARTS, Climb
 from services.dedoppler.domain import Rung, plan_rungs, plan_screen, quantisation
-from services.dedoppler.kernels.screen import drift_groups, quantised, suspects
+from services.dedoppler.kernels.upper_bound import drift_groups, quantised, suspects
+from services.dedoppler.search import coarse_search as climb
+from services.dedoppler.search.coarse_search import SCREEN_STARTS, Climb
 from tests.unit.dedoppler import reference
 from tests.unit.dedoppler.channels import hop_sums, rung_statistics
 

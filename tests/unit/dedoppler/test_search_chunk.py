@@ -8,10 +8,10 @@ high SNR in so small a file, and the part of a block of 2048 channels that its b
 import numpy as np
 import pytest
 
-from services.dedoppler import search as search_module
+from science.simulator.scene import pfb_bandpass
 from services.dedoppler.domain import waterfall_shape
+from services.dedoppler.search import boxes as search_module
 from shared.hits import HIT_DTYPE, ChunkHits
-from shared.simulator.scene import pfb_bandpass
 from tests.unit.dedoppler.scenes import Scene, make_header, rows, search, simulate, tone
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from deploy.local.demo import DemoError, check_file, made_observation, report_truth
 from deploy.local.demo_tables import candidates_table, compare, truth_table
-from shared.simulator import voyager_1
+from science.simulator import voyager_1
 
 
 def candidate(frequency_hz: float, drift_rate: float, snr: float = 100.0) -> dict:

@@ -8,7 +8,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from services.gateway.asyncapi import FLOWS, make_asyncapi, text
+from services.gateway.api.document.asyncapi import FLOWS, make_asyncapi, text
 from shared.events import TOPICS
 
 REPOSITORY = Path(__file__).parents[3]
@@ -41,7 +41,7 @@ def payload_schema(topic: str) -> dict[str, Any]:
 
 def test_the_committed_document_is_up_to_date() -> None:
     committed = (REPOSITORY / "docs/asyncapi.json").read_text()
-    assert committed == text(), "run `python -m services.gateway.asyncapi > docs/asyncapi.json`"
+    assert committed == text(), "run `python -m services.gateway.api.document.asyncapi > docs/asyncapi.json`"
 
 
 def test_every_topic_and_its_dead_letters_have_a_channel() -> None:

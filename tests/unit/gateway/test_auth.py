@@ -8,11 +8,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from multidict import CIMultiDict
 
-from services.gateway.auth import USER, ApiKeyAuthentication, Authentication, TokenAuthentication, auth_middleware
+from services.gateway.accounts.key_use import KeyUses
+from services.gateway.api.auth import USER, ApiKeyAuthentication, Authentication, TokenAuthentication, auth_middleware
+from services.gateway.api.errors import errors_middleware
+from services.gateway.api.oidc import Claimant, InvalidTokenError
 from services.gateway.domain import ApiKey, KeySlot, User, format_api_key, hash_api_key, nesting, token_user_id
-from services.gateway.errors import errors_middleware
-from services.gateway.key_use import KeyUses
-from services.gateway.oidc import Claimant, InvalidTokenError
 from shared.errors import TransientError
 
 PEPPER = "a pepper of some length"

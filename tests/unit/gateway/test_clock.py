@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from services.gateway import clock as clock_module
-from services.gateway.clock import DatabaseClock
+from services.gateway.api.oidc import Claimant, InvalidTokenError, KeySet, TokenVerifier
 from services.gateway.domain import Job, render_job
-from services.gateway.oidc import Claimant, InvalidTokenError, KeySet, TokenVerifier
+from services.gateway.mongodb import clock as clock_module
+from services.gateway.mongodb.clock import DatabaseClock
 from services.gateway.settings import Settings
 from shared.errors import TransientError
 from tests.contract.gateway.issuer import AUDIENCE, NAME, RSA_KEY, jwk, token

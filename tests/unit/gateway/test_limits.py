@@ -6,11 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.bodies import AnalyzeBody
+from services.gateway.api.bodies import AnalyzeBody
+from services.gateway.api.errors import ApiError
 from services.gateway.domain import Job, shown_file_name
-from services.gateway.errors import ApiError
-from services.gateway.idempotency import RequestKey
-from services.gateway.limits import (
+from services.gateway.jobs.limits import (
     DAY_MS,
     Limit,
     ListedJob,
@@ -20,7 +19,8 @@ from services.gateway.limits import (
     next_purge_ms,
     retry_after_s,
 )
-from services.gateway.paging import Cursor, Page
+from services.gateway.jobs.paging import Cursor, Page
+from services.gateway.mongodb.idempotency_keys import RequestKey
 
 MAY_MS = 1_714_521_600_000
 INSTANTS = st.integers(0, 4_000_000_000_000)

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.warnings import InsecureKeyLengthWarning
 from pydantic import ValidationError
 
-from services.gateway.oidc import (
+from services.gateway.api.oidc import (
     MAX_KEY_SET_BYTES,
     Claimant,
     InvalidTokenError,

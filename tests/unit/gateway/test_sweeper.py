@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from services.gateway.limits import RemovedJob, StartedJob
+from services.gateway.jobs.limits import RemovedJob, StartedJob
+from services.gateway.jobs.sweeper import Sweeper
 from services.gateway.settings import Settings
-from services.gateway.sweeper import Sweeper
 from shared.blobs import MultipartError, OpenMultipart, StoredObject
 from shared.errors import PermanentError, TransientError, WaterholeError
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from services.gateway.time_limit import TimeLimit
+from services.gateway.api.time_limit import TimeLimit
 from shared.errors import TransientError
 
 LIMIT_S = 0.05

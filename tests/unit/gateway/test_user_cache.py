@@ -8,10 +8,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from services.gateway.auth import ApiKeyAuthentication
+from services.gateway.accounts.user_cache import UserCache
+from services.gateway.api.auth import ApiKeyAuthentication
+from services.gateway.api.errors import ApiError
 from services.gateway.domain import ApiKey, User, format_api_key, hash_api_key
-from services.gateway.errors import ApiError
-from services.gateway.user_cache import UserCache
 
 LIFETIME_S = 3.0
 PEPPER = "a pepper of some length"

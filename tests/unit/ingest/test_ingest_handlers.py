@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from science.simulator import Scene, make_header, spectra, write_fil
 from services.ingest.handlers import Handler
 from services.ingest.kept_plan import plan_key
 from shared.errors import BadObservationError, ObjectNotFoundError, PermanentError, TransientError
 from shared.events import ChunkReady, JobProgress, ObservationSubmitted, SearchParameters, Upload
-from shared.simulator import Scene, make_header, spectra, write_fil
 
 KEY = "uploads/u/1/observation.fil"
 COARSE = 2**16

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from services.dedoppler.measure import search_chunk
+from services.dedoppler.chunk_search import search_chunk
 from shared.errors import BadObservationError
 from shared.events import Chunk, SearchParameters
 from shared.filterbank import LocalSource, read_block, read_header

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from science.simulator import make_header, write_fil, write_h5
 from shared.errors import BadObservationError, TransientError
 from shared.filterbank import BlobSource, LocalSource, fetch, read_block, read_header, rows
-from shared.simulator import make_header, write_fil, write_h5
 
 # The files of one example are small; the fixtures of a test are only written over.
 QUICK = settings(max_examples=30, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.errors import BadObservationError
-from shared.filterbank import LocalSource, bitshuffle, read_block, read_header
-from shared.filterbank.bitshuffle import DamagedChunkError, find_blocks, find_last_blocks, unpack
+from shared.filterbank import LocalSource, read_block, read_header
+from shared.filterbank.hdf5 import bitshuffle
+from shared.filterbank.hdf5.bitshuffle import DamagedChunkError, find_blocks, find_last_blocks, unpack
 
 QUICK = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 ATTRIBUTES = {"fch1": 8421.0, "foff": -2.8e-06, "tsamp": 18.25, "tstart": 57650.0}

@@ -9,10 +9,10 @@ import weakref
 import numpy as np
 import pytest
 
+from science.simulator import make_header, write_fil, write_h5
 from shared.errors import TransientError
 from shared.filterbank import BlobSource, read_block, read_header
 from shared.filterbank.fetch import THREAD_BYTES, beside, for_each
-from shared.simulator import make_header, write_fil, write_h5
 
 PATIENCE_S = 10.0
 NOISE = np.random.default_rng(1).gamma(51.0, size=(8, 2**18)).astype(np.float32)

@@ -12,10 +12,11 @@ import pytest
 
 from deploy.local.servers import REPOSITORY
 from shared.errors import BadObservationError
-from shared.filterbank import LocalSource, read_block, read_header, watchdog
-from shared.filterbank.global_heap import DamagedHeapError
-from shared.filterbank.range_file import BLOCK_BYTES
-from shared.filterbank.text_attributes import MAX_TEXT_BYTES, attribute_names, check_texts
+from shared.filterbank import LocalSource, read_block, read_header
+from shared.filterbank.hdf5 import watchdog
+from shared.filterbank.hdf5.global_heap import DamagedHeapError
+from shared.filterbank.hdf5.range_file import BLOCK_BYTES
+from shared.filterbank.hdf5.text_attributes import MAX_TEXT_BYTES, attribute_names, check_texts
 from tests.unit.shared.filterbank_files import h5
 
 NAME = "The one and only source"
@@ -92,7 +93,9 @@ async def test_a_heap_of_names_whose_free_list_leads_into_itself_is_refused(tmp_
 ENDLESS = """
 import asyncio, sys
 from pathlib import Path
-from shared.filterbank import LocalSource, range_file, read_header, watchdog
+from shared.filterbank import LocalSource, read_header
+from shared.filterbank.hdf5 import range_file
+from shared.filterbank.hdf5 import watchdog
 watchdog.LIMIT_S = 1.0
 range_file.check_local_heaps = lambda *_: None
 asyncio.run(read_header(LocalSource(Path(sys.argv[1]))))
@@ -107,7 +110,7 @@ def test_a_loop_that_nobody_foresaw_ends_the_process_with_a_traceback(tmp_path):
     )
     assert done.returncode == 1
     assert "Timeout (0:00:01)!" in done.stderr
-    assert "hdf5.py" in done.stderr
+    assert "hdf5/reader.py" in done.stderr
 
 
 class Timer:

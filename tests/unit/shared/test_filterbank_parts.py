@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.filterbank.angles import from_packed, from_text
-from shared.filterbank.coarse import coarse_channel_width
-from shared.simulator.writers import packed_angle
+from science.simulator.writers import packed_angle
+from shared.filterbank.header.angles import from_packed, from_text
+from shared.filterbank.header.coarse import coarse_channel_width
 
 GREEN_BANK, PARKES, ATA = 6, 4, 9
 

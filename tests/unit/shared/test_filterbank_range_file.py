@@ -11,7 +11,7 @@ import pytest
 
 from shared.errors import BadObservationError, TransientError
 from shared.filterbank import LocalSource, read_block, read_header
-from shared.filterbank.range_file import BLOCK_BYTES, RangeFile
+from shared.filterbank.hdf5.range_file import BLOCK_BYTES, RangeFile
 
 ATTRIBUTES = {"fch1": 8421.0, "foff": -2.8e-06, "tsamp": 18.25, "tstart": 57650.0, "nchans": 64, "nbits": 32}
 

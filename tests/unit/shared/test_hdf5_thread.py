@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from shared.filterbank.hdf5_thread import in_hdf5_thread
+from shared.filterbank.hdf5.thread import in_hdf5_thread
 
 
 class Knot:

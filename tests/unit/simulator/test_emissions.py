@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from shared.simulator import make_header, simulate
-from shared.simulator.emissions import (
+from science.simulator import make_header, simulate
+from science.simulator.emissions import (
     SPEED_OF_LIGHT_M_S,
     Emission,
     curved_track,
@@ -16,8 +16,8 @@ from shared.simulator.emissions import (
     straight_track,
     wandering_track,
 )
-from shared.simulator.scene import Scene
-from shared.simulator.tones import Tone, tone_power
+from science.simulator.scene import Scene
+from science.simulator.tones import Tone, tone_power
 
 HEADER = make_header(4096, 16)
 MIDDLE_HZ = HEADER.frequency_hz(2000)

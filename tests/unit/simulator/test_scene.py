@@ -5,9 +5,9 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from shared.simulator import Scene, Tone, make_header, simulate, spectra
-from shared.simulator.scene import pfb_bandpass
-from shared.simulator.tones import best_statistic
+from science.simulator import Scene, Tone, make_header, simulate, spectra
+from science.simulator.scene import pfb_bandpass
+from science.simulator.tones import best_statistic
 
 
 def test_the_header_is_that_of_the_high_resolution_product():

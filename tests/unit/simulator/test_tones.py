@@ -6,8 +6,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from shared.simulator import Tone, make_header, tone_power
-from shared.simulator.tones import best_statistic, path_offsets, response_integral, smeared_response, unit_tone
+from science.simulator import Tone, make_header, tone_power
+from science.simulator.tones import best_statistic, path_offsets, response_integral, smeared_response, unit_tone
 
 
 def tone_at(header, channel, channels_per_spectrum, snr=10.0):

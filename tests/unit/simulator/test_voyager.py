@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from shared.simulator import spectra, voyager_1
+from science.simulator import spectra, voyager_1
 
 # Start MHz, channel, steps, Hz/s and radiometer SNR of the five hits in the file of 2016.
 KNOWN = [

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.simulator import Scene, make_header, simulate, spectra, write_fil, write_h5
-from shared.simulator.writers import packed_angle
+from science.simulator import Scene, make_header, simulate, spectra, write_fil, write_h5
+from science.simulator.writers import packed_angle
 
 KINDS = {
     **dict.fromkeys(["machine_id", "telescope_id", "data_type", "nchans", "nbits", "nifs", "nfpc"], "<i"),

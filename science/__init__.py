@@ -1,0 +1,1 @@
+"""Simulation, training and measurement: programs for developers, no part of any service."""

@@ -1,0 +1,1 @@
+"""Measures the accuracy of the search: `python -m science.measure`."""

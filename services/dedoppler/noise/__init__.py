@@ -1,0 +1,1 @@
+"""From raw power to noise of mean 0 and sigma 1."""

@@ -1,0 +1,1 @@
+"""From normalised power to one box per emitter."""

@@ -1,0 +1,1 @@
+"""Users and their API keys. Knows neither HTTP nor MongoDB."""

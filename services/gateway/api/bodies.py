@@ -1,0 +1,201 @@
+"""What clients send: the bodies of requests, checked field by field."""
+
+import asyncio
+import json
+import math
+import re
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
+
+from aiohttp import web
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from services.gateway.api.errors import ApiError
+from shared.events import MaxDriftRate, SearchParameters, SnrThreshold
+
+MAX_PARTS = 10_000
+# Of a name that the client chose.
+MAX_SHOWN = 100
+# What every store and every client's language can hold.
+MAX_INTEGER = 2**63 - 1
+MAX_DEPTH = 32
+# A client that stops in the middle of a body is not waited for any longer.
+BODY_TIMEOUT_S = 15.0
+
+BodyT = TypeVar("BodyT", bound=BaseModel)
+
+# Unicode's categories Cc and Cs: control characters, and halves of surrogate pairs.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def _no_control_characters(text: str) -> str:
+    if _CONTROL.search(text):
+        raise ValueError("it must not hold control characters")
+    return text
+
+
+# For the document: what the rules below and in the domain come to.
+_FILE_NAME = Field(json_schema_extra={"pattern": r"[^./\\][^/\\]*\.([Ff][Ii][Ll]|[Hh]5)$"})
+_PRINTABLE = Field(json_schema_extra={"pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$"})
+
+Name = Annotated[
+    str, StringConstraints(min_length=1, max_length=255), AfterValidator(_no_control_characters), _PRINTABLE
+]
+Key = Annotated[
+    str, StringConstraints(min_length=1, max_length=1024), AfterValidator(_no_control_characters), _PRINTABLE
+]
+# S3's ETags, with the quotes that belong to them in HTTP or without.
+ETag = Annotated[str, StringConstraints(pattern=r'^"?[0-9A-Za-z+/=_.-]{1,200}"?$')]
+
+
+class Body(BaseModel):
+    """A request's body: no number for a text, no text for a number, and no field that nobody would look at."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+class UploadUrlBody(Body):
+    """POST /upload-url."""
+
+    # Longer than a name may be in the end: a path is cut down to its last part.
+    filename: Annotated[str, StringConstraints(min_length=1, max_length=4096), _FILE_NAME]
+    file_size: int | None = Field(default=None, ge=1, le=MAX_INTEGER)
+
+
+class AbortUploadBody(Body):
+    """POST /abort-upload."""
+
+    file_key: Key
+    upload_id: Key
+
+
+class PartBody(Body):
+    """One part of a multipart upload."""
+
+    part_number: int = Field(alias="partNumber", ge=1, le=MAX_PARTS)
+    etag: ETag
+
+
+class CompleteUploadBody(AbortUploadBody):
+    """POST /complete-upload."""
+
+    parts: list[PartBody] = Field(min_length=1, max_length=MAX_PARTS)
+
+
+class AnalyzeBody(Body):
+    """POST /analyze."""
+
+    file_key: Key
+    filename: Name | None = None
+    source_name: Name | None = None
+    snr_threshold: SnrThreshold | None = Field(default=None, description="Least signal to noise; 10 by default.")
+    max_drift_rate_hz_s: MaxDriftRate | None = Field(default=None, description="Widest drift, Hz/s; 4 by default.")
+
+    def search_parameters(self) -> SearchParameters:
+        """The parameters of the search, defaults where the user named none."""
+        given = {"snr_threshold": self.snr_threshold, "max_drift_rate_hz_s": self.max_drift_rate_hz_s}
+        return SearchParameters(**{name: value for name, value in given.items() if value is not None})
+
+
+class CreateKeyBody(Body):
+    """POST /api-keys."""
+
+    name: Name = "Default"
+    ttl_days: int = Field(default=90, ge=1, le=365)
+
+
+class ReportBody(Body):
+    """POST /reports."""
+
+    job_id: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    error_type: Literal["pipeline_failure", "user_report"] = "user_report"
+    description: Annotated[str, StringConstraints(max_length=5000)] = ""
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+
+def _refuse(error: ValidationError) -> NoReturn:
+    first = error.errors(include_url=False, include_input=False)[0]
+    field = ".".join(map(str, first["loc"]))
+    if first["type"] == "missing":
+        raise ApiError(400, "missing_field", f"The field {field!r} is required.") from error
+    if first["type"] == "extra_forbidden":
+        raise ApiError(400, "unknown_field", f"The field {field[:MAX_SHOWN]!r} is not known here.") from error
+    reason = first["msg"].removeprefix("Value error, ")
+    raise ApiError(400, "invalid_field", f"The field {field!r} is not valid: {reason}.") from error
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _integer(digits: str) -> int:
+    number = int(digits)
+    if not -MAX_INTEGER <= number <= MAX_INTEGER:
+        raise ValueError("an integer of more than 64 bits")
+    return number
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError("a number that is too large")
+    return number
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_int=_integer, parse_float=_finite)
+
+
+def _check_tree(node: Any, depth: int = 1) -> None:
+    """Refuse what some store or reader behind us can't take: NUL, halves of surrogate pairs, endless nesting."""
+    if isinstance(node, str):
+        if "\0" in node:
+            raise ValueError("a NUL character")
+        # Raises UnicodeEncodeError, a ValueError, for a lone surrogate.
+        node.encode()
+    elif isinstance(node, dict | list):
+        if depth > MAX_DEPTH:
+            raise ValueError("nested too deep")
+        for child in node:
+            _check_tree(child, depth + 1)
+        if isinstance(node, dict):
+            for child in node.values():
+                _check_tree(child, depth + 1)
+
+
+def parse_json_object(raw: bytes) -> dict[str, Any]:
+    """The JSON object in the bytes of a request's body.
+
+    Raises:
+        ApiError: 400, it is no UTF-8, no JSON, no object, or holds what no JSON should.
+    """
+    try:
+        content = _DECODER.decode(raw.decode("utf-8"))
+        _check_tree(content)
+    except (ValueError, RecursionError) as error:
+        raise ApiError(400, "invalid_json", "The request body is not valid JSON.") from error
+    if not isinstance(content, dict):
+        raise ApiError(400, "invalid_json", "The request body must be a JSON object.")
+    return content
+
+
+async def read_body(request: web.Request, model: type[BodyT]) -> BodyT:
+    """The request's body.
+
+    Raises:
+        ApiError: 400, it is not a JSON object, or a field is missing or wrong; 408, it did not arrive in time.
+    """
+    try:
+        if request.content.is_eof():
+            # All of it is here, as small ones mostly are.
+            raw = await request.read()
+        else:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                raw = await request.read()
+    except TimeoutError as error:
+        raise ApiError(408, "request_timeout", "The request body did not arrive in time.") from error
+    except web.RequestPayloadError as error:
+        raise ApiError(400, "invalid_json", "The request body can't be read as its Content-Encoding says.") from error
+    content = parse_json_object(raw)
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        _refuse(error)

@@ -1,0 +1,172 @@
+"""The AsyncAPI 3.0 document of the Kafka topics, made of the event models: `python -m` this module."""
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from pydantic.json_schema import models_json_schema
+
+from shared import service
+from shared.events import (
+    ChunkReady,
+    ChunkSearched,
+    Event,
+    JobFailed,
+    JobProgress,
+    ObservationClassified,
+    ObservationExported,
+    ObservationSubmitted,
+    Stage,
+)
+
+BINDING = "0.5.0"
+JSON = "application/json"
+JOB_KEY = {"type": "string", "description": "The job_id: events of one job arrive in order, on one partition."}
+CHUNK_KEY = {
+    "type": "string",
+    "pattern": "^.+:[0-9]+$",
+    "description": "job_id:chunk: the chunks of one job are spread over the partitions.",
+}
+WORKERS: tuple[Stage, ...] = get_args(Stage)
+DESCRIPTION = """What the services of Waterhole tell each other, and anybody else who subscribes.
+
+Delivery is at least once: the same input gives the same `event_id`, by which a repeat is known. Fields may be added
+within a version, so readers pass over those that they don't know; a change that would break a reader gets a new
+version. Events carry pointers into object storage, never arrays. A message that could not be handled is on
+`<topic>.dlq`, its bytes as they were."""
+
+DEAD_LETTER_HEADERS: Mapping[str, str] = {
+    "error_code": "Stable, for programs.",
+    "error": "A sentence for people.",
+    "origin_topic": "Topic that the message was on.",
+    "origin_partition": "Partition that it was on.",
+    "origin_offset": "Offset that it had.",
+    "group": "Consumer group that set it aside.",
+}
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Who sends the events of a topic, and who receives them."""
+
+    event: type[Event]
+    senders: tuple[str, ...]
+    receivers: tuple[str, ...]
+    key: Mapping[str, Any]
+
+
+FLOWS = (
+    Flow(ObservationSubmitted, ("gateway",), ("ingest",), JOB_KEY),
+    Flow(ChunkReady, ("ingest",), ("dedoppler",), CHUNK_KEY),
+    Flow(ChunkSearched, ("dedoppler",), ("classify",), JOB_KEY),
+    Flow(ObservationClassified, ("classify",), ("export", "gateway"), JOB_KEY),
+    Flow(ObservationExported, ("export",), ("gateway",), JOB_KEY),
+    Flow(JobProgress, WORKERS, ("gateway",), JOB_KEY),
+    Flow(JobFailed, WORKERS, ("gateway",), JOB_KEY),
+)
+
+
+def _ref(*path: str) -> dict[str, str]:
+    escaped = [part.replace("~", "~0").replace("/", "~1") for part in path]
+    return {"$ref": "#/" + "/".join(escaped)}
+
+
+def _versions(event: type[Event]) -> list[int]:
+    return list(get_args(event.model_fields["version"].annotation))
+
+
+def _channel(topic: str, message: str, description: str) -> dict[str, Any]:
+    return {
+        "address": topic,
+        "description": description,
+        "messages": {message: _ref("components", "messages", message)},
+        "bindings": {"kafka": {"topic": topic, "bindingVersion": BINDING}},
+    }
+
+
+def _message(flow: Flow) -> dict[str, Any]:
+    about = (flow.event.__doc__ or "").strip()
+    return {
+        "name": flow.event.topic,
+        "title": flow.event.__name__,
+        "summary": about.splitlines()[0],
+        "contentType": JSON,
+        "payload": _ref("components", "schemas", flow.event.__name__),
+        "bindings": {"kafka": {"key": dict(flow.key), "bindingVersion": BINDING}},
+        "x-versions": _versions(flow.event),
+    }
+
+
+def _dead_letter() -> dict[str, Any]:
+    properties = {name: {"type": "string", "description": meaning} for name, meaning in DEAD_LETTER_HEADERS.items()}
+    return {
+        "name": "dead-letter",
+        "title": "DeadLetter",
+        "summary": "A message that could not be handled, its key and bytes as they were.",
+        "contentType": "application/octet-stream",
+        "headers": {"type": "object", "properties": properties, "required": list(properties)},
+        "payload": {"description": "Any bytes."},
+        "bindings": {"kafka": {"bindingVersion": BINDING}},
+    }
+
+
+def _operations(flow: Flow) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    topic = flow.event.topic
+    for action, services in (("send", flow.senders), ("receive", flow.receivers)):
+        for name in services:
+            told[f"{name}.{action}.{topic}"] = {
+                "action": action,
+                "summary": f"{name} {action}s {topic}",
+                "channel": _ref("channels", topic),
+                "messages": [_ref("channels", topic, "messages", topic)],
+                "tags": [{"name": name}],
+            }
+    return told
+
+
+def make_asyncapi(version: str) -> dict[str, Any]:
+    """The document of all topics."""
+    _, schemas = models_json_schema(
+        [(flow.event, "serialization") for flow in FLOWS], ref_template="#/components/schemas/{model}"
+    )
+    for flow in FLOWS:
+        # They have defaults for those who make events; a message without them is not read.
+        schemas["$defs"][flow.event.__name__]["required"] += ["type", "version"]
+    channels: dict[str, Any] = {}
+    operations: dict[str, Any] = {}
+    for flow in FLOWS:
+        topic = flow.event.topic
+        channels[topic] = _channel(topic, topic, f"From {', '.join(flow.senders)} to {', '.join(flow.receivers)}.")
+        operations |= _operations(flow)
+    for flow in FLOWS:
+        topic = f"{flow.event.topic}.dlq"
+        channels[topic] = _channel(topic, "dead-letter", f"What could not be handled of {flow.event.topic}.")
+    messages = {flow.event.topic: _message(flow) for flow in FLOWS}
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": "Waterhole events", "version": version, "description": DESCRIPTION},
+        "defaultContentType": JSON,
+        "servers": {
+            "kafka": {
+                "host": "{bootstrap}",
+                "protocol": "kafka",
+                "description": "The event bus; WATERHOLE_KAFKA_BOOTSTRAP of the services.",
+                "variables": {"bootstrap": {"default": "127.0.0.1:9092", "description": "host:port"}},
+            }
+        },
+        "channels": channels,
+        "operations": operations,
+        "components": {"schemas": schemas["$defs"], "messages": {**messages, "dead-letter": _dead_letter()}},
+    }
+
+
+def text(version: str = service.VERSION) -> str:
+    """The document as it is committed."""
+    return json.dumps(make_asyncapi(version), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(text())

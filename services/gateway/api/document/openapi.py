@@ -1,0 +1,183 @@
+"""The OpenAPI 3.1 document, made of the operations and of the models that bodies are checked with."""
+
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
+from pydantic_core import core_schema
+
+from services.gateway.api import answers
+from services.gateway.api.document.operations import JSON, OPERATIONS, Operation, Parameter, Success
+
+REF_TEMPLATE = "#/components/schemas/{model}"
+DESCRIPTION = """Search radio observations for technosignatures: upload a filterbank file, start an analysis, and get a
+ranked list of drifting narrowband signals with labels, plots and catalogues.
+
+Authenticate with an API key in `x-api-key`, or with a token in `Authorization: Bearer`. Errors have one shape:
+`{"error": {"code", "message"}}`; the code is stable. Answers carry an `X-Request-Id`, yours if you send one."""
+
+# What any route may answer beside its own errors.
+COMMON_ERRORS: Mapping[int, tuple[str, ...]] = {500: ("internal_error",), 503: ("temporarily_unavailable",)}
+ACCESS_ERRORS: Mapping[int, tuple[str, ...]] = {
+    403: (
+        "missing_api_key",
+        "invalid_api_key",
+        "revoked_api_key",
+        "expired_api_key",
+        "invalid_token",
+        "expired_token",
+        "tokens_not_accepted",
+        "ambiguous_credentials",
+    ),
+}
+BODY_ERRORS: Mapping[int, tuple[str, ...]] = {
+    400: ("invalid_json", "missing_field", "invalid_field", "unknown_field"),
+    408: ("request_timeout",),
+    413: ("request_too_large",),
+}
+RETRY_STATUSES = frozenset({429, 503})
+
+
+class _AnswerSchema(GenerateJsonSchema):
+    """What is None is left out of answers, so that no field is null; a field that may be null has no default."""
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        inner = schema["schema"]
+        if schema.get("default", ...) is None and inner["type"] == "nullable":
+            return self.generate_inner(inner["schema"])
+        return super().default_schema(schema)
+
+
+def _answer_types(operations: Iterable[Operation]) -> dict[str, Any]:
+    types: dict[str, Any] = {"error": answers.Error}
+    for operation in operations:
+        for success in operation.successes:
+            for media_type, model in success.content.items():
+                types[_answer_name(operation, success, media_type)] = model
+    return types
+
+
+def _answer_name(operation: Operation, success: Success, media_type: str) -> str:
+    return f"{operation.method} {operation.path} {success.status} {media_type}"
+
+
+def _schemas(
+    types: Mapping[str, Any], mode: JsonSchemaMode, generator: type[GenerateJsonSchema]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Schema by name, and the definitions that they refer to."""
+    inputs = [(name, mode, TypeAdapter(model)) for name, model in types.items()]
+    by_key, definitions = TypeAdapter.json_schemas(inputs, ref_template=REF_TEMPLATE, schema_generator=generator)
+    return {name: schema for (name, _), schema in by_key.items()}, definitions.get("$defs", {})
+
+
+def _id(operation: Operation) -> str:
+    words = operation.path.replace("{", "").replace("}", "").replace("-", "/").replace(".", "/").replace("_", "/")
+    return operation.method + "".join(word.capitalize() for word in words.split("/"))
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "name": parameter.name,
+        "in": parameter.where,
+        "required": parameter.where == "path",
+        "description": parameter.description,
+        "schema": dict(parameter.schema),
+    }
+    return told if parameter.example is None else {**told, "example": parameter.example}
+
+
+def _errors(operation: Operation) -> dict[int, tuple[str, ...]]:
+    groups = [COMMON_ERRORS]
+    if not operation.is_public:
+        groups.append(ACCESS_ERRORS)
+    if operation.body is not None:
+        groups.append(BODY_ERRORS)
+    groups.append(operation.errors)
+    codes: dict[int, tuple[str, ...]] = {}
+    for group in groups:
+        for status, more in group.items():
+            codes[status] = (*codes.get(status, ()), *more)
+    return dict(sorted(codes.items()))
+
+
+def _header(description: str, kind: str = "string") -> dict[str, Any]:
+    return {"description": description, "schema": {"type": kind}}
+
+
+def _error_answer(status: int, codes: tuple[str, ...]) -> dict[str, Any]:
+    listed = ", ".join(f"`{code}`" for code in codes)
+    headers = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
+    if status in RETRY_STATUSES:
+        headers["Retry-After"] = {"$ref": "#/components/headers/Retry-After"}
+    example = {"error": {"code": codes[0], "message": "A sentence that says what to do."}}
+    return {
+        "description": f"{HTTPStatus(status).phrase}. Codes: {listed}.",
+        "headers": headers,
+        "content": {JSON: {"schema": {"$ref": REF_TEMPLATE.format(model="Error")}, "example": example}},
+    }
+
+
+def _answers(operation: Operation, schemas: Mapping[str, Any]) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    for success in operation.successes:
+        headers = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
+        headers |= {name: _header(meaning) for name, meaning in success.headers.items()}
+        content = {media: {"schema": schemas[_answer_name(operation, success, media)]} for media in success.content}
+        told[str(success.status)] = {"description": success.description, "headers": headers}
+        if content:
+            told[str(success.status)]["content"] = content
+    for status, codes in _errors(operation).items():
+        told[str(status)] = _error_answer(status, codes)
+    return told
+
+
+def _operation(operation: Operation, bodies: Mapping[str, Any], schemas: Mapping[str, Any]) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "operationId": _id(operation),
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "parameters": [_parameter(parameter) for parameter in operation.parameters],
+        "responses": _answers(operation, schemas),
+    }
+    if operation.description:
+        told["description"] = operation.description
+    if operation.is_public:
+        told["security"] = []
+    if operation.body is not None:
+        content: dict[str, Any] = {"schema": bodies[operation.body.__name__]}
+        if operation.body_example is not None:
+            content["example"] = dict(operation.body_example)
+        told["requestBody"] = {"required": operation.is_body_required, "content": {JSON: content}}
+    return told
+
+
+def make_openapi(version: str, operations: Iterable[Operation] = OPERATIONS) -> dict[str, Any]:
+    """The document of all operations."""
+    operations = tuple(operations)
+    body_types = {operation.body.__name__: operation.body for operation in operations if operation.body is not None}
+    bodies, body_definitions = _schemas(body_types, "validation", GenerateJsonSchema)
+    schemas, answer_definitions = _schemas(_answer_types(operations), "serialization", _AnswerSchema)
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in operations:
+        paths.setdefault(operation.path, {})[operation.method] = _operation(operation, bodies, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Waterhole", "version": version, "description": DESCRIPTION},
+        "servers": [{"url": "/", "description": "Where this document came from."}],
+        "security": [{"apiKey": []}, {"bearer": []}],
+        "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in operations)],
+        "paths": paths,
+        "components": {
+            "schemas": {**body_definitions, **answer_definitions},
+            "headers": {
+                "X-Request-Id": _header("Id of the request, for questions about it."),
+                "Retry-After": _header("Seconds after which another try may do better.", "integer"),
+            },
+            "securitySchemes": {
+                "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+            },
+        },
+    }

@@ -1,0 +1,182 @@
+"""GET /jobs/{job_id}/events: the changes of a job as server-sent events.
+
+The job store holds the truth, and a stream shows what is there: it looks again as soon as this process has handled an
+event of the job, and every few seconds besides, since another gateway may have handled it.
+"""
+
+import asyncio
+import hashlib
+import json
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+import structlog
+from aiohttp import web
+
+from services.gateway.api.auth import USER
+from services.gateway.api.errors import ApiError
+from services.gateway.api.routes.jobs import JobLookup, own_job
+from services.gateway.domain import Job, is_settled, render_job
+from services.gateway.settings import Settings
+from shared.errors import TransientError
+from shared.events import Event
+
+logger = structlog.get_logger(__name__)
+
+PATH = "/jobs/{job_id}/events"
+STREAMS = frozenset({PATH})
+
+LAST_EVENT_ID = "Last-Event-ID"
+# What a client waits before it comes back, ms.
+RETRY_MS = 3000
+KEEP_ALIVE = b": keep-alive\n\n"
+# A client that takes no more bytes for so long is gone.
+WRITE_TIMEOUT_S = 10.0
+TRY_AGAIN_S = 30
+
+Handle = Callable[[Event], Awaitable[Sequence[Event]]]
+
+
+class JobChanges:
+    """Wakes those who watch a job when this process has handled one of its events."""
+
+    def __init__(self) -> None:
+        self._watchers: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether the process is about to end."""
+        return self._closed
+
+    @contextmanager
+    def watch(self, job_id: str) -> Iterator[asyncio.Event]:
+        """An event that is set by each change of the job; whoever waits clears it."""
+        changed = asyncio.Event()
+        self._watchers[job_id].add(changed)
+        try:
+            yield changed
+        finally:
+            self._watchers[job_id].discard(changed)
+            if not self._watchers[job_id]:
+                del self._watchers[job_id]
+
+    def tell(self, job_id: str) -> None:
+        """Wake the watchers of a job."""
+        for changed in self._watchers.get(job_id, ()):
+            changed.set()
+
+    def after(self, handle: Handle) -> Handle:
+        """A handler of worker events that wakes the watchers once `handle` is done."""
+
+        async def told(event: Event) -> Sequence[Event]:
+            outputs = await handle(event)
+            self.tell(event.job_id)
+            return outputs
+
+        return told
+
+    async def close(self, _app: web.Application) -> None:
+        """Wake all watchers for the last time; called when the process shuts down."""
+        self._closed = True
+        for watchers in self._watchers.values():
+            for changed in watchers:
+                changed.set()
+
+
+def state_event(job: Job) -> tuple[str, bytes]:
+    """Id and text of the event that shows a job. The id follows from what is shown, so that any gateway knows it."""
+    data = json.dumps(render_job(job), separators=(",", ":"))
+    event_id = hashlib.blake2b(data.encode(), digest_size=8).hexdigest()
+    return event_id, f"event: job\nid: {event_id}\ndata: {data}\n\n".encode()
+
+
+class JobEventRoutes:
+    """GET /jobs/{job_id}/events."""
+
+    def __init__(self, settings: Settings, *, jobs: JobLookup, changes: JobChanges) -> None:
+        self._settings = settings
+        self._jobs = jobs
+        self._changes = changes
+        self._streams: Counter[str] = Counter()
+
+    def routes(self) -> list[web.RouteDef]:
+        """Method and path. HEAD would have nothing to tell: the headers come before the job is known."""
+        return [web.get(PATH, self.stream, allow_head=False)]
+
+    async def stream(self, request: web.Request) -> web.StreamResponse:
+        """GET /jobs/{job_id}/events: the job as it is, then after each change, until there will be no more.
+
+        Raises:
+            ApiError: 403 and 404 as of GET /jobs/{job_id}; 429, the user has too many streams open.
+        """
+        job = await own_job(request, self._jobs)
+        seen = request.headers.get(LAST_EVENT_ID, "")
+        if is_settled(job) and seen == state_event(job)[0]:
+            # The one answer that has an EventSource stay away.
+            return web.Response(status=204)
+        with self._slot(request[USER].user_id), self._changes.watch(job.job_id) as changed:
+            headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+            response = web.StreamResponse(headers=headers)
+            response.content_type = "text/event-stream"
+            response.charset = "utf-8"
+            # A client that leaves is no error of anybody's.
+            with suppress(ConnectionError):
+                await response.prepare(request)
+                await self._write(request, response, f"retry: {RETRY_MS}\n\n".encode())
+                await self._follow(request, response, job, seen, changed)
+            return response
+
+    async def _follow(
+        self, request: web.Request, response: web.StreamResponse, job: Job, seen: str, changed: asyncio.Event
+    ) -> None:
+        clock = asyncio.get_running_loop().time
+        written_s = began_s = clock()
+        shown: Job | None = job
+        while shown is not None:
+            event_id, text = state_event(shown)
+            if event_id != seen:
+                await self._write(request, response, text)
+                seen, written_s = event_id, clock()
+            elif clock() - written_s >= self._settings.events_keep_alive_s:
+                await self._write(request, response, KEEP_ALIVE)
+                written_s = clock()
+            if is_settled(shown) or self._changes.closed or clock() - began_s >= self._settings.events_max_s:
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), self._settings.events_poll_s)
+            changed.clear()
+            if request.transport is None or request.transport.is_closing():
+                return
+            try:
+                shown = await self._jobs.get(job.job_id)
+            except TransientError as error:
+                # The stream outlives an outage: what is known stays shown until more is known.
+                logger.warning("job not read for a stream", error=error.message)
+
+    async def _write(self, request: web.Request, response: web.StreamResponse, data: bytes) -> None:
+        try:
+            async with asyncio.timeout(WRITE_TIMEOUT_S):
+                await response.write(data)
+        except TimeoutError as error:
+            if request.transport is not None:
+                request.transport.abort()
+            raise ConnectionResetError("The client reads no more.") from error
+
+    @contextmanager
+    def _slot(self, user_id: str) -> Iterator[None]:
+        if self._streams[user_id] >= self._settings.events_per_user:
+            raise ApiError(
+                429,
+                "too_many_streams",
+                f"You have {self._streams[user_id]} event streams open; close one first.",
+                retry_after_s=TRY_AGAIN_S,
+            )
+        self._streams[user_id] += 1
+        try:
+            yield
+        finally:
+            self._streams[user_id] -= 1
+            if not self._streams[user_id]:
+                del self._streams[user_id]

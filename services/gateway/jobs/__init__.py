@@ -1,0 +1,1 @@
+"""What happens to jobs: submission, progress, limits, removal. Knows neither HTTP nor MongoDB."""

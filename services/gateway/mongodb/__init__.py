@@ -1,0 +1,1 @@
+"""What the gateway keeps in MongoDB, one file per collection."""

@@ -1,0 +1,1 @@
+"""HDF5 filterbank files (FBH5, `.h5`)."""

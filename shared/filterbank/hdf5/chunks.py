@@ -1,0 +1,202 @@
+"""Blocks of channels from HDF5 data chunks.
+
+HDF5 does one thing at a time in a process, and unpacks a chunk whole even where its edge is all that is wanted. So once
+HDF5 has told where the chunks are they are read here, several at once. Those that are stored as they are, or by
+bitshuffle and LZ4 alone, need no HDF5 any more and no more bytes than are wanted; others go through its filters.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from shared.filterbank.fetch import READS_AT_ONCE, Scratch, beside, fill, for_each
+from shared.filterbank.hdf5.bitshuffle import (
+    Blocks,
+    DamagedChunkError,
+    find_blocks,
+    find_last_blocks,
+    unpack,
+)
+from shared.filterbank.hdf5.filters import unpack_chunk
+from shared.filterbank.hdf5.stored_chunks import Filter, check_stored
+from shared.filterbank.hdf5.thread import in_hdf5_thread
+from shared.filterbank.header.fields import bad_file
+from shared.filterbank.rows import AS_IN_A_BLOCK, RowLayout, read_piece, row_pieces
+from shared.filterbank.source import Source
+
+# Bounds the memory beside the block itself, where chunks are large.
+BYTES_AT_ONCE = 32 * 2**20
+# Of a chunk whose first samples are wanted, as many bytes as are likely to hold them, and some more.
+SPARE, SPARE_BYTES = 1.25, 16 * 1024
+# To tell blocks from a frame's end takes some ten times the memory of the bytes that are looked at.
+MOST_END_BYTES = 2**20
+
+Block = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class StoredChunk:
+    """A data chunk: where it is in the file, whether it is stored as it is, and its first spectrum and channel.
+
+    One that was never written has no place. Bit `i` of `skipped` says that filter `i` was not used for it.
+    """
+
+    offset_bytes: int | None
+    size_bytes: int
+    is_plain: bool
+    skipped: int
+    spectrum: int
+    channel: int
+
+
+@dataclass(frozen=True)
+class ChunkLayout:
+    """The chunks that hold the channels of a block; `shape` is that of a chunk: (spectra, IFs, channels).
+
+    `fill_value` stands for samples that were never written. `block_bytes` are a block's where chunks went through
+    bitshuffle with LZ4 alone, and 0 where they went through other `filters`.
+    """
+
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    chunks: Sequence[StoredChunk]
+    fill_value: float
+    filters: Sequence[Filter]
+    block_bytes: int
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Bytes of an unpacked chunk."""
+        return prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of an unpacked chunk from one spectrum to the next."""
+        return self.shape[1] * self.shape[2] * self.dtype.itemsize
+
+
+async def read_chunks(
+    source: Source, layout: ChunkLayout, n_spectra: int, start_channel: int, stop_channel: int
+) -> Block:
+    """Channels [start, stop) of all spectra: float32 (n_spectra, channels), C-contiguous.
+
+    Raises:
+        BadObservationError: the file ends before its last data, or they are damaged.
+        TransientError: storage is out of reach.
+    """
+    block = np.empty((n_spectra, stop_channel - start_channel), np.float32)
+    rows, _, columns = layout.shape
+
+    async def work(chunk: StoredChunk, scratch: Scratch) -> None:
+        low, high = max(start_channel, chunk.channel), min(stop_channel, chunk.channel + columns)
+        part = block[chunk.spectrum : chunk.spectrum + rows, low - start_channel : high - start_channel]
+        if chunk.offset_bytes is None:
+            part[...] = layout.fill_value
+        elif chunk.is_plain:
+            await _read_plain(source, layout, chunk.offset_bytes, low - chunk.channel, part, scratch)
+        else:
+            try:
+                read = _read_packed if layout.block_bytes else _read_filtered
+                await read(source, layout, chunk, low - chunk.channel, part, scratch)
+            except DamagedChunkError as error:
+                raise bad_file(source.name, f"its data are damaged: {error}. Upload it again.") from error
+
+    largest = max(chunk.size_bytes for chunk in layout.chunks)
+    await for_each(layout.chunks, work, max(1, min(READS_AT_ONCE, BYTES_AT_ONCE // max(1, largest))))
+    return block
+
+
+async def _read_plain(
+    source: Source, layout: ChunkLayout, offset_bytes: int, column: int, part: Block, scratch: Scratch
+) -> None:
+    """Fill `part` from a chunk that is stored as it is; `column` is the chunk's channel of the first one wanted."""
+    rows = RowLayout(offset_bytes, layout.row_bytes, 8 * layout.dtype.itemsize, layout.dtype)
+    for piece in row_pieces(rows, len(part), column, column + part.shape[1]):
+        await read_piece(source, rows, piece, piece.of(part, column), scratch)
+
+
+async def _read_filtered(
+    source: Source, layout: ChunkLayout, chunk: StoredChunk, column: int, part: Block, scratch: Scratch
+) -> None:
+    """Fill `part` from a chunk that HDF5's filters unpack."""
+    assert chunk.offset_bytes is not None
+    raw = scratch.take(chunk.size_bytes, "stored")
+    await fill(source, chunk.offset_bytes, raw)
+    await beside(len(raw), partial(check_stored, raw, layout.filters, chunk.skipped, layout.chunk_bytes))
+    unpack_whole = partial(unpack_chunk, raw, layout.shape, layout.dtype, layout.filters, chunk.skipped)
+    plain = await in_hdf5_thread(unpack_whole)
+    with np.errstate(over="ignore", invalid="ignore"):
+        part[...] = plain[: len(part), 0, column : column + part.shape[1]]
+
+
+async def _read_packed(
+    source: Source, layout: ChunkLayout, chunk: StoredChunk, column: int, part: Block, scratch: Scratch
+) -> None:
+    """Fill `part` from a compressed chunk, with no more of it than is needed."""
+    item = layout.dtype.itemsize
+    first = column * item
+    stop = (len(part) - 1) * layout.row_bytes + first + part.shape[1] * item
+    frame = scratch.take(chunk.size_bytes, "stored")
+    likely = _likely_bytes(layout, chunk, layout.chunk_bytes - first)
+    is_end = stop == layout.chunk_bytes and likely < min(chunk.size_bytes // 2, MOST_END_BYTES)
+    if is_end and await _read_end(source, layout, chunk, frame[:likely], first, part, scratch):
+        return
+    likely = _likely_bytes(layout, chunk, stop)
+    blocks = await _fetch_blocks(source, layout, chunk, frame, 0, likely)
+    if not blocks.hold(stop):
+        blocks = await _fetch_blocks(source, layout, chunk, frame, likely, chunk.size_bytes)
+    await beside(stop - first, partial(_unpack, layout, frame, blocks, first, stop, part, scratch))
+
+
+def _likely_bytes(layout: ChunkLayout, chunk: StoredChunk, plain_bytes: int) -> int:
+    """How many stored bytes are likely to hold so many plain ones, the rest of a block, and a further block."""
+    part = (plain_bytes + 2 * layout.block_bytes) / layout.chunk_bytes
+    return min(int(SPARE * chunk.size_bytes * part) + SPARE_BYTES, chunk.size_bytes)
+
+
+async def _read_end(
+    source: Source, layout: ChunkLayout, chunk: StoredChunk, tail: memoryview, first: int, part: Block, scratch: Scratch
+) -> bool:
+    """Fill `part` with bytes from `first` on to the unpacked chunk's end, out of the last bytes of its frame.
+
+    Whether that was possible; `tail` is where those bytes go.
+    """
+    assert chunk.offset_bytes is not None
+    await fill(source, chunk.offset_bytes + chunk.size_bytes - len(tail), tail)
+    item, block_bytes = layout.dtype.itemsize, layout.block_bytes
+    blocks = find_last_blocks(tail, block_bytes, item, layout.chunk_bytes, first // block_bytes)
+    if blocks is None:
+        return False
+    try:
+        await beside(len(tail), partial(_unpack, layout, tail, blocks, first, layout.chunk_bytes, part, scratch))
+    except DamagedChunkError:
+        return False
+    return True
+
+
+async def _fetch_blocks(
+    source: Source, layout: ChunkLayout, chunk: StoredChunk, frame: memoryview, have: int, want: int
+) -> Blocks:
+    """The blocks in the first `want` bytes of a frame, of which `have` are there already."""
+    assert chunk.offset_bytes is not None
+    await fill(source, chunk.offset_bytes + have, frame[have:want])
+    return find_blocks(frame[:want], chunk.size_bytes, layout.dtype.itemsize, layout.chunk_bytes)
+
+
+def _unpack(
+    layout: ChunkLayout, frame: memoryview, blocks: Blocks, first: int, stop: int, part: Block, scratch: Scratch
+) -> None:
+    """Fill `part` with bytes [first, stop) of an unpacked chunk, straight away where its blocks are just these."""
+    low, high = blocks.round(first, stop)
+    is_straight = layout.dtype == AS_IN_A_BLOCK and high - low == part.nbytes and part.flags.c_contiguous
+    plain = part.reshape(-1).view(np.uint8).data if is_straight else scratch.take(high - low, "plain")
+    unpack(frame, blocks, low, plain)
+    if not is_straight:
+        strides = (layout.row_bytes, layout.dtype.itemsize)
+        with np.errstate(over="ignore", invalid="ignore"):
+            part[...] = np.ndarray(part.shape, layout.dtype, plain, first - low, strides)

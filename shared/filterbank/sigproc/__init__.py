@@ -1,0 +1,1 @@
+"""SIGPROC filterbank files (`.fil`)."""

@@ -13,7 +13,7 @@ from shared.blobs import MAX_PART_BYTES, Blobs, open_storage
 from shared.errors import BadObservationError, ObjectNotFoundError, TransientError
 from shared.filterbank import BlobSource, LocalSource, read_block, read_header
 from shared.settings import ServiceSettings
-from tests.unit.shared.filterbank_files import BITSHUFFLE, POWER, fil, h5
+from tests.unit.shared.filterbank.files import BITSHUFFLE, POWER, fil, h5
 
 # Servers that uploads are to be read from: each is a fixture of that name with an attribute `environment`.
 BLOB_SERVERS = ("embedded",)

@@ -21,7 +21,7 @@ import numpy as np
 
 from shared.errors import BadObservationError
 from shared.filterbank import LocalSource, read_block, read_header
-from tests.unit.shared.filterbank_files import BITSHUFFLE, POWER, fil, h5, keyword
+from tests.unit.shared.filterbank.files import BITSHUFFLE, POWER, fil, h5, keyword
 
 SECONDS_PER_FILE = 60
 # Beyond what the process has when it starts; what is touched, and what may be asked for.

@@ -2,7 +2,7 @@
 
 A file either ends as one sentence that names the file, the field, its value and what to do, or is read right with a
 warning that names what was mended. Neither takes more memory than a few megabytes. The tests of the two formats
-(`test_filterbank_sigproc`, `test_filterbank_hdf5`) look at the same things in more detail.
+(`sigproc/test_reader.py`, `hdf5/test_reader.py`) look at the same things in more detail.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from services.dedoppler.chunk_search import search_chunk
 from shared.errors import BadObservationError
 from shared.events import Chunk, SearchParameters
 from shared.filterbank import LocalSource, read_block, read_header
-from tests.unit.shared.filterbank_files import BITSHUFFLE, POWER, fil, h5, header_of, keyword, with_chunk, word
+from tests.unit.shared.filterbank.files import BITSHUFFLE, POWER, fil, h5, header_of, keyword, with_chunk, word
 
 ITEMS = (
     *("empty file", "wrong magic", "truncated header", "no HEADER_END", "HEADER_END across a 4096-byte boundary"),

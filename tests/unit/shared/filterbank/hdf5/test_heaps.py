@@ -17,7 +17,7 @@ from shared.filterbank.hdf5 import watchdog
 from shared.filterbank.hdf5.global_heap import DamagedHeapError
 from shared.filterbank.hdf5.range_file import BLOCK_BYTES
 from shared.filterbank.hdf5.text_attributes import MAX_TEXT_BYTES, attribute_names, check_texts
-from tests.unit.shared.filterbank_files import h5
+from tests.unit.shared.filterbank.files import h5
 
 NAME = "The one and only source"
 

@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up user test test-real chaos rolling backlog check bench science train clean
+.PHONY: help setup demo up user test test-fast test-real chaos rolling backlog check bench science train clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -48,8 +48,12 @@ up: setup ## Serve on this machine until Ctrl-C; prints the URL and a key.
 user: setup ## Create a user of a tier on the running stack and print a key once (TIER=researcher).
 	@$(BIN)/python -m deploy.local user --tier '$(or $(TIER),researcher)'
 
-test: $(DEV_STAMP) $(KERNEL_STAMP) ## Set up and run every test.
+test: $(DEV_STAMP) $(KERNEL_STAMP) ## Run every test (PYTEST_ARGS="-k word").
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# One process per core. The other suites stay in one process: their servers and time limits need the cores.
+test-fast: $(DEV_STAMP) $(KERNEL_STAMP) ## Run the unit tests, in parallel, in under two minutes.
+	@$(BIN)/python -m pytest tests/unit -m "not slow" -n auto $(PYTEST_ARGS)
 
 test-real: $(DEV_STAMP) $(KERNEL_STAMP) ## The contract tests on Kafka, MongoDB and SeaweedFS, in containers.
 	@$(BIN)/python -m tests.servers

@@ -12,6 +12,8 @@ from services.gateway.api.application import make_http_app
 from services.gateway.api.errors import ApiError
 from services.gateway.domain import User
 
+pytestmark = pytest.mark.browser
+
 PAGE, OTHER = "https://dashboard.example", "https://elsewhere.example"
 PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-api-key,content-type"}
 

@@ -17,6 +17,8 @@ from services.gateway.api.document.page import ASSETS, DOCUMENT_PATHS, SCRIPT, S
 from services.gateway.api.errors import ApiError
 from services.gateway.domain import User
 
+pytestmark = pytest.mark.browser
+
 OPENAPI, ASYNCAPI = make_openapi("1.2.3"), make_asyncapi("1.2.3")
 
 

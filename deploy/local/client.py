@@ -18,18 +18,6 @@ from typing import Any, Self
 
 import aiohttp
 
-FORMATS = (
-    "json",
-    "classified",
-    "catalog_json",
-    "csv",
-    "fits",
-    "votable",
-    "parquet",
-    "dat",
-    "waterfall",
-    "waterfall_thumb",
-)
 PARTS_AT_ONCE = 4
 TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=120)
 

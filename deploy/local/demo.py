@@ -15,28 +15,17 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 import science.simulator
-from deploy.local.client import FORMATS, ApiError, Waterhole
+from deploy.local.client import ApiError, Waterhole
 from deploy.local.demo_tables import candidates_table, compare, truth_table
 from deploy.local.errors import LocalError
 from deploy.local.stack import running_stack
 from science.simulator import spectra, voyager_1, write_fil
+from shared.formats import FORMATS
 
 POLL_S = 0.1
 LONGEST_JOB_S = 600.0
 EXPORTS_S = 120.0
 SUFFIXES = (".fil", ".h5")
-ARTEFACTS = (
-    "results.json",
-    "classified.json",
-    "catalog.json",
-    "catalog.csv",
-    "catalog.fits",
-    "catalog.vot",
-    "catalog.parquet",
-    "hits.dat",
-    "waterfall.png",
-    "waterfall_thumb.png",
-)
 
 
 class DemoError(LocalError):
@@ -184,9 +173,9 @@ async def run_demo(data_dir: Path, file: Path | None, out: Path, console: Consol
     """
     if file is not None:
         check_file(file)
-    for name in ARTEFACTS:
+    for item in FORMATS.values():
         # Those of an earlier run are not to be taken for this one's.
-        (out / name).unlink(missing_ok=True)
+        (out / item.filename).unlink(missing_ok=True)
     path = file or made_observation(data_dir, console)
     home = data_dir / "demo"
     console.print("Starting Kafka, MongoDB, S3 and the five services ...")

@@ -6,16 +6,13 @@ from typing import Any
 
 import lightgbm
 import numpy as np
-import numpy.typing as npt
 
 from science.training.observe import Labelled
-from science.training.signals import SHAPES
 from services.classify.evidence import MODEL_FEATURES, NOVELTY_FEATURES, model_rows
 from services.classify.kernels.novelty import distances
 from services.classify.kernels.trees import parse, raw_scores, softmax
-
-Array = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
+from shared.arrays import Floats, Indices
+from shared.labels import SHAPES
 
 ROUNDS = 60
 PARAMETERS: dict[str, Any] = {
@@ -48,7 +45,7 @@ DIGITS = 6
 class Table:
     """Rows that the model sees and the number of each one's shape in `SHAPES`."""
 
-    rows: Array
+    rows: Floats
     truth: Indices
 
 
@@ -77,7 +74,7 @@ def grow(table: Table, rounds: int = ROUNDS) -> str:
     return _slim(booster.model_to_string())
 
 
-def temperature_of(scores: Array, truth: Indices) -> float:
+def temperature_of(scores: Floats, truth: Indices) -> float:
     """The temperature that makes the truth most probable."""
     tried = np.geomspace(0.3, 3.0, 200)
     at = np.arange(len(truth))
@@ -85,7 +82,7 @@ def temperature_of(scores: Array, truth: Indices) -> float:
     return float(tried[int(np.argmin(loss))])
 
 
-def _means(rows: Array, count: int, rng: np.random.Generator) -> Indices:
+def _means(rows: Floats, count: int, rng: np.random.Generator) -> Indices:
     """Cluster number of each row, by k-means in units of the rows' spread."""
     scaled = rows / np.maximum(rows.std(axis=0), LEAST_SPREAD)
     centres = scaled[rng.choice(len(scaled), count, replace=False)]
@@ -99,7 +96,7 @@ def _means(rows: Array, count: int, rng: np.random.Generator) -> Indices:
     return number
 
 
-def clusters_of(table: Table) -> tuple[Array, Array]:
+def clusters_of(table: Table) -> tuple[Floats, Floats]:
     """Centres (n, d) and whitening matrices (n, d, d) of the clusters of each shape's training hits."""
     rng = np.random.default_rng(1612)
     shape = table.rows[:, -len(NOVELTY_FEATURES) :]
@@ -118,7 +115,7 @@ def clusters_of(table: Table) -> tuple[Array, Array]:
     return np.stack(centres), np.stack(whitening)
 
 
-def known_distances(distance: Array, predicted: Indices) -> dict[str, list[float]]:
+def known_distances(distance: Floats, predicted: Indices) -> dict[str, list[float]]:
     """For each shape that is predicted, the distances beyond which the `SHARES` of its hits lie."""
     known = {}
     for k, name in enumerate(SHAPES):

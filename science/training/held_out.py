@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import setigen  # type: ignore[import-untyped]
 from astropy import units
 
@@ -18,11 +17,11 @@ from science.training.observe import match, search
 from science.training.signals import fewest_steps, log_uniform, occupied
 from science.training.table import KINDS, NOISE_KIND, STRANGE, Tested
 from services.classify.domain import gather
+from shared.arrays import Floats, Power
 from shared.events import SearchParameters
 from shared.filterbank import LocalSource, read_block, read_header
 from shared.header import Header
 
-Array = npt.NDArray[np.float64]
 Rng = np.random.Generator
 
 HZ, S = units.Hz, units.s
@@ -41,7 +40,7 @@ def _profile(rng: Rng, low_hz: float, high_hz: float) -> Any:
     return rng.choice([setigen.gaussian_f_profile, setigen.box_f_profile, setigen.lorentzian_f_profile])(width)
 
 
-def _pulses(rng: Rng, times_s: Array) -> Array:
+def _pulses(rng: Rng, times_s: Floats) -> Floats:
     """Gaussian pulses that fill at most 0.42 of the time and at least two spectra."""
     tsamp = float(times_s[1] - times_s[0])
     while True:
@@ -60,7 +59,7 @@ def _pulses(rng: Rng, times_s: Array) -> Array:
             return envelope
 
 
-def _steady(rng: Rng, times_s: Array) -> Any:
+def _steady(rng: Rng, times_s: Floats) -> Any:
     if rng.random() < 0.5:
         return setigen.constant_t_profile(level=1)
     period = rng.uniform(0.3, 2.0) * float(times_s[-1])
@@ -185,7 +184,7 @@ class _Signals:
         return path, 1, self._line(), log_uniform(self.rng, 60, 800)
 
 
-def _add(frame: Any, drawn: tuple[Any, Any, Any, float], hz: float) -> tuple[int, Array]:
+def _add(frame: Any, drawn: tuple[Any, Any, Any, float], hz: float) -> tuple[int, Floats]:
     """Put a signal of a matched SNR into the frame; returns its power in the file's channels, in units of sigma."""
     path, envelope, profile, snr = drawn
     reach = SLOT_CHANNELS / 2 * frame.df
@@ -204,13 +203,13 @@ def _add(frame: Any, drawn: tuple[Any, Any, Any, float], hz: float) -> tuple[int
     return frame.fchans - high, (added[:, low:high] * scale / frame.noise_std)[:, ::-1]
 
 
-async def _read(path: Path) -> tuple[Header, npt.NDArray[np.float32]]:
+async def _read(path: Path) -> tuple[Header, Power]:
     source = LocalSource(path)
     header, _ = await read_header(source)
     return header, await read_block(source, header, 0, header.n_channels)
 
 
-def _saved_and_read(frame: Any) -> tuple[Header, npt.NDArray[np.float32]]:
+def _saved_and_read(frame: Any) -> tuple[Header, Power]:
     """Through a file, as a user's observation would come."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "held_out.fil"

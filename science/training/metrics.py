@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from science.training.table import KINDS, NOTHING, STRANGE, Tested
 from services.classify.evidence import model_rows
-from services.classify.labels import LABELS, UNKNOWN_P, label
+from services.classify.labels import UNKNOWN_P, label
 from services.classify.model import ShapeModel
+from shared.labels import LABELS
 
 LEAST_SNR = 15.0
 SNR_EDGES = (0.0, 10.0, 15.0, 30.0, 100.0, 1e9)

@@ -13,11 +13,11 @@ from science.simulator.tones import path_offsets
 from science.training.signals import Observation, draw_observation
 from services.classify.domain import gather
 from services.classify.evidence import Evidence
-from services.classify.labels import NOISE
 from services.dedoppler.chunk_search import search_chunk
 from shared.events import Chunk, SearchParameters
 from shared.header import Header
 from shared.hits import ChunkHits
+from shared.labels import NOISE
 
 # A hit belongs to the emission that explains at least half of it; it counts if it is at least half of that emission's
 # strongest hit. What is explained by none, but near to one, is an artefact of it, and left out.

@@ -22,10 +22,8 @@ from science.simulator.emissions import Emission
 from science.simulator.scene import Scene, make_header, pfb_bandpass
 from science.simulator.tones import FloatArray
 from services.classify.evidence import broad_limit_hz, drift_scatter_steps
-from services.classify.labels import BROADBAND, CHIRP, NARROWBAND_DRIFTING, NARROWBAND_STATIONARY, NOISE, PULSED
 from shared.header import Header
-
-SHAPES = (NARROWBAND_DRIFTING, NARROWBAND_STATIONARY, BROADBAND, PULSED, CHIRP, NOISE)
+from shared.labels import BROADBAND, CHIRP, NARROWBAND_DRIFTING, NARROWBAND_STATIONARY, NOISE, PULSED, SHAPES
 
 Rng = np.random.Generator
 

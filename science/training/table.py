@@ -9,7 +9,7 @@ import numpy as np
 
 from services.classify.evidence import Evidence
 from services.classify.kernels.features import Features
-from services.classify.labels import (
+from shared.labels import (
     BROADBAND,
     CANDIDATE_ET,
     CHIRP,

@@ -4,20 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from services.classify.evidence import Evidence, broad_limit_hz, model_rows
 from services.classify.kernels.features import Features, Track, measure
 from services.classify.kernels.neighbours import clusters, count_alike, count_within, find_combs, span_within
-from services.classify.labels import BROADBAND, CANDIDATE_ET, CHIRP, NARROWBAND_DRIFTING, PULSED, Verdict, label
+from services.classify.labels import Verdict, label
 from services.classify.model import committed_model
-from services.classify.ranking import RFI, SET_ASIDE, components, interestingness
+from services.classify.ranking import components, interestingness
+from shared.arrays import Floats, Hits, Indices
 from shared.events import SearchParameters
 from shared.header import Header
 from shared.hits import ChunkHits, merge_hits
-
-Floats = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
+from shared.labels import BROADBAND, CANDIDATE_LABELS, RFI, RFI_OR_NOISE
 
 NEIGHBOUR_REACH_HZ = 5000.0
 BROAD_GAP_HZ = 5000.0
@@ -26,7 +24,6 @@ PLACE_HZ = 500.0  # hits nearer than this are one place
 SIDE_LOBE_CHANNELS, SIDE_LOBE_RATIO = 256, 0.1
 WIDE_CHANNELS, RAGGED_EDGE_RATIO = 16, 0.5
 LIKE_DRIFT_STEPS = 2.0  # hits this many steps of the drift grid apart drift alike
-WORTH_A_LOOK = frozenset({CANDIDATE_ET, NARROWBAND_DRIFTING, PULSED, CHIRP})
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ class ClassifiedHit:
     number: int
     chunk: int
     chunk_hit: int
-    values: npt.NDArray[np.void]
+    values: Hits
     features: Features
     neighbours: int
     evidence: Evidence
@@ -58,7 +55,7 @@ class Gathered:
     piece of, -1 for a hit that is not broad.
     """
 
-    hits: npt.NDArray[np.void]
+    hits: Hits
     chunk: Indices
     chunk_hit: Indices
     evidence: list[Evidence]
@@ -66,7 +63,7 @@ class Gathered:
 
 
 def _measure_all(
-    header: Header, chunks: Sequence[ChunkHits], hits: npt.NDArray[np.void], places: Sequence[tuple[int, int]]
+    header: Header, chunks: Sequence[ChunkHits], hits: Hits, places: Sequence[tuple[int, int]]
 ) -> list[Features]:
     features = []
     for hit, (chunk, index) in zip(hits, places, strict=True):
@@ -130,7 +127,7 @@ def gather(header: Header, parameters: SearchParameters, chunks: Sequence[ChunkH
     return Gathered(hits, chunk, chunk_hit, evidence, pieces)
 
 
-def _pieces(header: Header, hits: npt.NDArray[np.void]) -> Indices:
+def _pieces(header: Header, hits: Hits) -> Indices:
     """Wide hits close to each other are pieces of one emission: its number per hit, -1 for narrow hits."""
     pieces = np.full(len(hits), -1, dtype=np.int64)
     wide = np.flatnonzero(hits["bandwidth_hz"] > PIECE_SHARE * broad_limit_hz(abs(header.foff_hz)))
@@ -138,7 +135,7 @@ def _pieces(header: Header, hits: npt.NDArray[np.void]) -> Indices:
     return pieces
 
 
-def _emission_widths(hits: npt.NDArray[np.void], pieces: Indices, comb_hz: Floats) -> Floats:
+def _emission_widths(hits: Hits, pieces: Indices, comb_hz: Floats) -> Floats:
     """Width of the emission of which a hit is a piece or a tooth, from its lowest hit to its highest; 0 for none."""
     width = np.zeros(len(hits))
     for belongs, number in ((pieces >= 0, pieces), (comb_hz > 0, comb_hz)):
@@ -149,7 +146,7 @@ def _emission_widths(hits: npt.NDArray[np.void], pieces: Indices, comb_hz: Float
     return width
 
 
-def _masters(hits: npt.NDArray[np.void], i: int, near: Indices, like_steps: float) -> Indices:
+def _masters(hits: Hits, i: int, near: Indices, like_steps: float) -> Indices:
     """Of the hits `near`, those of which hit `i` is a side lobe or a ragged edge."""
     snr, width = hits["snr"], hits["width"]
     alike = np.abs(hits["steps"][near] - hits["steps"][i]) <= np.maximum(like_steps, width[near] / 8)
@@ -161,7 +158,7 @@ def _masters(hits: npt.NDArray[np.void], i: int, near: Indices, like_steps: floa
 
 
 def group_repeats(
-    hits: npt.NDArray[np.void], spacing_hz: Sequence[float], broad_cluster: Sequence[int], like_drift_steps: float
+    hits: Hits, spacing_hz: Sequence[float], broad_cluster: Sequence[int], like_drift_steps: float
 ) -> list[int]:
     """For each hit, the index of the strongest hit of the same emitter (its own index where that is it).
 
@@ -249,11 +246,11 @@ def filtered(hits: Sequence[ClassifiedHit]) -> list[ClassifiedHit]:
     """Without RFI and noise, and each emitter once: by the strongest of its hits that is neither."""
     heads: dict[int, ClassifiedHit] = {}
     for hit in sorted(hits, key=lambda hit: (-hit.evidence.snr, hit.number)):
-        if hit.verdict.label not in SET_ASIDE:
+        if hit.verdict.label not in RFI_OR_NOISE:
             heads.setdefault(hit.group, hit)
     return sorted(heads.values(), key=lambda hit: hit.number)
 
 
 def candidates(hits: Sequence[ClassifiedHit]) -> list[ClassifiedHit]:
     """What is left to look at, most interesting first: of the filtered hits, those that drift, pulse or chirp."""
-    return ranked([hit for hit in filtered(hits) if hit.verdict.label in WORTH_A_LOOK])
+    return ranked([hit for hit in filtered(hits) if hit.verdict.label in CANDIDATE_LABELS])

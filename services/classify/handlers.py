@@ -13,6 +13,7 @@ from services.classify.results import results_document, summary_of, to_json
 from shared.blobs import artefact_key, hits_key, hits_prefix
 from shared.errors import ObjectNotFoundError, PermanentError
 from shared.events import Chunk, ChunkPlan, ChunkSearched, Event, JobProgress, ObservationClassified, ResultsSummary
+from shared.formats import JSON
 from shared.hits import ChunkHits
 
 logger = structlog.get_logger(__name__)
@@ -111,14 +112,14 @@ class Handler:
 
     async def _finish(self, event: ChunkSearched, keys: list[str]) -> ObservationClassified | None:
         raw_chunks = await self._read_chunks(keys)
-        results_key = artefact_key(event.job_id, "results.json")
+        results_key = artefact_key(event.job_id, JSON.filename)
         seconds = await self._processing_time(event, results_key)
         # Off the event loop, all of it: with thousands of hits it takes seconds, in which heartbeats must go on.
         made = await asyncio.to_thread(_classified, event, raw_chunks, seconds)
         if made is None:
             return None
         document, summary = made
-        await self._results.put(results_key, document, "application/json")
+        await self._results.put(results_key, document, JSON.content_type)
         await self._results.put(_finisher_key(event.job_id), str(event.chunk.index).encode(), "text/plain")
         return ObservationClassified.make(
             job_id=event.job_id,

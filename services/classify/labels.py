@@ -25,26 +25,15 @@ from dataclasses import dataclass, field
 from services.classify.bands import Appearance, Band, agreeing_band, bands_at, protected_band
 from services.classify.evidence import BROAD_HZ, Evidence, drift_limit_hz_s
 from services.classify.model import Shape
-
-NARROWBAND_DRIFTING = "NARROWBAND_DRIFTING"
-NARROWBAND_STATIONARY = "NARROWBAND_STATIONARY"
-BROADBAND = "BROADBAND"
-PULSED = "PULSED"
-CHIRP = "CHIRP"
-RFI_TERRESTRIAL = "RFI_TERRESTRIAL"
-RFI_SATELLITE = "RFI_SATELLITE"
-NOISE = "NOISE"
-CANDIDATE_ET = "CANDIDATE_ET"
-LABELS = (
+from shared.labels import (
+    BROADBAND,
+    CANDIDATE_ET,
     NARROWBAND_DRIFTING,
     NARROWBAND_STATIONARY,
-    BROADBAND,
-    PULSED,
-    CHIRP,
-    RFI_TERRESTRIAL,
-    RFI_SATELLITE,
     NOISE,
-    CANDIDATE_ET,
+    PULSED,
+    RFI_SATELLITE,
+    RFI_TERRESTRIAL,
 )
 
 NOISE_PATH_SNR = 5.0
@@ -160,7 +149,7 @@ def _reasons(evidence: Evidence, shape: Shape, name: str, band: Band | None) -> 
 
 def label(evidence: Evidence, shape: Shape) -> Verdict:
     """The label of one hit whose shape the model has told."""
-    name = "NOISE" if is_unsupported(evidence) else shape.name
+    name = NOISE if is_unsupported(evidence) else shape.name
     probability = shape.probabilities[shape.name] if name == shape.name else 1.0
     confidence = probability * min(1.0, shape.novelty_p / UNKNOWN_P)
     band = attributed(evidence, name) if name != NOISE else None

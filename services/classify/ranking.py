@@ -19,20 +19,12 @@ from math import log, sqrt
 from services.classify.bands import bands_at
 from services.classify.evidence import Evidence
 from services.classify.evidence import drift_limit_hz_s as stationary_up_to_hz_s
-from services.classify.labels import (
-    MAX_DRIFT_PER_HZ,
-    NOISE,
-    RFI_SATELLITE,
-    RFI_TERRESTRIAL,
-    Verdict,
-    drifts_with_far_hits,
-)
+from services.classify.labels import MAX_DRIFT_PER_HZ, Verdict, drifts_with_far_hits
+from shared.labels import RFI_OR_NOISE
 
 WEIGHTS = {"snr": 0.25, "drift": 0.20, "rfi_freedom": 0.20, "novelty": 0.15, "confidence": 0.10, "cadence": 0.10}
 SNR_FULL_MARK = 100.0  # times the threshold
 PLAIN_DRIFT_PER_HZ = 10e-9  # 1/s; well above the drift of Earth's and known planets' rotation
-RFI = frozenset({RFI_TERRESTRIAL, RFI_SATELLITE})
-SET_ASIDE = RFI | {NOISE}
 
 
 def snr_component(snr: float, threshold: float) -> float:
@@ -52,7 +44,7 @@ def drift_component(evidence: Evidence) -> float:
 
 def rfi_component(evidence: Evidence, verdict: Verdict) -> float:
     """0 for what is set aside; halved for each sign of an interferer that is no proof."""
-    if verdict.label in SET_ASIDE:
+    if verdict.label in RFI_OR_NOISE:
         return 0.0
     signs = (bool(bands_at(evidence.frequency_hz)), evidence.comb_spacing_hz > 0, drifts_with_far_hits(evidence))
     return float(0.5 ** sum(signs))

@@ -17,32 +17,30 @@ from services.export.fits_table import to_fits
 from services.export.parquet import to_parquet
 from services.export.provenance import provenance_of
 from services.export.votable import to_votable
+from shared import formats
 from shared.blobs import artefact_key
 from shared.events import Artefact, ObservationClassified, ResultsSummary, SearchParameters, Upload
+from shared.formats import Format
 from shared.header import Header
 from shared.hits import Cutout
-
-JSON_TYPE = "application/json"
 
 Results = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class File:
-    """One file to download, by the API's name of its format."""
+    """One file to download."""
 
-    format: str
-    filename: str
-    content_type: str
+    format: Format
     body: bytes
 
     def artefact(self, job_id: str) -> Artefact:
-        """How the event speaks of it."""
+        """The entry of this file in `observation.exported`."""
         return Artefact(
-            format=self.format,
-            key=artefact_key(job_id, self.filename),
-            filename=self.filename,
-            content_type=self.content_type,
+            format=self.format.name,
+            key=artefact_key(job_id, self.format.filename),
+            filename=self.format.filename,
+            content_type=self.format.content_type,
             size=len(self.body),
             sha256=hashlib.sha256(self.body).hexdigest(),
         )
@@ -66,8 +64,8 @@ def render_pictures(event: ObservationClassified, results: Results, parts: Seque
         warnings=results["warnings"],
     )
     return [
-        File("waterfall", "waterfall.png", "image/png", picture.draw(drawing)),
-        File("waterfall_thumb", "waterfall_thumb.png", "image/png", picture.draw_thumbnail(drawing)),
+        File(formats.WATERFALL, picture.draw(drawing)),
+        File(formats.WATERFALL_THUMB, picture.draw_thumbnail(drawing)),
     ]
 
 
@@ -78,13 +76,13 @@ def render_tables(event: ObservationClassified, results: Results, input_sha256: 
     classified = {**about, "signals": classified_rows(results)}
     catalogue = {**about, "provenance": provenance.values(), "signals": rows}
     return [
-        File("classified", "classified.json", JSON_TYPE, to_json(classified)),
-        File("catalog_json", "catalog.json", JSON_TYPE, to_json(catalogue)),
-        File("csv", "catalog.csv", "text/csv; charset=utf-8", to_csv(rows)),
-        File("fits", "catalog.fits", "application/fits", to_fits(rows, provenance)),
-        File("votable", "catalog.vot", "application/x-votable+xml", to_votable(rows, provenance)),
-        File("parquet", "catalog.parquet", "application/vnd.apache.parquet", to_parquet(rows, provenance)),
-        File("dat", "hits.dat", "text/plain; charset=us-ascii", to_dat(results, event, input_sha256)),
+        File(formats.CLASSIFIED, to_json(classified)),
+        File(formats.CATALOG_JSON, to_json(catalogue)),
+        File(formats.CSV, to_csv(rows)),
+        File(formats.FITS, to_fits(rows, provenance)),
+        File(formats.VOTABLE, to_votable(rows, provenance)),
+        File(formats.PARQUET, to_parquet(rows, provenance)),
+        File(formats.DAT, to_dat(results, event, input_sha256)),
     ]
 
 

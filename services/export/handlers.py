@@ -7,9 +7,10 @@ from typing import Any, Protocol
 
 import structlog
 
-from services.export.artefacts import JSON_TYPE, File, render_pictures, render_tables
+from services.export.artefacts import File, render_pictures, render_tables
 from services.export.digest import UploadStore, sha256_of
 from services.export.domain import MAX_PANELS, ChunkPart
+from shared import formats
 from shared.blobs import artefact_key, hits_key
 from shared.errors import ObjectNotFoundError, PermanentError
 from shared.events import Event, JobProgress, ObservationClassified, ObservationExported, Upload
@@ -60,7 +61,7 @@ class Handler:
             tables = await writing
         finally:
             writing.cancel()
-        unchanged = File("json", "results.json", JSON_TYPE, raw)
+        unchanged = File(formats.JSON, raw)
         artefacts = tuple(file.artefact(event.job_id) for file in (unchanged, *tables, *pictures))
         return [
             ObservationExported.make(job_id=event.job_id, producer=PRODUCER, artefacts=artefacts),
@@ -80,7 +81,7 @@ class Handler:
     async def _written(self, event: ObservationClassified, files: list[File]) -> list[File]:
         await asyncio.gather(
             *(
-                self._results.put(artefact_key(event.job_id, file.filename), file.body, file.content_type)
+                self._results.put(artefact_key(event.job_id, file.format.filename), file.body, file.format.content_type)
                 for file in files
             )
         )

@@ -21,6 +21,7 @@ from services.export.domain import Panel, Picture, Record, join_labels, max_redu
 from services.export.provenance import telescope_name, utc_date
 from shared.header import Header
 from shared.hits import Cutout
+from shared.labels import RFI_OR_NOISE
 
 DPI = 100
 LEFT, WIDTH = 0.055, 0.875  # of the waterfall, as parts of the figure's width
@@ -32,7 +33,6 @@ COLOURS = "viridis"
 MARK = "#d62728"
 HIT_MARK = "#000000"
 RFI_MARK = "#9a9a9a"
-RFI_LABELS = frozenset({"RFI_TERRESTRIAL", "RFI_SATELLITE", "NOISE"})
 CHARACTER = 0.0062  # width of a character of a mark's label, as a part of the waterfall's
 MAX_MARKS = 2000
 
@@ -113,8 +113,8 @@ def _triangles(axes: Axes, panels: Sequence[Panel], height: float, size: int) ->
 def _mark_hits(figure: Figure, axes: Axes, picture: Picture) -> None:
     """Marks stand above the picture, so that they hide nothing."""
     left, right = axes.get_xlim()
-    rfi = [record for record in picture.hits if record["classification"] in RFI_LABELS]
-    others = [record for record in picture.hits if record["classification"] not in RFI_LABELS]
+    rfi = [record for record in picture.hits if record["classification"] in RFI_OR_NOISE]
+    others = [record for record in picture.hits if record["classification"] not in RFI_OR_NOISE]
     _ticks(axes, rfi, RFI_MARK)
     _ticks(axes, others, HIT_MARK)
     _triangles(axes, picture.panels, 1.018, 6)

@@ -17,19 +17,6 @@ STAGES: tuple[Stage, ...] = ("ingest", "dedoppler", "classify", "export")
 
 EXTENSIONS = (".fil", ".h5")
 MAX_NAME_BYTES = 255
-# The API's names of the files that every finished job has, and what they are.
-FORMATS = {
-    "json": "results.json, everything that was found",
-    "csv": "catalog.csv, every hit, answered inline",
-    "catalog_json": "catalog.json, the same rows as JSON",
-    "classified": "classified.json, each hit's label and why",
-    "fits": "catalog.fits, a FITS binary table",
-    "votable": "catalog.vot, a VOTable (IVOA's XML)",
-    "parquet": "catalog.parquet, for pandas and the like",
-    "dat": "hits.dat, as turboSETI writes it",
-    "waterfall": "waterfall.png, the observation with its hits",
-    "waterfall_thumb": "waterfall_thumb.png, the same, small",
-}
 
 API_KEY_PREFIX = "sk_live_"
 API_KEY_BYTES = 32

@@ -10,9 +10,9 @@ from astropy import units
 from astropy.table import QTable
 from PIL import Image
 
-from deploy.local.client import FORMATS
 from deploy.local.demo_tables import compare
 from science.simulator import voyager_1
+from shared.formats import FORMATS
 from tests.e2e.jobs import submit, until_done
 
 

@@ -14,9 +14,9 @@ from science.training.fit import grow, table_of
 from science.training.held_out import observe_held_out
 from science.training.metrics import evaluate, reliability_of, scores_of
 from science.training.observe import match, observe_seed
-from science.training.signals import SHAPES, draw_observation, occupied
-from services.classify.labels import BROADBAND, CHIRP, LABELS, NARROWBAND_DRIFTING, NOISE, PULSED
+from science.training.signals import draw_observation, occupied
 from services.classify.model import FACTS_FILE, TREES_FILE, committed_model, from_text
+from shared.labels import BROADBAND, CHIRP, LABELS, NARROWBAND_DRIFTING, NOISE, PULSED, SHAPES
 
 MODEL = resources.files("services.classify.model")
 

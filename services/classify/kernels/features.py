@@ -31,10 +31,8 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
+from shared.arrays import Floats, Indices, Power
 
 MAX_SEGMENTS = 8
 BRIGHT_SEGMENT_SNR = 5.0
@@ -92,14 +90,14 @@ class _Box:
     pad: int
 
 
-def row_positions(n_rows: int, spectra_per_row: int, n_spectra: int) -> Array:
+def row_positions(n_rows: int, spectra_per_row: int, n_spectra: int) -> Floats:
     """Middle of each row on the path, from 0 at the first spectrum to 1 at the last."""
     middle = (np.arange(n_rows) + 0.5) * spectra_per_row - 0.5
-    positions: Array = np.minimum(middle, n_spectra - 1) / (n_spectra - 1)
+    positions: Floats = np.minimum(middle, n_spectra - 1) / (n_spectra - 1)
     return positions
 
 
-def _box(track: Track, start_channel: int, spectra_per_row: int, positions: Array) -> _Box:
+def _box(track: Track, start_channel: int, spectra_per_row: int, positions: Floats) -> _Box:
     # Within a row of several spectra the path itself moves on.
     smear = int(np.ceil((spectra_per_row - 1) * abs(track.steps) / (track.n_spectra - 1)))
     width = track.width + smear
@@ -107,14 +105,14 @@ def _box(track: Track, start_channel: int, spectra_per_row: int, positions: Arra
     return _Box(first, width, max(8, 2 * width))
 
 
-def _gather(power: Array, rows: Indices, columns: Indices) -> Array:
+def _gather(power: Floats, rows: Indices, columns: Indices) -> Floats:
     """Samples at (rows, columns); 0, the noise's mean, where the cut-out ends."""
     inside = (columns >= 0) & (columns < power.shape[1])
-    gathered: Array = np.where(inside, power[rows, np.clip(columns, 0, power.shape[1] - 1)], 0.0)
+    gathered: Floats = np.where(inside, power[rows, np.clip(columns, 0, power.shape[1] - 1)], 0.0)
     return gathered
 
 
-def align(power: Array, track: Track, start_channel: int, spectra_per_row: int) -> tuple[Array, int, int]:
+def align(power: Floats, track: Track, start_channel: int, spectra_per_row: int) -> tuple[Floats, int, int]:
     """Shift each row so that the path stands upright.
 
     Returns the aligned power (rows, pad + box + pad), the box's width and the pad, in channels.
@@ -124,7 +122,7 @@ def align(power: Array, track: Track, start_channel: int, spectra_per_row: int) 
     return _gather(power, np.arange(len(power))[:, None], columns), box.width, box.pad
 
 
-def _time_measures(profile: Array) -> tuple[float, float, float, float]:
+def _time_measures(profile: Floats) -> tuple[float, float, float, float]:
     """Occupancy, presence, peak fraction and kurtosis of the power per row (in units of its own noise)."""
     n = len(profile)
     spread = max(float(np.sum(profile**2)) - n, 1e-9)
@@ -138,7 +136,7 @@ def _time_measures(profile: Array) -> tuple[float, float, float, float]:
     return occupancy, presence, peak_fraction, kurtosis
 
 
-def _frequency_measures(spectrum: Array, width: int, pad: int) -> tuple[int, float, float]:
+def _frequency_measures(spectrum: Floats, width: int, pad: int) -> tuple[int, float, float]:
     """Columns at half maximum round the peak of the box, the sharpness of its edges, the share of power beside it."""
     # A faint, wide hump has peaks of noise on it: they are smoothed over an eighth of the box.
     smooth = np.convolve(spectrum, np.ones(max(1, width // 8)) / max(1, width // 8), mode="same")
@@ -156,7 +154,7 @@ def _frequency_measures(spectrum: Array, width: int, pad: int) -> tuple[int, flo
     return int(right - left - 1), sharpness, share
 
 
-def parabolas(bend: Array, turn: Array, shift: Array) -> Array:
+def parabolas(bend: Floats, turn: Floats, shift: Floats) -> Floats:
     """All combinations of `bend * ((u - turn)^2 - shift)`, as rows of (bend, turn, bend * shift)."""
     grid = np.stack(np.meshgrid(bend, turn, shift, indexing="ij"), axis=-1).reshape(-1, 3)
     grid[:, 2] *= grid[:, 0]
@@ -164,29 +162,29 @@ def parabolas(bend: Array, turn: Array, shift: Array) -> Array:
 
 
 @cache
-def _first_parabolas() -> Array:
+def _first_parabolas() -> Floats:
     return parabolas(np.concatenate([-_BENDS[::-1], _BENDS]), _TURNS, _SHIFTS)
 
 
-def _offsets(parabola: Array, positions: Array) -> Indices:
+def _offsets(parabola: Floats, positions: Floats) -> Indices:
     """Columns of `box_sums` on parabolas of (bend, turn, bend * shift): (parabolas, rows)."""
     bend, turn, shift = parabola[:, :1], parabola[:, 1:2], parabola[:, 2:]
     columns: Indices = np.rint(bend * (positions - turn) ** 2 - shift).astype(np.int64) + MAX_OFFSET_CHANNELS
     return columns
 
 
-def _best_parabola(sums: Array, positions: Array, tried: Array) -> tuple[float, Array]:
+def _best_parabola(sums: Floats, positions: Floats, tried: Floats) -> tuple[float, Floats]:
     """Largest sum of `sums` (rows, offsets) along the parabolas, and that parabola."""
     totals = _gather(sums, np.arange(len(sums))[None, :], _offsets(tried, positions)).sum(axis=1)
     best = int(np.argmax(totals))
     return float(totals[best]), tried[best]
 
 
-def _box_sums(power: Array, box: _Box) -> Array:
+def _box_sums(power: Floats, box: _Box) -> Floats:
     """Power in the box, moved from the path by up to MAX_OFFSET_CHANNELS either way: (rows, offsets)."""
     columns = box.first[:, None] + np.arange(-MAX_OFFSET_CHANNELS, MAX_OFFSET_CHANNELS + box.width)
     summed = np.cumsum(_gather(power, np.arange(len(power))[:, None], columns), axis=1)
-    sums: Array = summed[:, box.width - 1 :] - np.pad(summed, ((0, 0), (1, 0)))[:, : 2 * MAX_OFFSET_CHANNELS + 1]
+    sums: Floats = summed[:, box.width - 1 :] - np.pad(summed, ((0, 0), (1, 0)))[:, : 2 * MAX_OFFSET_CHANNELS + 1]
     return sums
 
 
@@ -199,7 +197,7 @@ class _Curve:
     bend: float
 
 
-def _curve(power: Array, box: _Box, positions: Array, sigma: float) -> _Curve:
+def _curve(power: Floats, box: _Box, positions: Floats, sigma: float) -> _Curve:
     """Look for a parabola near the path that holds more.
 
     A bent signal touches its straight path somewhere (`turn`) or crosses it twice (`shift` > 0); the best of a coarse
@@ -221,7 +219,7 @@ def _curve(power: Array, box: _Box, positions: Array, sigma: float) -> _Curve:
     return _Curve(straight, curved / straight, float(best[0]))
 
 
-def _row_measures(power: Array, box: _Box, positions: Array, sigma: float) -> tuple[int, float, float]:
+def _row_measures(power: Floats, box: _Box, positions: Floats, sigma: float) -> tuple[int, float, float]:
     """Width of what single rows show, how far its places are from a parabola, and how far that leaves the path."""
     reach = ROW_REACH_CHANNELS + 2 * box.width
     columns = box.first[:, None] + np.arange(-reach, reach + box.width)
@@ -242,7 +240,7 @@ def _row_measures(power: Array, box: _Box, positions: Array, sigma: float) -> tu
     return width, wobble, lean
 
 
-def _straightness(aligned: Array, width: int, sigma: float) -> float:
+def _straightness(aligned: Floats, width: int, sigma: float) -> float:
     """Rms of the brightest columns of the stretches of time from their own straight line, channels."""
     parts = np.array_split(aligned, min(len(aligned), MAX_SEGMENTS))
     box = np.ones(width) / (np.sqrt(width) * sigma)
@@ -258,7 +256,7 @@ def _straightness(aligned: Array, width: int, sigma: float) -> float:
     return float(np.sqrt(np.mean((np.array(columns) - line) ** 2)))
 
 
-def measure(power: npt.NDArray[np.float32], start_channel: int, spectra_per_row: int, track: Track) -> Features:
+def measure(power: Power, start_channel: int, spectra_per_row: int, track: Track) -> Features:
     """Measure one hit on its cut-out.
 
     Args:

@@ -3,17 +3,15 @@
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
+from shared.arrays import Floats, Indices
 
 COMB_MEMBERS = 5
 COMB_LOOK_AHEAD = 8
 COMB_STRONGEST = 2000
 
 
-def count_within(values: Array, reach: Array | float) -> Indices:
+def count_within(values: Floats, reach: Floats | float) -> Indices:
     """For each value, how many others lie within `reach` of it (same unit)."""
     ordered = np.sort(values)
     above = np.searchsorted(ordered, values + reach, side="right")
@@ -21,7 +19,7 @@ def count_within(values: Array, reach: Array | float) -> Indices:
     return counts
 
 
-def clusters(frequency_hz: Array, gap_hz: float) -> Indices:
+def clusters(frequency_hz: Floats, gap_hz: float) -> Indices:
     """Number the runs of hits whose neighbours in frequency are at most `gap_hz` away."""
     order = np.argsort(frequency_hz, kind="stable")
     labels = np.empty(len(frequency_hz), dtype=np.int64)
@@ -30,7 +28,7 @@ def clusters(frequency_hz: Array, gap_hz: float) -> Indices:
     return labels
 
 
-def _teeth(ordered: Array, spacing: float, tolerance: float) -> list[int]:
+def _teeth(ordered: Floats, spacing: float, tolerance: float) -> list[int]:
     """Positions in `ordered` of the unbroken run of teeth from the first on; the spacing is refined on the way."""
     found = [0]
     while True:
@@ -43,7 +41,7 @@ def _teeth(ordered: Array, spacing: float, tolerance: float) -> list[int]:
         found.append(at)
 
 
-def _on_lattice(ordered: Array, run: list[int], spacing: float, tolerance: float) -> Indices:
+def _on_lattice(ordered: Floats, run: list[int], spacing: float, tolerance: float) -> Indices:
     """Positions of all that lie on the teeth of a run, or of one more at its end."""
     distance = ordered - ordered[0]
     residual = np.abs(distance - np.rint(distance / spacing) * spacing)
@@ -51,7 +49,7 @@ def _on_lattice(ordered: Array, run: list[int], spacing: float, tolerance: float
     return np.flatnonzero((residual <= tolerance) & inside)
 
 
-def count_alike(values: Array, reach: Array, place: Indices, strength: Array) -> Indices:
+def count_alike(values: Floats, reach: Floats, place: Indices, strength: Floats) -> Indices:
     """For each value, how many other places hold one within `reach` of it; a place counts by its strongest.
 
     Args:
@@ -75,16 +73,16 @@ def count_alike(values: Array, reach: Array, place: Indices, strength: Array) ->
 class Combs(NamedTuple):
     """For each hit: spacing of its comb's teeth in Hz (0: it is no tooth), and how many teeth the comb has."""
 
-    spacing_hz: Array
+    spacing_hz: Floats
     teeth: Indices
 
 
 def find_combs(
-    frequency_hz: Array,
-    drift_rate_hz_s: Array,
-    snr: Array,
-    tolerance_hz: Array | float,
-    drift_tolerance_hz_s: Array | float,
+    frequency_hz: Floats,
+    drift_rate_hz_s: Floats,
+    snr: Floats,
+    tolerance_hz: Floats | float,
+    drift_tolerance_hz_s: Floats | float,
 ) -> Combs:
     """Which hits are the teeth of combs.
 
@@ -116,7 +114,7 @@ def find_combs(
     return Combs(spacing, teeth)
 
 
-def span_within(values: Array, reach: Array, place: Array) -> Array:
+def span_within(values: Floats, reach: Floats, place: Floats) -> Floats:
     """For each value, how far apart the places of all values within `reach` of it are (in the unit of `place`)."""
     order = np.argsort(values, kind="stable")
     ordered, places = values[order], place[order]
@@ -125,13 +123,13 @@ def span_within(values: Array, reach: Array, place: Array) -> Array:
     largest, smallest = _running(places, np.maximum), _running(places, np.minimum)
     level = np.maximum(0, np.log2(np.maximum(high - low, 1)).astype(np.int64))
     second = high - (1 << level)
-    span: Array = np.maximum(largest[level, low], largest[level, second]) - np.minimum(
+    span: Floats = np.maximum(largest[level, low], largest[level, second]) - np.minimum(
         smallest[level, low], smallest[level, second]
     )
     return span
 
 
-def _running(values: Array, take: np.ufunc) -> Array:
+def _running(values: Floats, take: np.ufunc) -> Floats:
     """`take` over the runs of 1, 2, 4, ... values that start at each place: (levels, n)."""
     levels = [values]
     while 2 ** len(levels) <= len(values):

@@ -1,14 +1,13 @@
 """How far a hit lies from everything that a model was trained on."""
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from shared.arrays import Floats
 
 SMALLEST_P = 1e-6
 
 
-def distances(rows: Array, centres: Array, whitening: Array) -> Array:
+def distances(rows: Floats, centres: Floats, whitening: Floats) -> Floats:
     """Mahalanobis distance of each row from the nearest cluster of known signals.
 
     Args:
@@ -26,7 +25,7 @@ def distances(rows: Array, centres: Array, whitening: Array) -> Array:
     return nearest
 
 
-def p_values(distance: Array, known: Array, shares: Array) -> Array:
+def p_values(distance: Floats, known: Floats, shares: Floats) -> Floats:
     """Share of known signals that lie as far out or farther.
 
     Args:
@@ -41,5 +40,5 @@ def p_values(distance: Array, known: Array, shares: Array) -> Array:
     slope = (log_share[-1] - log_share[-2]) / (known[-1] - known[-2])
     inside = np.interp(distance, known, log_share)
     beyond = log_share[-1] + slope * np.maximum(0.0, distance - known[-1])
-    p: Array = np.exp(np.maximum(np.where(distance > known[-1], beyond, inside), np.log(SMALLEST_P)))
+    p: Floats = np.exp(np.maximum(np.where(distance > known[-1], beyond, inside), np.log(SMALLEST_P)))
     return p

@@ -8,10 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
+from shared.arrays import Floats, Indices
 
 _CATEGORICAL_BIT = 1
 _MISSING_BITS = 0b1100
@@ -29,10 +27,10 @@ class Trees:
     n_classes: int
     features: tuple[str, ...]
     feature: Indices
-    threshold: Array
+    threshold: Floats
     left: Indices
     right: Indices
-    value: Array
+    value: Floats
     depth: int
 
 
@@ -78,14 +76,14 @@ def parse(text: str) -> Trees:
     return Trees(int(header["num_class"]), names, feature, threshold, left, right, value, depth)
 
 
-def raw_scores(trees: Trees, rows: Array) -> Array:
+def raw_scores(trees: Trees, rows: Floats) -> Floats:
     """Sum of the leaves' values per class: (rows, classes), from rows of (rows, features)."""
     clean = np.nan_to_num(rows, nan=0.0, posinf=np.inf, neginf=-np.inf)
     parts = [_scores(trees, clean[at : at + _ROWS_AT_ONCE]) for at in range(0, len(clean), _ROWS_AT_ONCE)]
     return np.concatenate(parts) if parts else np.empty((0, trees.n_classes))
 
 
-def _scores(trees: Trees, rows: Array) -> Array:
+def _scores(trees: Trees, rows: Floats) -> Floats:
     number = np.arange(len(trees.feature))[None, :]
     row = np.arange(len(rows))[:, None]
     node = np.zeros((len(rows), len(trees.feature)), np.int64)
@@ -95,12 +93,12 @@ def _scores(trees: Trees, rows: Array) -> Array:
         child = np.where(goes_left, trees.left[number, inner], trees.right[number, inner])
         node = np.where(node >= 0, child, node)
     votes = trees.value[number, ~node]
-    scores: Array = votes.reshape(len(rows), -1, trees.n_classes).sum(axis=1)
+    scores: Floats = votes.reshape(len(rows), -1, trees.n_classes).sum(axis=1)
     return scores
 
 
-def softmax(scores: Array) -> Array:
+def softmax(scores: Floats) -> Floats:
     """Probabilities from scores, along the last axis."""
     powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    shares: Array = powers / powers.sum(axis=-1, keepdims=True)
+    shares: Floats = powers / powers.sum(axis=-1, keepdims=True)
     return shares

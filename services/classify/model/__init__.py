@@ -10,13 +10,11 @@ from importlib import resources
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from services.classify.evidence import MODEL_FEATURES, NOVELTY_FEATURES
 from services.classify.kernels.novelty import distances, p_values
 from services.classify.kernels.trees import Trees, parse, raw_scores, softmax
-
-Array = npt.NDArray[np.float64]
+from shared.arrays import Floats
 
 TREES_FILE, FACTS_FILE = "shapes.txt", "shapes.json"
 
@@ -43,17 +41,17 @@ class ShapeModel:
     classes: tuple[str, ...]
     trees: Trees
     temperature: float
-    centres: Array
-    whitening: Array
-    shares: Array
-    known: dict[str, Array]
+    centres: Floats
+    whitening: Floats
+    shares: Floats
+    known: dict[str, Floats]
     version: str
 
-    def probabilities(self, rows: Array) -> Array:
+    def probabilities(self, rows: Floats) -> Floats:
         """Calibrated probabilities (rows, classes) of rows of `MODEL_FEATURES`."""
         return softmax(raw_scores(self.trees, rows) / self.temperature)
 
-    def shapes(self, rows: Array) -> list[Shape]:
+    def shapes(self, rows: Floats) -> list[Shape]:
         """The shape of each row."""
         chances = self.probabilities(rows)
         names = [self.classes[k] for k in np.argmax(chances, axis=1)] if len(rows) else []

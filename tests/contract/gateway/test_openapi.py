@@ -11,9 +11,9 @@ from aiohttp import FormData, web
 from services.gateway.api.application import MAX_BODY_BYTES
 from services.gateway.api.document.operations import OPERATIONS
 from services.gateway.api.document.page import ASSETS, PAGE_PATH, ROOT_PATH, SCRIPT_PATH
-from services.gateway.domain import FORMATS
 from services.gateway.settings import MEBIBYTE
 from shared.events import JobFailed
+from shared.formats import FORMATS
 from tests.contract.gateway.document import DOCUMENT, check_answer, events_of, operation_of
 from tests.contract.gateway.parts import Account, Gateway, account, classified, export
 

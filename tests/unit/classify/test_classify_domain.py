@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from services.classify.domain import candidates, classify_observation, filtered, ranked
-from services.classify.labels import LABELS
 from services.classify.ranking import WEIGHTS, interestingness
 from shared.events import SearchParameters
 from shared.hits import HIT_DTYPE, ChunkHits
+from shared.labels import LABELS
 
 PARAMETERS = SearchParameters()
 

@@ -10,10 +10,10 @@ from typing import Any
 from services.gateway.api import answers, bodies
 from services.gateway.api.document import page as docs
 from services.gateway.api.routes import job_events
-from services.gateway.domain import FORMATS
 from services.gateway.jobs import paging
 from services.gateway.jobs.limits import Limit
 from services.gateway.mongodb import idempotency_keys as idempotency
+from shared.formats import FORMATS
 
 JSON = "application/json"
 
@@ -222,7 +222,9 @@ OPERATIONS = (
                 "format",
                 "query",
                 {"type": "string", "enum": list(FORMATS), "default": "json"},
-                "Which file: " + "; ".join(f"`{name}` {file}" for name, file in FORMATS.items()) + ".",
+                "Which file: "
+                + "; ".join(f"`{item.name}` {item.filename}, {item.description}" for item in FORMATS.values())
+                + ".",
                 "fits",
             ),
         ),

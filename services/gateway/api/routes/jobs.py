@@ -12,7 +12,7 @@ from services.gateway.api.auth import USER
 from services.gateway.api.bodies import AnalyzeBody, read_body
 from services.gateway.api.errors import ApiError
 from services.gateway.api.routes.uploads import file_not_found, require_own_key, require_size
-from services.gateway.domain import FORMATS, Job, User, render_job
+from services.gateway.domain import Job, User, render_job
 from services.gateway.jobs.limits import RemovedJob
 from services.gateway.jobs.paging import Page
 from services.gateway.jobs.submission import NewJob
@@ -21,6 +21,7 @@ from services.gateway.mongodb.uploads import UploadRecord
 from services.gateway.settings import Settings
 from shared.errors import ObjectNotFoundError, WaterholeError
 from shared.events import SearchParameters
+from shared.formats import FORMATS, JSON
 
 logger = structlog.get_logger(__name__)
 
@@ -230,9 +231,9 @@ def _artefact(job: Job, name: str) -> tuple[str, str]:
     artefact = job.artefact(name)
     if artefact is not None:
         return artefact.key, artefact.filename
-    if name == "json" and job.results_key is not None:
+    if name == JSON.name and job.results_key is not None:
         # The results are there before the exports are.
-        return job.results_key, "results.json"
+        return job.results_key, JSON.filename
     if name not in FORMATS:
         raise ApiError(400, "invalid_format", f"The parameter format must be one of {', '.join(FORMATS)}.")
     raise _not_available(job, name)

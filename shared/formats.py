@@ -1,0 +1,34 @@
+"""The files that a finished job offers for download: one table for export, the gateway and its API description."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Format:
+    """One downloadable file.
+
+    `name` is the API's name of the format, `filename` the file's name in the results bucket and on the user's disk.
+    """
+
+    name: str
+    filename: str
+    content_type: str
+    description: str
+
+
+JSON = Format("json", "results.json", "application/json", "everything that was found")
+CSV = Format("csv", "catalog.csv", "text/csv; charset=utf-8", "every hit, answered inline")
+CATALOG_JSON = Format("catalog_json", "catalog.json", "application/json", "the same rows as JSON")
+CLASSIFIED = Format("classified", "classified.json", "application/json", "each hit's label and why")
+FITS = Format("fits", "catalog.fits", "application/fits", "a FITS binary table")
+VOTABLE = Format("votable", "catalog.vot", "application/x-votable+xml", "a VOTable (IVOA's XML)")
+PARQUET = Format("parquet", "catalog.parquet", "application/vnd.apache.parquet", "for pandas and the like")
+DAT = Format("dat", "hits.dat", "text/plain; charset=us-ascii", "as turboSETI writes it")
+WATERFALL = Format("waterfall", "waterfall.png", "image/png", "the observation with its hits")
+WATERFALL_THUMB = Format("waterfall_thumb", "waterfall_thumb.png", "image/png", "the same, small")
+
+# By name, in the order in which the API lists them.
+FORMATS = {
+    item.name: item
+    for item in (JSON, CSV, CATALOG_JSON, CLASSIFIED, FITS, VOTABLE, PARQUET, DAT, WATERFALL, WATERFALL_THUMB)
+}

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from science.simulator import tone_power
-from services.dedoppler.domain import Rung, plan_rungs, widest_box
 from services.dedoppler.kernels.refine import refine
+from services.dedoppler.search.width_trials import Rung, plan_rungs, widest_box
 from tests.unit.dedoppler.channels import rung_statistics
 from tests.unit.dedoppler.scenes import make_header, tone
 

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import gammaincc, ndtr
 
 from science.simulator import Scene, simulate
-from services.dedoppler.domain import plan_rungs
+from services.dedoppler.search.width_trials import plan_rungs
 from shared.header import Header
 from tests.unit.dedoppler.scenes import search
 

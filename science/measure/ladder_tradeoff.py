@@ -17,8 +17,8 @@ from rich.table import Table
 
 from science.measure import curves
 from science.measure.efficiency import efficiency, tones
-from services.dedoppler.domain import LADDER, LadderShape, Rung, plan_rungs, widest_box
 from services.dedoppler.search.boxes import Region, Search
+from services.dedoppler.search.width_trials import LADDER, LadderShape, Rung, plan_rungs, widest_box
 
 ROOT = Path(__file__).parents[2]
 N_SPECTRA, N_CHANNELS, THRESHOLD = 16, 2**20, 10.0

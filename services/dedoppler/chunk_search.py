@@ -1,37 +1,23 @@
 """From boxes to what the chunk leaves in S3: hits in physical units with errors, cut-outs, statistics, a waterfall."""
 
-import math
 from collections.abc import Sequence
 from concurrent.futures import Executor
 
 import numpy as np
 import numpy.typing as npt
 
-from services.dedoppler.domain import (
-    CUTOUT_MARGIN,
-    bandwidth_channels,
-    cutout_rows,
-    dc_channels,
-    equal_edges,
-    errors_of,
-    plan_rungs,
-    slices,
-    waterfall_shape,
-    widest_box,
-)
-from services.dedoppler.kernels import percentiles as ranks
-from services.dedoppler.kernels import pictures
+from services.dedoppler.cutouts import cutout
 from services.dedoppler.noise.conditioning import Conditioned, condition, give_back
 from services.dedoppler.search.boxes import MOST_BOXES, Box, Region, Search
-from services.dedoppler.threads import together
+from services.dedoppler.search.width_trials import plan_rungs, widest_box
+from services.dedoppler.turboseti_snr import add_turboseti_snr
+from services.dedoppler.uncertainties import bandwidth_channels, errors_of
+from services.dedoppler.waterfall import waterfall, waterfall_shape
 from shared.events import Chunk, SearchParameters
 from shared.header import Header
-from shared.hits import HIT_DTYPE, ChunkHits, Cutout
+from shared.hits import HIT_DTYPE, ChunkHits
 
 Power = npt.NDArray[np.float32]
-
-CHANNELS_PER_TASK = 2**17
-BINS_PER_TASK = 256
 
 
 def search_chunk(power: Power, header: Header, chunk: Chunk, parameters: SearchParameters, pool: Executor) -> ChunkHits:
@@ -61,9 +47,9 @@ def search_chunk(power: Power, header: Header, chunk: Chunk, parameters: SearchP
         )
     found = ChunkHits(
         hits=hits,
-        cutouts=[_cutout(hit, conditioned, header, chunk) for hit in hits],
+        cutouts=[cutout(hit, conditioned, chunk) for hit in hits],
         noise={"start_channel": float(chunk.start_channel), **conditioned.statistics},
-        waterfall=_waterfall(conditioned, header, chunk, pool),
+        waterfall=waterfall(conditioned, header, chunk, pool),
         warnings=warnings,
     )
     give_back(conditioned)
@@ -95,7 +81,7 @@ def _hit_table(
     hits = hits[np.lexsort((hits["steps"], hits["channel"]))]
     hits = hits[(hits["channel"] >= chunk.start_channel) & (hits["channel"] < chunk.stop_channel)]
     if len(hits):
-        _add_turboseti(hits, power, header, chunk, pool)
+        add_turboseti_snr(hits, power, header, chunk, pool)
     return hits
 
 
@@ -123,68 +109,3 @@ def _values(box: Box, channel: int, header: Header) -> tuple[float, ...]:
         "bandwidth_error_hz": errors.width * width_hz,
     }
     return tuple(values[name] for name in HIT_DTYPE.names or ())
-
-
-def _add_turboseti(hits: npt.NDArray[np.void], power: Power, header: Header, chunk: Chunk, pool: Executor) -> None:
-    """turboSETI's own figure: (best single-channel path sum - median) / std of the time-summed chunk.
-
-    The standard deviation is that of the sums between their 5th and 95th percentiles.
-    """
-    total = np.empty(power.shape[1])
-    together(
-        pool,
-        lambda low, high: pictures.time_sum(power, low, high, total),
-        slices(0, power.shape[1], CHANNELS_PER_TASK),
-    )
-    for spike in dc_channels(header, chunk.read_start_channel, chunk.read_stop_channel) - chunk.read_start_channel:
-        total[spike] = total[max(spike - 1, 0)]
-    middle, spread = _middle_and_spread(total, pool)
-    for hit in hits:
-        best = pictures.best_raw_path(power, hit["channel"] - chunk.read_start_channel, hit["width"], hit["steps"])
-        hit["snr_turboseti"] = (best - middle) / spread if spread > 0 else np.nan
-
-
-def _middle_and_spread(total: npt.NDArray[np.float64], pool: Executor) -> tuple[float, float]:
-    """Median, and standard deviation of what lies between the 5th and the 95th percentile; 0 if nothing does."""
-    sample = ranks.sorted_sample(total)
-    low, middle, high = together(pool, lambda percent: ranks.percentile(total, sample, percent), [(5,), (50,), (95,)])
-    parts = together(
-        pool,
-        lambda first, stop: ranks.inner_moments(total[first:stop], low, high, middle),
-        slices(0, len(total), CHANNELS_PER_TASK),
-    )
-    number, first_moment, second_moment = (math.fsum(values) for values in zip(*parts, strict=True))
-    if number == 0:
-        return middle, 0.0
-    return middle, math.sqrt(max(second_moment / number - (first_moment / number) ** 2, 0.0))
-
-
-def _cutout(hit: npt.NDArray[np.void], conditioned: Conditioned, header: Header, chunk: Chunk) -> Cutout:
-    """Normalised power round the track, clipped where the chunk was not read."""
-    to_channel = chunk.read_start_channel - conditioned.pad
-    channel, steps, width = int(hit["channel"]), int(hit["steps"]), int(hit["width"])
-    margin = CUTOUT_MARGIN + 2 * width
-    low = max(channel + min(steps, 0) - margin, chunk.read_start_channel)
-    high = min(channel + max(steps, 0) + width + margin, chunk.read_stop_channel)
-    power = conditioned.x[:, low - to_channel : high - to_channel]
-    per_row = cutout_rows(len(power), power.shape[1])
-    edges = np.arange(0, len(power), per_row)
-    if per_row == 1:
-        return Cutout(power.copy(), low)
-    counts = np.diff(np.append(edges, len(power)))[:, None]
-    averaged = np.add.reduceat(power, edges, axis=0) / counts
-    return Cutout(averaged.astype(np.float32), low, per_row)
-
-
-def _waterfall(conditioned: Conditioned, header: Header, chunk: Chunk, pool: Executor) -> Power:
-    own = chunk.stop_channel - chunk.start_channel
-    rows, bins = waterfall_shape(header.n_spectra, own, chunk.count)
-    out = np.empty((rows, bins), np.float32)
-    first = chunk.start_channel - chunk.read_start_channel + conditioned.pad
-    bin_edges, row_edges = equal_edges(own, bins), equal_edges(header.n_spectra, rows)
-    together(
-        pool,
-        lambda low, high: pictures.waterfall(conditioned.x, first, bin_edges, low, high, row_edges, out),
-        slices(0, bins, BINS_PER_TASK),
-    )
-    return out

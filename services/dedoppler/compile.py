@@ -8,7 +8,8 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 
 import numpy as np
 
-from services.dedoppler.chunk_search import CHANNELS_PER_TASK, search_chunk
+from services.dedoppler.chunk_search import search_chunk
+from services.dedoppler.noise.conditioning import CHANNELS_PER_TASK
 from shared.events import Chunk, SearchParameters
 from shared.header import GREEN_BANK_TELESCOPE_ID, Header
 

@@ -18,9 +18,9 @@ from rich.table import Table
 
 from science.simulator import simulate, voyager_1, write_h5
 from services.dedoppler.chunk_search import search_chunk
-from services.dedoppler.domain import plan_rungs, widest_box
 from services.dedoppler.noise.conditioning import condition
 from services.dedoppler.search.boxes import Region, Search
+from services.dedoppler.search.width_trials import plan_rungs, widest_box
 from shared.events import Chunk, SearchParameters
 from shared.header import Header
 from tests.bench import peer

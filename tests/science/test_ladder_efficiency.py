@@ -3,7 +3,7 @@
 import pytest
 
 from science.measure.efficiency import efficiencies
-from services.dedoppler.domain import LADDER_EFFICIENCY
+from services.dedoppler.search.width_trials import LADDER_EFFICIENCY
 
 # Float32 sums against float64 ones.
 ROUNDING = 1e-5

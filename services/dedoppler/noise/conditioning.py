@@ -7,22 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from services.dedoppler.domain import (
-    POSITIVE_POWER_SIGMA,
-    Bandpass,
-    Indices,
-    dc_channels,
-    join_bandpass,
-    nodes,
-    noise_segments,
-    rows_per_tile,
-    slices,
-)
 from services.dedoppler.kernels import conditioning
+from services.dedoppler.noise.bandpass import POSITIVE_POWER_SIGMA, Bandpass, join_bandpass, nodes
+from services.dedoppler.noise.blocks import noise_segments, rows_per_tile
+from services.dedoppler.noise.dc_spikes import dc_channels
+from services.dedoppler.slices import slices
 from services.dedoppler.threads import together
 from shared.header import Header
 
 Power = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
 
 BLOCKS_PER_TASK = 64
 CHANNELS_PER_TASK = 2**17

@@ -11,16 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from services.dedoppler.domain import (
-    Rung,
-    leakage_channels,
-    runs,
-    seed_threshold,
-    slices,
-    widest_box,
-)
 from services.dedoppler.kernels.refine import blank_track, box_statistic, refine, restore_track
 from services.dedoppler.search.coarse_search import Climb, Seed
+from services.dedoppler.search.leakage import leakage_channels
+from services.dedoppler.search.width_trials import Rung, seed_threshold, widest_box
+from services.dedoppler.slices import runs, slices
 from services.dedoppler.threads import together
 
 Power = npt.NDArray[np.float32]

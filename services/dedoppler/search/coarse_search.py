@@ -6,16 +6,11 @@ from itertools import groupby
 import numpy as np
 import numpy.typing as npt
 
-from services.dedoppler.domain import (
-    Quantisation,
-    Rung,
-    plan_screen,
-    quantisation,
-    widest_box,
-)
 from services.dedoppler.kernels.pair_sums import pair_sums
 from services.dedoppler.kernels.upper_bound import drift_groups, quantised, suspects
 from services.dedoppler.kernels.width_trial import TILE_STARTS, halved, search_rung
+from services.dedoppler.search.upper_bound import Quantisation, plan_screen, quantisation
+from services.dedoppler.search.width_trials import Rung, widest_box
 
 Power = npt.NDArray[np.float32]
 Quanta = npt.NDArray[np.int16]

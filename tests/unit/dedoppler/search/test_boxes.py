@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from services.dedoppler.domain import plan_rungs, widest_box
 from services.dedoppler.search.boxes import Region, Search
+from services.dedoppler.search.width_trials import plan_rungs, widest_box
 from tests.unit.dedoppler import reference
 
 T, WIDTH, MAX_STEPS = 16, 3000, 100

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from science.simulator.scene import pfb_bandpass
-from services.dedoppler.domain import waterfall_shape
 from services.dedoppler.search import boxes as search_module
+from services.dedoppler.waterfall import waterfall_shape
 from shared.hits import HIT_DTYPE, ChunkHits
 from tests.unit.dedoppler.scenes import Scene, make_header, rows, search, simulate, tone
 

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.dedoppler.domain import Rung, plan_rungs, plan_screen, quantisation
 from services.dedoppler.kernels.upper_bound import drift_groups, quantised, suspects
 from services.dedoppler.search import coarse_search as climb
 from services.dedoppler.search.coarse_search import SCREEN_STARTS, Climb
+from services.dedoppler.search.upper_bound import plan_screen, quantisation
+from services.dedoppler.search.width_trials import Rung, plan_rungs
 from tests.unit.dedoppler import reference
 from tests.unit.dedoppler.channels import hop_sums, rung_statistics
 

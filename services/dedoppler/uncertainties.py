@@ -1,0 +1,53 @@
+"""Standard errors of a hit's channel, drift, width and SNR."""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Standard errors of one hit: channels at the first spectrum, steps, channels of width, SNR."""
+
+    channel: float
+    steps: float
+    width: float
+    snr: float
+
+
+def bandwidth_channels(width: int, steps: int, n_spectra: int) -> float:
+    """Width of a box less the smear of its drift, at least one channel."""
+    return max(1.0, width - abs(steps) / (n_spectra - 1))
+
+
+def errors_of(snr: float, width: int, bandwidth: float) -> Errors:
+    """How well a box and its path are known, one standard deviation.
+
+    Summed along its track, a channel of the signal has an SNR of `snr / sqrt(width)`; let `q` be its inverse. A box
+    that is moved a little gains and loses at its two edges.
+
+    - A tone's edges are sharp: only its response and the whole channels of the path soften them, over e = 2.2 channels.
+      Fisher's information gives sqrt(e / 2) q = 1.05 q for the middle of the track. Where noise is as strong as the
+      tone (q near 1) an edge is found to about q^2 channels only, as change points are (Hinkley 1970, Biometrika 57).
+    - The edges of an emission of some bandwidth `b` of its own are soft over `b` channels. A box of width `w` that is
+      moved by `d` loses `snr d^2 / (w b)`, against noise of sqrt(2 d / w), so it strays by (sqrt(2) b q)^(2/3), as
+      estimates of this kind do (Kim and Pollard 1990, Annals of Statistics 18).
+
+    A line through equally good points is known at its first to twice the error of its middle, and from first to last
+    to sqrt(12) times it. Whole channels and steps add their own part. The factors 2.5 and 0.25, those of the width and
+    the parts of the grid are fitted to simulated signals: tones of SNR 12.5 to 200, up to 4 Hz/s, T 4, 16 and 60, and
+    Gaussian lines of 10 to 300 Hz, SNR 15 to 150. Errors over stated ones scatter by 0.7 to 1.2 (1.5 for 100 Hz at
+    SNR 15). Sigma itself is known to 0.5 %.
+
+    Args:
+        snr, width: of the box, channels.
+        bandwidth: the box's width less the smear of its drift, at least 1; see `bandwidth_channels`.
+    """
+    q = math.sqrt(width) / max(snr, 1.0)
+    sharp, soft = q * (1.05 + 2.5 * q), 0.25 * (math.sqrt(2) * (bandwidth - 1) * q) ** (2 / 3)
+    middle = math.hypot(sharp, soft)
+    return Errors(
+        channel=math.hypot(0.3, 2 * middle),
+        steps=math.hypot(0.5, math.sqrt(12) * middle),
+        width=math.hypot(0.4, 3 * middle),
+        snr=math.hypot(1.0, 0.005 * snr),
+    )

@@ -1,9 +1,14 @@
 """The run loop of every service: HTTP for health, readiness and metrics beside the consumer, in one task group.
 
-SIGTERM and SIGINT drain, in this order: /ready says 503 and no more messages are taken; those in hand are finished and
-their offsets committed, while requests are answered for as long as load balancers take to notice; no more connections
-are accepted, and the requests in hand are answered; background tasks end, and the process exits 0. A consumer or
-background task that dies takes the process with it, exit code 1, and the supervisor starts a fresh one.
+SIGTERM and SIGINT drain the process in these steps:
+
+1. /ready answers 503 and the consumer takes no more messages.
+2. The consumer finishes its messages and commits their offsets. Meanwhile HTTP requests are still answered, for as long
+   as load balancers need to notice.
+3. The HTTP server accepts no more connections and answers the requests it has.
+4. Background tasks end, and the process exits with 0.
+
+If the consumer or a background task fails, the process exits with 1, and its supervisor starts a new one.
 """
 
 import asyncio
@@ -11,7 +16,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from importlib.metadata import version
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import structlog
 from aiohttp import web
@@ -19,30 +24,29 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from shared.errors import WaterholeError
 from shared.logs import configure_logs
-from shared.settings import ServiceSettings
+from shared.settings import ServiceSettings, SettingsError, SettingsT, read_settings
 
 logger = structlog.get_logger(__name__)
 
 VERSION = version("waterhole")
 CHECK_TIMEOUT_S = 5.0
-# How long requests in hand may take to end after everything else has.
+# How long the last requests may take after the HTTP server has stopped accepting connections.
 SHUTDOWN_TIMEOUT_S = 10.0
-# A connection without a request, or with half of one's headers, is closed after this time.
+# A connection without a request, or with incomplete headers, is closed after this time.
 KEEP_ALIVE_S = 75.0
-# The longest request line or header, bytes, and how many headers a request may have.
+# Longest request line or header, bytes, and most headers of a request.
 MAX_HEADER_BYTES = 8190
 MAX_HEADERS = 100
 
 Check = Callable[[], Awaitable[None]]
 Background = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
-SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
 
 
 class Runnable(Protocol):
-    """What consumes from the bus until it is told to stop."""
+    """A consumer that runs until it is asked to stop."""
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set; raise when no more work is possible."""
+        """Handle messages until `stop` is set; raise if that is no longer possible."""
 
     async def check(self) -> None:
         """Raise unless messages can be received."""
@@ -59,15 +63,16 @@ async def _metrics(_request: web.Request) -> web.Response:
 def _readiness(checks: Mapping[str, Check], stop: asyncio.Event) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def one(check: Check) -> str:
         try:
-            await asyncio.wait_for(check(), CHECK_TIMEOUT_S)
+            async with asyncio.timeout(CHECK_TIMEOUT_S):
+                await check()
         except (WaterholeError, TimeoutError, OSError) as error:
-            return f"away: {error}"
+            return f"unavailable: {error}"
         return "ready"
 
     async def ready(_request: web.Request) -> web.Response:
         results = dict(zip(checks, await asyncio.gather(*map(one, checks.values())), strict=True))
         if stop.is_set():
-            # No new work, please, while the work in hand is finished.
+            # Load balancers send new requests elsewhere while the process finishes its work.
             results["process"] = "stopping"
         up = all(result == "ready" for result in results.values())
         return web.json_response({"ready": up, "checks": results}, status=200 if up else 503)
@@ -76,22 +81,22 @@ def _readiness(checks: Mapping[str, Check], stop: asyncio.Event) -> Callable[[we
 
 
 def _last_of_connection(stop: asyncio.Event) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
-    """Have clients open their next connection elsewhere; called before the headers of a response leave."""
+    """Return a signal handler that closes each connection after its response once the process stops."""
 
-    async def tell(_request: web.Request, response: web.StreamResponse) -> None:
+    async def close(_request: web.Request, response: web.StreamResponse) -> None:
         if stop.is_set():
             response.headers["Connection"] = "close"
             response.force_close()
 
-    return tell
+    return close
 
 
 def _has_route(app: web.Application, path: str) -> bool:
     return any(resource.canonical == path for resource in app.router.resources())
 
 
-def _add_own(app: web.Application, checks: Mapping[str, Check], stop: asyncio.Event) -> web.Application:
-    """Add what every service answers."""
+def _add_service_routes(app: web.Application, checks: Mapping[str, Check], stop: asyncio.Event) -> web.Application:
+    """Add /health (unless `app` has one), /ready and /metrics."""
     if not _has_route(app, "/health"):
         app.router.add_get("/health", _health)
     app.router.add_get("/ready", _readiness(checks, stop))
@@ -126,13 +131,32 @@ async def run(
     on_stop: Sequence[Callable[[web.Application], Awaitable[None]]] = (),
     drain_s: float = 0.0,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, and then drain.
+    """Serve until SIGTERM or SIGINT, then drain.
 
-    `app` gets /health, /ready and /metrics added. `checks` are the readiness checks by dependency; each raises a
-    `WaterholeError` while its dependency is away. `background` tasks run until the event they are given is set, which
-    is when the last request is answered. With the signal `on_stop` is called, as `on_shutdown` of `app` is later on;
-    for `drain_s` from then on, or longer if messages are still in hand, connections are accepted, and each is closed
-    after one request.
+    Parameters
+    ----------
+    name
+        Name of the service in its logs.
+    settings
+        Address of the HTTP server.
+    app
+        Routes of the service; /health, /ready and /metrics are added to it.
+    consumer
+        Runs until the signal arrives.
+    checks
+        Readiness check of each dependency. A check raises a `WaterholeError` while its dependency is unavailable.
+    background
+        Tasks that run until the event passed to them is set, after the last request is answered.
+    on_stop
+        Called with `app` when the signal arrives; `on_shutdown` of `app` is called later, after the drain.
+    drain_s
+        Time after the signal in which connections are still accepted, each closed after one request. It lasts longer
+        if the consumer still has messages.
+
+    Raises
+    ------
+    ExceptionGroup
+        The consumer or a background task failed.
     """
     stop, ended = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -141,7 +165,7 @@ async def run(
     all_checks = dict(checks or {})
     if consumer is not None:
         all_checks["consumer"] = consumer.check
-    served = _add_own(app if app is not None else web.Application(), all_checks, stop)
+    served = _add_service_routes(app if app is not None else web.Application(), all_checks, stop)
     runner = await _start_http(served, settings)
     logger.info("service started", name=name, host=settings.host, port=settings.port, version=VERSION)
 
@@ -170,15 +194,30 @@ async def run(
 
 def main(
     name: str,
-    settings: SettingsT,
+    kind: type[SettingsT],
     serve: Callable[[SettingsT], Awaitable[None]],
     *,
     new_loop: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> None:
-    """Configure logs, run `serve(settings)`, exit 0 after a drain and 1 after a failure.
+    """Read the settings, configure logs, run `serve(settings)` and exit.
 
-    `new_loop` makes the event loop, asyncio's own where it is left out.
+    The exit code is 0 after a drain and 1 after a failure. Missing settings are one sentence on standard error.
+
+    Parameters
+    ----------
+    name
+        Name of the service in its logs.
+    kind
+        Class of the settings, read from the environment.
+    serve
+        Runs the service; see `run`.
+    new_loop
+        Makes the event loop; asyncio's own by default.
     """
+    try:
+        settings = read_settings(kind)
+    except SettingsError as error:
+        sys.exit(f"{name}: {error}")
     configure_logs(name, settings.log_level)
 
     async def guarded() -> int:

@@ -36,4 +36,4 @@ async def serve(settings: Settings) -> None:
 
 def main() -> None:
     """Entry point of the process."""
-    service.main("classify", Settings(), serve)
+    service.main("classify", Settings, serve)

@@ -44,4 +44,4 @@ async def serve(settings: Settings) -> None:
 
 def main() -> None:
     """Entry point of the process."""
-    service.main("dedoppler", Settings(), serve)
+    service.main("dedoppler", Settings, serve)

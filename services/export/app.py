@@ -49,4 +49,4 @@ async def serve(settings: Settings) -> None:
 
 def main() -> None:
     """Entry point of the process."""
-    service.main("export", Settings(), serve)
+    service.main("export", Settings, serve)

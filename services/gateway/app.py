@@ -162,4 +162,4 @@ def main() -> None:
     """Entry point of the process."""
     server_logger.addFilter(drop_malformed_requests)
     # The gateway answers a tenth more requests on this loop than on that of asyncio.
-    service.main("gateway", Settings(), serve, new_loop=uvloop.new_event_loop)
+    service.main("gateway", Settings, serve, new_loop=uvloop.new_event_loop)

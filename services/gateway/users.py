@@ -10,12 +10,11 @@ import sys
 import time
 from collections.abc import Sequence
 
-from pydantic import ValidationError
-
 from services.gateway.accounts.issue import DEFAULT_TTL_DAYS, MAX_TTL_DAYS, create_user, issue_key
 from services.gateway.mongodb.store import open_store
 from services.gateway.settings import Settings
 from shared.errors import TransientError
+from shared.settings import SettingsError, read_settings
 
 
 class UsageError(Exception):
@@ -33,16 +32,6 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--user-id", help="change the tier of this user instead of creating one")
     return parser.parse_args(argv)
-
-
-def _settings() -> Settings:
-    try:
-        return Settings()
-    except ValidationError as error:
-        # What concerns several settings together names none.
-        fields = {str(one["loc"][0]) if one["loc"] else one["msg"] for one in error.errors()}
-        names = ", ".join(sorted(f"WATERHOLE_{field.upper()}" if field.isidentifier() else field for field in fields))
-        raise UsageError(f"These environment variables are missing or not valid: {names}.") from error
 
 
 async def add_user(settings: Settings, *, tier: str, name: str, ttl_days: int) -> dict[str, str]:
@@ -90,7 +79,7 @@ def _require_tier(settings: Settings, tier: str) -> None:
 
 
 async def _run(arguments: argparse.Namespace) -> dict[str, str]:
-    settings = _settings()
+    settings = read_settings(Settings)
     if arguments.user_id is not None:
         return await change_tier(settings, user_id=arguments.user_id, tier=arguments.tier)
     return await add_user(settings, tier=arguments.tier, name=arguments.name, ttl_days=arguments.ttl_days)
@@ -101,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
     try:
         user = asyncio.run(_run(arguments))
-    except UsageError as error:
+    except (UsageError, SettingsError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     except TransientError as error:

@@ -30,4 +30,4 @@ async def serve(settings: Settings) -> None:
 
 def main() -> None:
     """Entry point of the process."""
-    service.main("ingest", Settings(), serve)
+    service.main("ingest", Settings, serve)

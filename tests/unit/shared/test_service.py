@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import re
+import runpy
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
+import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from deploy.local.ports import free_ports
@@ -92,7 +94,7 @@ async def serve(settings):
     )
 
 settings = ServiceSettings()
-service.main("test", settings, serve)
+service.main("test", ServiceSettings, serve)
 """
 
 
@@ -165,7 +167,7 @@ async def test_a_service_from_its_start_to_its_end(tmp_path):
         status, _, body = await process.get("/ready")
         assert (status, json.loads(body)) == (
             503,
-            {"ready": False, "checks": {"s3": "away: Storage is out of reach.", "consumer": "ready"}},
+            {"ready": False, "checks": {"s3": "unavailable: Storage is out of reach.", "consumer": "ready"}},
         )
         process.ready_file.touch()
         status, _, body = await process.get("/ready")
@@ -205,7 +207,10 @@ async def test_an_interrupt_drains_too_and_a_consumer_without_partitions_is_not_
         await process.until_up()
         status, _, body = await process.get("/ready")
         assert status == 503
-        assert json.loads(body)["checks"] == {"s3": "ready", "consumer": "away: The consumer has no partitions yet."}
+        assert json.loads(body)["checks"] == {
+            "s3": "ready",
+            "consumer": "unavailable: The consumer has no partitions yet.",
+        }
         process.send(signal.SIGINT)
         status, log = await process.ended()
     assert status == 0
@@ -276,3 +281,20 @@ async def test_a_service_that_stops_asks_for_no_new_work():
     stop.set()
     response = await ready(request)
     assert (response.status, json.loads(response.text)["checks"]) == (503, {"process": "stopping"})
+
+
+@pytest.mark.parametrize("name", ["gateway", "ingest", "dedoppler", "classify", "export"])
+def test_a_service_without_valid_settings_ends_with_one_sentence(monkeypatch, name):
+    for variable in [variable for variable in os.environ if variable.startswith("WATERHOLE_")]:
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("WATERHOLE_PORT", "eighty")
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module(f"services.{name}", run_name="__main__")
+    # Python prints a text as it is and exits with 1.
+    sentence = ended.value.code
+    assert sentence.startswith(f"{name}: These environment variables are missing or not valid: ")
+    assert "WATERHOLE_PORT: Input should be a valid integer" in sentence
+    assert "(Port that the HTTP server listens on)" in sentence
+    assert ("WATERHOLE_API_KEY_PEPPER: missing (Secret that" in sentence) == (name == "gateway")
+    assert "eighty" not in sentence
+    assert "\n" not in sentence

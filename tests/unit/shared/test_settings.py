@@ -1,9 +1,9 @@
 """Settings come from the environment, and keep their secrets."""
 
 import pytest
-from pydantic import ValidationError
+from pydantic import Field, ValidationError, model_validator
 
-from shared.settings import ServiceSettings
+from shared.settings import ServiceSettings, SettingsError, read_settings
 
 
 @pytest.fixture(autouse=True)
@@ -67,3 +67,48 @@ def test_a_value_that_makes_no_sense_is_told_by_its_name(monkeypatch, name, valu
 
 def test_every_setting_is_described():
     assert [name for name, field in ServiceSettings.model_fields.items() if not field.description] == []
+
+
+class MoreSettings(ServiceSettings):
+    """A service's own settings."""
+
+    pepper: str = Field(min_length=16, description="Secret that keys are hashed with.")
+    tiers: dict[str, int] = Field(default={}, description="Limits by tier.")
+    least: int = Field(default=1, description="Least number.")
+    most: int = Field(default=2, description="Largest number.")
+
+    @model_validator(mode="after")
+    def _least_is_below_most(self):
+        if self.least > self.most:
+            raise ValueError("least must be below most")
+        return self
+
+
+def test_valid_settings_are_read(monkeypatch):
+    monkeypatch.setenv("WATERHOLE_PEPPER", "a pepper of some length")
+    assert read_settings(MoreSettings).pepper == "a pepper of some length"
+
+
+@pytest.mark.parametrize(
+    ("variables", "problems"),
+    [
+        ({}, "WATERHOLE_PEPPER: missing (Secret that keys are hashed with)"),
+        (
+            {"PORT": "80x"},
+            "WATERHOLE_PORT: Input should be a valid integer, unable to parse string as an integer (Port that the HTTP "
+            "server listens on); WATERHOLE_PEPPER: missing (Secret that keys are hashed with)",
+        ),
+        (
+            {"PEPPER": "short"},
+            "WATERHOLE_PEPPER: String should have at least 16 characters (Secret that keys are hashed with)",
+        ),
+        ({"PEPPER": "s" * 16, "TIERS": '{"free": '}, "WATERHOLE_TIERS: not valid JSON (Limits by tier)"),
+        ({"PEPPER": "s" * 16, "LEAST": "3"}, "least must be below most"),
+    ],
+)
+def test_one_sentence_names_every_variable_that_is_missing_or_not_valid(monkeypatch, variables, problems):
+    for name, value in variables.items():
+        monkeypatch.setenv(f"WATERHOLE_{name}", value)
+    with pytest.raises(SettingsError) as caught:
+        read_settings(MoreSettings)
+    assert str(caught.value) == f"These environment variables are missing or not valid: {problems}."

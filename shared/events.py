@@ -81,6 +81,11 @@ class Chunk(Record):
     read_start_channel: int = Field(ge=0)
     read_stop_channel: int
 
+    @property
+    def channels(self) -> range:
+        """The channels that the chunk owns."""
+        return range(self.start_channel, self.stop_channel)
+
 
 class ChunkPlan(Record):
     """How an observation is cut into chunks, and how many of them are under way at a time.

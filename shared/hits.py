@@ -2,11 +2,13 @@
 
 import io
 import json
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+
+from shared.arrays import Hits, Indices, Power
 
 HIT_DTYPE = np.dtype(
     [
@@ -34,25 +36,51 @@ class Cutout:
     its first column is the file's channel `start_channel`.
     """
 
-    power: npt.NDArray[np.float32]
+    power: Power
     start_channel: int
     spectra_per_row: int = 1
+
+
+@dataclass(frozen=True)
+class ChunkNoise:
+    """The noise that the search measured in one chunk; None for what was not measured.
+
+    `level` and `sigma` are the medians over the chunk's channels of the mean power and of its scatter, in the file's
+    units. `largest_row_offset_sigma` is how far the mean of a spectrum is from the mean of all, in sigma.
+    `lost_fraction` is the part of the samples that was left out (NaN, zero or constant), 0 to 1. `dead_channels`
+    counts the channels that never change.
+    """
+
+    level: float | None = None
+    sigma: float | None = None
+    largest_row_offset_sigma: float | None = None
+    lost_fraction: float | None = None
+    dead_channels: int | None = None
 
 
 @dataclass(frozen=True)
 class ChunkHits:
     """Everything that the search of one chunk found.
 
-    `hits` has dtype `HIT_DTYPE`; `cutouts[i]` belongs to `hits[i]`. `noise` holds the chunk's statistics by name.
-    `waterfall` is float32 (rows, bins): the chunk's own channels, each bin the maximum over its channels and the mean
-    over its spectra, in units of sigma, for the picture of the whole observation.
+    `hits` has dtype `HIT_DTYPE`; `cutouts[i]` belongs to `hits[i]`. `channels` are the file's channels that the chunk
+    owns; None if the object was stored by an early version, which did not write them. `waterfall` is float32
+    (rows, bins): the chunk's own channels, each bin the maximum over its channels and the mean over its spectra, in
+    units of sigma, for the picture of the whole observation.
     """
 
-    hits: npt.NDArray[np.void]
+    hits: Hits
     cutouts: list[Cutout]
-    noise: dict[str, float]
-    waterfall: npt.NDArray[np.float32]
+    channels: range | None
+    noise: ChunkNoise
+    waterfall: Power
     warnings: list[str] = field(default_factory=list)
+
+    def statistics(self) -> dict[str, float]:
+        """Return the noise and the chunk's channels as numbers by name, in order of name; without what is None."""
+        known = {name: float(value) for name, value in asdict(self.noise).items() if value is not None}
+        if self.channels is not None:
+            known |= {"start_channel": float(self.channels.start), "stop_channel": float(self.channels.stop)}
+        return dict(sorted(known.items()))
 
     def to_bytes(self) -> bytes:
         """Serialise as `.npz`; the same content gives the same bytes."""
@@ -60,7 +88,7 @@ class ChunkHits:
         layout = np.array(
             [(*c.power.shape, c.start_channel, c.spectra_per_row) for c in self.cutouts], dtype=np.int64
         ).reshape(-1, 4)
-        text = json.dumps({"noise": self.noise, "warnings": self.warnings}, sort_keys=True)
+        text = json.dumps({"noise": self.statistics(), "warnings": self.warnings})
         buffer = io.BytesIO()
         np.savez(
             buffer,
@@ -74,7 +102,7 @@ class ChunkHits:
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> "ChunkHits":
-        """Read what `to_bytes` wrote."""
+        """Read what `to_bytes` of this version or an earlier one wrote."""
         with np.load(io.BytesIO(raw), allow_pickle=False) as archive:
             metadata: dict[str, Any] = json.loads(archive["metadata"].tobytes())
             power, cutouts, at = archive["cutout_power"], [], 0
@@ -83,10 +111,34 @@ class ChunkHits:
                 block = power[at : at + size].reshape(int(rows), int(channels))
                 cutouts.append(Cutout(block, int(start_channel), int(spectra_per_row)))
                 at += size
-            return cls(archive["hits"], cutouts, metadata["noise"], archive["waterfall"], metadata["warnings"])
+            statistics = metadata["noise"]
+            return cls(
+                hits=archive["hits"],
+                cutouts=cutouts,
+                channels=_channels_in(statistics),
+                noise=_noise_in(statistics),
+                waterfall=archive["waterfall"],
+                warnings=metadata["warnings"],
+            )
 
 
-def merge_hits(hits: npt.NDArray[np.void], chunk: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _channels_in(statistics: Mapping[str, float]) -> range | None:
+    start, stop = statistics.get("start_channel"), statistics.get("stop_channel")
+    return range(int(start), int(stop)) if start is not None and stop is not None else None
+
+
+def _noise_in(statistics: Mapping[str, float]) -> ChunkNoise:
+    dead = statistics.get("dead_channels")
+    return ChunkNoise(
+        level=statistics.get("level"),
+        sigma=statistics.get("sigma"),
+        largest_row_offset_sigma=statistics.get("largest_row_offset_sigma"),
+        lost_fraction=statistics.get("lost_fraction"),
+        dead_channels=None if dead is None else int(dead),
+    )
+
+
+def merge_hits(hits: Hits, chunk: Indices) -> Indices:
     """Keep each emitter once where neighbouring chunks both saw it.
 
     From the strongest hit down, a hit takes out every weaker one of another chunk in its footprint: within
@@ -119,5 +171,5 @@ def merge_hits(hits: npt.NDArray[np.void], chunk: npt.NDArray[np.int64]) -> npt.
         winner[i] = True
         alive[near] &= ~inside | winner[near] | (home[near] == home[i])
     kept = by_channel[alive]
-    order: npt.NDArray[np.int64] = kept[np.lexsort((hits["steps"][kept], hits["channel"][kept]))].astype(np.int64)
+    order: Indices = kept[np.lexsort((hits["steps"][kept], hits["channel"][kept]))].astype(np.int64)
     return order

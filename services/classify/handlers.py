@@ -56,10 +56,8 @@ def _finisher_key(job_id: str) -> str:
 
 
 def _is_of_plan(plan: ChunkPlan, index: int, found: ChunkHits) -> bool:
-    """Whether hits are those of the plan's chunk, by the edges that dedoppler notes; without any they are believed."""
-    chunk = plan.chunk(index)
-    start, stop = found.noise.get("start_channel"), found.noise.get("stop_channel")
-    return start in (None, chunk.start_channel) and stop in (None, chunk.stop_channel)
+    """Return whether hits are those of the plan's chunk; hits of unknown channels (early versions) are accepted."""
+    return found.channels is None or found.channels == plan.chunk(index).channels
 
 
 def _classified(

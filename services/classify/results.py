@@ -120,7 +120,7 @@ def results_document(
             "drift_resolution_hz_s": header.drift_resolution_hz_s,
         },
         "parameters": event.parameters.model_dump(mode="json"),
-        "noise": [{"chunk": index, **chunk.noise} for index, chunk in enumerate(chunks)],
+        "noise": [{"chunk": index, **chunk.statistics()} for index, chunk in enumerate(chunks)],
         "labels": {
             "model": committed_model().version,
             "hits_unlike_training": sum(hit.verdict.novelty > 1 - UNKNOWN_P for hit in hits),

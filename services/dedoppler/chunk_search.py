@@ -15,7 +15,7 @@ from services.dedoppler.uncertainties import bandwidth_channels, errors_of
 from services.dedoppler.waterfall import waterfall, waterfall_shape
 from shared.events import Chunk, SearchParameters
 from shared.header import Header
-from shared.hits import HIT_DTYPE, ChunkHits
+from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise
 
 Power = npt.NDArray[np.float32]
 
@@ -48,7 +48,8 @@ def search_chunk(power: Power, header: Header, chunk: Chunk, parameters: SearchP
     found = ChunkHits(
         hits=hits,
         cutouts=[cutout(hit, conditioned, chunk) for hit in hits],
-        noise={"start_channel": float(chunk.start_channel), **conditioned.statistics},
+        channels=chunk.channels,
+        noise=conditioned.noise,
         waterfall=waterfall(conditioned, header, chunk, pool),
         warnings=warnings,
     )
@@ -61,7 +62,8 @@ def _nothing(header: Header, chunk: Chunk) -> ChunkHits:
     return ChunkHits(
         hits=np.empty(0, HIT_DTYPE),
         cutouts=[],
-        noise={"start_channel": float(chunk.start_channel), "lost_fraction": 1.0},
+        channels=chunk.channels,
+        noise=ChunkNoise(lost_fraction=1.0),
         waterfall=np.zeros(shape, np.float32),
         warnings=[
             f"Channels {chunk.start_channel} to {chunk.stop_channel - 1} hold no noise (all samples are lost or equal) "

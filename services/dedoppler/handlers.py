@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import replace
 from typing import Protocol
 
 import structlog
@@ -80,19 +79,22 @@ class Handler:
         return [searched, *_next_ready(event)]
 
     async def _stored(self, key: str, chunk: Chunk) -> ChunkHits | None:
-        """What an earlier search of the same chunk left; None for another cut of the observation's channels."""
+        """The hits that an earlier search of the same chunk stored, if any.
+
+        Hits of other channels do not count: the plan is a different one where a setting of ingest was changed.
+        """
         try:
             raw = await self._results.get(key)
         except ObjectNotFoundError:
             return None
         found = await asyncio.to_thread(ChunkHits.from_bytes, raw)
-        return found if found.noise.items() >= _edges(chunk).items() else None
+        return found if found.channels == chunk.channels else None
 
     async def _search_and_store(self, event: ChunkReady, key: str) -> ChunkHits:
         """Search a chunk and store what it holds."""
         try:
             async with self._in_hand:
-                found = _stamped(await self._search(event), event.chunk)
+                found = await self._search(event)
             await self._results.put(key, found.to_bytes())
         except BaseException:
             # This chunk comes again before the next one does, if any does.
@@ -109,15 +111,6 @@ class Handler:
                 for following in _next_ready(event):
                     self._ahead.begin(following)
             return await asyncio.to_thread(search_chunk, power, event.header, event.chunk, event.parameters, self._pool)
-
-
-def _edges(chunk: Chunk) -> dict[str, float]:
-    """By what stored hits are known to be a chunk's: the plan is another one where a setting of ingest was changed."""
-    return {"start_channel": float(chunk.start_channel), "stop_channel": float(chunk.stop_channel)}
-
-
-def _stamped(found: ChunkHits, chunk: Chunk) -> ChunkHits:
-    return replace(found, noise={**found.noise, **_edges(chunk)})
 
 
 def _next_ready(event: ChunkReady) -> list[ChunkReady]:

@@ -17,7 +17,7 @@ from shared.bus import Consumer
 from shared.bus.publisher import partition_of
 from shared.errors import ObjectNotFoundError
 from shared.events import CHUNK_READY, ChunkPlan, ChunkReady, SearchParameters, Upload
-from shared.hits import HIT_DTYPE, ChunkHits
+from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise
 
 PATIENCE_S = 20.0
 MANY = 64
@@ -113,7 +113,7 @@ async def test_a_small_job_waits_for_the_chunks_in_hand(bus_settings, publisher,
         while quiet < QUIET_LOOKS:
             time.sleep(LOOK_S)
             quiet = quiet + 1 if traffic.is_quiet() else 0
-        return ChunkHits(np.empty(0, HIT_DTYPE), [], {}, np.zeros((1, 1), np.float32))
+        return ChunkHits(np.empty(0, HIT_DTYPE), [], None, ChunkNoise(), np.zeros((1, 1), np.float32))
 
     async def read(_event):
         return np.zeros((4, 8), np.float32)

@@ -23,7 +23,7 @@ from shared.events import (
     SearchParameters,
     Upload,
 )
-from shared.hits import HIT_DTYPE, ChunkHits
+from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise
 from shared.settings import ServiceSettings
 
 CHANNELS, SPECTRA, LANES = 2**16, 4, 2
@@ -69,7 +69,7 @@ def dedoppler(storage, monkeypatch):
 
     def search(_power, _header, chunk, *_):
         searched.append(chunk)
-        return ChunkHits(np.empty(0, HIT_DTYPE), [], {}, np.zeros((1, 8), np.float32))
+        return ChunkHits(np.empty(0, HIT_DTYPE), [], chunk.channels, ChunkNoise(), np.zeros((1, 8), np.float32))
 
     monkeypatch.setattr(handlers, "search_chunk", search)
     with ThreadPoolExecutor(1) as pool:

@@ -11,7 +11,7 @@ from science.simulator.voyager import VOYAGER_MEAN, VOYAGER_N_CHANNELS, VOYAGER_
 from services.classify.domain import candidates, classify_observation, filtered, ranked
 from services.dedoppler.chunk_search import search_chunk
 from shared.events import Chunk, SearchParameters
-from shared.hits import HIT_DTYPE, ChunkHits
+from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise
 from tests.unit.dedoppler.scenes import search
 
 STAMPS = Path(__file__).parents[2].parent / "shared" / "data" / "voyager1_hits.npz"
@@ -106,7 +106,7 @@ def window(name, pool):
 @pytest.fixture(scope="module")
 def l_band(pool):
     """All hits of the observation, labelled."""
-    nothing = ChunkHits(np.empty(0, HIT_DTYPE), [], {}, np.zeros((1, 1), np.float32))
+    nothing = ChunkHits(np.empty(0, HIT_DTYPE), [], None, ChunkNoise(), np.zeros((1, 1), np.float32))
     chunks = dict.fromkeys(range(N_CHUNKS), nothing)
     for name in WINDOWS:
         at, found = window(name, pool)

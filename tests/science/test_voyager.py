@@ -37,9 +37,9 @@ def test_the_twin_has_five_hits_of_five(twin):
 
 def test_the_twins_noise(twin):
     _, found, _ = twin
-    assert found.noise["level"] == pytest.approx(VOYAGER_MEAN, rel=1e-3)
-    assert found.noise["sigma"] == pytest.approx(VOYAGER_SIGMA, rel=5e-3)
-    assert found.noise["lost_fraction"] == 0
+    assert found.noise.level == pytest.approx(VOYAGER_MEAN, rel=1e-3)
+    assert found.noise.sigma == pytest.approx(VOYAGER_SIGMA, rel=5e-3)
+    assert found.noise.lost_fraction == 0
 
 
 def test_real_stamps(pool):

@@ -14,6 +14,7 @@ from services.dedoppler.noise.dc_spikes import dc_channels
 from services.dedoppler.slices import slices
 from services.dedoppler.threads import together
 from shared.header import Header
+from shared.hits import ChunkNoise
 
 Power = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
@@ -28,12 +29,12 @@ WORTH_A_WARNING = 1e-4
 class Conditioned:
     """Normalised power and how it came about.
 
-    `x` is float32 (T, channels + 2 * pad) with zeros beyond the channels; `statistics` go into the results.
+    `x` is float32 (T, channels + 2 * pad) with zeros beyond the channels; `noise` goes into the results.
     """
 
     x: Power
     pad: int
-    statistics: dict[str, float]
+    noise: ChunkNoise
     warnings: list[str]
 
 
@@ -149,17 +150,17 @@ def condition(power: Power, header: Header, first_channel: int, pad: int, pool: 
     lost += conditioning.blank_tiles(x, pad, edges, row_ok)
     spikes = dc_channels(header, first_channel, stop_channel) - first_channel + pad
     conditioning.repair_spikes(x, spikes, pad, pad + n_channels)
-    return Conditioned(x, pad, _statistics(bandpass, lost, power.size, int(dead.sum())), _warnings(lost, power.size))
+    return Conditioned(x, pad, _noise(bandpass, lost, power.size, int(dead.sum())), _warnings(lost, power.size))
 
 
-def _statistics(bandpass: Bandpass, lost: int, samples: int, dead: int) -> dict[str, float]:
-    return {
-        "level": float(np.median(bandpass.level)),
-        "sigma": float(np.median(bandpass.sigma)),
-        "largest_row_offset_sigma": float(np.abs(bandpass.tile_offset).max()),
-        "lost_fraction": lost / samples,
-        "dead_channels": float(dead),
-    }
+def _noise(bandpass: Bandpass, lost: int, samples: int, dead: int) -> ChunkNoise:
+    return ChunkNoise(
+        level=float(np.median(bandpass.level)),
+        sigma=float(np.median(bandpass.sigma)),
+        largest_row_offset_sigma=float(np.abs(bandpass.tile_offset).max()),
+        lost_fraction=lost / samples,
+        dead_channels=dead,
+    )
 
 
 def _warnings(lost: int, samples: int) -> list[str]:

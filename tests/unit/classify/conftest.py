@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from shared.header import Header
-from shared.hits import HIT_DTYPE, ChunkHits, Cutout
+from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise, Cutout
 
 
 class Observation:
@@ -53,7 +53,8 @@ class Observation:
         return ChunkHits(
             hits=np.concatenate(hits) if hits else np.empty(0, HIT_DTYPE),
             cutouts=cuts,
-            noise={"sigma": 1.0, "mean": float("nan")},
+            channels=None,
+            noise=ChunkNoise(sigma=1.0, level=float("nan")),
             waterfall=np.zeros((4, 8), np.float32),
             **extra,
         )

@@ -8,7 +8,7 @@ import pytest
 from services.classify.domain import candidates, classify_observation, filtered, ranked
 from services.classify.ranking import WEIGHTS, interestingness
 from shared.events import SearchParameters
-from shared.hits import HIT_DTYPE, ChunkHits
+from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise
 from shared.labels import LABELS
 
 PARAMETERS = SearchParameters()
@@ -105,7 +105,8 @@ def test_no_hits(header, observation):
 
 def test_result_does_not_depend_on_how_hits_fall_into_chunks(header, voyager):
     parts = [
-        ChunkHits(voyager.hits[s], voyager.cutouts[s], {}, voyager.waterfall) for s in (slice(0, 3), slice(3, None))
+        ChunkHits(voyager.hits[s], voyager.cutouts[s], None, ChunkNoise(), voyager.waterfall)
+        for s in (slice(0, 3), slice(3, None))
     ]
     whole = classify_observation(header, PARAMETERS, [voyager])
     split = classify_observation(header, PARAMETERS, parts)

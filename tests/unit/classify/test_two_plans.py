@@ -53,8 +53,7 @@ def store(blobs, observation):
     async def stored(plan, *indices):
         for index in indices:
             chunk, found = plan.chunk(index), observation.chunk([])
-            edges = {"start_channel": float(chunk.start_channel), "stop_channel": float(chunk.stop_channel)}
-            await blobs.put(hits_key(JOB, index), replace(found, noise={**found.noise, **edges}).to_bytes())
+            await blobs.put(hits_key(JOB, index), replace(found, channels=chunk.channels).to_bytes())
 
     return stored
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from shared.errors import ObjectNotFoundError
 from shared.filterbank.fetch import for_each
-from shared.hits import HIT_DTYPE, ChunkHits
+from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise
 
 PATIENCE_S = 10.0
 
@@ -84,7 +84,7 @@ class Search:
         if self.error is not None:
             raise self.error
         assert power[0, 0] == chunk.index
-        return ChunkHits(np.empty(0, HIT_DTYPE), [], {}, np.zeros((1, 1), np.float32))
+        return ChunkHits(np.empty(0, HIT_DTYPE), [], chunk.channels, ChunkNoise(), np.zeros((1, 1), np.float32))
 
     def let_go(self, searches=1):
         self._may_end.release(searches)

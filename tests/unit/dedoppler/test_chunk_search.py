@@ -122,8 +122,8 @@ def test_few_bits(pool, n_bits, mean, averaged):
     found = search(simulate(scene), header, pool)
     assert len(found.hits) == 1
     check(found.hits[0], header, 6000, -69, 30.0)
-    assert found.noise["dead_channels"] == 0
-    assert found.noise["lost_fraction"] == 0
+    assert found.noise.dead_channels == 0
+    assert found.noise.lost_fraction == 0
 
 
 def test_one_bit_noise_gives_no_hits(pool):
@@ -132,8 +132,8 @@ def test_one_bit_noise_gives_no_hits(pool):
     power = (np.random.default_rng(1).random((16, 2**13)) > 0.5).astype(np.float32)
     found = search(power, header, pool)
     assert len(found.hits) == 0
-    assert found.noise["lost_fraction"] == 0
-    assert found.noise["dead_channels"] == 0
+    assert found.noise.lost_fraction == 0
+    assert found.noise.dead_channels == 0
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -218,7 +218,7 @@ def test_one_bright_spectrum_gives_no_hits(pool):
     power[7] *= 1.5
     found = search(power, header, pool)
     assert len(found.hits) == 0
-    assert found.noise["largest_row_offset_sigma"] == pytest.approx(0.5 * 100 / 14, rel=0.1)
+    assert found.noise.largest_row_offset_sigma == pytest.approx(0.5 * 100 / 14, rel=0.1)
 
 
 def test_many_strong_carriers(pool):
@@ -274,8 +274,8 @@ def test_what_is_left_in_the_hits_object(pool):
         assert sum(boxes) / np.sqrt(16 * hit["width"]) == pytest.approx(hit["snr"], rel=1e-4)
     assert found.waterfall.shape == waterfall_shape(16, 8192, 1)
     assert found.waterfall.max() > 5
-    assert found.noise["sigma"] == pytest.approx(100 / np.sqrt(51), rel=0.02)
-    assert found.noise["level"] == pytest.approx(100, rel=0.005)
+    assert found.noise.sigma == pytest.approx(100 / np.sqrt(51), rel=0.02)
+    assert found.noise.level == pytest.approx(100, rel=0.005)
     again = ChunkHits.from_bytes(found.to_bytes())
     np.testing.assert_array_equal(again.hits, found.hits)
 

@@ -21,7 +21,7 @@ from shared.events import (
     Upload,
     decode,
 )
-from shared.hits import HIT_DTYPE, ChunkHits
+from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise
 from tests.unit.dedoppler.scenes import Scene, chunk_plan, make_header, rows, search, simulate, tone
 
 JOB = "a1b2c3d4-0000-4000-8000-000000000001"
@@ -155,8 +155,8 @@ async def test_hits_of_another_cut_of_the_channels_are_replaced(read_power, pool
     for index in (0, 1):
         await Handler(read_power, blobs, pool).handle(ready(index, other))
         await Handler(read_power, blobs, pool).handle(ready(index, PLAN))
-        noise = ChunkHits.from_bytes(blobs.objects[hits_key(JOB, index)]).noise
-        assert (noise["start_channel"], noise["stop_channel"]) == (index * 2**11, (index + 1) * 2**11)
+        stored = ChunkHits.from_bytes(blobs.objects[hits_key(JOB, index)])
+        assert stored.channels == range(index * 2**11, (index + 1) * 2**11)
 
 
 async def test_chunks_have_their_own_events_and_objects(read_power, pool):
@@ -203,7 +203,7 @@ async def test_two_chunks_in_hand_and_one_search_at_a_time(pool, monkeypatch):
         time.sleep(0.01)
         count("search", -1)
         count("hand", -1)
-        return ChunkHits(np.empty(0, HIT_DTYPE), [], {}, np.zeros((1, 1), np.float32))
+        return ChunkHits(np.empty(0, HIT_DTYPE), [], None, ChunkNoise(), np.zeros((1, 1), np.float32))
 
     monkeypatch.setattr(handlers, "search_chunk", slow_search)
     blobs = MemoryBlobs()
@@ -220,7 +220,7 @@ async def test_the_event_loop_goes_on_while_a_search_runs(pool, monkeypatch):
 
     def blocked_search(*_):
         assert release.wait(5)
-        return ChunkHits(np.empty(0, HIT_DTYPE), [], {}, np.zeros((1, 1), np.float32))
+        return ChunkHits(np.empty(0, HIT_DTYPE), [], None, ChunkNoise(), np.zeros((1, 1), np.float32))
 
     async def read(event):
         return np.zeros((16, 8), np.float32)

@@ -10,7 +10,7 @@ from shared.blobs import hits_key
 from shared.errors import ObjectNotFoundError
 from shared.events import Chunk, ChunkSearched, SearchParameters, Upload
 from shared.header import Header
-from shared.hits import HIT_DTYPE, ChunkHits, Cutout
+from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise, Cutout
 
 JOB = "a1b2c3d4-0000-4000-8000-000000000002"
 SUBMITTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -87,7 +87,7 @@ def make_chunk(header, signals, start, stop, *, rng, bins=2048):
         hit["drift_rate_hz_s"] = header.drift_rate_hz_s(steps)
         hit["drift_rate_error_hz_s"] = header.drift_resolution_hz_s / 2
         hit["bandwidth_hz"] = hit["bandwidth_error_hz"] = abs(header.foff_hz)
-    return ChunkHits(hits, cutouts, {"sigma": 1.0, "lowest": float("nan")}, waterfall)
+    return ChunkHits(hits, cutouts, None, ChunkNoise(sigma=1.0, level=float("nan")), waterfall)
 
 
 class Job:

@@ -1,12 +1,13 @@
 """The hits object of a chunk comes back from storage as it went there, and is the same bytes each time."""
 
 import io
+import json
 import zipfile
 
 import numpy as np
 import pytest
 
-from shared.hits import HIT_DTYPE, ChunkHits, Cutout
+from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise, Cutout
 
 
 def some_hits(n=3, seed=1):
@@ -19,8 +20,9 @@ def some_hits(n=3, seed=1):
     cutouts = [
         Cutout(rng.normal(size=shapes[i % 3]).astype(np.float32), int(hits["channel"][i]), 1 + i) for i in range(n)
     ]
-    noise = {"sigma": 1.1497335e9, "mean": 1.105755e10, "a tenth": 0.1}
-    return ChunkHits(hits, cutouts, noise, rng.normal(size=(16, 64)).astype(np.float32), ["Größe: 2 spectra masked"])
+    noise = ChunkNoise(sigma=1.1497335e9, level=1.105755e10, lost_fraction=0.1, dead_channels=3)
+    waterfall = rng.normal(size=(16, 64)).astype(np.float32)
+    return ChunkHits(hits, cutouts, range(100, 1124), noise, waterfall, ["Größe: 2 spectra masked"])
 
 
 def assert_same(one, other):
@@ -31,7 +33,7 @@ def assert_same(one, other):
         np.testing.assert_array_equal(ours.power, theirs.power)
         assert ours.power.dtype == theirs.power.dtype == np.float32
         assert (ours.start_channel, ours.spectra_per_row) == (theirs.start_channel, theirs.spectra_per_row)
-    assert (one.noise, one.warnings) == (other.noise, other.warnings)
+    assert (one.channels, one.noise, one.warnings) == (other.channels, other.noise, other.warnings)
     np.testing.assert_array_equal(one.waterfall, other.waterfall)
     assert one.waterfall.dtype == other.waterfall.dtype
 
@@ -43,7 +45,7 @@ def test_hits_come_back_as_they_were(n):
 
 
 def test_a_chunk_without_hits_comes_back_too():
-    chunk = ChunkHits(np.zeros(0, HIT_DTYPE), [], {}, np.zeros((0, 0), np.float32))
+    chunk = ChunkHits(np.zeros(0, HIT_DTYPE), [], None, ChunkNoise(), np.zeros((0, 0), np.float32))
     assert_same(ChunkHits.from_bytes(chunk.to_bytes()), chunk)
 
 
@@ -54,10 +56,33 @@ def test_the_same_content_is_the_same_bytes():
     assert some_hits(seed=2).to_bytes() != first
 
 
-def test_the_order_in_which_statistics_were_noted_does_not_matter():
-    chunk = some_hits()
-    turned = ChunkHits(chunk.hits, chunk.cutouts, dict(reversed(chunk.noise.items())), chunk.waterfall, chunk.warnings)
-    assert turned.to_bytes() == chunk.to_bytes()
+def with_statistics(chunk, statistics):
+    """The bytes of a hits object with other statistics, as versions 0.3.0 and earlier wrote them."""
+    buffer = io.BytesIO()
+    with np.load(io.BytesIO(chunk.to_bytes())) as archive:
+        arrays = dict(archive)
+    text = json.dumps({"noise": statistics, "warnings": chunk.warnings}, sort_keys=True)
+    np.savez(buffer, **arrays | {"metadata": np.frombuffer(text.encode(), np.uint8)})
+    return buffer.getvalue()
+
+
+def test_the_bytes_are_those_of_version_0_3_0():
+    statistics = {
+        "start_channel": 100.0,
+        "stop_channel": 1124.0,
+        "sigma": 1.1497335e9,
+        "level": 1.105755e10,
+        "lost_fraction": 0.1,
+        "dead_channels": 3.0,
+    }
+    assert with_statistics(some_hits(), statistics) == some_hits().to_bytes()
+
+
+@pytest.mark.parametrize("statistics", [{}, {"start_channel": 5.0}, {"mean": 1.0}])
+def test_an_object_that_does_not_state_its_channels_has_none(statistics):
+    found = ChunkHits.from_bytes(with_statistics(some_hits(), statistics))
+    assert found.channels is None
+    assert found.noise == ChunkNoise()
 
 
 def test_no_clock_is_in_the_bytes():
@@ -67,7 +92,7 @@ def test_no_clock_is_in_the_bytes():
 
 def test_cutouts_may_be_views():
     whole = np.arange(200, dtype=np.float32).reshape(10, 20)
-    chunk = ChunkHits(np.zeros(1, HIT_DTYPE), [Cutout(whole[::2, 3:9], 3, 2)], {}, whole[:, ::2])
+    chunk = ChunkHits(np.zeros(1, HIT_DTYPE), [Cutout(whole[::2, 3:9], 3, 2)], None, ChunkNoise(), whole[:, ::2])
     assert_same(ChunkHits.from_bytes(chunk.to_bytes()), chunk)
 
 

@@ -43,8 +43,8 @@ def test_a_lost_spectrum(power, header, pool, value):
     power[3] = value
     found = search(power, header, pool)
     check_one_hit(found, 40.0 * 15 / 16)
-    assert found.noise["lost_fraction"] == pytest.approx(1 / 16)
-    assert found.noise["dead_channels"] == 0
+    assert found.noise.lost_fraction == pytest.approx(1 / 16)
+    assert found.noise.dead_channels == 0
     (warning,) = found.warnings
     assert warning.startswith("6.25 %")
 
@@ -54,7 +54,7 @@ def test_half_of_the_spectra_are_lost(power, header, pool, value):
     power[::2] = value
     found = search(power, header, pool)
     check_one_hit(found, 40.0 / 2)
-    assert found.noise["lost_fraction"] == pytest.approx(1 / 2)
+    assert found.noise.lost_fraction == pytest.approx(1 / 2)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.0, 500.0, 100.0])
@@ -63,8 +63,8 @@ def test_dead_channels(power, header, pool, value):
     power[:, 9000:9020] = value
     found = search(power, header, pool)
     check_one_hit(found)
-    assert found.noise["dead_channels"] == 20
-    assert found.noise["lost_fraction"] == pytest.approx(20 / N)
+    assert found.noise.dead_channels == 20
+    assert found.noise.lost_fraction == pytest.approx(20 / N)
     assert len(found.warnings) == 1
 
 
@@ -76,7 +76,7 @@ def test_dead_channels_and_lost_spectra_at_once(power, header, pool, lost, spect
     power[spectra] = lost
     found = search(power, header, pool)
     check_one_hit(found, 40.0 * (16 - len(spectra)) / 16)
-    assert found.noise["dead_channels"] == 20
+    assert found.noise.dead_channels == 20
 
 
 @pytest.mark.parametrize("value", [np.nan, 0.0, 3.0])
@@ -84,8 +84,8 @@ def test_a_lost_quarter_of_the_band(power, header, pool, value):
     power[:, 8192:12288] = value
     found = search(power, header, pool)
     check_one_hit(found)
-    assert found.noise["lost_fraction"] == pytest.approx(1 / 4)
-    assert found.noise["dead_channels"] == 4096
+    assert found.noise.lost_fraction == pytest.approx(1 / 4)
+    assert found.noise.dead_channels == 4096
 
 
 @pytest.mark.parametrize("value", [np.nan, 0.0, 50.0])
@@ -97,7 +97,7 @@ def test_lost_packets(power, header, pool, value):
     check_one_hit(found)
     # A constant piece that fills no block of noise can't be told from samples.
     lost = 2048 + (1500 if value != 50.0 else 0)
-    assert found.noise["lost_fraction"] == pytest.approx(lost / power.size)
+    assert found.noise.lost_fraction == pytest.approx(lost / power.size)
 
 
 def test_single_samples_that_are_lost(power, header, pool):
@@ -106,13 +106,13 @@ def test_single_samples_that_are_lost(power, header, pool):
     power[gone] = np.nan
     found = search(power, header, pool)
     check_one_hit(found)
-    assert found.noise["lost_fraction"] == pytest.approx(gone.mean())
+    assert found.noise.lost_fraction == pytest.approx(gone.mean())
 
 
 def test_few_lost_samples_are_counted_without_a_warning(power, header, pool):
     power[4, 100:110] = np.nan
     found = search(power, header, pool)
-    assert found.noise["lost_fraction"] == pytest.approx(10 / power.size)
+    assert found.noise.lost_fraction == pytest.approx(10 / power.size)
     assert found.warnings == []
 
 
@@ -129,7 +129,7 @@ def test_nothing_but_lost_samples(pool, value, n_channels):
     found = search(np.full((16, n_channels), value, np.float32), header, pool)
     assert len(found.hits) == 0
     assert found.cutouts == []
-    assert found.noise["lost_fraction"] == 1.0
+    assert found.noise.lost_fraction == 1.0
     (warning,) = found.warnings
     assert "no noise" in warning
     assert not found.waterfall.any()
@@ -143,8 +143,8 @@ def test_a_lost_spectrum_of_two_or_three(pool, n_spectra):
     power = simulate(Scene(header, (tone(header, 3000, 0, 60.0),)))
     power[1] = np.nan
     found = search(power, header, pool)
-    assert found.noise["dead_channels"] == 0
-    assert found.noise["lost_fraction"] == pytest.approx(1 / n_spectra)
+    assert found.noise.dead_channels == 0
+    assert found.noise.lost_fraction == pytest.approx(1 / n_spectra)
     (hit,) = found.hits
     assert abs(hit["channel"] - 3000) <= 2
     assert hit["snr"] == pytest.approx(60.0 * (n_spectra - 1) / n_spectra, abs=4)
@@ -156,7 +156,7 @@ def test_power_less_its_mean_keeps_its_zeros(header, clean, pool):
     found = search(power, header, pool)
     check_one_hit(found)
     assert np.mean(power == 0) > 0.02
-    assert found.noise["lost_fraction"] == 0
+    assert found.noise.lost_fraction == 0
 
 
 def test_a_gain_that_changes_from_spectrum_to_spectrum(power, header, pool):

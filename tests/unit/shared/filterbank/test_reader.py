@@ -226,5 +226,5 @@ async def test_nan_inf_and_zero_rows_are_told_by_the_search(tmp_path, format_of)
         found = search_chunk(block, header, whole, SearchParameters(max_drift_rate_hz_s=1.0), pool)
     assert warnings == ()
     assert "samples are lost (NaN, zero or constant)" in " ".join(found.warnings)
-    assert found.noise["lost_fraction"] == pytest.approx((2 * 4096 + 100) / power.size)
+    assert found.noise.lost_fraction == pytest.approx((2 * 4096 + 100) / power.size)
     assert len(found.hits) == 0

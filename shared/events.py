@@ -251,6 +251,7 @@ class ObservationClassified(Event):
     parameters: SearchParameters
     header: Header
     chunk_count: int
+    plan: OptionalPlan = None
     results_key: str
     summary: ResultsSummary
 

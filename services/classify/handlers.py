@@ -126,6 +126,7 @@ class Handler:
             parameters=event.parameters,
             header=event.header,
             chunk_count=event.chunk.count,
+            plan=event.plan,
             results_key=results_key,
             summary=summary,
         )

@@ -12,7 +12,7 @@ from services.export import picture
 from services.export.catalogs import to_csv, to_json
 from services.export.columns import COLUMNS, catalogue_rows, classified_rows
 from services.export.dat import to_dat
-from services.export.domain import MAX_PANELS, ChunkPart, Panel, Picture, assemble, chunk_edges
+from services.export.domain import MAX_PANELS, ChunkPart, Panel, Picture, assemble
 from services.export.fits_table import to_fits
 from services.export.parquet import to_parquet
 from services.export.provenance import provenance_of
@@ -52,9 +52,7 @@ def render_pictures(event: ObservationClassified, results: Results, parts: Seque
         header=event.header,
         title=results["source_name"],
         file_name=results["file_name"],
-        waterfall=assemble(
-            [part.waterfall for part in parts], chunk_edges(event.header, results["noise"]), picture.WATERFALL_COLUMNS
-        ),
+        waterfall=assemble(parts, picture.WATERFALL_COLUMNS),
         hits=results["raw_hits"],
         panels=[
             Panel(record, parts[record["chunk"]].cutouts[record["chunk_hit"]])
@@ -108,7 +106,7 @@ def _example() -> tuple[ObservationClassified, Results, list[ChunkPart]]:
     about = {"job_id": "", "source_name": "", "file_name": "", "noise": [{}], "warnings": []}
     power = np.zeros((2, 8), np.float32)
     results = {**about, "raw_hits": [hit], "candidates": [hit]}
-    return event, results, [ChunkPart(power, {0: Cutout(power, 0)})]
+    return event, results, [ChunkPart(range(8), power, {0: Cutout(power, 0)})]
 
 
 def warm_up() -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,27 +13,13 @@ from shared.hits import Cutout
 Record = Mapping[str, Any]
 
 MAX_PANELS = 6
-SPLIT_CHANNELS = 2**20
-
-
-def chunk_edges(header: Header, noise: Sequence[Record]) -> list[int]:
-    """First channel of each chunk, and the end of the last.
-
-    As the chunks' statistics state it; where they don't, chunks are coarse channels, or 2^20 channels, or equal parts.
-    """
-    starts = [stats.get("start_channel") for stats in noise]
-    if all(start is not None for start in starts):
-        return [int(start) for start in starts if start is not None] + [header.n_channels]
-    for width in (header.coarse_channel_width, SPLIT_CHANNELS):
-        if width and -(-header.n_channels // width) == len(noise):
-            return [*range(0, header.n_channels, width), header.n_channels]
-    return [round(edge) for edge in np.linspace(0, header.n_channels, len(noise) + 1)]
 
 
 @dataclass(frozen=True)
 class ChunkPart:
-    """What the pictures need of one chunk's hits object: its waterfall, and the cut-outs of the hits shown close up."""
+    """What the pictures need of one chunk: its channels, its waterfall, and the cut-outs of the hits shown close up."""
 
+    channels: range
     waterfall: npt.NDArray[np.float32]
     cutouts: Mapping[int, Cutout]
 
@@ -84,17 +69,16 @@ def max_reduce(power: npt.NDArray[np.float32], edges: npt.NDArray[np.float64], c
     return reduced[:, ::2]
 
 
-def assemble(
-    waterfalls: Sequence[npt.NDArray[np.float32]], edges: Sequence[int], columns: int
-) -> npt.NDArray[np.float32]:
-    """Put the chunks' waterfalls side by side on `columns` equal columns of channels."""
-    rows = max(len(part) for part in waterfalls)
-    parts = [part[np.arange(rows) * len(part) // rows] for part in waterfalls]
+def assemble(chunks: Sequence[ChunkPart], columns: int) -> npt.NDArray[np.float32]:
+    """Put the waterfalls of neighbouring chunks side by side on `columns` equal columns of channels."""
+    rows = max(len(chunk.waterfall) for chunk in chunks)
+    parts = [chunk.waterfall[np.arange(rows) * len(chunk.waterfall) // rows] for chunk in chunks]
     bounds = [
-        np.linspace(start, stop, part.shape[1], endpoint=False)
-        for (start, stop), part in zip(pairwise(edges), parts, strict=True)
+        np.linspace(chunk.channels.start, chunk.channels.stop, part.shape[1], endpoint=False)
+        for chunk, part in zip(chunks, parts, strict=True)
     ]
-    return max_reduce(np.concatenate(parts, axis=1), np.concatenate([*bounds, [float(edges[-1])]]), columns)
+    end = float(chunks[-1].channels.stop)
+    return max_reduce(np.concatenate(parts, axis=1), np.concatenate([*bounds, [end]]), columns)
 
 
 def join_labels(places: Sequence[float], character: float) -> list[tuple[float, str]]:

@@ -107,6 +107,28 @@ class Handler:
             async with gate:
                 raw = await self._results.get(hits_key(event.job_id, index))
             chunk = await asyncio.to_thread(ChunkHits.from_bytes, raw)
-            return ChunkPart(chunk.waterfall, {at: chunk.cutouts[at] for at in wanted.get(index, [])})
+            channels = _channels_of(event, index, chunk)
+            return ChunkPart(channels, chunk.waterfall, {at: chunk.cutouts[at] for at in wanted.get(index, [])})
 
         return list(await asyncio.gather(*map(read, range(event.chunk_count))))
+
+
+def _channels_of(event: ObservationClassified, index: int, found: ChunkHits) -> range:
+    """Return the channels of a chunk: from the plan, or from its hits object if the event has none.
+
+    Version 0.3.0 and earlier send no plan.
+
+    Raises
+    ------
+    PermanentError
+        The event has no plan, and the hits object is from an early version that did not store the channels.
+    """
+    if event.plan is not None:
+        return event.plan.chunk(index).channels
+    if found.channels is None:
+        raise PermanentError(
+            "The search results of this job are from an early version and can't be exported; analyze the observation "
+            "again.",
+            code="outdated_results",
+        )
+    return found.channels

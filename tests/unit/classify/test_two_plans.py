@@ -76,7 +76,9 @@ def handle(blobs, header):
             hits_key=hits_key(JOB, index),
             n_hits=0,
         )
-        return [type(event) for event in await handler.handle(event)]
+        published = await handler.handle(event)
+        assert all(one.plan == plan for one in published if isinstance(one, ObservationClassified))
+        return [type(one) for one in published]
 
     return handled
 

@@ -87,7 +87,7 @@ def make_chunk(header, signals, start, stop, *, rng, bins=2048):
         hit["drift_rate_hz_s"] = header.drift_rate_hz_s(steps)
         hit["drift_rate_error_hz_s"] = header.drift_resolution_hz_s / 2
         hit["bandwidth_hz"] = hit["bandwidth_error_hz"] = abs(header.foff_hz)
-    return ChunkHits(hits, cutouts, None, ChunkNoise(sigma=1.0, level=float("nan")), waterfall)
+    return ChunkHits(hits, cutouts, range(start, stop), ChunkNoise(sigma=1.0, level=float("nan")), waterfall)
 
 
 class Job:

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from services.export.domain import assemble, chunk_edges, join_labels, max_reduce
+from services.export.domain import ChunkPart, assemble, join_labels, max_reduce
 
 
 @pytest.mark.parametrize(("bins", "columns"), [(4096, 700), (700, 700), (64, 700), (1000, 3), (1, 5)])
@@ -29,25 +29,19 @@ def test_a_tone_of_one_bin_is_as_bright_after_reduction():
     assert int(np.argmax(reduced[0])) == 1234 * 700 // 4096
 
 
+def part(channels, waterfall):
+    return ChunkPart(channels, waterfall, {})
+
+
 def test_chunks_of_unequal_size_land_where_their_channels_are():
     one, two = np.full((2, 10), 1, np.float32), np.full((2, 10), 2, np.float32)
-    whole = assemble([one, two], [0, 900, 1000], 100)
+    whole = assemble([part(range(900), one), part(range(900, 1000), two)], 100)
     assert whole[0].tolist() == [1.0] * 90 + [2.0] * 10
 
 
 def test_chunks_with_fewer_rows_are_stretched():
     one, two = np.array([[1.0], [2.0]], np.float32), np.array([[1.0], [2.0], [3.0], [4.0]], np.float32)
-    assert assemble([one, two], [0, 1, 2], 2)[:, 0].tolist() == [1, 1, 2, 2]
-
-
-def test_edges_of_chunks(header):
-    stated = [{"start_channel": 0.0}, {"start_channel": 30.0}]
-    assert chunk_edges(header.model_copy(update={"n_channels": 50}), stated) == [0, 30, 50]
-    coarse = header.model_copy(update={"n_channels": 100, "coarse_channel_width": 40})
-    assert chunk_edges(coarse, [{}] * 3) == [0, 40, 80, 100]
-    windows = header.model_copy(update={"n_channels": 2**20 + 7})
-    assert chunk_edges(windows, [{}] * 2) == [0, 2**20, 2**20 + 7]
-    assert chunk_edges(windows.model_copy(update={"n_channels": 10}), [{}] * 2) == [0, 5, 10]
+    assert assemble([part(range(1), one), part(range(1, 2), two)], 2)[:, 0].tolist() == [1, 1, 2, 2]
 
 
 @pytest.mark.parametrize(

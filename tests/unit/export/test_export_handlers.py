@@ -5,6 +5,7 @@ import csv
 import hashlib
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from astropy.io import fits
@@ -13,7 +14,8 @@ from pyarrow import parquet
 
 from shared.blobs import artefact_key
 from shared.errors import ObjectNotFoundError, PermanentError
-from shared.events import JobProgress, ObservationExported, decode
+from shared.events import ChunkPlan, JobProgress, ObservationExported, decode
+from shared.hits import ChunkHits
 from tests.unit.export.jobs import UPLOADED
 
 FORMATS = {
@@ -130,6 +132,23 @@ async def test_pictures_have_the_stated_size(job, header, signals):
     await job.handler().handle(event)
     sizes = [Image.open(io.BytesIO(body(job, event, n))).size for n in ("waterfall.png", "waterfall_thumb.png")]
     assert sizes == [(1600, 1000), (400, 250)]
+
+
+HALVES = ChunkPlan(n_channels=2**20, count=2, stride_channels=2**20, parts=2, overlap_channels=9)
+
+
+async def test_chunks_lie_where_the_plan_says(job, header, signals):
+    event = await job.finish(header, signals)
+    from_the_hits_objects = await job.export(event)
+    for key, raw in list(job.blobs.objects.items()):
+        if key.endswith(".npz"):
+            job.blobs.objects[key] = replace(ChunkHits.from_bytes(raw), channels=None).to_bytes()
+    assert await job.export(event.model_copy(update={"plan": HALVES})) == from_the_hits_objects
+    unequal = event.model_copy(update={"plan": HALVES.model_copy(update={"stride_channels": 1_400_000})})
+    assert (await job.export(unequal))["waterfall.png"] != from_the_hits_objects["waterfall.png"]
+    with pytest.raises(PermanentError, match="early version") as refused:
+        await job.export(event)
+    assert refused.value.code == "outdated_results"
 
 
 async def test_other_events_are_refused(job):

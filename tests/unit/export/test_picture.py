@@ -8,7 +8,7 @@ import pytest
 from matplotlib import colormaps
 from PIL import Image
 
-from services.export.domain import Panel, Picture, assemble
+from services.export.domain import ChunkPart, Panel, Picture, assemble
 from services.export.picture import COLOURS, WATERFALL_COLUMNS, draw, draw_thumbnail
 from shared.hits import Cutout
 from tests.unit.export.jobs import make_header
@@ -57,7 +57,7 @@ def test_a_tone_of_one_channel_is_seen_in_picture_and_thumbnail(bin_):
     header = make_header(foff_mhz=2.8e-6)
     chunk = np.full((16, 2048), 3.0, np.float32)
     chunk[:, bin_] = 30.0
-    waterfall = assemble([chunk], [0, 2**20], WATERFALL_COLUMNS)
+    waterfall = assemble([ChunkPart(range(2**20), chunk, {})], WATERFALL_COLUMNS)
     picture = Picture(header, "", "", waterfall, [], [])
     for png, window, width in ((draw(picture), (ROWS, slice(LEFT, RIGHT)), 1400), (draw_thumbnail(picture), (), 400)):
         pixels = pixels_of(png)[window] if window else pixels_of(png)[40:]

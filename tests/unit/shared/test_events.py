@@ -12,6 +12,7 @@ from shared.events import (
     TOPICS,
     Artefact,
     Chunk,
+    ChunkPlan,
     ChunkReady,
     ChunkSearched,
     Event,
@@ -142,9 +143,25 @@ EXPECTED = [
     ),
 ]
 
+# As EXPECTED[3], from a version that sends the plan.
+CLASSIFIED_WITH_PLAN = EXPECTED[3].model_copy(
+    update={
+        "event_id": uuid.UUID("0c9d1f6e-5d0c-5f0e-8d3a-6f2f7a0b1c07"),
+        "plan": ChunkPlan(
+            n_channels=1_048_576, count=64, stride_channels=1_048_576, parts=64, overlap_channels=392, lanes=2
+        ),
+    }
+)
+WITH_PLAN = [CLASSIFIED_WITH_PLAN]
+
+
+def golden_name(event: Event) -> str:
+    variant = ".plan" if event in WITH_PLAN else ""
+    return f"{event.type}.v{event.version}{variant}.json"
+
 
 def golden_of(event: Event) -> bytes:
-    return (GOLDEN / f"{event.type}.v{event.version}.json").read_bytes()
+    return (GOLDEN / golden_name(event)).read_bytes()
 
 
 def required_fields(value: object, place: tuple = ()) -> list[tuple]:
@@ -161,13 +178,13 @@ def required_fields(value: object, place: tuple = ()) -> list[tuple]:
     return found
 
 
-each_event = pytest.mark.parametrize("event", EXPECTED, ids=lambda event: event.type)
+each_event = pytest.mark.parametrize("event", [*EXPECTED, *WITH_PLAN], ids=golden_name)
 
 
 def test_every_type_has_an_example_and_every_golden_file_is_one():
     assert [event.topic for event in EXPECTED] == list(TOPICS)
     assert [event.type for event in EXPECTED] == list(TOPICS)
-    assert {path.name for path in GOLDEN.iterdir()} == {f"{topic}.v1.json" for topic in TOPICS}
+    assert {path.name for path in GOLDEN.iterdir()} == {golden_name(event) for event in [*EXPECTED, *WITH_PLAN]}
 
 
 @each_event
@@ -184,7 +201,7 @@ def test_what_is_sent_now_is_what_was_sent_then(event):
 @each_event
 def test_a_field_that_a_later_producer_adds_passes(event):
     fields = json.loads(golden_of(event)) | {"added_later": {"deep": [1, 2]}}
-    for part in ("upload", "header", "chunk", "parameters", "summary"):
+    for part in ("upload", "header", "chunk", "parameters", "plan", "summary"):
         if part in fields:
             fields[part]["added_later"] = 1
     assert decode(json.dumps(fields).encode()) == event

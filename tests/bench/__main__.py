@@ -1,8 +1,8 @@
 """How long things take on this machine, and how much memory: `python -m tests.bench`.
 
-Four parts: the search of one coarse channel and, from file to hits, of many, both beside turboSETI where it is
-installed; the memory of a worker; the requests that the gateway answers. Every figure of the search is the median of
-several runs after one that is not counted; kernels are compiled before.
+Five parts: the search of one coarse channel and, from file to hits, of many, both beside turboSETI where it is
+installed; the memory of a worker; observations with many hits; the requests that the gateway answers. Every figure of
+the search is the median of several runs after one that is not counted; kernels are compiled before.
 """
 
 import argparse
@@ -16,9 +16,9 @@ from rich.console import Console
 
 from science.simulator import spectra, write_h5
 from shared.logs import configure_logs
-from tests.bench import files, gateway, memory, observation, peer, search
+from tests.bench import files, gateway, hits, memory, observation, peer, search
 
-PARTS = ("search", "files", "memory", "gateway")
+PARTS = ("search", "files", "memory", "hits", "gateway")
 
 
 def main() -> None:
@@ -47,6 +47,8 @@ def main() -> None:
             files.measure(console, folder, warm, long=arguments.long)
         if "memory" in parts:
             asyncio.run(memory.measure(console, folder, long=arguments.long))
+    if "hits" in parts:
+        asyncio.run(hits.measure(console))
     if "gateway" in parts:
         asyncio.run(gateway.measure(console))
 

@@ -1,4 +1,4 @@
-"""Composition root of ingest: settings, adapters, handler, run."""
+"""Build ingest from its settings: storage, bus, handler, consumer."""
 
 from services.ingest.handlers import Handler
 from services.ingest.settings import Settings
@@ -9,7 +9,7 @@ from shared.events import CHUNK_READY, OBSERVATION_SUBMITTED
 
 
 async def serve(settings: Settings) -> None:
-    """Run until told to stop."""
+    """Run the service until SIGTERM or SIGINT."""
     async with open_storage(settings) as storage, open_publisher(settings) as publisher:
 
         async def lanes() -> int:

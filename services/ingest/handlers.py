@@ -1,7 +1,7 @@
-"""From `observation.submitted` to `chunk.ready`, for the first chunk of each lane.
+"""Handler of `observation.submitted`: publishes `chunk.ready` for the first chunk of each lane.
 
-Dedoppler announces the next chunk of a lane when it has searched one. So a job has a bounded number of events on the
-bus however many chunks it has, and jobs take turns: none waits for more than one chunk of each other job.
+Dedoppler announces the next chunk of a lane after it has searched one. So a job has a bounded number of events on the
+bus, whatever its number of chunks, and jobs take turns: a job waits for at most one chunk of each other job.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -9,7 +9,7 @@ from typing import Protocol
 
 import structlog
 
-from services.ingest.domain import is_within, plan_observation
+from services.ingest.chunk_plan import is_within, plan_observation
 from services.ingest.kept_plan import KeptPlans, ResultsStore
 from shared.errors import PermanentError
 from shared.events import ChunkPlan, ChunkReady, Event, JobProgress, ObservationSubmitted, SearchParameters
@@ -22,20 +22,20 @@ PRODUCER = "ingest"
 
 
 class UploadsStore(Protocol):
-    """What the handler needs of the uploads bucket."""
+    """The part of the uploads bucket that the handler uses."""
 
     async def size(self, key: str) -> int | None:
-        """Bytes of an object, or None where there is none."""
+        """Return the size of an object in bytes, or None if it does not exist."""
 
     async def get_range(self, key: str, start: int, length: int) -> bytes:
-        """`length` bytes from byte `start`; fewer where the object ends."""
+        """Return `length` bytes from byte `start`, or fewer if the object ends before."""
 
     async def get_range_into(self, key: str, start: int, buffer: memoryview) -> int:
-        """Fill `buffer` from byte `start`; returns how many bytes, fewer where the object ends."""
+        """Fill `buffer` from byte `start`; return the number of bytes, fewer if the object ends before."""
 
 
 class Handler:
-    """Reads an upload's header and plans its chunks, once per job."""
+    """Reads the header of an upload and plans its chunks, once per job."""
 
     def __init__(
         self,
@@ -45,23 +45,28 @@ class Handler:
         max_chunk_samples: int,
         lanes: Callable[[], Awaitable[int]],
     ) -> None:
-        """`lanes` tells how many chunks of one job may be under way at a time."""
+        """`lanes` returns how many chunks of one job may be searched at the same time."""
         self._uploads = uploads
         self._plans = KeptPlans(results)
         self._max_chunk_samples = max_chunk_samples
         self._lanes = lanes
 
     async def handle(self, event: Event) -> Sequence[Event]:
-        """Publish the first chunk of each lane, in channel order, then that ingest is done.
+        """Return the first chunk of each lane, in channel order, and the progress event that ends ingest.
 
-        A job that was planned before keeps its plan, lanes included, whatever the settings are now. Only where its
-        chunks exceed today's limit, which was lowered for what they take of memory, is it cut anew.
+        A job that was planned before keeps its plan and lanes, whatever the settings are now. It is planned again only
+        if its chunks exceed the present limit, which operators lower when chunks need too much memory.
 
-        Raises:
-            BadObservationError: the file can't be searched.
-            ObjectNotFoundError: the upload is no longer there.
-            PermanentError: the file is too long for the drift range, or would fall into too many chunks.
-            TransientError: storage or the bus is out of reach.
+        Raises
+        ------
+        BadObservationError
+            The file can't be searched.
+        ObjectNotFoundError
+            The upload no longer exists.
+        PermanentError
+            The file is too long for the drift range, or would have too many chunks.
+        TransientError
+            Storage or the bus is unavailable.
         """
         if not isinstance(event, ObservationSubmitted):
             raise PermanentError(f"Ingest can't handle {event.topic}.", code="unexpected_event")

@@ -1,7 +1,7 @@
-"""A job's plan, kept in the results bucket: a job that is submitted again is cut as it was the first time.
+"""The plan of a job, stored in the results bucket, so that a job that is submitted again has the same chunks.
 
-Settings of ingest, or its version, may have changed in between. The chunks that are searched already fit the plan that
-the job was begun with, and no other. A plan with chunks beyond today's limit is given up all the same (see `handlers`).
+The settings or the version of ingest may change between two submissions, and chunks that are already searched fit only
+the plan that the job started with. A plan whose chunks exceed the present limit is replaced (see `handlers`).
 """
 
 from typing import Literal, Protocol
@@ -17,47 +17,49 @@ logger = structlog.get_logger(__name__)
 
 
 class ResultsStore(Protocol):
-    """What is needed of the results bucket."""
+    """The part of the results bucket that plans need."""
 
     async def get(self, key: str) -> bytes:
-        """The whole object."""
+        """Return the whole object."""
 
     async def put(self, key: str, body: bytes, content_type: str = ...) -> None:
-        """Write an object, whole."""
+        """Write a whole object."""
 
 
 class PlanFile(Record):
-    """What the object holds. A reader of another version does not know what the plan would mean."""
+    """Content of the object. A reader refuses versions that it does not know."""
 
     version: Literal[1]
     plan: ChunkPlan
 
 
 def plan_key(job_id: str) -> str:
-    """Key of the object that holds a job's plan."""
+    """Return the key of the object that holds a job's plan."""
     return artefact_key(job_id, "plan.json")
 
 
 class KeptPlans:
-    """The plans of jobs.
+    """The stored plans of jobs.
 
-    Not every S3 server can refuse to write over an object, so a plan is looked for, written, and read back. Two ingests
-    that plan one job at the same moment, by different settings, may still announce chunks of two plans. That costs work
-    done twice and nothing else: the job is finished with the chunks of one plan alone (see `services.classify`), and
-    the next time that it is submitted both obey what is kept.
+    Not every S3 server can refuse to overwrite an object, so a plan is looked up, written and read back. Two ingest
+    processes that plan one job at the same moment, with different settings, may still announce chunks of two plans.
+    That costs some work done twice and changes no result: classify finishes the job with the chunks of one plan alone,
+    and the next submission uses the stored plan.
     """
 
     def __init__(self, results: ResultsStore) -> None:
         self._results = results
 
     async def find(self, job_id: str, n_channels: int) -> ChunkPlan | None:
-        """The plan that a job goes by; None where there is none for an observation of so many channels.
+        """Return the stored plan of a job with `n_channels` channels, or None if there is none.
 
-        One that can't be read, as another version of ingest wrote it, counts as none: the job is cut anew, and chunks
-        that don't fit are searched again. To fail the job would help nobody, since nothing is wrong with it.
+        A plan that can't be read, such as one of another version, counts as none: the job is planned again, and chunks
+        that don't fit are searched again. The job itself is sound, so it does not fail.
 
-        Raises:
-            TransientError: storage is out of reach.
+        Raises
+        ------
+        TransientError
+            Storage is unavailable.
         """
         try:
             raw = await self._results.get(plan_key(job_id))
@@ -69,16 +71,18 @@ class KeptPlans:
             logger.warning("kept plan not readable", errors=error.error_count())
             return None
         if plan.n_channels != n_channels:
-            # The upload is another one by now: its URL lets the user write it over for an hour.
+            # The user has replaced the upload, which its URL allows for an hour.
             logger.warning("kept plan does not fit", planned=plan.n_channels, n_channels=n_channels)
             return None
         return plan
 
     async def keep(self, job_id: str, plan: ChunkPlan) -> ChunkPlan:
-        """Keep a job's new plan; returns the one to go by, which is another where somebody else was quicker.
+        """Store the new plan of a job and return the one that is stored, which may be that of another process.
 
-        Raises:
-            TransientError: storage is out of reach.
+        Raises
+        ------
+        TransientError
+            Storage is unavailable.
         """
         body = PlanFile(version=1, plan=plan).model_dump_json().encode()
         await self._results.put(plan_key(job_id), body, "application/json")

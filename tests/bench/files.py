@@ -18,7 +18,7 @@ from rich.table import Table
 
 from science.simulator import write_fil, write_h5
 from services.dedoppler.handlers import Handler
-from services.ingest.domain import plan_observation
+from services.ingest.chunk_plan import plan_observation
 from services.ingest.settings import Settings as IngestSettings
 from shared.errors import ObjectNotFoundError
 from shared.events import ChunkReady, SearchParameters, Upload

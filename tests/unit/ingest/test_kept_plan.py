@@ -101,7 +101,7 @@ async def test_a_plan_beyond_todays_limit_is_made_anew_and_that_one_is_kept(buck
     assert large.chunk.count == 1 < small[0].chunk.count
     assert all(SPECTRA * (c.read_stop_channel - c.read_start_channel) <= NARROW for c in (e.chunk for e in small))
     assert kept(bucket) == small[0].plan
-    # It is obeyed from here on, also where the limit goes up again or another ingest has not heard of it.
+    # Later submissions use it, even after the limit goes up again or in an ingest with another limit.
     assert gist(await handler(bucket, NARROW).handle(submitted))[:-1] == gist(small)
     assert gist(await handler(bucket, WIDE).handle(submitted))[:-1] == gist(small)
 
@@ -167,7 +167,7 @@ async def test_a_plan_for_another_number_of_channels_is_made_anew(bucket, submit
     assert chunks[0].plan.n_channels == kept(bucket).n_channels == CHANNELS // 2
 
 
-async def test_of_two_at_once_the_one_whose_plan_was_written_over_obeys_the_other(bucket, submitted):
+async def test_of_two_at_once_the_one_whose_plan_was_overwritten_uses_the_other(bucket, submitted):
     bucket.meanwhile = GOLDEN
     *chunks, _ = await handler(bucket, WIDE).handle(submitted)
     assert [event.plan for event in chunks] == [kept(bucket)] * 2

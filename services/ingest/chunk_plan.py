@@ -1,23 +1,27 @@
-"""How an observation is cut into chunks: pure rules."""
+"""Rules by which an observation is cut into chunks."""
 
 from shared.errors import PermanentError
 from shared.events import ChunkPlan, SearchParameters
 from shared.header import Header
 
-# Where the file has no coarse channels, or ones so narrow that several go into one chunk.
+# Channels of a chunk if the file has no coarse channels, or narrow ones of which several make a chunk.
 PLAIN_CHANNELS = 2**20
+# A coarse channel with fewer fine channels is narrow.
 NARROW_COARSE_CHANNELS = 2**16
-# Beside the path itself: boxes wider than a channel, and side lobes of a strong signal just across the edge.
+# Overlap beside the path itself, for boxes wider than a channel and side lobes of a strong signal across the edge.
 MARGIN_CHANNELS = 64 + 2
-# A last chunk narrower than this part of the others is not worth a chunk.
+# A last chunk narrower than this fraction of the others is spread over them.
 SMALLEST_REMAINDER = 1 / 8
-# A chunk narrower than this part of its overlap is read and searched many times over for nothing.
+# A chunk narrower than this fraction of its overlap is refused: nearly all of its reading and searching is overlap.
 SMALLEST_PART_OF_OVERLAP = 1 / 8
 MAX_CHUNKS = 100_000
 
 
 def overlap_channels(header: Header, max_drift_rate_hz_s: float) -> int:
-    """Channels that a chunk reads beyond its own on either side: the widest path, its smear, boxes and side lobes."""
+    """Return how many channels a chunk reads beyond its own on either side.
+
+    They hold the steepest path, its smear within one spectrum, wide boxes and side lobes.
+    """
     steps = header.max_drift_steps(max_drift_rate_hz_s)
     smear = -(-steps // (header.n_spectra - 1))
     return steps + smear + MARGIN_CHANNELS
@@ -26,14 +30,26 @@ def overlap_channels(header: Header, max_drift_rate_hz_s: float) -> int:
 def plan_observation(
     header: Header, parameters: SearchParameters, *, max_chunk_samples: int, lanes: int = 1
 ) -> ChunkPlan:
-    """How an observation is cut, in channel order; what the chunks own tiles [0, n_channels).
+    """Plan the chunks of an observation in channel order; together they own [0, n_channels) without gaps.
 
-    A chunk is one coarse channel, several where they are narrow, or 2^20 channels where there are none; it is narrower
-    where with its overlap it would have more than `max_chunk_samples` samples. At most `lanes` are under way at a time.
+    A chunk owns one coarse channel, several narrow ones, or 2^20 channels if the file has no coarse channels. It owns
+    fewer channels if it would otherwise hold more than `max_chunk_samples` samples with its overlap.
 
-    Raises:
-        PermanentError: not even a narrow chunk fits (`drift_range_too_wide`), or there would be too many
-            (`too_many_chunks`).
+    Parameters
+    ----------
+    header
+        Header of the observation.
+    parameters
+        Search parameters; the largest drift rate sets the overlap.
+    max_chunk_samples
+        Largest number of samples (spectra times channels) of a chunk with its overlap.
+    lanes
+        Largest number of chunks that are searched at the same time.
+
+    Raises
+    ------
+    PermanentError
+        Not even a narrow chunk fits (`drift_range_too_wide`), or there would be too many chunks (`too_many_chunks`).
     """
     overlap = overlap_channels(header, parameters.max_drift_rate_hz_s)
     widest = _widest_chunk(header, parameters, overlap, max_chunk_samples)
@@ -60,19 +76,19 @@ def plan_observation(
 
 
 def is_within(plan: ChunkPlan, n_spectra: int, max_chunk_samples: int) -> bool:
-    """Whether the chunks of a plan, whatever the limit was when it was made, are as narrow as the limit has them be."""
+    """Return whether the chunks of a plan, perhaps made under another limit, hold at most `max_chunk_samples`."""
     widest = min(plan.n_channels, -(-plan.stride_channels // plan.parts))
     return widest <= _most_channels(plan.n_channels, plan.overlap_channels, max_chunk_samples // n_spectra)
 
 
 def _most_channels(n_channels: int, overlap: int, readable: int) -> int:
-    """Channels that a chunk may own where it may hold `readable`; not even one where the overlap takes up all."""
-    # The search holds as much again on either side, so that no path ends outside of its memory.
+    """Return how many channels a chunk may own if it may hold `readable`; 0 or less if none fits."""
+    # The search holds twice the overlap on either side, so that no path leaves its arrays.
     return n_channels if n_channels + 2 * overlap <= readable else readable - 4 * overlap
 
 
 def _widest_chunk(header: Header, parameters: SearchParameters, overlap: int, max_chunk_samples: int) -> int:
-    """Channels that a chunk may own."""
+    """Return the largest number of channels that a chunk may own."""
     widest = _most_channels(header.n_channels, overlap, max_chunk_samples // header.n_spectra)
     if widest == header.n_channels:
         return widest
@@ -87,7 +103,7 @@ def _widest_chunk(header: Header, parameters: SearchParameters, overlap: int, ma
 
 
 def _plain_stride(n_channels: int, width: int) -> tuple[int, int]:
-    """Strides of one chunk of `width` channels; one stride of equal parts where the last would be very narrow."""
+    """Return (stride, parts): chunks of `width` channels, or equal parts if the last chunk would be very narrow."""
     count = -(-n_channels // width)
     if n_channels - (count - 1) * width < SMALLEST_REMAINDER * width:
         return n_channels, count
@@ -95,7 +111,7 @@ def _plain_stride(n_channels: int, width: int) -> tuple[int, int]:
 
 
 def _coarse_stride(coarse_width: int, widest: int) -> tuple[int, int]:
-    """Strides of whole coarse channels, or of one that is wider than `widest` and cut into parts."""
+    """Return (stride, parts): whole coarse channels, or one coarse channel in parts if it is wider than `widest`."""
     if coarse_width > widest:
         return coarse_width, -(-coarse_width // widest)
     if coarse_width < NARROW_COARSE_CHANNELS:
@@ -104,6 +120,6 @@ def _coarse_stride(coarse_width: int, widest: int) -> tuple[int, int]:
 
 
 def _count(n_channels: int, stride: int, parts: int) -> int:
-    """Chunks until the last channel is in one: those that begin beyond it don't exist."""
+    """Return the number of chunks; parts of the last stride that begin after the last channel don't exist."""
     whole, rest = divmod(n_channels, stride)
     return whole * parts + sum(stride * part // parts < rest for part in range(parts))

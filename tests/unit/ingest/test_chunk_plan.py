@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from science.simulator import make_header
-from services.ingest.domain import MAX_CHUNKS, PLAIN_CHANNELS, is_within, overlap_channels, plan_observation
+from services.ingest.chunk_plan import MAX_CHUNKS, PLAIN_CHANNELS, is_within, overlap_channels, plan_observation
 from shared.errors import PermanentError
 from shared.events import SearchParameters
 

@@ -65,26 +65,6 @@ class OpenMultipart:
     initiated_s: float
 
 
-def job_prefix(job_id: str) -> str:
-    """Prefix of all objects of a job."""
-    return f"jobs/{job_id}/"
-
-
-def hits_prefix(job_id: str) -> str:
-    """Prefix of the hits objects of a job's chunks."""
-    return f"{job_prefix(job_id)}hits/"
-
-
-def hits_key(job_id: str, chunk: int) -> str:
-    """Key of the hits object of one chunk."""
-    return f"{hits_prefix(job_id)}{chunk:05d}.npz"
-
-
-def artefact_key(job_id: str, filename: str) -> str:
-    """Key of one of a job's results files."""
-    return f"{job_prefix(job_id)}{filename}"
-
-
 @contextmanager
 def _translated(key: str) -> Iterator[None]:
     """Turn the S3 client's errors into ours."""

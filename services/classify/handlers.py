@@ -10,11 +10,11 @@ import structlog
 
 from services.classify.domain import classify_observation
 from services.classify.results import results_document, summary_of, to_json
-from shared.blobs import artefact_key, hits_key, hits_prefix
 from shared.errors import ObjectNotFoundError, PermanentError
 from shared.events import Chunk, ChunkPlan, ChunkSearched, Event, JobProgress, ObservationClassified, ResultsSummary
 from shared.formats import JSON
 from shared.hits import ChunkHits
+from shared.object_keys import artefact_key, hits_key, hits_prefix
 
 logger = structlog.get_logger(__name__)
 

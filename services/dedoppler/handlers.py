@@ -9,10 +9,10 @@ import structlog
 
 from services.dedoppler.chunk_search import search_chunk
 from services.dedoppler.read_ahead import ReadAhead, ReadPower
-from shared.blobs import hits_key
 from shared.errors import ObjectNotFoundError, PermanentError
 from shared.events import Chunk, ChunkReady, ChunkSearched, Event
 from shared.hits import ChunkHits
+from shared.object_keys import hits_key
 
 logger = structlog.get_logger(__name__)
 

@@ -18,11 +18,11 @@ from services.export.parquet import to_parquet
 from services.export.provenance import provenance_of
 from services.export.votable import to_votable
 from shared import formats
-from shared.blobs import artefact_key
 from shared.events import Artefact, ObservationClassified, ResultsSummary, SearchParameters, Upload
 from shared.formats import Format
 from shared.header import Header
 from shared.hits import Cutout
+from shared.object_keys import artefact_key
 
 Results = Mapping[str, Any]
 

@@ -11,10 +11,10 @@ from services.export.artefacts import File, render_pictures, render_tables
 from services.export.digest import UploadStore, sha256_of
 from services.export.domain import MAX_PANELS, ChunkPart
 from shared import formats
-from shared.blobs import artefact_key, hits_key
 from shared.errors import ObjectNotFoundError, PermanentError
 from shared.events import Event, JobProgress, ObservationClassified, ObservationExported, Upload
 from shared.hits import ChunkHits
+from shared.object_keys import artefact_key, hits_key
 
 logger = structlog.get_logger(__name__)
 

@@ -9,9 +9,9 @@ from typing import Literal, Protocol
 import structlog
 from pydantic import ValidationError
 
-from shared.blobs import artefact_key
 from shared.errors import ObjectNotFoundError
 from shared.events import ChunkPlan, Record
+from shared.object_keys import artefact_key
 
 logger = structlog.get_logger(__name__)
 

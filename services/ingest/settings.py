@@ -12,10 +12,10 @@ class Settings(ServiceSettings):
     max_chunk_samples: int = Field(
         default=2**27,
         ge=2**16,
-        description="Most samples of a chunk: spectra times channels, overlap included. A search holds them as float32.",
+        description="Most samples of a chunk (spectra times channels, overlap included), held as float32 by a search.",
     )
     lanes: int | None = Field(
         default=None,
         ge=1,
-        description="Chunks of one job that are searched at the same time; by default, one per partition of chunk.ready.",
+        description="Chunks of one job searched at the same time; by default, one per partition of chunk.ready.",
     )

@@ -19,10 +19,10 @@ from services.dedoppler.handlers import Handler as Dedoppler
 from services.export.artefacts import warm_up
 from services.export.handlers import Handler as Export
 from shared.arrays import Power
-from shared.blobs import artefact_key
 from shared.errors import ObjectNotFoundError
 from shared.events import ChunkPlan, ChunkReady, ChunkSearched, ObservationClassified, SearchParameters, Upload
 from shared.header import Header
+from shared.object_keys import artefact_key
 
 CHANNELS = 2**20
 TONES_PER_CHUNK = 1000

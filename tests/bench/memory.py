@@ -24,10 +24,11 @@ from deploy.local.ports import HOST, free_ports
 from deploy.local.servers import REPOSITORY, EmbeddedServers, answers_http, child_environment, embedded_servers
 from science.simulator import make_header
 from science.simulator.writers import sigproc_header
-from shared.blobs import Blobs, UploadedPart, hits_prefix, open_storage
+from shared.blobs import Blobs, UploadedPart, open_storage
 from shared.bus import open_publisher
 from shared.filterbank import BlobSource, read_header
 from shared.header import Header
+from shared.object_keys import hits_prefix
 from shared.settings import ServiceSettings
 from tests.bench import observation
 from tests.bench.files import chunks_ready

@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from services.gateway.mongodb.store import open_store
 from services.gateway.settings import Settings as GatewaySettings
-from shared.blobs import Blobs, artefact_key, hits_prefix, job_prefix, open_storage
+from shared.blobs import Blobs, open_storage
 from shared.events import (
     CHUNK_READY,
     CHUNK_SEARCHED,
@@ -27,6 +27,7 @@ from shared.events import (
     UndecodableEventError,
     decode,
 )
+from shared.object_keys import artefact_key, hits_prefix, job_prefix
 from tests.chaos.observations import Observation
 from tests.chaos.stacks import Playground
 from tests.chaos.user import Job, User

@@ -14,7 +14,7 @@ from services.dedoppler import handlers
 from services.dedoppler.handlers import Handler as Dedoppler
 from services.ingest.handlers import Handler as Ingest
 from services.ingest.kept_plan import plan_key
-from shared.blobs import artefact_key, hits_prefix, job_prefix, open_storage
+from shared.blobs import open_storage
 from shared.events import (
     ChunkReady,
     ChunkSearched,
@@ -24,6 +24,7 @@ from shared.events import (
     Upload,
 )
 from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise
+from shared.object_keys import artefact_key, hits_prefix, job_prefix
 from shared.settings import ServiceSettings
 
 CHANNELS, SPECTRA, LANES = 2**16, 4, 2

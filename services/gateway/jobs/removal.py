@@ -14,7 +14,7 @@ from prometheus_client import Counter
 from services.gateway.domain import User
 from services.gateway.jobs.limits import ListedJob, PruningTurn, RemovedJob, beyond_history, next_purge_ms
 from services.gateway.settings import Settings
-from shared.blobs import job_prefix
+from shared.object_keys import job_prefix
 
 logger = structlog.get_logger(__name__)
 

@@ -18,7 +18,7 @@ from services.gateway.jobs.sweeper import Sweeper
 from services.gateway.mongodb.store import Store
 from services.gateway.settings import Settings
 from services.gateway.users import add_user
-from shared.blobs import Storage, artefact_key
+from shared.blobs import Storage
 from shared.errors import TransientError
 from shared.events import (
     Artefact,
@@ -30,6 +30,7 @@ from shared.events import (
     decode,
 )
 from shared.header import Header
+from shared.object_keys import artefact_key
 from tests.contract.gateway.document import check_answer
 
 UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"

@@ -6,9 +6,9 @@ import uuid
 import pytest
 
 from services.gateway.api.routes import jobs
-from shared.blobs import artefact_key, hits_key, job_prefix
 from shared.errors import PermanentError, TransientError
 from shared.events import JobProgress
+from shared.object_keys import artefact_key, hits_key, job_prefix
 from tests.contract.gateway.parts import FILES, Account, Gateway, account, classified, code, export
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.blobs import artefact_key, job_prefix
+from shared.object_keys import artefact_key, job_prefix
 from tests.contract.gateway.parts import Account, Gateway, account, classified, export
 
 KEPT = 4

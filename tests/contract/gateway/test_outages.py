@@ -13,9 +13,10 @@ import pytest
 from deploy.local.servers import EmbeddedServers
 from deploy.local.stack import create_user
 from services.gateway.api.document.operations import OPERATIONS
-from shared.blobs import artefact_key, open_storage
+from shared.blobs import open_storage
 from shared.bus import open_publisher
 from shared.events import Artefact, JobFailed, ObservationExported
+from shared.object_keys import artefact_key
 from shared.settings import ServiceSettings
 from tests.contract.conftest import Until
 from tests.contract.gateway.document import check_answer

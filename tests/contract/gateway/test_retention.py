@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from shared.blobs import job_prefix
+from shared.object_keys import job_prefix
 from tests.contract.gateway.parts import Account, Gateway, account, classified, code, export
 
 DAY_S = 86_400

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from services.classify.handlers import Handler
-from shared.blobs import artefact_key, hits_key
 from shared.errors import ObjectNotFoundError, PermanentError
 from shared.events import (
     Chunk,
@@ -19,6 +18,7 @@ from shared.events import (
     Upload,
     decode,
 )
+from shared.object_keys import artefact_key, hits_key
 
 JOB = "a1b2c3d4-0000-4000-8000-000000000001"
 SUBMITTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

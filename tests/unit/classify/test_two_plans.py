@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from services.classify.handlers import Handler
-from shared.blobs import artefact_key, hits_key
 from shared.errors import ObjectNotFoundError
 from shared.events import ChunkPlan, ChunkSearched, JobProgress, ObservationClassified, SearchParameters, Upload
+from shared.object_keys import artefact_key, hits_key
 
 JOB = "job"
 SUBMITTED = datetime(2026, 1, 2, tzinfo=UTC)

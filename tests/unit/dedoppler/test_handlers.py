@@ -10,7 +10,6 @@ import pytest
 
 from services.dedoppler import handlers
 from services.dedoppler.handlers import Handler
-from shared.blobs import hits_key
 from shared.errors import ObjectNotFoundError, PermanentError
 from shared.events import (
     ChunkPlan,
@@ -22,6 +21,7 @@ from shared.events import (
     decode,
 )
 from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise
+from shared.object_keys import hits_key
 from tests.unit.dedoppler.scenes import Scene, chunk_plan, make_header, rows, search, simulate, tone
 
 JOB = "a1b2c3d4-0000-4000-8000-000000000001"

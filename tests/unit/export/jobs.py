@@ -6,11 +6,11 @@ import numpy as np
 
 from services.classify.handlers import Handler as Classify
 from services.export.handlers import Handler
-from shared.blobs import hits_key
 from shared.errors import ObjectNotFoundError
 from shared.events import Chunk, ChunkSearched, SearchParameters, Upload
 from shared.header import Header
 from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise, Cutout
+from shared.object_keys import hits_key
 
 JOB = "a1b2c3d4-0000-4000-8000-000000000002"
 SUBMITTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

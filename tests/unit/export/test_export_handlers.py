@@ -12,10 +12,10 @@ from astropy.io import fits
 from PIL import Image
 from pyarrow import parquet
 
-from shared.blobs import artefact_key
 from shared.errors import ObjectNotFoundError, PermanentError
 from shared.events import ChunkPlan, JobProgress, ObservationExported, decode
 from shared.hits import ChunkHits
+from shared.object_keys import artefact_key
 from tests.unit.export.jobs import UPLOADED
 
 FORMATS = {

@@ -15,7 +15,7 @@ from astropy.table import QTable
 from pyarrow import parquet
 
 from services.export.columns import COLUMNS
-from shared.blobs import artefact_key
+from shared.object_keys import artefact_key
 from tests.unit.export.jobs import LINES, VOYAGER, Job, make_header
 
 NAMES = [column.name for column in COLUMNS]

@@ -9,9 +9,9 @@ from structlog.testing import capture_logs
 from science.simulator import Scene, make_header, spectra, write_fil
 from services.ingest.handlers import Handler
 from services.ingest.kept_plan import KeptPlans, plan_key
-from shared.blobs import job_prefix
 from shared.errors import BadObservationError, ObjectNotFoundError, PermanentError
 from shared.events import ChunkPlan, ObservationSubmitted, SearchParameters, Upload
+from shared.object_keys import job_prefix
 
 JOB, KEY = "job", "uploads/u/1/observation.fil"
 CHANNELS, SPECTRA = 2**16, 4

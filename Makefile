@@ -27,7 +27,7 @@ $(RUNTIME_STAMP): pyproject.toml constraints.txt | $(BIN)/python
 
 $(DEV_STAMP): $(RUNTIME_STAMP)
 	@echo "==> Installing the test and lint tools"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(RUNTIME_EXTRAS),dev,train,peers]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(RUNTIME_EXTRAS),science,peers,dev]'
 	@touch $@
 
 $(KERNEL_STAMP): $(RUNTIME_STAMP) $(KERNEL_SOURCES)

@@ -1,0 +1,1 @@
+"""Ways to run Waterhole; `deploy.local` runs it on one machine."""

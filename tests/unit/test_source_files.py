@@ -1,0 +1,21 @@
+"""Files are short."""
+
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+MOST_LINES = 400
+
+
+def python_files() -> list[Path]:
+    """Return the files that are tracked, and those that are about to be."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.py"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    found = [path for name in listed.splitlines() if (path := ROOT / name).exists()]
+    assert len(found) > 300
+    return found
+
+
+def test_no_file_has_more_than_400_lines():
+    lines = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in python_files()}
+    assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}

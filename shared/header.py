@@ -57,6 +57,12 @@ class Header(BaseModel):
         """Frequency of the centre of a (fractional) channel, Hz."""
         return (self.fch1_mhz + channel * self.foff_mhz) * 1e6
 
+    @property
+    def band_hz(self) -> tuple[float, float]:
+        """Lower and upper end of the band, Hz."""
+        ends = (self.frequency_hz(-0.5), self.frequency_hz(self.n_channels - 0.5))
+        return min(ends), max(ends)
+
     def drift_rate_hz_s(self, steps: float) -> float:
         """Sky drift rate, Hz/s, of a path that moves `steps` channels from the first spectrum to the last."""
         return steps * self.foff_hz / ((self.n_spectra - 1) * self.tsamp_s)

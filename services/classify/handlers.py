@@ -1,7 +1,6 @@
 """From `chunk.searched` to `observation.classified`."""
 
 import asyncio
-import json
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
@@ -9,12 +8,13 @@ from typing import Protocol
 import structlog
 
 from services.classify.domain import classify_observation
-from services.classify.results import results_document, summary_of, to_json
+from services.classify.results_document import results_document
 from shared.errors import ObjectNotFoundError, PermanentError
 from shared.events import Chunk, ChunkPlan, ChunkSearched, Event, JobProgress, ObservationClassified, ResultsSummary
 from shared.formats import JSON
 from shared.hits import ChunkHits
 from shared.object_keys import artefact_key, hits_key, hits_prefix
+from shared.results import Results
 
 logger = structlog.get_logger(__name__)
 
@@ -71,7 +71,8 @@ def _classified(
             logger.warning("chunks of another plan", chunks=len(strangers), first=strangers[0])
             return None
     hits = classify_observation(event.header, event.parameters, chunks)
-    return to_json(results_document(event, chunks, hits, seconds)), summary_of(hits, seconds)
+    document = results_document(event, chunks, hits, seconds)
+    return document.to_bytes(), document.summary
 
 
 class Handler:
@@ -155,10 +156,10 @@ class Handler:
     async def _processing_time(self, event: ChunkSearched, results_key: str) -> float:
         """Seconds from acceptance to now; a repeat keeps the first finish's, so that it writes the same bytes."""
         try:
-            earlier = await asyncio.to_thread(json.loads, await self._results.get(results_key))
-            return float(earlier["processing_time_seconds"])
+            earlier = await self._results.get(results_key)
         except ObjectNotFoundError:
             return max(0.0, (self._now() - event.upload.submitted_at).total_seconds())
+        return (await asyncio.to_thread(Results.from_bytes, earlier)).processing_time_seconds
 
     def _progress(self, job_id: str, stage: str, done: int, total: int) -> Event:
         return JobProgress.make(

@@ -1,10 +1,10 @@
 """Every file that a classified observation gives, rendered from its results."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -23,8 +23,7 @@ from shared.formats import Format
 from shared.header import Header
 from shared.hits import Cutout
 from shared.object_keys import artefact_key
-
-Results = Mapping[str, Any]
+from shared.results import HitRecord, ModelUse, Observation, Results
 
 
 @dataclass(frozen=True)
@@ -50,16 +49,16 @@ def render_pictures(event: ObservationClassified, results: Results, parts: Seque
     """The waterfall and its thumbnail."""
     drawing = Picture(
         header=event.header,
-        title=results["source_name"],
-        file_name=results["file_name"],
+        title=results.source_name,
+        file_name=results.file_name,
         waterfall=assemble(parts, picture.WATERFALL_COLUMNS),
-        hits=results["raw_hits"],
+        hits=results.raw_hits,
         panels=[
             Panel(record, parts[record["chunk"]].cutouts[record["chunk_hit"]])
-            for record in results["candidates"][:MAX_PANELS]
+            for record in results.candidates[:MAX_PANELS]
         ],
-        n_candidates=len(results["candidates"]),
-        warnings=results["warnings"],
+        n_candidates=len(results.candidates),
+        warnings=results.warnings,
     )
     return [
         File(formats.WATERFALL, picture.draw(drawing)),
@@ -70,7 +69,7 @@ def render_pictures(event: ObservationClassified, results: Results, parts: Seque
 def render_tables(event: ObservationClassified, results: Results, input_sha256: str | None) -> list[File]:
     """Every catalogue but `results.json`, which classify wrote. `input_sha256` is None where it was not taken."""
     rows, provenance = catalogue_rows(results), provenance_of(event, results, input_sha256)
-    about = {key: results[key] for key in ("job_id", "source_name", "file_name")}
+    about = {"job_id": results.job_id, "source_name": results.source_name, "file_name": results.file_name}
     classified = {**about, "signals": classified_rows(results)}
     catalogue = {**about, "provenance": provenance.values(), "signals": rows}
     return [
@@ -80,7 +79,7 @@ def render_tables(event: ObservationClassified, results: Results, input_sha256: 
         File(formats.FITS, to_fits(rows, provenance)),
         File(formats.VOTABLE, to_votable(rows, provenance)),
         File(formats.PARQUET, to_parquet(rows, provenance)),
-        File(formats.DAT, to_dat(results, event, input_sha256)),
+        File(formats.DAT, to_dat(results.raw_hits, event, input_sha256)),
     ]
 
 
@@ -101,11 +100,25 @@ def _example() -> tuple[ObservationClassified, Results, list[ChunkPart]]:
             raw_hits=1, filtered_hits=1, candidates=1, processing_time_seconds=0.0, top_candidates=()
         ),
     )
-    hit: dict[str, Any] = {column.name: "" if column.kind == "text" else 1 for column in COLUMNS}
-    hit |= {"chunk": 0, "chunk_hit": 0, "interestingness_components": {}}
-    about = {"job_id": "", "source_name": "", "file_name": "", "noise": [{}], "warnings": []}
+    # Of a hit's fields only those that are drawn or listed matter.
+    shown: dict[str, Any] = {column.name: "" if column.kind == "text" else 1 for column in COLUMNS}
+    hit = cast(HitRecord, shown | {"chunk": 0, "chunk_hit": 0, "interestingness_components": {}})
+    results = Results.model_construct(
+        job_id="",
+        source_name="",
+        file_name="",
+        observation=Observation(**header.model_dump()),
+        parameters=event.parameters,
+        noise=[],
+        labels=ModelUse(model="", hits_unlike_training=0),
+        warnings=[],
+        summary=event.summary,
+        processing_time_seconds=0.0,
+        raw_hits=[hit],
+        filtered_hits=[hit],
+        candidates=[hit],
+    )
     power = np.zeros((2, 8), np.float32)
-    results = {**about, "raw_hits": [hit], "candidates": [hit]}
     return event, results, [ChunkPart(range(8), power, {0: Cutout(power, 0)})]
 
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Record = Mapping[str, Any]
+from shared.results import Results
+
 Row = Mapping[str, Any]
 
 Kind = Literal["text", "number", "count"]
@@ -27,7 +28,7 @@ class Column:
     description: str
     path: tuple[str, ...] = ()
 
-    def value(self, record: Record) -> Any:
+    def value(self, record: Mapping[str, Any]) -> Any:
         """The column's value in a record, or None where the record has none."""
         found: Any = record
         for key in self.path or (self.name,):
@@ -101,14 +102,14 @@ _FIRST = (
 )
 
 
-def catalogue_rows(results: Record) -> list[dict[str, Any]]:
+def catalogue_rows(results: Results) -> list[dict[str, Any]]:
     """Every hit as a flat row, most interesting first (equals as in `raw_hits`)."""
-    rank = {record["id"]: at for at, record in enumerate(results["candidates"], start=1)}
-    ordered = sorted(results["raw_hits"], key=lambda record: -record["interestingness"])
+    rank = {record["id"]: at for at, record in enumerate(results.candidates, start=1)}
+    ordered = sorted(results.raw_hits, key=lambda record: -record["interestingness"])
     return [
         {
             column.name: column.value(
-                {**record, "source_name": results["source_name"], "candidate_rank": rank.get(record["id"], 0)}
+                {**record, "source_name": results.source_name, "candidate_rank": rank.get(record["id"], 0)}
             )
             for column in COLUMNS
         }
@@ -116,10 +117,13 @@ def catalogue_rows(results: Record) -> list[dict[str, Any]]:
     ]
 
 
-def classified_rows(results: Record) -> list[dict[str, Any]]:
-    """Every hit's label and all that stands behind it, in order of frequency channel."""
-    return [
-        {name: record[name] for name in _FIRST}
-        | {name: value for name, value in record.items() if name not in _INTERNAL}
-        for record in results["raw_hits"]
-    ]
+def classified_rows(results: Results) -> list[dict[str, Any]]:
+    """Return every hit's label and all that stands behind it, in order of frequency channel."""
+    rows: list[dict[str, Any]] = []
+    for hit in results.raw_hits:
+        record: dict[str, Any] = {**hit}
+        rows.append(
+            {name: record[name] for name in _FIRST}
+            | {name: value for name, value in record.items() if name not in _INTERNAL}
+        )
+    return rows

@@ -15,13 +15,13 @@ Nine lines of header, then one line per hit in order of channel, fields and form
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import PurePath
-from typing import Any
 
 from services.export.provenance import SOFTWARE
 from shared.events import ObservationClassified
 from shared.header import Header
+from shared.results import HitRecord
 
 RULE = "# --------------------------"
 MARK = f"{RULE} o --------------------------"
@@ -86,16 +86,16 @@ def _set_aside(header: Header, max_drift_rate_hz_s: float, index: int, first: in
     return header.frequency_hz(first + low) / 1e6, header.frequency_hz(first + max(low, high)) / 1e6
 
 
-def _centre(hit: Mapping[str, Any]) -> int:
+def _centre(hit: HitRecord) -> int:
     """Middle channel of a hit's box in the first spectrum: turboSETI's boxes are one channel wide."""
     return int(hit["channel"] + (hit["width"] - 1) // 2)
 
 
-def to_dat(results: Mapping[str, Any], event: ObservationClassified, input_sha256: str | None) -> bytes:
-    """Every hit in `results.json` as ASCII text."""
+def to_dat(hits: Sequence[HitRecord], event: ObservationClassified, input_sha256: str | None) -> bytes:
+    """Return every hit as ASCII text."""
     header = event.header
     width = header.coarse_channel_width or header.n_channels
-    hits = sorted(results["raw_hits"], key=lambda hit: (_centre(hit), hit["steps"]))
+    hits = sorted(hits, key=lambda hit: (_centre(hit), hit["steps"]))
     per_coarse_channel = Counter(_centre(hit) // width for hit in hits)
     lines = _header_lines(event, input_sha256)
     for number, hit in enumerate(hits, start=1):

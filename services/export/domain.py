@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from shared.header import Header
 from shared.hits import Cutout
-
-Record = Mapping[str, Any]
+from shared.results import HitRecord
 
 MAX_PANELS = 6
 
@@ -28,7 +26,7 @@ class ChunkPart:
 class Panel:
     """One candidate's record and its cut-out."""
 
-    record: Record
+    record: HitRecord
     cutout: Cutout
 
 
@@ -43,7 +41,7 @@ class Picture:
     title: str
     file_name: str
     waterfall: npt.NDArray[np.float32]
-    hits: Sequence[Record]
+    hits: Sequence[HitRecord]
     panels: Sequence[Panel]
     n_candidates: int = 0
     warnings: Sequence[str] = ()

@@ -1,9 +1,8 @@
 """From `observation.classified` to `observation.exported`."""
 
 import asyncio
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import structlog
 
@@ -15,6 +14,7 @@ from shared.errors import ObjectNotFoundError, PermanentError
 from shared.events import Event, JobProgress, ObservationClassified, ObservationExported, Upload
 from shared.hits import ChunkHits
 from shared.object_keys import artefact_key, hits_key
+from shared.results import HitRecord, Results
 
 logger = structlog.get_logger(__name__)
 
@@ -53,7 +53,7 @@ class Handler:
         if not isinstance(event, ObservationClassified):
             raise PermanentError(f"Export can't handle {event.topic}.", code="unexpected_event")
         raw = await self._results.get(event.results_key)
-        results = await asyncio.to_thread(json.loads, raw)
+        results = await asyncio.to_thread(Results.from_bytes, raw)
         # The observation is read while the pictures, which don't name its checksum, are drawn.
         writing = asyncio.create_task(self._tables(event, results))
         try:
@@ -70,11 +70,11 @@ class Handler:
             ),
         ]
 
-    async def _pictures(self, event: ObservationClassified, results: Mapping[str, Any]) -> list[File]:
-        parts = await self._read_parts(event, results["candidates"][:MAX_PANELS])
+    async def _pictures(self, event: ObservationClassified, results: Results) -> list[File]:
+        parts = await self._read_parts(event, results.candidates[:MAX_PANELS])
         return await self._written(event, await asyncio.to_thread(render_pictures, event, results, parts))
 
-    async def _tables(self, event: ObservationClassified, results: Mapping[str, Any]) -> list[File]:
+    async def _tables(self, event: ObservationClassified, results: Results) -> list[File]:
         input_sha256 = await self._input_sha256(event.upload)
         return await self._written(event, await asyncio.to_thread(render_tables, event, results, input_sha256))
 
@@ -97,7 +97,7 @@ class Handler:
             logger.warning("the observation is gone: catalogues do not state its checksum", file_key=upload.file_key)
             return None
 
-    async def _read_parts(self, event: ObservationClassified, shown: Iterable[Mapping[str, Any]]) -> list[ChunkPart]:
+    async def _read_parts(self, event: ObservationClassified, shown: Iterable[HitRecord]) -> list[ChunkPart]:
         wanted: dict[int, list[int]] = {}
         for record in shown:
             wanted.setdefault(record["chunk"], []).append(record["chunk_hit"])

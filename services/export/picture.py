@@ -17,11 +17,12 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.ticker import MaxNLocator
 
-from services.export.domain import Panel, Picture, Record, join_labels, max_reduce
+from services.export.domain import Panel, Picture, join_labels, max_reduce
 from services.export.provenance import telescope_name, utc_date
 from shared.header import Header
 from shared.hits import Cutout
 from shared.labels import RFI_OR_NOISE
+from shared.results import HitRecord
 
 DPI = 100
 LEFT, WIDTH = 0.055, 0.875  # of the waterfall, as parts of the figure's width
@@ -84,7 +85,7 @@ def _show_waterfall(axes: Axes, picture: Picture, columns: int) -> Any:
     )
 
 
-def _ticks(axes: Axes, hits: Sequence[Record], colour: str) -> None:
+def _ticks(axes: Axes, hits: Sequence[HitRecord], colour: str) -> None:
     """A short line above the picture for each hit."""
     strongest = sorted(hits, key=lambda record: -record["snr"])[:MAX_MARKS]
     axes.plot(

@@ -2,13 +2,13 @@
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
-from typing import Any
 
 from shared.events import ObservationClassified
+from shared.results import NoiseRecord, Results
 
 SOFTWARE = f"Waterhole {version('waterhole')}"
 # SIGPROC's numbers of telescopes.
@@ -70,9 +70,10 @@ def utc_date(mjd: float) -> str | None:
     return (MJD_EPOCH + timedelta(days=mjd)).isoformat(timespec="milliseconds").removesuffix("+00:00")
 
 
-def _noise(chunks: Sequence[Mapping[str, Any]], name: str, reduce: Any) -> float | None:
-    values = [chunk[name] for chunk in chunks if chunk.get(name) is not None]
-    return float(reduce(values)) if values else None
+def _over_chunks(reduce: Callable[[list[float]], float], values: Iterable[float | None]) -> float | None:
+    """Reduce the chunks' values to one, or None if no chunk has one."""
+    known = [value for value in values if value is not None]
+    return float(reduce(known)) if known else None
 
 
 def _fact(
@@ -127,10 +128,12 @@ def _of_the_observation(event: ObservationClassified) -> tuple[Fact, ...]:
     )
 
 
-def _of_the_search(event: ObservationClassified, noise: Sequence[Mapping[str, Any]]) -> tuple[Fact, ...]:
+def _of_the_search(event: ObservationClassified, noise: Sequence[NoiseRecord]) -> tuple[Fact, ...]:
     parameters, header, summary = event.parameters, event.header, event.summary
-    level, sigma = _noise(noise, "level", statistics.median), _noise(noise, "sigma", statistics.median)
-    lost, dead = _noise(noise, "lost_fraction", statistics.fmean), _noise(noise, "dead_channels", sum)
+    level = _over_chunks(statistics.median, (chunk.get("level") for chunk in noise))
+    sigma = _over_chunks(statistics.median, (chunk.get("sigma") for chunk in noise))
+    lost = _over_chunks(statistics.fmean, (chunk.get("lost_fraction") for chunk in noise))
+    dead = _over_chunks(sum, (chunk.get("dead_channels") for chunk in noise))
     return (
         *_fact("SNRMIN", "snr_threshold", parameters.snr_threshold, "", "stat.snr;stat.min", "threshold of the search"),
         *_fact(
@@ -148,7 +151,7 @@ def _of_the_search(event: ObservationClassified, noise: Sequence[Mapping[str, An
     )
 
 
-def provenance_of(event: ObservationClassified, results: Mapping[str, Any], input_sha256: str | None) -> Provenance:
+def provenance_of(event: ObservationClassified, results: Results, input_sha256: str | None) -> Provenance:
     """What is known of an observation and its search, without anything that differs when it is done again.
 
     `input_sha256` is that of the uploaded file, None where it was not taken.
@@ -156,6 +159,6 @@ def provenance_of(event: ObservationClassified, results: Mapping[str, Any], inpu
     facts = (
         *_of_the_file(event, input_sha256),
         *_of_the_observation(event),
-        *_of_the_search(event, results["noise"]),
+        *_of_the_search(event, results.noise),
     )
-    return Provenance(facts, tuple(results["warnings"]))
+    return Provenance(facts, tuple(results.warnings))

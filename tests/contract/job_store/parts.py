@@ -130,7 +130,7 @@ CANDIDATE = TopCandidate(
     classification="NARROWBAND_DRIFTING",
     interestingness=0.82,
     rfi_source="",
-    source="width_ladder",
+    source="dedoppler_search",
 )
 SUMMARY = ResultsSummary(
     raw_hits=543,

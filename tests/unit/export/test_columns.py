@@ -7,6 +7,7 @@ from astropy import units
 from astropy.io.votable.ucd import check_ucd
 
 from services.export.columns import COLUMNS, catalogue_rows, classified_rows
+from shared.results import Results
 
 
 def record(**more):
@@ -16,7 +17,7 @@ def record(**more):
 
 
 def results(*records):
-    return {"source_name": "s", "raw_hits": list(records), "candidates": list(records[:1])}
+    return Results.model_construct(source_name="s", raw_hits=list(records), candidates=list(records[:1]))
 
 
 @pytest.mark.parametrize("column", COLUMNS, ids=lambda column: column.name)
@@ -62,7 +63,7 @@ def test_nested_values_are_found():
 
 def test_rows_are_ordered_by_interest_and_ranked():
     dull, good = record(id=0, interestingness=0.1), record(id=1, interestingness=0.9)
-    rows = catalogue_rows({"source_name": "s", "raw_hits": [dull, good], "candidates": [good]})
+    rows = catalogue_rows(results(dull, good).model_copy(update={"candidates": [good]}))
     assert [(row["id"], row["candidate_rank"]) for row in rows] == [(1, 1), (0, 0)]
 
 

@@ -100,7 +100,7 @@ async def test_a_wide_signal_is_where_its_middle_is(job, header, tmp_path):
     event = await job.finish(header, [])
     hit = {"channel": 1000, "width": 5, "steps": 0, "drift_rate": 0.0, "snr_turboseti": None}
     hit["frequency_hz"] = header.frequency_hz(1002)
-    table = read(tmp_path, to_dat({"raw_hits": [hit]}, event, None))
+    table = read(tmp_path, to_dat([hit], event, None))
     assert table["ChanIndx"].tolist() == [1002]
     assert np.isnan(table["SNR"][0])
 

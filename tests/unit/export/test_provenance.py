@@ -8,6 +8,7 @@ from astropy.io.votable.ucd import check_ucd
 from astropy.time import Time
 
 from services.export.provenance import provenance_of, telescope_name, utc_date
+from shared.results import Results
 from tests.unit.export.jobs import make_header
 
 
@@ -32,7 +33,7 @@ async def provenance(job, header, **changes):
         {"level": 3.0, "sigma": 0.3, "lost_fraction": 0.5, "dead_channels": 2.0},
         {"level": None, "lost_fraction": 1.0},
     ]
-    return provenance_of(event, {"noise": noise, "warnings": ["w"]} | changes, "abc")
+    return provenance_of(event, Results.model_construct(**{"noise": noise, "warnings": ["w"]} | changes), "abc")
 
 
 async def test_facts(job, header):

@@ -1,0 +1,206 @@
+"""`results.json`: everything that is known of a classified observation. Classify writes it, export and users read it.
+
+`Results` is the document. Its hits are plain dictionaries with checked fields (`HitRecord`): there may be tens of
+thousands, and objects would take several times as long to read and write. Numbers that are not finite are null.
+
+Fields may be added within a version; a change that would break a reader gets a new `FORMAT_VERSION`.
+"""
+
+import json
+from math import isfinite
+from typing import Literal, NotRequired, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError, computed_field, with_config
+from typing_extensions import TypedDict
+
+from shared.errors import PermanentError
+from shared.events import ResultsSummary, SearchParameters
+from shared.header import Header
+
+# 2: `source` of a hit is "dedoppler_search"; it was "width_ladder" in version 1. The fields are the same.
+FORMAT_VERSION: Literal[2] = 2
+# The value of `source`, how a hit was found: by the sum of the power along drifting paths.
+DEDOPPLER_SEARCH = "dedoppler_search"
+
+# A number that is null where it could not be measured.
+Measured = float | None
+
+
+def measured(value: float) -> Measured:
+    """Return a number, or None if it is not finite: strict JSON has no NaN and no infinity."""
+    return value if isfinite(value) else None
+
+
+@with_config(ConfigDict(extra="allow"))
+class FeaturesRecord(TypedDict, total=False):
+    """What was measured on a hit's cut-out and among the other hits.
+
+    The module `services.classify.kernels.features` defines the measures of the cut-out. Any may be missing.
+    """
+
+    path_snr: Measured
+    occupancy: Measured
+    presence: Measured
+    peak_fraction: Measured
+    kurtosis: Measured
+    fwhm_hz: Measured
+    window_fill: Measured
+    edge_sharpness: Measured
+    side_share: Measured
+    curvature_gain: Measured
+    curvature_hz_s2: Measured
+    bend_channels: Measured
+    row_width_channels: Measured
+    wobble_channels: Measured
+    lean_channels: Measured
+    straightness_residual_channels: Measured
+    emission_width_hz: Measured
+    comb_spacing_hz: Measured
+    comb_teeth: int
+    hits_within_5_khz: int
+    hits_with_like_drift: int
+    like_drift_span_hz: Measured
+
+
+@with_config(ConfigDict(extra="allow"))
+class HitRecord(TypedDict):
+    """One hit, and any fields that a later version of classify adds.
+
+    Frequencies are in Hz, drift rates in Hz/s with the sky's sign.
+
+    `group` is the `id` of the strongest hit of the same emitter. `chunk` and `chunk_hit` say which entry of which hits
+    object holds its cut-out. `source` is how it was found.
+    """
+
+    id: int
+    frequency_hz: float
+    frequency_error_hz: Measured
+    drift_rate: float
+    drift_rate_error: Measured
+    snr: float
+    snr_error: Measured
+    channel: int
+    steps: int
+    width: int
+    snr_turboseti: Measured
+    bandwidth_hz: float
+    bandwidth_error_hz: Measured
+    classification: str
+    confidence: Measured
+    shape: str
+    shape_probabilities: dict[str, Measured]
+    novelty: Measured
+    reasons: list[str]
+    interestingness: float
+    interestingness_components: dict[str, Measured]
+    rfi_source: str
+    bands: list[str]
+    protected_band: str
+    source: str
+    group: int
+    chunk: int
+    chunk_hit: int
+    features: FeaturesRecord
+
+
+class NoiseRecord(TypedDict):
+    """The noise of one chunk, see `shared.hits.ChunkNoise`, and the chunk's channels; without what was not measured."""
+
+    chunk: int
+    dead_channels: NotRequired[Measured]
+    largest_row_offset_sigma: NotRequired[Measured]
+    level: NotRequired[Measured]
+    lost_fraction: NotRequired[Measured]
+    sigma: NotRequired[Measured]
+    start_channel: NotRequired[Measured]
+    stop_channel: NotRequired[Measured]
+
+
+class Observation(Header):
+    """The header of the observation, and what follows from it."""
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def lowest_frequency_hz(self) -> float:
+        """Lower end of the band, Hz."""
+        return self.band_hz[0]
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def highest_frequency_hz(self) -> float:
+        """Upper end of the band, Hz."""
+        return self.band_hz[1]
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def duration_s(self) -> float:
+        """Time from the start of the first spectrum to the end of the last, s."""
+        return super().duration_s
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def drift_resolution_hz_s(self) -> float:
+        """Drift rate of a path that moves one channel from the first spectrum to the last, Hz/s, without sign."""
+        return super().drift_resolution_hz_s
+
+
+class ModelUse(BaseModel):
+    """The model that labelled the hits, and how many of them are unlike its training data."""
+
+    model: str
+    hits_unlike_training: int
+
+
+class Results(BaseModel):
+    """The document `results.json`.
+
+    `raw_hits` lists every hit in order of channel and drift. `filtered_hits` and `candidates` repeat the records of
+    some of them: without RFI, noise and repeats of an emitter; and of those, what is worth a look, best first.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    format_version: Literal[1, 2] = FORMAT_VERSION
+    job_id: str
+    source_name: str
+    file_name: str
+    observation: Observation
+    parameters: SearchParameters
+    noise: list[NoiseRecord]
+    labels: ModelUse
+    warnings: list[str]
+    summary: ResultsSummary
+    processing_time_seconds: float
+    raw_hits: list[HitRecord]
+    filtered_hits: list[HitRecord]
+    candidates: list[HitRecord]
+
+    def to_bytes(self) -> bytes:
+        """Return the document as strict JSON; the same content gives the same bytes, floats keep all their digits.
+
+        Raises
+        ------
+        ValueError
+            A number is not finite; what may be is `Measured`, and passes through `measured`.
+        """
+        return json.dumps(self.model_dump(), indent=1, allow_nan=False, ensure_ascii=False).encode()
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Self:
+        """Read a document that this version or an earlier one wrote.
+
+        Raises
+        ------
+        PermanentError
+            It is no JSON, of an unknown version, or a field is missing or of another type; the message names the field.
+        """
+        try:
+            return cls.model_validate_json(raw)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            place = ".".join(map(str, first["loc"]))
+            raise PermanentError(
+                f"The results of the job can't be read ({place or 'document'}: {first['msg']}); analyze the "
+                "observation again.",
+                code="unreadable_results",
+            ) from error

@@ -10,17 +10,19 @@ MEBIBYTE = 1024 * 1024
 
 
 class Tier(BaseModel):
-    """What users of one tier may do."""
+    """The limits of one tier."""
 
     model_config = ConfigDict(frozen=True)
 
-    files_per_month: int = Field(ge=0, description="Jobs that may be started in one calendar month, UTC.")
+    files_per_month: int = Field(ge=0, description="Jobs that a user may start in one calendar month, UTC.")
     max_file_mb: int = Field(ge=1, description="Largest observation, MB of 1024 * 1024 bytes.")
-    price: str = Field(description="What it costs, as users read it.")
-    retention_days: int = Field(ge=1, description="How long a finished job and its files are kept, days.")
-    history_jobs: int = Field(ge=1, description="Finished and open jobs kept per user; the oldest finished ones go.")
-    concurrent_jobs: int = Field(default=5, ge=1, description="Jobs that may be open at the same time.")
-    api_keys: bool = Field(default=True, description="Whether its users may make and revoke API keys themselves.")
+    price: str = Field(description="Price, as users read it.")
+    retention_days: int = Field(ge=1, description="How long a job and its files are kept, days.")
+    history_jobs: int = Field(
+        ge=1, description="Jobs kept per user; beyond that, the oldest finished ones are removed."
+    )
+    concurrent_jobs: int = Field(default=5, ge=1, description="Jobs that a user may have open at the same time.")
+    api_keys: bool = Field(default=True, description="Whether users may create and revoke API keys.")
 
     @property
     def max_file_bytes(self) -> int:
@@ -44,7 +46,7 @@ TokenAlgorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "
 
 
 class Settings(ServiceSettings):
-    """What every service has, and MongoDB, keys, uploads, tiers and the outbox."""
+    """The settings of every service, and those of MongoDB, keys, uploads, tiers, the outbox and the sweeper."""
 
     mongodb_url: SecretStr = Field(
         default=SecretStr("mongodb://127.0.0.1:27017/?directConnection=true"),
@@ -55,98 +57,109 @@ class Settings(ServiceSettings):
 
     api_key_pepper: SecretStr = Field(
         min_length=16,
-        description="Secret that API keys are hashed with; with another one, no key that was issued works any more.",
+        description="Secret that API keys are hashed with. If it changes, every issued key stops working.",
     )
 
     api_keys_per_user: int = Field(
-        default=10, ge=1, le=100, description="API keys that one user may have at a time; dead ones don't count."
+        default=10,
+        ge=1,
+        le=100,
+        description="Usable API keys that one user may have; revoked and expired ones do not count.",
     )
 
     user_cache_s: float = Field(
         default=3.0,
         ge=0,
         le=60,
-        description="How long a key and its user, once read, are believed without asking MongoDB again, s; 0: not at "
-        "all. A key revoked, or a tier changed, through this gateway counts at once; through another gateway, or by "
-        "the command line, it counts here within this time. Expiry is to the second in any case.",
+        description="How long a key and its user are cached, s; 0 turns the cache off. A key revoked, or a tier "
+        "changed, through this gateway takes effect at once. Through another gateway, or the command line, it takes "
+        "effect here within this time. A key's own expiry takes effect to the second in any case.",
     )
 
     oidc_issuer: str | None = Field(
         default=None,
         min_length=1,
-        description="OpenID Connect issuer whose tokens open the door, to the letter; none: API keys alone do.",
+        description="OpenID Connect issuer whose tokens are accepted, spelled as in them; none: keys only.",
     )
     oidc_audience: str | None = Field(
-        default=None, min_length=1, description="What the audience of a token must be, or must hold."
+        default=None, min_length=1, description="Value that the audience of a token must be, or must contain."
     )
     oidc_jwks_url: str | None = Field(
         default=None,
         pattern=r"^https?://",
-        description="Where the issuer publishes its keys; https but on one machine.",
+        description="URL of the issuer's keys; use https unless the issuer runs on the same machine.",
     )
     oidc_algorithms: tuple[TokenAlgorithm, ...] = Field(
-        default=("RS256", "ES256"), min_length=1, description="Signatures that are accepted; never a shared secret."
+        default=("RS256", "ES256"),
+        min_length=1,
+        description="Signature algorithms that are accepted; none with a shared secret.",
     )
     oidc_clock_skew_s: float = Field(
-        default=60.0, ge=0, le=600, description="How far the issuer's clock may be from ours, s."
+        default=60.0, ge=0, le=600, description="How far the issuer's clock may differ from this machine's, s."
     )
     oidc_keys_lifetime_s: float = Field(
         default=3600.0, gt=0, description="Age at which the issuer's keys are fetched again, s."
     )
     oidc_keys_max_age_s: float = Field(
-        default=21_600.0, gt=0, description="Age up to which its keys are used while the issuer is away, s."
+        default=21_600.0, gt=0, description="Age up to which the issuer's keys are used while it is unavailable, s."
     )
     oidc_fetch_interval_s: float = Field(
-        default=30.0, gt=0, description="Least time between two fetches, whatever tokens name, s."
+        default=30.0, gt=0, description="Shortest time between two fetches of the issuer's keys, s."
     )
-    oidc_fetch_timeout_s: float = Field(default=3.0, gt=0, description="How long a fetch may take, s.")
-    oidc_tier: str = Field(default="free", description="Tier of a user who comes with a token for the first time.")
+    oidc_fetch_timeout_s: float = Field(
+        default=3.0, gt=0, description="How long a fetch of the issuer's keys may take, s."
+    )
+    oidc_tier: str = Field(default="free", description="Tier of a user who is created by a token.")
 
-    upload_expires_s: int = Field(default=3600, ge=1, description="How long presigned upload URLs work, s.")
-    download_expires_s: int = Field(default=3600, ge=1, description="How long presigned download URLs work, s.")
+    upload_expires_s: int = Field(default=3600, ge=1, description="How long presigned upload URLs are valid, s.")
+    download_expires_s: int = Field(default=3600, ge=1, description="How long presigned download URLs are valid, s.")
     multipart_threshold_bytes: int = Field(
         default=50 * MEBIBYTE, ge=1, description="Files larger than this are uploaded in parts, bytes."
     )
     part_size_bytes: int = Field(
         default=10_485_760,
         ge=5 * MEBIBYTE,
-        description="Size of all parts but the last, bytes; S3 takes no less than 5 MB.",
+        description="Size of all parts but the last, bytes; S3 requires at least 5 MiB.",
     )
-    tiers: dict[str, Tier] = Field(default=DEFAULT_TIERS, description="What users of each tier may do.")
+    tiers: dict[str, Tier] = Field(default=DEFAULT_TIERS, description="Limits of each tier, by its name.")
 
     publish_timeout_s: float = Field(
-        default=1.5, gt=0, description="How long a submission waits for the bus before the outbox takes it over, s."
+        default=1.5,
+        gt=0,
+        description="How long a submission waits for the bus; after that, the outbox publishes the event later, s.",
     )
-    outbox_interval_s: float = Field(default=2.0, gt=0, description="Time between two looks into the outbox, s.")
+    outbox_interval_s: float = Field(default=2.0, gt=0, description="Time between two sweeps of the outbox, s.")
     outbox_stale_s: float = Field(
-        default=2.0, gt=0, description="How long an event that the bus did not take waits for the next try, s."
+        default=2.0, gt=0, description="How long an event that the bus refused waits for the next retry, s."
     )
     outbox_silence_s: float = Field(
         default=60.0,
         gt=0,
-        description="Silence about an open job after which it is first submitted again, s; so long "
-        "waits a job, too, whose gateway dies in the very moment between storing and publishing it.",
+        description="How long a job may be without news before its event is published again, s. A job waits as long if "
+        "its gateway dies after storing it and before publishing its event.",
     )
     outbox_silence_max_s: float = Field(
-        default=3600.0, gt=0, description="The silence doubles with each submission of a job, up to this, s."
+        default=3600.0, gt=0, description="The wait doubles with each publication of a job's event, up to this, s."
     )
 
     sweep_interval_s: float = Field(
-        default=30.0, gt=0, description="Time between two looks for jobs that expired, and for what jobs left, s."
+        default=30.0,
+        gt=0,
+        description="Time between two sweeps for expired jobs, unused slots and objects of removed jobs, s.",
     )
     sweep_storage_interval_s: float = Field(
-        default=3600.0, gt=0, description="Time between two looks through the uploads bucket, s."
+        default=3600.0, gt=0, description="Time between two sweeps of the uploads bucket, s."
     )
     slot_grace_s: float = Field(
-        default=120.0, gt=0, description="Age of a slot without a job that is given back; longer than any request, s."
+        default=120.0, gt=0, description="Age at which a slot without a job is freed, s; longer than any request."
     )
     unused_upload_s: float = Field(
-        default=86_400.0, gt=0, description="Age at which uploads that no job uses, or nobody completed, go, s."
+        default=86_400.0, gt=0, description="Age at which unused and incomplete uploads are deleted, s."
     )
     removed_job_s: float = Field(
         default=604_800.0,
         ge=86_400,
-        description="How long objects of a removed job are looked for; as long as Kafka keeps an event, s.",
+        description="How long late objects of a removed job are purged, s; as long as Kafka keeps an event.",
     )
 
     request_timeout_s: float = Field(
@@ -156,22 +169,24 @@ class Settings(ServiceSettings):
         default=5.0,
         ge=0,
         le=60,
-        description="How long requests are still answered after SIGTERM, while /ready has load balancers send them "
-        "elsewhere, s; longer than those take to notice.",
+        description="How long requests are still answered after SIGTERM, s. Meanwhile /ready fails; this must be "
+        "longer than load balancers take to notice that.",
     )
     cors_origins: list[str] = Field(
         default=[], description='Origins of web pages that may read answers, such as ["https://example.org"]; or ["*"].'
     )
     events_poll_s: float = Field(
-        default=2.0, gt=0, description="Time between two looks at a job whose events are streamed, s."
+        default=2.0, gt=0, description="Time between two reads of a job whose events are streamed, s."
     )
     events_keep_alive_s: float = Field(
-        default=15.0, gt=0, description="Silence of an event stream after which a comment is sent, s."
+        default=15.0, gt=0, description="Time without events after which a stream sends a comment, s."
     )
     events_max_s: float = Field(
-        default=900.0, gt=0, description="How long an event stream lasts before its client must come back, s."
+        default=900.0, gt=0, description="How long an event stream lasts before its client must reconnect, s."
     )
-    events_per_user: int = Field(default=10, ge=1, description="Event streams that one user may have open here.")
+    events_per_user: int = Field(
+        default=10, ge=1, description="Event streams that one user may have open at one gateway."
+    )
 
     @model_validator(mode="after")
     def _tokens_can_be_checked(self) -> Self:

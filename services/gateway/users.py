@@ -1,6 +1,6 @@
-"""Create a user and print a key, once: `python -m services.gateway.users --tier researcher [--name NAME]`.
+"""Create a user and print the only copy of a key: `python -m services.gateway.users --tier researcher [--name NAME]`.
 
-With `--user-id ID`, move a user who is there to the tier: the way up for those who came with a token.
+With `--user-id ID`, move an existing user to the tier instead, such as a user who was created by a token.
 """
 
 import argparse
@@ -18,28 +18,28 @@ from shared.settings import SettingsError, read_settings
 
 
 class UsageError(Exception):
-    """The command can't do what it was asked; the message says what to change."""
+    """The command can't be carried out; the message says what to change."""
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m services.gateway.users", description="Create a user with a key, or change a tier."
     )
-    parser.add_argument("--tier", required=True, help="what the user may do")
+    parser.add_argument("--tier", required=True, help="tier of the user")
     parser.add_argument("--name", default="Default", help="a name for the user and the key")
     parser.add_argument(
-        "--ttl-days", type=int, default=DEFAULT_TTL_DAYS, help=f"days that the key works, 1 to {MAX_TTL_DAYS}"
+        "--ttl-days", type=int, default=DEFAULT_TTL_DAYS, help=f"days until the key expires, 1 to {MAX_TTL_DAYS}"
     )
     parser.add_argument("--user-id", help="change the tier of this user instead of creating one")
     return parser.parse_args(argv)
 
 
 async def add_user(settings: Settings, *, tier: str, name: str, ttl_days: int) -> dict[str, str]:
-    """Create a user and a key: {"user_id", "tier", "api_key"}.
+    """Create a user and a key. Return {"user_id", "tier", "api_key"}.
 
     Raises:
-        UsageError: an unknown tier, or a time to live out of range.
-        TransientError: MongoDB is out of reach.
+        UsageError: The tier is unknown, or the time to live is out of range.
+        TransientError: MongoDB is unavailable.
     """
     _require_tier(settings, tier)
     if not 1 <= ttl_days <= MAX_TTL_DAYS:
@@ -60,22 +60,22 @@ async def add_user(settings: Settings, *, tier: str, name: str, ttl_days: int) -
 
 
 async def change_tier(settings: Settings, *, user_id: str, tier: str) -> dict[str, str]:
-    """Move a user to another tier: {"user_id", "tier"}.
+    """Move a user to another tier. Return {"user_id", "tier"}.
 
     Raises:
-        UsageError: an unknown tier or user.
-        TransientError: MongoDB is out of reach.
+        UsageError: The tier or the user is unknown.
+        TransientError: MongoDB is unavailable.
     """
     _require_tier(settings, tier)
     async with open_store(settings) as store:
         if not await store.users.set_tier(user_id, tier):
-            raise UsageError(f"There is no user {user_id!r}.")
+            raise UsageError(f"The user {user_id!r} does not exist.")
     return {"user_id": user_id, "tier": tier}
 
 
 def _require_tier(settings: Settings, tier: str) -> None:
     if tier not in settings.tiers:
-        raise UsageError(f"There is no tier {tier!r}; choose one of {', '.join(settings.tiers)}.")
+        raise UsageError(f"The tier {tier!r} does not exist; choose one of {', '.join(settings.tiers)}.")
 
 
 async def _run(arguments: argparse.Namespace) -> dict[str, str]:
@@ -86,7 +86,7 @@ async def _run(arguments: argparse.Namespace) -> dict[str, str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code."""
+    """Run the command. Return its exit code."""
     arguments = _arguments(argv)
     try:
         user = asyncio.run(_run(arguments))

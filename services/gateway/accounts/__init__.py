@@ -1,1 +1,1 @@
-"""Users and their API keys. Knows neither HTTP nor MongoDB."""
+"""Users and their API keys: the rules and the flows. Nothing here imports HTTP or MongoDB."""

@@ -1,13 +1,19 @@
-"""What clients get: the body of every answer, for the API's document and the tests that hold the gateway to it.
+"""The body of every answer: what routes build and send, and what the API's document describes.
 
-A field with the default None is left out where there is nothing to tell; it is never null.
+The order of a model's fields is their order on the wire. A field with the default None is left out where it has no
+value; it is never null.
 """
 
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.gateway.domain import Status
+from services.gateway.accounts import model as accounts
+from services.gateway.jobs import model as jobs
+from services.gateway.jobs.model import Status
 from shared.events import ResultsSummary, SearchParameters, Stage
 
 JOB_EXAMPLE: dict[str, Any] = {
@@ -49,86 +55,107 @@ KEY_EXAMPLE: dict[str, Any] = {
 }
 
 
+# No model can refer to itself, so the encoder need not look for that.
+_ENCODER = json.JSONEncoder(check_circular=False)
+
+
 class Answer(BaseModel):
     """The body of an answer; later versions may add fields."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", validate_by_name=True, validate_by_alias=True)
+
+
+def content_of(answer: Answer) -> dict[str, Any]:
+    """Return the JSON object of an answer, in the order of its fields and without those that have no value."""
+    # As `model_dump` does, without the cost of its many parameters.
+    content: dict[str, Any] = answer.__pydantic_serializer__.to_python(
+        answer, mode="json", by_alias=True, exclude_none=True
+    )
+    return content
+
+
+def json_response(
+    answer: Answer | Sequence[Answer], *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """Return the HTTP response with an answer, or a list of them, as JSON."""
+    content = content_of(answer) if isinstance(answer, Answer) else [content_of(one) for one in answer]
+    return web.Response(text=_ENCODER.encode(content), status=status, headers=headers, content_type="application/json")
 
 
 class ErrorInfo(Answer):
-    """What went wrong."""
+    """Why the request failed."""
 
-    code: str = Field(description="Stable, for programs.")
+    code: str = Field(description="Stable code, for programs.")
     message: str = Field(description="A sentence for people.")
-    details: dict[str, Any] | None = Field(default=None, description="More of the same for programs.")
+    details: dict[str, Any] | None = Field(default=None, description="More information for programs.")
 
 
 class Error(Answer):
-    """Every answer but a success."""
+    """The body of every answer other than a success."""
 
     error: ErrorInfo
 
 
 class Health(Answer):
-    """The process answers."""
+    """The process is running."""
 
-    status: Literal["healthy"]
+    status: Literal["healthy"] = "healthy"
     version: str
 
 
 class SingleUpload(Answer):
-    """Where to PUT a file as a whole."""
+    """Where to upload a file in one piece."""
 
-    upload_url: str = Field(description="PUT the file's bytes here.")
-    file_key: str = Field(description="Names the file in POST /analyze.")
-    expires_in: int = Field(description="Seconds that the URL works.")
+    upload_url: str = Field(description="PUT the file's bytes to this URL.")
+    multipart: Literal[False] = False
+    file_key: str = Field(description="Identifies the file in POST /analyze.")
+    expires_in: int = Field(description="How long the URL is valid, s.")
     max_size_mb: int = Field(description="Largest file of your tier, MB.")
-    multipart: Literal[False]
 
 
 class PartUrl(Answer):
-    """Where to PUT one part."""
+    """Where to upload one part."""
 
     part_number: int = Field(alias="partNumber", ge=1)
     url: str
 
 
 class MultipartUpload(Answer):
-    """Where to PUT a file part by part."""
+    """Where to upload a file in parts."""
 
-    multipart: Literal[True]
+    multipart: Literal[True] = True
     upload_id: str
-    file_key: str = Field(description="Names the file in POST /complete-upload and POST /analyze.")
     parts: list[PartUrl]
-    part_size: int = Field(description="Bytes of every part but the last.")
+    part_size: int = Field(description="Size of every part but the last, bytes.")
+    file_key: str = Field(description="Identifies the file in POST /complete-upload and POST /analyze.")
+    expires_in: int = Field(description="How long the URLs are valid, s.")
     max_size_mb: int = Field(description="Largest file of your tier, MB.")
-    expires_in: int = Field(description="Seconds that the URLs work.")
 
 
 class UploadComplete(Answer):
-    """The parts are one file."""
+    """The parts were combined into one file."""
 
-    message: str
+    message: str = "Upload complete"
     file_key: str
 
 
-class Message(Answer):
-    """Done."""
+class UploadAborted(Answer):
+    """The parts were deleted."""
 
-    message: str
+    message: str = "Upload aborted"
 
 
 class JobAccepted(Answer):
     """A job was started."""
 
     job_id: str
-    status: Status
-    message: str
+    status: Status = "submitted"
+    message: str = "Processing started. Poll GET /jobs/{job_id} for status."
     status_url: str = Field(description="Path of the job.")
 
 
 class Progress(Answer):
-    """How far a stage is."""
+    """How far a stage has come."""
 
     stage: Stage
     done: int
@@ -136,7 +163,7 @@ class Progress(Answer):
 
 
 class ErrorDetail(Answer):
-    """Which stage gave up, and why."""
+    """Which stage failed, and why."""
 
     code: str
     stage: Stage
@@ -151,23 +178,45 @@ class Job(Answer):
     status: Status
     source_name: str
     filename: str
-    file_size: int = Field(description="Bytes.")
+    file_size: int = Field(description="Size of the file, bytes.")
     created_at: int
-    completed_at: int | None = None
-    expires_at: int | None = Field(default=None, description="When the job and its results are removed.")
-    exports_ready: bool = Field(description="Whether every download format is there.")
-    parameters: SearchParameters | None = Field(default=None, description="What the search was asked for.")
+    exports_ready: bool = Field(description="Whether every download format is available.")
+    parameters: SearchParameters | None = Field(default=None, description="Parameters of the search.")
     progress: Progress | None = None
+    completed_at: int | None = None
+    expires_at: int | None = Field(default=None, description="When the job and its results are deleted.")
     results: ResultsSummary | None = None
     error: str | None = Field(default=None, description="Why the analysis failed: a sentence for people.")
     error_detail: ErrorDetail | None = None
 
+    @classmethod
+    def of(cls, job: jobs.Job) -> "Job":
+        """Return a job as the API shows it."""
+        progress, failure = job.progress, job.failure or (None if job.artefacts else job.export_failure)
+        return cls(
+            job_id=job.job_id,
+            status=job.status,
+            source_name=job.source_name,
+            filename=job.filename,
+            file_size=job.file_size,
+            created_at=job.created_at,
+            exports_ready=job.status == "complete" and bool(job.artefacts),
+            parameters=job.parameters,
+            progress=None if progress is None else Progress(**vars(progress)),
+            # The two times come from the clocks of two machines: the later one may show the earlier time.
+            completed_at=None if job.completed_at is None else max(job.completed_at, job.created_at),
+            expires_at=job.expires_at,
+            results=job.results,
+            error=None if job.failure is None else job.failure.message,
+            error_detail=None if failure is None else ErrorDetail(code=failure.code, stage=failure.stage),
+        )
+
 
 class JobEvent(Answer):
-    """One event of a stream, by the fields that server-sent events have; `data` is the job, as JSON."""
+    """One server-sent event of a stream, by its fields; `data` is the job as JSON."""
 
     event: Literal["job"]
-    id: str = Field(description="Names the state that is told; send it as Last-Event-ID when you come back.")
+    id: str = Field(description="Identifies the state in `data`; send it as Last-Event-ID when you reconnect.")
     data: str = Field(
         json_schema_extra={
             "contentMediaType": "application/json",
@@ -177,16 +226,16 @@ class JobEvent(Answer):
 
 
 class JobDeleted(Answer):
-    """A job is gone, and what it left."""
+    """A job and its results were deleted."""
 
-    message: str
+    message: str = "Job deleted"
     job_id: str
 
 
 class Download(Answer):
-    """Where a file of the results is."""
+    """Where to download a file of the results."""
 
-    download_url: str = Field(description="GET the file here, without a key.")
+    download_url: str = Field(description="GET the file from this URL, without a key.")
     format: str
     filename: str
 
@@ -197,11 +246,11 @@ class TierDetails(Answer):
     files_per_month: int = Field(description="Jobs per calendar month, UTC.")
     max_file_mb: int
     price: str
-    retention_days: int = Field(description="Days that jobs and their results are kept.")
+    retention_days: int = Field(description="How long jobs and their results are kept, days.")
 
 
 class Usage(Answer):
-    """How much of the month's jobs is used."""
+    """How many of the month's jobs were used."""
 
     user_id: str
     tier: str
@@ -212,13 +261,13 @@ class Usage(Answer):
 
 
 class NewApiKey(Answer):
-    """A new key: the only time that `api_key` is shown."""
+    """A new key: the only answer that shows `api_key`."""
 
     key_id: str
     api_key: str
     expires_at: int
     ttl_days: int
-    warning: str
+    warning: str = "Store this key securely. It will not be shown again."
 
 
 class ApiKeyInfo(Answer):
@@ -232,8 +281,22 @@ class ApiKeyInfo(Answer):
     expires_at: int
     active: bool
     expired: bool
-    prefix: str = Field(description="How the key begins.")
-    last_used_at: int | None = Field(default=None, description="When it was used last, give or take a minute.")
+    prefix: str = Field(description="The first characters of the key.")
+    last_used_at: int | None = Field(default=None, description="When the key was last used, to within a minute.")
+
+    @classmethod
+    def of(cls, key: accounts.ApiKey, now_s: float) -> "ApiKeyInfo":
+        """Return a key as the API shows it."""
+        return cls(
+            key_id=key.key_id,
+            name=key.name,
+            created_at=key.created_at,
+            expires_at=key.expires_at,
+            active=key.active,
+            expired=key.is_expired(now_s),
+            prefix=key.prefix,
+            last_used_at=key.last_used_at,
+        )
 
 
 class ApiKeys(Answer):
@@ -243,9 +306,9 @@ class ApiKeys(Answer):
 
 
 class KeyRevoked(Answer):
-    """A key works no more."""
+    """A key was revoked."""
 
-    message: str
+    message: str = "API key revoked"
     key_id: str
 
 
@@ -253,4 +316,4 @@ class ReportAccepted(Answer):
     """A report was stored."""
 
     report_id: str
-    message: str
+    message: str = "Report submitted. Thank you."

@@ -1,7 +1,7 @@
-"""Who is asking: an API key in `x-api-key`, or a token in `Authorization: Bearer`.
+"""Authentication: an API key in `x-api-key`, or a token in `Authorization: Bearer`.
 
-One of the two, once: a request that holds both is refused, as whoever sends a bad key beside a good token (or the other
-way round) is mistaken about who they are here. Whatever is wrong with what was sent, the answer is 403.
+A request must send exactly one of the two, once. A request with both is refused, because a client that sends a bad key
+with a good token (or the reverse) is mistaken about its user. Every refusal is a 403.
 """
 
 from collections.abc import Awaitable, Callable
@@ -11,10 +11,11 @@ import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
+from services.gateway.accounts.model import ApiKey, User, hash_api_key, is_api_key, token_user_id
+from services.gateway.accounts.ports import UserDirectory
 from services.gateway.api.document.page import DOCUMENT_PATHS
 from services.gateway.api.errors import ApiError
-from services.gateway.api.oidc import Claimant, InvalidTokenError
-from services.gateway.domain import ApiKey, User, hash_api_key, is_api_key, token_user_id
+from services.gateway.api.oidc import Claimant
 
 API_KEY_HEADER = "x-api-key"
 BEARER = "bearer"
@@ -24,39 +25,19 @@ USER = web.RequestKey("user", User)
 Authenticate = Callable[[web.Request], Awaitable[User]]
 
 
-class KeyDirectory(Protocol):
-    """What authentication by key needs of the user store."""
-
-    async def key_by_hash(self, key_hash: str) -> ApiKey | None:
-        """The key with this hash."""
-
-    async def user(self, user_id: str) -> User | None:
-        """The user with this id."""
-
-
-class UserDirectory(Protocol):
-    """What authentication by token needs of the user store."""
-
-    async def user(self, user_id: str) -> User | None:
-        """The user with this id."""
-
-    async def add_user(self, user: User) -> bool:
-        """Store a new user; False where its id is taken."""
-
-
 class Tokens(Protocol):
-    """What authentication needs to know of tokens."""
+    """Verifies tokens."""
 
-    async def claimant(self, token: str) -> Claimant:
-        """Whom a valid token names."""
+    async def verify(self, token: str) -> Claimant:
+        """Return whom a valid token names, or raise `InvalidTokenError`."""
 
 
 class ApiKeyAuthentication:
-    """Finds the user of a request's API key; `note_use` is told of each use of a key that works."""
+    """Finds the user of a request's API key; calls `note_use` for each use of a usable key."""
 
     def __init__(
         self,
-        directory: KeyDirectory,
+        directory: UserDirectory,
         *,
         pepper: str,
         now_s: Callable[[], float],
@@ -68,18 +49,18 @@ class ApiKeyAuthentication:
         self._note_use = note_use
 
     async def __call__(self, request: web.Request) -> User:
-        """The user.
+        """Return the user.
 
         Raises:
-            ApiError: 403, there is no key or it is not valid (any more).
-            TransientError: MongoDB is away.
+            ApiError: 403, the key is missing, malformed, unknown, revoked or expired.
+            TransientError: MongoDB is unavailable.
         """
         given = request.headers.get(API_KEY_HEADER, "").strip()
         if not given:
-            raise _nothing_given()
+            raise _missing_credentials()
         if not is_api_key(given):
             raise ApiError(403, "invalid_api_key", "The API key is not valid.")
-        # Nothing is compared with the key or its hash here: the look-up by hash takes no time that tells of other keys.
+        # Nothing is compared with the key or its hash here: the time of a look-up by hash discloses no other keys.
         key = await self._directory.key_by_hash(hash_api_key(given, self._pepper))
         if key is None:
             raise ApiError(403, "invalid_api_key", "The API key is not valid.")
@@ -96,7 +77,7 @@ class ApiKeyAuthentication:
 
 
 class TokenAuthentication:
-    """Finds the user of a request's bearer token; whoever comes for the first time becomes a user of `tier`."""
+    """Finds the user of a request's bearer token; creates a user of `tier` for the first token of a subject."""
 
     def __init__(
         self, tokens: Tokens | None, directory: UserDirectory, *, tier: str, now_s: Callable[[], float]
@@ -107,22 +88,19 @@ class TokenAuthentication:
         self._now_s = now_s
 
     async def __call__(self, request: web.Request) -> User:
-        """The user.
+        """Return the user.
 
         Raises:
-            ApiError: 403, no tokens are accepted here, or this one is not valid (any more).
-            TransientError: MongoDB is away, or the issuer whose keys the token would be checked with.
+            InvalidTokenError: The token is not valid, or has expired.
+            ApiError: 403, this service accepts no tokens.
+            TransientError: MongoDB, or the issuer that publishes the keys, is unavailable.
         """
         if self._tokens is None:
-            raise ApiError(403, "tokens_not_accepted", "No tokens are accepted here: send an API key as x-api-key.")
+            raise ApiError(403, "tokens_not_accepted", "This service accepts no tokens: send an API key as x-api-key.")
         scheme, _, token = request.headers[hdrs.AUTHORIZATION].strip().partition(" ")
         if scheme.lower() != BEARER or not token.strip():
             raise ApiError(403, "invalid_token", "The header Authorization must be 'Bearer' and a token.")
-        try:
-            claimant = await self._tokens.claimant(token.strip())
-        except InvalidTokenError as error:
-            raise ApiError(403, error.code, error.message) from error
-        return await self._user_of(claimant)
+        return await self._user_of(await self._tokens.verify(token.strip()))
 
     async def _user_of(self, claimant: Claimant) -> User:
         user_id = token_user_id(claimant.issuer, claimant.subject)
@@ -132,43 +110,44 @@ class TokenAuthentication:
         new = User(user_id=user_id, tier=self._tier, name=claimant.subject, created_at=int(self._now_s()))
         if await self._directory.add_user(new):
             return new
-        # Another request of the same newcomer was quicker.
+        # Another request of the same new user was faster.
         found = await self._directory.user(user_id)
         if found is None:
-            raise ApiError(403, "invalid_token", "The user of this token was removed just now.")
+            raise ApiError(403, "invalid_token", "The user of this token has just been removed.")
         return found
 
 
 class Authentication:
-    """Finds the user of a request by what it holds: a key or a token, not both."""
+    """Finds the user of a request by its key or its token."""
 
     def __init__(self, by_key: Authenticate, by_token: Authenticate) -> None:
         self._by_key = by_key
         self._by_token = by_token
 
     async def __call__(self, request: web.Request) -> User:
-        """The user.
+        """Return the user.
 
         Raises:
-            ApiError: 403, there is no key and no token, more than one, or one that is not valid (any more).
-            TransientError: something that tells who it is is away.
+            ApiError: 403, the request has no key and no token, more than one of them, or a key that is not usable.
+            InvalidTokenError: The token is not valid, or has expired.
+            TransientError: MongoDB or the token issuer is unavailable.
         """
         keys = request.headers.getall(API_KEY_HEADER, [])
         tokens = request.headers.getall(hdrs.AUTHORIZATION, [])
         if len(keys) + len(tokens) > 1:
-            raise ApiError(403, "ambiguous_credentials", "Send one API key or one token, not more than one of them.")
+            raise ApiError(403, "ambiguous_credentials", "Send exactly one API key or one token.")
         if tokens:
             return await self._by_token(request)
         return await self._by_key(request)
 
 
-def _nothing_given() -> ApiError:
+def _missing_credentials() -> ApiError:
     message = "Authentication is required: send an API key as x-api-key, or a token as Authorization: Bearer."
     return ApiError(403, "missing_api_key", message)
 
 
 def auth_middleware(authenticate: Authenticate) -> Middleware:
-    """Let only known users through to anything but the public paths."""
+    """Return a middleware that refuses requests without a known user, except on public paths."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -176,7 +155,7 @@ def auth_middleware(authenticate: Authenticate) -> Middleware:
             return await handler(request)
         user = await authenticate(request)
         request[USER] = user
-        # Until the request's end: see `services.gateway.api.request_log`.
+        # Unbound at the end of the request by `services.gateway.api.request_log`.
         structlog.contextvars.bind_contextvars(user_id=user.user_id)
         return await handler(request)
 

@@ -1,4 +1,4 @@
-"""What clients send: the bodies of requests, checked field by field."""
+"""The bodies of requests, validated field by field."""
 
 import asyncio
 import json
@@ -13,12 +13,12 @@ from services.gateway.api.errors import ApiError
 from shared.events import MaxDriftRate, SearchParameters, SnrThreshold
 
 MAX_PARTS = 10_000
-# Of a name that the client chose.
+# Characters shown of a name that the client chose.
 MAX_SHOWN = 100
-# What every store and every client's language can hold.
+# The largest integer that every store and programming language supports.
 MAX_INTEGER = 2**63 - 1
 MAX_DEPTH = 32
-# A client that stops in the middle of a body is not waited for any longer.
+# How long to wait for the rest of a body, s.
 BODY_TIMEOUT_S = 15.0
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
@@ -33,7 +33,7 @@ def _no_control_characters(text: str) -> str:
     return text
 
 
-# For the document: what the rules below and in the domain come to.
+# Patterns for the API's document, equivalent to the rules below and in `upload_names`.
 _FILE_NAME = Field(json_schema_extra={"pattern": r"[^./\\][^/\\]*\.([Ff][Ii][Ll]|[Hh]5)$"})
 _PRINTABLE = Field(json_schema_extra={"pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$"})
 
@@ -43,12 +43,12 @@ Name = Annotated[
 Key = Annotated[
     str, StringConstraints(min_length=1, max_length=1024), AfterValidator(_no_control_characters), _PRINTABLE
 ]
-# S3's ETags, with the quotes that belong to them in HTTP or without.
+# S3's ETags, with or without the quotes that HTTP requires.
 ETag = Annotated[str, StringConstraints(pattern=r'^"?[0-9A-Za-z+/=_.-]{1,200}"?$')]
 
 
 class Body(BaseModel):
-    """A request's body: no number for a text, no text for a number, and no field that nobody would look at."""
+    """The body of a request. Types are not converted, and unknown fields are refused."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
@@ -56,7 +56,7 @@ class Body(BaseModel):
 class UploadUrlBody(Body):
     """POST /upload-url."""
 
-    # Longer than a name may be in the end: a path is cut down to its last part.
+    # May be longer than a file name: only the last part of a path is used.
     filename: Annotated[str, StringConstraints(min_length=1, max_length=4096), _FILE_NAME]
     file_size: int | None = Field(default=None, ge=1, le=MAX_INTEGER)
 
@@ -87,11 +87,15 @@ class AnalyzeBody(Body):
     file_key: Key
     filename: Name | None = None
     source_name: Name | None = None
-    snr_threshold: SnrThreshold | None = Field(default=None, description="Least signal to noise; 10 by default.")
-    max_drift_rate_hz_s: MaxDriftRate | None = Field(default=None, description="Widest drift, Hz/s; 4 by default.")
+    snr_threshold: SnrThreshold | None = Field(
+        default=None, description="Lowest signal-to-noise ratio of a hit; 10 by default."
+    )
+    max_drift_rate_hz_s: MaxDriftRate | None = Field(
+        default=None, description="Largest drift rate that is searched, Hz/s; 4 by default."
+    )
 
     def search_parameters(self) -> SearchParameters:
-        """The parameters of the search, defaults where the user named none."""
+        """Return the parameters of the search, with defaults for those that the user left out."""
         given = {"snr_threshold": self.snr_threshold, "max_drift_rate_hz_s": self.max_drift_rate_hz_s}
         return SearchParameters(**{name: value for name, value in given.items() if value is not None})
 
@@ -118,7 +122,7 @@ def _refuse(error: ValidationError) -> NoReturn:
     if first["type"] == "missing":
         raise ApiError(400, "missing_field", f"The field {field!r} is required.") from error
     if first["type"] == "extra_forbidden":
-        raise ApiError(400, "unknown_field", f"The field {field[:MAX_SHOWN]!r} is not known here.") from error
+        raise ApiError(400, "unknown_field", f"The field {field[:MAX_SHOWN]!r} is unknown.") from error
     reason = first["msg"].removeprefix("Value error, ")
     raise ApiError(400, "invalid_field", f"The field {field!r} is not valid: {reason}.") from error
 
@@ -145,7 +149,7 @@ _DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_int=_integer, par
 
 
 def _check_tree(node: Any, depth: int = 1) -> None:
-    """Refuse what some store or reader behind us can't take: NUL, halves of surrogate pairs, endless nesting."""
+    """Raise `ValueError` for what some store or reader cannot handle: NUL, lone surrogates, deep nesting."""
     if isinstance(node, str):
         if "\0" in node:
             raise ValueError("a NUL character")
@@ -162,10 +166,11 @@ def _check_tree(node: Any, depth: int = 1) -> None:
 
 
 def parse_json_object(raw: bytes) -> dict[str, Any]:
-    """The JSON object in the bytes of a request's body.
+    """Return the JSON object in the bytes of a request's body.
 
     Raises:
-        ApiError: 400, it is no UTF-8, no JSON, no object, or holds what no JSON should.
+        ApiError: 400, the bytes are not UTF-8, not JSON, not an object, or contain NUL, lone surrogates, numbers out of
+            range, or more than 32 levels of nesting.
     """
     try:
         content = _DECODER.decode(raw.decode("utf-8"))
@@ -178,14 +183,15 @@ def parse_json_object(raw: bytes) -> dict[str, Any]:
 
 
 async def read_body(request: web.Request, model: type[BodyT]) -> BodyT:
-    """The request's body.
+    """Return the request's body.
 
     Raises:
-        ApiError: 400, it is not a JSON object, or a field is missing or wrong; 408, it did not arrive in time.
+        ApiError: 400, the body is not a JSON object, or a field is missing, unknown or not valid; 408, the body did not
+            arrive in time.
     """
     try:
         if request.content.is_eof():
-            # All of it is here, as small ones mostly are.
+            # The whole body has arrived, as is usual for small ones.
             raw = await request.read()
         else:
             async with asyncio.timeout(BODY_TIMEOUT_S):
@@ -193,7 +199,7 @@ async def read_body(request: web.Request, model: type[BodyT]) -> BodyT:
     except TimeoutError as error:
         raise ApiError(408, "request_timeout", "The request body did not arrive in time.") from error
     except web.RequestPayloadError as error:
-        raise ApiError(400, "invalid_json", "The request body can't be read as its Content-Encoding says.") from error
+        raise ApiError(400, "invalid_json", "The request body does not match its Content-Encoding.") from error
     content = parse_json_object(raw)
     try:
         return model.model_validate(content)

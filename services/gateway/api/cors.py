@@ -1,6 +1,6 @@
-"""OPTIONS: what a path can do, and which web pages may do it from a browser (CORS).
+"""OPTIONS requests: the methods of a path, and which web pages may use them from a browser (CORS).
 
-Nothing here weakens authentication: browsers send no key by themselves, so a page only reads what it has a key for.
+This does not weaken authentication: browsers do not add a key by themselves, so a page only reads what its key allows.
 """
 
 from collections.abc import Sequence
@@ -10,28 +10,28 @@ from aiohttp.typedefs import Handler
 
 ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-Api-Key, X-Request-Id"
 EXPOSED_HEADERS = "ETag, Link, Location, Retry-After, X-Next-Cursor, X-Request-Id"
-# How long a browser remembers a preflight, s.
+# How long a browser caches a preflight, s.
 MAX_AGE_S = 600
 ANY = "*"
 
 
 class Cors:
-    """The origins of web pages that may read answers; none by default."""
+    """Adds CORS headers for the origins whose web pages may read answers; none by default."""
 
     def __init__(self, origins: Sequence[str]) -> None:
         self._origins = frozenset(origins)
 
     def _allowed(self, request: web.Request) -> str | None:
-        """What `Access-Control-Allow-Origin` is to say, or None."""
+        """Return the value of `Access-Control-Allow-Origin`, or None."""
         if ANY in self._origins:
             return ANY
         origin = request.headers.get(hdrs.ORIGIN)
         return origin if origin in self._origins else None
 
-    async def tell(self, request: web.Request, response: web.StreamResponse) -> None:
-        """Tell the browser whether the page may read this answer; called before the headers leave."""
+    async def add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Add the headers that allow a page to read this answer; called before the headers are sent."""
         if ANY not in self._origins:
-            # A cache must not hand one origin's answer to another.
+            # A cache must not return one origin's answer to another origin.
             response.headers.add(hdrs.VARY, hdrs.ORIGIN)
         allowed = self._allowed(request)
         if allowed is not None:
@@ -40,7 +40,7 @@ class Cors:
 
     @web.middleware
     async def options_middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer OPTIONS of any path that there is, without a key: a browser's preflight carries none."""
+        """Answer OPTIONS on any existing path, without a key: a browser's preflight has none."""
         refusal = request.match_info.http_exception
         if request.method != hdrs.METH_OPTIONS or not isinstance(refusal, web.HTTPMethodNotAllowed):
             return await handler(request)

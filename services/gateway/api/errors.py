@@ -1,109 +1,207 @@
-"""Errors as clients see them: `{"error": {"code", "message", "details"?}}`, never a trace."""
+"""Errors as HTTP answers: `{"error": {"code", "message", "details"?}}`, never a stack trace.
 
-from collections.abc import Mapping
+`ANSWERS` is the only place that turns errors of uploads, jobs and accounts into status, code and message. What is only
+wrong with the HTTP request itself (its body, its credentials) is raised as `ApiError` where it is found.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from services.gateway.accounts.errors import (
+    KeyLimitError,
+    KeyOfAnotherUserError,
+    KeysNotInTierError,
+    UnknownKeyError,
+)
+from services.gateway.api import answers
+from services.gateway.api.idempotency import IDEMPOTENCY_HEADER
+from services.gateway.api.oidc import InvalidTokenError
+from services.gateway.api.page_query import CURSOR_HEADER
+from services.gateway.api.upload_names import FileNameError
+from services.gateway.jobs.errors import (
+    BadIdempotencyKeyError,
+    BadPageError,
+    FileTooLargeError,
+    FormatNotAvailableError,
+    JobOfAnotherUserError,
+    KeyReusedError,
+    LimitReachedError,
+    MissingPartsError,
+    TooManyPartsError,
+    UnknownFormatError,
+    UnknownJobError,
+    UnknownMultipartError,
+    UploadNotFoundError,
+    UploadRefusedError,
+)
+from services.gateway.jobs.limits import Limit
+from services.gateway.jobs.paging import STATUSES
 from shared.errors import TransientError
 
 logger = structlog.get_logger(__name__)
 
 RETRY_AFTER_S = 5
+
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "request_too_large"}
 _MESSAGES = {
-    404: "There is nothing at this path.",
-    405: "This path does not know this method.",
+    404: "This path does not exist.",
+    405: "This path does not support this method.",
     413: "The request body is too large; upload observations through POST /upload-url.",
 }
 
 
-class ApiError(Exception):
-    """An answer other than success; `code` is stable, `message` is a sentence for the user.
+@dataclass(frozen=True)
+class ErrorAnswer:
+    """An answer other than success.
 
-    `details` are more of the same for programs, and `retry_after_s` says when another try may do better.
+    `code` is stable, `message` is a sentence for the user, `details` hold more information for programs, and
+    `retry_after_s` says when a retry may succeed.
     """
 
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        *,
-        details: Mapping[str, Any] | None = None,
-        retry_after_s: int | None = None,
-    ) -> None:
+    status: int
+    code: str
+    message: str
+    details: Mapping[str, Any] | None = None
+    retry_after_s: int | None = None
+
+    def response(self) -> web.Response:
+        """Return the HTTP response."""
+        details = dict(self.details) if self.details is not None else None
+        info = answers.ErrorInfo(code=self.code, message=self.message, details=details)
+        headers = {"Retry-After": str(self.retry_after_s)} if self.retry_after_s is not None else None
+        return answers.json_response(answers.Error(error=info), status=self.status, headers=headers)
+
+
+class ApiError(Exception):
+    """An HTTP request that is refused; see `ErrorAnswer` for the parameters."""
+
+    def __init__(self, status: int, code: str, message: str, *, retry_after_s: int | None = None) -> None:
         super().__init__(message)
-        self.status = status
-        self.code = code
-        self.message = message
-        self.details = details
-        self.retry_after_s = retry_after_s
+        self.answer = ErrorAnswer(status, code, message, retry_after_s=retry_after_s)
 
 
-def error_response(
-    status: int,
-    code: str,
-    message: str,
-    *,
-    details: Mapping[str, Any] | None = None,
-    retry_after_s: int | None = None,
-) -> web.Response:
-    """The body that every error has."""
-    error: dict[str, Any] = {"code": code, "message": message}
-    if details is not None:
-        error["details"] = dict(details)
-    headers = {"Retry-After": str(retry_after_s)} if retry_after_s is not None else None
-    return web.json_response({"error": error}, status=status, headers=headers)
+def _limit_reached(error: LimitReachedError) -> ErrorAnswer:
+    message = {
+        Limit.MONTHLY: f"Your tier's {error.allowed} jobs of this month are used up; the next month begins at 00:00 "
+        "UTC of its first day.",
+        Limit.CONCURRENT: f"You have {error.allowed} jobs running, the most that may run at a time; wait for one to "
+        "finish, or delete one.",
+    }[error.limit]
+    return ErrorAnswer(429, error.limit.value, message, retry_after_s=error.retry_after_s)
+
+
+def _bad_page(error: BadPageError) -> ErrorAnswer:
+    code, expected = {
+        "limit": ("invalid_limit", "a whole number from 1 to 100"),
+        "status": ("invalid_status", f"one of {', '.join(STATUSES)}"),
+        "cursor": ("invalid_cursor", f"one that came with {CURSOR_HEADER}"),
+    }[error.parameter]
+    return ErrorAnswer(400, code, f"The parameter {error.parameter} must be {expected}.")
+
+
+# The answer of each type of error; `Any` stands for the type on the left.
+ANSWERS: Mapping[type[Exception], Callable[[Any], ErrorAnswer]] = {
+    InvalidTokenError: lambda error: ErrorAnswer(403, error.code, error.message),
+    KeyLimitError: lambda error: ErrorAnswer(
+        409, "too_many_api_keys", f"You have {error.limit} API keys, the most that a user may have; revoke one first."
+    ),
+    UnknownKeyError: lambda _: ErrorAnswer(404, "key_not_found", "No API key has this id."),
+    KeyOfAnotherUserError: lambda _: ErrorAnswer(
+        403, "key_of_another_user", "This API key belongs to a different user."
+    ),
+    KeysNotInTierError: lambda error: ErrorAnswer(
+        403, "tier_upgrade_required", f"The tier {error.tier} does not include API keys; upgrade to a higher tier."
+    ),
+    FileNameError: lambda error: ErrorAnswer(400, error.code, str(error)),
+    UploadNotFoundError: lambda _: ErrorAnswer(
+        404, "file_not_found", "The file was not found: upload it first, to the URL of POST /upload-url."
+    ),
+    FileTooLargeError: lambda error: ErrorAnswer(
+        413, "file_too_large", f"The file exceeds your tier's limit of {error.max_mb} MB."
+    ),
+    TooManyPartsError: lambda error: ErrorAnswer(
+        413, "file_too_large", f"The file has {error.count} parts; S3 accepts at most {error.limit}."
+    ),
+    MissingPartsError: lambda error: ErrorAnswer(
+        400, "invalid_parts", f"The field 'parts' must name each partNumber from 1 to {error.count} once."
+    ),
+    UploadRefusedError: lambda error: ErrorAnswer(400, error.code, error.message),
+    UnknownMultipartError: lambda error: ErrorAnswer(404, "upload_not_found", error.message),
+    UnknownJobError: lambda _: ErrorAnswer(404, "job_not_found", "No job has this id."),
+    JobOfAnotherUserError: lambda _: ErrorAnswer(403, "job_of_another_user", "This job belongs to a different user."),
+    LimitReachedError: _limit_reached,
+    BadIdempotencyKeyError: lambda _: ErrorAnswer(
+        400,
+        "invalid_idempotency_key",
+        f"The header {IDEMPOTENCY_HEADER} must be 1 to 255 printable ASCII characters.",
+    ),
+    KeyReusedError: lambda _: ErrorAnswer(
+        409,
+        "idempotency_key_reused",
+        f"The {IDEMPOTENCY_HEADER} was used with another request body before; use a new one.",
+    ),
+    BadPageError: _bad_page,
+    UnknownFormatError: lambda error: ErrorAnswer(
+        400, "invalid_format", f"The parameter format must be one of {', '.join(error.formats)}."
+    ),
+    FormatNotAvailableError: lambda error: ErrorAnswer(404, "format_not_available", error.message),
+    TransientError: lambda _: ErrorAnswer(
+        503,
+        TransientError.code,
+        "A part of the service is temporarily unavailable; please retry soon.",
+        retry_after_s=RETRY_AFTER_S,
+    ),
+}
+_MAPPED = tuple(ANSWERS)
+_INTERNAL = ErrorAnswer(500, "internal_error", "An internal error stopped this request.")
+_INTERRUPTED = ErrorAnswer(400, "invalid_json", "The request was not sent completely.")
+
+
+def answer_to(error: Exception) -> ErrorAnswer:
+    """Return the answer to an error that `ANSWERS` maps, by its type or the nearest base of it."""
+    return next(ANSWERS[kind](error) for kind in type(error).__mro__ if kind in ANSWERS)
 
 
 def _of_framework(error: web.HTTPException) -> web.Response:
-    response = error_response(
+    response = ErrorAnswer(
         error.status,
         _CODES.get(error.status, "invalid_request"),
         _MESSAGES.get(error.status, f"The request can't be answered: {error.reason}."),
-    )
+    ).response()
     if "Allow" in error.headers:
         response.headers["Allow"] = error.headers["Allow"]
     return response
 
 
-def _away() -> web.Response:
-    return error_response(
-        503,
-        TransientError.code,
-        "A part of the service is away; please try again soon.",
-        retry_after_s=RETRY_AFTER_S,
-    )
-
-
 @web.middleware
 async def errors_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn exceptions into answers; what is wrong on our side is logged here, once."""
+    """Turn exceptions into answers. Errors of the service itself are logged here, once."""
     try:
         return await handler(request)
     except ApiError as error:
-        return error_response(
-            error.status, error.code, error.message, details=error.details, retry_after_s=error.retry_after_s
-        )
+        return error.answer.response()
     except web.HTTPException as error:
         if error.status < 400:
             raise
         return _of_framework(error)
-    except TransientError as error:
-        logger.warning("dependency away", error=error.message)
-        return _away()
+    except _MAPPED as error:
+        if isinstance(error, TransientError):
+            logger.warning("dependency unavailable", error=error.message)
+        return answer_to(error).response()
     except ConnectionResetError:
-        # One of a connection of our own is a bug like any other.
+        # If the client's connection is open, a connection of our own was reset: a bug like any other.
         if request.transport is not None and not request.transport.is_closing():
             logger.exception("request failed")
-            return error_response(500, "internal_error", "An internal error stopped this request.")
-        # Nobody is there any more to read the answer.
-        logger.info("client went away")
-        return error_response(400, "invalid_json", "The request was not sent to its end.")
+            return _INTERNAL.response()
+        # The client has disconnected: nobody reads the answer.
+        logger.info("client disconnected")
+        return _INTERRUPTED.response()
     except Exception:
-        # The last line of defence: the client gets a plain answer, the log gets the trace.
+        # The last resort: the client gets a plain answer, the log gets the stack trace.
         logger.exception("request failed")
-        return error_response(500, "internal_error", "An internal error stopped this request.")
+        return _INTERNAL.response()

@@ -1,8 +1,8 @@
-"""Tokens of an OpenID Connect issuer: signed with one of its published keys, for us, and not expired.
+"""Tokens of an OpenID Connect issuer: signed with one of its published keys, for this audience, and not expired.
 
-Only signatures with a private key are accepted, and the algorithm is ours to choose, not the token's: with a shared
-secret, the issuer's public key itself could sign. The issuer's keys are kept, and fetched again when they are old or
-when a token names one that is not among them, but never more often than once per interval, whatever tokens name.
+Only signatures with a private key are accepted, and the settings choose the algorithms, not the token: with a shared
+secret, anybody could sign with the issuer's public key. The issuer's keys are cached. They are fetched again when they
+are old, or when a token names an unknown key, but never more often than once per interval.
 """
 
 import asyncio
@@ -26,14 +26,14 @@ MAX_KEYS = 100
 MAX_KEY_SET_BYTES = 256 * 1024
 MAX_SUBJECT_LENGTH = 255
 REQUIRED_CLAIMS = ["exp", "iss", "aud", "sub"]
-# What a key is called that has no id.
+# The id of a key without an id.
 NO_KEY_ID = ""
 
 Fetch = Callable[[], Awaitable[bytes]]
 
 
 class InvalidTokenError(Exception):
-    """A token that opens no door; `message` is a sentence for the user and holds nothing of the token."""
+    """A token that is not accepted; `message` is a sentence for the user and contains nothing of the token."""
 
     def __init__(self, message: str, *, code: str = "invalid_token") -> None:
         super().__init__(message)
@@ -43,7 +43,7 @@ class InvalidTokenError(Exception):
 
 @dataclass(frozen=True)
 class Claimant:
-    """Whom a token names: `subject` means nothing without its issuer."""
+    """Whom a token names: a `subject`, which is only unique for its issuer."""
 
     issuer: str
     subject: str
@@ -51,24 +51,24 @@ class Claimant:
 
 @dataclass(frozen=True)
 class SigningKey:
-    """A public key of the issuer, and the one algorithm that it is for, if the issuer names one."""
+    """A public key of the issuer, and the only algorithm it may be used with, if the issuer names one."""
 
     public: Any
     algorithm: str | None
 
 
 def parse_key_set(raw: bytes) -> dict[str, SigningKey]:
-    """The public keys in a JSON Web Key Set by their ids; what is no key for signatures is left out.
+    """Return the public signature keys of a JSON Web Key Set by their ids. Other keys are left out.
 
     Raises:
-        TransientError: it is no such set, or one with too many keys.
+        TransientError: The bytes are not a key set, or it has more than 100 keys.
     """
     try:
         entries = json.loads(raw)["keys"]
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise TransientError("The token issuer's answer is no set of keys.") from error
+        raise TransientError("The token issuer's answer is not a key set.") from error
     if not isinstance(entries, list) or len(entries) > MAX_KEYS:
-        raise TransientError(f"The token issuer's answer is no set of at most {MAX_KEYS} keys.")
+        raise TransientError(f"The token issuer's answer is not a set of at most {MAX_KEYS} keys.")
     keys = {}
     for entry in entries:
         key = _signing_key(entry) if isinstance(entry, dict) else None
@@ -78,18 +78,18 @@ def parse_key_set(raw: bytes) -> dict[str, SigningKey]:
 
 
 def _signing_key(entry: Mapping[str, Any]) -> SigningKey | None:
-    # A secret, or a private key, in a public place protects nothing.
+    # A secret or a private key that is published proves nothing.
     if entry.get("kty") == "oct" or "d" in entry or entry.get("use", "sig") != "sig":
         return None
     try:
         return SigningKey(jwt.PyJWK(dict(entry)).key, entry.get("alg"))
     except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
-        logger.warning("key of the token issuer left out", kid=str(entry.get("kid")), error=type(error).__name__)
+        logger.warning("token issuer's key skipped", kid=str(entry.get("kid")), error=type(error).__name__)
         return None
 
 
 class KeySet:
-    """The issuer's keys: fetched when needed, kept for a time."""
+    """The issuer's keys: fetched when needed, then cached."""
 
     def __init__(
         self, fetch: Fetch, *, lifetime_s: float, max_age_s: float, interval_s: float, clock: Callable[[], float]
@@ -102,29 +102,29 @@ class KeySet:
         self._keys: Mapping[str, SigningKey] = {}
         self._fetched_at: float | None = None
         self._tried_at: float | None = None
-        self._is_away = False
+        self._is_unavailable = False
         self._lock = asyncio.Lock()
 
     async def find(self, kid: str) -> SigningKey | None:
-        """The key with this id; None where the issuer has no such key, as far as one may ask.
+        """Return the key with this id, or None if the issuer has no such key, as far as is known.
 
         Raises:
-            TransientError: the issuer is away and the key is not at hand.
+            TransientError: The issuer is unavailable and the key is not cached.
         """
-        found = self._at_hand(kid)
-        # Who fetches waits for it; the others go on with a key that is only a little old.
+        found = self._cached(kid)
+        # Only the request that fetches waits for the answer; the others use a key that is slightly too old.
         if found is not None and (self._is_younger(self._lifetime_s) or self._lock.locked()):
             return found
         async with self._lock:
-            is_known = self._at_hand(kid) is not None and self._is_younger(self._lifetime_s)
+            is_known = self._cached(kid) is not None and self._is_younger(self._lifetime_s)
             if not is_known and self._may_fetch():
                 await self._refetch()
-        found = self._at_hand(kid)
-        if found is None and self._is_away:
-            raise TransientError("The token issuer's keys are out of reach.")
+        found = self._cached(kid)
+        if found is None and self._is_unavailable:
+            raise TransientError("The token issuer's keys are unavailable.")
         return found
 
-    def _at_hand(self, kid: str) -> SigningKey | None:
+    def _cached(self, kid: str) -> SigningKey | None:
         if not self._is_younger(self._max_age_s):
             return None
         if kid == NO_KEY_ID and len(self._keys) == 1:
@@ -139,31 +139,32 @@ class KeySet:
 
     async def _refetch(self) -> None:
         self._tried_at = self._clock()
-        # Until it is known better: a fetch that is broken off has told nothing.
-        self._is_away = True
+        # Until the fetch succeeds: one that is interrupted says nothing about the issuer.
+        self._is_unavailable = True
         try:
             self._keys = parse_key_set(await self._fetch())
         except TransientError as error:
             logger.warning("token issuer's keys not fetched", error=error.message)
             return
         self._fetched_at = self._clock()
-        self._is_away = False
+        self._is_unavailable = False
         logger.info("token issuer's keys fetched", count=len(self._keys))
 
 
 class TokenVerifier:
-    """Tells whom a token names."""
+    """Verifies tokens and returns whom they name."""
 
     def __init__(self, settings: Settings, keys: KeySet) -> None:
         self._settings = settings
         self._keys = keys
 
-    async def claimant(self, token: str) -> Claimant:
-        """Whom a valid token names.
+    async def verify(self, token: str) -> Claimant:
+        """Return whom a valid token names.
 
         Raises:
-            InvalidTokenError: it is malformed, not signed by the issuer, not for us, not valid yet or any more.
-            TransientError: the issuer is away and the key is not at hand.
+            InvalidTokenError: The token is malformed, not signed by the issuer, for another audience, not valid yet, or
+                expired.
+            TransientError: The issuer is unavailable and the key is not cached.
         """
         kid, algorithm = self._header(token)
         key = await self._keys.find(kid)
@@ -177,7 +178,7 @@ class TokenVerifier:
         except (jwt.InvalidTokenError, RecursionError) as error:
             raise InvalidTokenError("The token is malformed.") from error
         algorithm = header.get("alg")
-        # Before any key is looked for: a token that could never pass must not make us fetch.
+        # Checked before the key: a token that can never be valid must not cause a fetch.
         if algorithm not in self._settings.oidc_algorithms:
             raise InvalidTokenError("The token is signed with an algorithm that is not accepted.")
         return header.get("kid") or NO_KEY_ID, algorithm
@@ -212,21 +213,22 @@ class TokenVerifier:
 
 
 def fetch_from(http: aiohttp.ClientSession, url: str, *, timeout_s: float) -> Fetch:
-    """A function that gets the key set from its address.
+    """Return a function that fetches the key set from its URL.
 
-    It raises TransientError when the issuer is away, slow, or answers anything but a document of a decent size.
+    It raises `TransientError` if the issuer is unavailable, slow, answers another status than 200, or answers more than
+    256 KiB.
     """
     timeout = aiohttp.ClientTimeout(total=timeout_s)
 
     async def fetch() -> bytes:
         try:
-            # A redirect could lead anywhere, even back into our own network.
+            # A redirect could lead anywhere, even into the internal network.
             async with http.get(url, timeout=timeout, allow_redirects=False) as response:
                 if response.status != 200:
                     raise TransientError(f"The token issuer answered {response.status}.")
                 return await _read(response)
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise TransientError(f"The token issuer is out of reach: {type(error).__name__}.") from error
+            raise TransientError(f"The token issuer is unavailable: {type(error).__name__}.") from error
 
     return fetch
 
@@ -241,8 +243,8 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
 
 
 @asynccontextmanager
-async def open_tokens(settings: Settings) -> AsyncIterator[TokenVerifier | None]:
-    """What checks tokens of the issuer in the settings; None where there is no issuer. Nothing is fetched yet."""
+async def open_token_verifier(settings: Settings) -> AsyncIterator[TokenVerifier | None]:
+    """Yield the verifier for the issuer in the settings, or None if they name none. Keys are fetched when needed."""
     if settings.oidc_issuer is None or settings.oidc_jwks_url is None:
         yield None
         return

@@ -1,4 +1,4 @@
-"""One line of log and one count per request, by route template: paths with ids in them would be endless."""
+"""One log line and one count per request, by route template: paths with ids would make endless label values."""
 
 import functools
 import itertools
@@ -20,21 +20,21 @@ REQUEST_S = Histogram("waterhole_http_request_seconds", "Time to answer a reques
 
 REQUEST_ID_HEADER = "X-Request-Id"
 REQUEST_ID = web.RequestKey("request_id", str)
-# On every line of a request's log; the second one as soon as it is known who asks.
+# Fields of every log line of a request; `user_id` once the request is authenticated.
 REQUEST_FIELDS = ("request_id", "user_id")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-# This process, and what counts its requests: fresh random bits for each would cost more than all the rest here.
+# An id is the process's id and a count: random bits for each request would cost more than the rest of this module.
 _PROCESS = uuid.uuid4().hex[:20]
 _COUNT = itertools.count()
-# Asked every few seconds by machines.
+# Requested by machines every few seconds, so logged at level DEBUG only.
 _QUIET_ROUTES = frozenset({"/health", "/ready", "/metrics"})
-# Clients may invent methods; labels may not grow without bound.
+# Clients may send any method; the number of label values must stay bounded.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 @functools.cache
 def _metrics(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
-    """What counts and times such requests: to look it up by its labels each time would cost more than to count."""
+    """Return the metrics of such requests. Looking them up by their labels each time would cost more than counting."""
     return REQUESTS.labels(method, route, str(status)), REQUEST_S.labels(method, route)
 
 
@@ -43,15 +43,15 @@ def _request_id(request: web.Request) -> str:
     return given if _REQUEST_ID.fullmatch(given) else f"{_PROCESS}{next(_COUNT):012x}"
 
 
-async def tell_request_id(request: web.Request, response: web.StreamResponse) -> None:
-    """Put the request's id on its answer; called before the headers leave, which a stream sends long before its end."""
+async def add_request_id(request: web.Request, response: web.StreamResponse) -> None:
+    """Add the request's id to the answer; called before the headers are sent."""
     if REQUEST_ID in request:
         response.headers[REQUEST_ID_HEADER] = request[REQUEST_ID]
 
 
 @web.middleware
 async def request_log_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give the request an id, which every line of its log carries and the answer returns; count and time it."""
+    """Give the request an id for its log lines and its answer; count and time the request."""
     resource = request.match_info.route.resource
     route = resource.canonical if resource is not None else "unmatched"
     method = request.method if request.method in _METHODS else "OTHER"
@@ -65,7 +65,7 @@ async def request_log_middleware(request: web.Request, handler: Handler) -> web.
         log = logger.debug if route in _QUIET_ROUTES else logger.info
         log("request", method=method, route=route, status=response.status, ms=round(1000 * seconds, 1))
     finally:
-        # The next request of this connection has the same context.
+        # The next request on this connection runs in the same context.
         structlog.contextvars.unbind_contextvars(*REQUEST_FIELDS)
     count, duration = _metrics(method, route, response.status)
     count.inc()
@@ -74,6 +74,6 @@ async def request_log_middleware(request: web.Request, handler: Handler) -> web.
 
 
 def drop_malformed_requests(record: logging.LogRecord) -> bool:
-    """Filter of the framework's log: bytes that are no HTTP are answered with 400, and are no error of ours."""
+    """Filter of aiohttp's log: bytes that are not HTTP are answered with 400, and are not an error of the service."""
     error = record.exc_info[1] if record.exc_info else None
     return not isinstance(error, HttpProcessingError)

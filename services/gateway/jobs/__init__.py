@@ -1,1 +1,1 @@
-"""What happens to jobs: submission, progress, limits, removal. Knows neither HTTP nor MongoDB."""
+"""Jobs: submission, progress, limits and removal. Nothing here imports HTTP or MongoDB."""

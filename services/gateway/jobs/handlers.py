@@ -1,94 +1,62 @@
-"""What workers report moves jobs on; a job that has ended leaves its slot to the next.
+"""The events of workers change jobs; an ended job frees its slot.
 
-The four topics are read side by side, so that events of one job come in any order and any number of times: each one
-is a conditional update that only ever moves the job forward.
+The four topics are read in parallel, so events of one job arrive in any order and any number of times. Each one is a
+conditional update that only moves the job forward.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
 import structlog
 
-from services.gateway.domain import Failure, Progress
-from services.gateway.jobs.limits import StartedJob
+from services.gateway.jobs.model import Failure, Progress
+from services.gateway.jobs.ports import JobStore, Quotas
+from services.gateway.jobs.removal import Removal
 from shared.errors import PermanentError
 from shared.events import (
-    Artefact,
     Event,
     JobFailed,
     JobProgress,
     ObservationClassified,
     ObservationExported,
-    ResultsSummary,
 )
 
 logger = structlog.get_logger(__name__)
 
 
-class JobRecords(Protocol):
-    """What the handler needs of the job store; each method returns whether there is such a job."""
-
-    async def record_progress(self, job_id: str, progress: Progress, *, due_ms: int) -> bool:
-        """Show progress that is further than what is shown; put off the next submission."""
-
-    async def record_classified(
-        self, job_id: str, results: ResultsSummary, *, results_key: str, completed_at: int, due_ms: int
-    ) -> bool:
-        """Complete an open job; at `due_ms` it is submitted again, should its artefacts not be heard of."""
-
-    async def record_exported(self, job_id: str, artefacts: Sequence[Artefact]) -> bool:
-        """Set the artefacts, whatever the status."""
-
-    async def record_failed(self, job_id: str, failure: Failure) -> bool:
-        """Fail an open job."""
-
-    async def record_export_failed(self, job_id: str, failure: Failure) -> bool:
-        """Note that there will be no artefacts, whatever the status."""
-
-    async def started(self, job_ids: Sequence[str]) -> Mapping[str, StartedJob]:
-        """Those of the jobs that were ever started, removed ones too."""
-
-
-class Slots(Protocol):
-    """What the handler needs of the quotas."""
-
-    async def give_back(self, user_id: str, job_id: str) -> bool:
-        """Free the slot of a job that has ended."""
-
-
-class History(Protocol):
-    """What the handler needs of the removal of jobs."""
-
-    async def prune(self, user_id: str) -> int:
-        """Remove the oldest ended jobs of a user beyond what the tier keeps."""
-
-
 class WorkerEvents:
-    """Handles the events of workers; publishes nothing."""
+    """Handles the events of workers. It publishes nothing."""
 
     def __init__(
-        self, jobs: JobRecords, *, slots: Slots, history: History, now_ms: Callable[[], int], silence_s: float
+        self, jobs: JobStore, *, quotas: Quotas, removal: Removal, now_ms: Callable[[], int], silence_s: float
     ) -> None:
         self._jobs = jobs
-        self._slots = slots
-        self._history = history
+        self._quotas = quotas
+        self._removal = removal
         self._now_ms = now_ms
         self._silence_ms = round(1000 * silence_s)
 
     async def handle(self, event: Event) -> Sequence[Event]:
-        """Record what happened to a job; an event of a job that is not (or no longer) there is dropped."""
+        """Record what happened to a job. An event of a job that does not exist (any more) is dropped.
+
+        Raises:
+            PermanentError: The gateway does not handle events of this type.
+            TransientError: MongoDB is unavailable.
+        """
         if not await self._record(event):
             logger.info("event of an unknown job dropped", type=event.topic)
         if isinstance(event, ObservationClassified | JobFailed):
-            await self._settle(event.job_id)
+            await self._finish(event.job_id)
         return []
 
-    async def _settle(self, job_id: str) -> None:
-        """What follows from the end of a job; done again with each repeat of the event, in case it was cut short."""
+    async def _finish(self, job_id: str) -> None:
+        """Free the slot of an ended job and prune its user's history.
+
+        Each repeat of the event does this again, in case it was interrupted.
+        """
         job = (await self._jobs.started([job_id])).get(job_id)
         if job is not None and not job.is_open:
-            await self._slots.give_back(job.user_id, job_id)
-            await self._history.prune(job.user_id)
+            await self._quotas.give_back(job.user_id, job_id)
+            await self._removal.prune(job.user_id)
 
     async def _record(self, event: Event) -> bool:
         due_ms = self._now_ms() + self._silence_ms
@@ -112,6 +80,6 @@ class WorkerEvents:
 
     async def _record_failure(self, job_id: str, failure: Failure) -> bool:
         logger.warning("job failed", stage=failure.stage, code=failure.code)
-        if failure.spares_results:
+        if failure.is_export_failure:
             return await self._jobs.record_export_failed(job_id, failure)
         return await self._jobs.record_failed(job_id, failure)

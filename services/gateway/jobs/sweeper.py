@@ -1,121 +1,52 @@
-"""The sweeper: what nobody else is left to do.
+"""The sweeper finishes and cleans up what no request does.
 
-It gives back slots whose jobs have ended or never came to be, removes jobs whose time is over, removes the objects of
-jobs that are gone, ends prunings of histories that were cut short, and clears the uploads bucket of what no job uses.
-Each step may be cut short at any point, be done again, and be done by several gateways at once.
+It frees slots whose jobs have ended or were never stored, removes expired jobs, purges the objects of removed jobs,
+finishes interrupted prunings of histories, and deletes uploads that no job uses. Each step may be interrupted at any
+point, repeated, and run by several gateways at once.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Protocol
 
 import structlog
 from prometheus_client import Counter
 
-from services.gateway.jobs.limits import RemovedJob, StartedJob
-from services.gateway.jobs.removal import REMOVED_OBJECTS, delete_all
+from services.gateway.jobs.ports import IdempotencyKeys, JobStore, Quotas, UploadRecords, UploadsBucket
+from services.gateway.jobs.removal import REMOVED_OBJECTS, Removal, delete_all
 from services.gateway.settings import Settings
-from shared.blobs import MultipartError, OpenMultipart, StoredObject
+from shared.blobs import MultipartError
 from shared.errors import WaterholeError
 
 logger = structlog.get_logger(__name__)
 
-FREED_SLOTS = Counter("waterhole_slots_swept_total", "Slots given back by the sweeper, by what left them.", ["left_by"])
-FAILED_SWEEPS = Counter("waterhole_sweeps_failed_total", "Steps of the sweeper that were given up.", ["step"])
+FREED_SLOTS = Counter("waterhole_slots_swept_total", "Slots freed by the sweeper, by what left them.", ["left_by"])
+FAILED_SWEEPS = Counter("waterhole_sweeps_failed_total", "Steps of the sweeper that failed.", ["step"])
 BATCH = 100
-# What a query may name at once.
+# Keys in one query.
 KEYS_AT_ONCE = 200
 UPLOADS = "uploads/"
 
 
-class SweptJobs(Protocol):
-    """What the sweeper needs of the job store."""
-
-    async def started(self, job_ids: Sequence[str]) -> Mapping[str, StartedJob]:
-        """Those of the jobs that were ever started, removed ones too."""
-
-    async def expired(self, now_s: int, limit: int) -> Sequence[str]:
-        """Jobs, open or not, whose time is over."""
-
-    async def due_purges(self, now_ms: int, limit: int) -> Sequence[RemovedJob]:
-        """Removed jobs whose objects are to be looked for."""
-
-    async def files_in_use(self, file_keys: Sequence[str]) -> set[str]:
-        """Those of the uploads that some job is about."""
-
-
-class SweptSlots(Protocol):
-    """What the sweeper needs of the quotas."""
-
-    def slots(self) -> AsyncIterator[tuple[str, Mapping[str, int]]]:
-        """Every user who has active jobs, and since when each of these has its slot, unix ms."""
-
-    async def give_back(self, user_id: str, job_id: str) -> bool:
-        """Free the slot of a job that has ended."""
-
-    async def undo(self, user_id: str, job_id: str, taken_ms: int) -> bool:
-        """Free the slot, and uncount the job, of a start that failed."""
-
-    async def abandoned_prunings(self, now_ms: int) -> Sequence[str]:
-        """Users whose history somebody began to prune, and did not end in time."""
-
-
-class Removals(Protocol):
-    """What the sweeper needs to remove jobs."""
-
-    async def remove(self, job_id: str, reason: str, *, even_open: bool = True) -> RemovedJob | None:
-        """Hide a job and free its slot."""
-
-    async def purge(self, job: RemovedJob) -> int:
-        """Remove the objects of a removed job."""
-
-    async def prune(self, user_id: str) -> int:
-        """Remove the oldest ended jobs of a user beyond what the tier keeps."""
-
-
-class SweptKeys(Protocol):
-    """What the sweeper needs of the idempotency keys."""
-
-    async def forget_old(self, now_ms: int) -> int:
-        """Remove the keys whose day is over."""
-
-
-class SweptRecords(Protocol):
-    """What the sweeper needs of the records of uploads."""
-
-    async def forget_before(self, asked_ms: int) -> int:
-        """Remove the records of uploads that were asked for before then."""
-
-
-class UploadsBucket(Protocol):
-    """What the sweeper needs of the uploads bucket (see `shared.blobs`)."""
-
-    def list_pages(self, prefix: str) -> AsyncIterator[list[StoredObject]]: ...
-    async def list_multiparts(self, prefix: str) -> list[OpenMultipart]: ...
-    async def abort_multipart(self, key: str, upload_id: str) -> None: ...
-    async def delete(self, key: str) -> None: ...
-
-
 class Sweeper:
-    """Does all that, again and again."""
+    """Runs every step periodically."""
 
     def __init__(
         self,
         settings: Settings,
         *,
-        jobs: SweptJobs,
-        slots: SweptSlots,
-        removals: Removals,
-        keys: SweptKeys,
-        records: SweptRecords,
+        jobs: JobStore,
+        quotas: Quotas,
+        removal: Removal,
+        keys: IdempotencyKeys,
+        records: UploadRecords,
         uploads: UploadsBucket,
         now_ms: Callable[[], int],
     ) -> None:
         self._settings = settings
         self._jobs = jobs
-        self._slots = slots
-        self._removals = removals
+        self._quotas = quotas
+        self._removal = removal
         self._keys = keys
         self._records = records
         self._uploads = uploads
@@ -123,22 +54,22 @@ class Sweeper:
         self._storage_due_ms = 0
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Sweep until `stop` is set."""
+        """Sweep periodically until `stop` is set."""
         while not stop.is_set():
             await self.sweep()
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self._settings.sweep_interval_s)
 
     async def sweep(self) -> None:
-        """Every step once, the costly one when it is due. One that fails is tried again with the next sweep."""
+        """Run every step once, and those on storage when they are due. A failed step is retried with the next sweep."""
         await self._step("slots", self.free_slots)
         await self._step("expired", self.remove_expired)
         await self._step("histories", self.finish_prunings)
         await self._step("objects", self.purge_removed)
         if self._now_ms() >= self._storage_due_ms:
-            done = await self._step("uploads", self.clear_uploads)
+            done = await self._step("uploads", self.delete_unused_uploads)
             done = await self._step("multiparts", self.abort_multiparts) and done
-            done = await self._step("records", self.forget_records) and done
+            done = await self._step("records", self.delete_old_records) and done
             if done:
                 self._storage_due_ms = self._now_ms() + round(1000 * self._settings.sweep_storage_interval_s)
 
@@ -146,7 +77,7 @@ class Sweeper:
         try:
             count = await step()
         except WaterholeError as error:
-            # Of whatever kind: what one step can't do must keep neither the others nor the gateway from their work.
+            # Errors of every kind: a failed step must stop neither the other steps nor the gateway.
             FAILED_SWEEPS.labels(name).inc()
             logger.warning("not swept", step=name, code=error.code, error=error.message)
             return False
@@ -155,20 +86,20 @@ class Sweeper:
         return True
 
     async def free_slots(self) -> int:
-        """Give back the slots of jobs that have ended, and of starts that nobody finished; returns how many.
+        """Free the slots of ended jobs and of unfinished starts. Return how many.
 
         Raises:
-            TransientError: MongoDB is away.
+            TransientError: MongoDB is unavailable.
         """
         count = 0
-        async for user_id, taken in self._slots.slots():
+        async for user_id, taken in self._quotas.slots():
             started = await self._jobs.started(list(taken))
             for job_id, taken_ms in taken.items():
                 job = started.get(job_id)
                 if job is not None and not job.is_open:
-                    freed, left_by = await self._slots.give_back(user_id, job_id), "ended"
+                    freed, left_by = await self._quotas.give_back(user_id, job_id), "ended"
                 elif job is None and self._now_ms() - taken_ms >= 1000 * self._settings.slot_grace_s:
-                    freed, left_by = await self._slots.undo(user_id, job_id, taken_ms), "never_started"
+                    freed, left_by = await self._quotas.undo(user_id, job_id, taken_ms), "never_started"
                 else:
                     continue
                 if freed:
@@ -178,38 +109,38 @@ class Sweeper:
         return count
 
     async def remove_expired(self) -> int:
-        """Remove the jobs whose time is over, a batch of them; returns how many.
+        """Remove a batch of expired jobs. Return how many.
 
         Raises:
-            TransientError: MongoDB is away.
+            TransientError: MongoDB is unavailable.
         """
         count = 0
         for job_id in await self._jobs.expired(self._now_ms() // 1000, BATCH):
-            count += await self._removals.remove(job_id, "expired") is not None
+            count += await self._removal.remove(job_id, "expired") is not None
         return count
 
     async def finish_prunings(self) -> int:
-        """Prune the histories that somebody began to prune and did not end; returns how many jobs went.
+        """Finish interrupted prunings of histories. Return how many jobs were removed.
 
         Raises:
-            TransientError: MongoDB is away.
+            TransientError: MongoDB is unavailable.
         """
-        users = await self._slots.abandoned_prunings(self._now_ms())
-        return sum([await self._removals.prune(user_id) for user_id in users])
+        users = await self._quotas.abandoned_prunings(self._now_ms())
+        return sum([await self._removal.prune(user_id) for user_id in users])
 
     async def purge_removed(self) -> int:
-        """Remove the objects of removed jobs, a batch of these; returns how many objects.
+        """Purge a batch of removed jobs. Return how many objects were deleted.
 
         Raises:
-            TransientError: MongoDB or S3 is away.
+            TransientError: MongoDB or S3 is unavailable.
         """
-        return sum([await self._removals.purge(job) for job in await self._jobs.due_purges(self._now_ms(), BATCH)])
+        return sum([await self._removal.purge(job) for job in await self._jobs.due_purges(self._now_ms(), BATCH)])
 
-    async def clear_uploads(self) -> int:
-        """Remove the uploads of long ago that no job uses; returns how many.
+    async def delete_unused_uploads(self) -> int:
+        """Delete old uploads that no job uses. Return how many.
 
         Raises:
-            TransientError: MongoDB or S3 is away.
+            TransientError: MongoDB or S3 is unavailable.
         """
         count = 0
         async for page in self._uploads.list_pages(UPLOADS):
@@ -222,31 +153,31 @@ class Sweeper:
         return count
 
     async def abort_multiparts(self) -> int:
-        """Abort the multipart uploads of long ago; returns how many.
+        """Abort old multipart uploads. Return how many.
 
         Raises:
-            TransientError: S3 is away.
+            TransientError: S3 is unavailable.
         """
         count = 0
         for upload in await self._uploads.list_multiparts(UPLOADS):
             if upload.initiated_s < self._unused_before_s():
-                # Completed, or aborted by another gateway, since it was listed: all the better.
+                # It may have been completed, or aborted by another gateway, since it was listed.
                 with suppress(MultipartError):
                     await self._uploads.abort_multipart(upload.key, upload.upload_id)
                     count += 1
         REMOVED_OBJECTS.labels("multipart").inc(count)
         return count
 
-    async def forget_records(self) -> int:
-        """Remove records of requests and uploads that have no use any more; returns how many.
+    async def delete_old_records(self) -> int:
+        """Delete expired idempotency keys and old upload records. Return how many.
 
         Raises:
-            TransientError: MongoDB is away.
+            TransientError: MongoDB is unavailable.
         """
         now_ms = self._now_ms()
-        # An upload is completed long before it is taken for unused, and analyzed before that again.
+        # An upload counts as unused after `unused_upload_s`; twice that leaves time to complete and analyze it.
         asked_ms = now_ms - round(2000 * self._settings.unused_upload_s)
-        return await self._keys.forget_old(now_ms) + await self._records.forget_before(asked_ms)
+        return await self._keys.delete_expired(now_ms) + await self._records.delete_before(asked_ms)
 
     def _unused_before_s(self) -> float:
         return self._now_ms() / 1000 - self._settings.unused_upload_s

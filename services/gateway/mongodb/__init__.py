@@ -1,1 +1,1 @@
-"""What the gateway keeps in MongoDB, one file per collection."""
+"""What the gateway stores in MongoDB, one file per collection. Implements the ports of jobs and accounts."""

@@ -1,4 +1,4 @@
-"""Which of the driver's errors another try may mend."""
+"""Turns the driver's temporary errors into `TransientError`."""
 
 from types import TracebackType
 
@@ -6,23 +6,23 @@ from pymongo.errors import ConnectionFailure, ExecutionTimeout, WTimeoutError
 
 from shared.errors import TransientError
 
-_MENDABLE = (ConnectionFailure, ExecutionTimeout, WTimeoutError)
+_TEMPORARY = (ConnectionFailure, ExecutionTimeout, WTimeoutError)
 
 
 class _Translated:
-    """A class, as a generator would cost every read more."""
+    """A context manager. It is a class because one made from a generator would make every read slower."""
 
     def __enter__(self) -> None:
         return
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: TracebackType | None) -> None:
-        if isinstance(error, _MENDABLE):
-            raise TransientError(f"The job store is out of reach: {type(error).__name__}") from error
+        if isinstance(error, _TEMPORARY):
+            raise TransientError(f"The job store is unavailable: {type(error).__name__}") from error
 
 
 _TRANSLATED = _Translated()
 
 
 def translated() -> _Translated:
-    """Turn the driver's errors that another try may mend into ours; any other is a bug."""
+    """Return a context that raises `TransientError` for errors that a retry may fix. Any other error is a bug."""
     return _TRANSLATED

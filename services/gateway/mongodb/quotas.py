@@ -1,13 +1,13 @@
-"""What users have used up: jobs of the month, and places among the jobs that are active at a time.
+"""Quotas in MongoDB: jobs started this month, slots of active jobs, and turns to prune a history.
 
-One document per user, and every change is one conditional update of it: a limit can't be passed, however many requests
-race on however many gateways, and whatever is repeated changes nothing. `used` counts the jobs of `month`. `active`
-maps each job that has a place to the time it got it, unix ms, and `active_count` is its size: a map, since not every
-server can tell by a condition that an array does not hold a job.
+There is one document per user, and every change is one conditional update of it. So no number of racing requests, on
+any number of gateways, exceeds a limit, and repeating a change has no effect. `used` counts the jobs of `month`.
+`active` maps each job that has a slot to the time it took it, unix ms, and `active_count` is the size of that map. It
+is a map because not every server can test that an array does not hold a job.
 
-`kept` says when a history may have to be pruned, without a look at it: the user has at most so many jobs. It grows with
-each job that is counted, before that is stored, and shrinks with each start that is undone. Jobs that are removed leave
-it as it is: whoever prunes the history counts it, and corrects `kept`. Failures of the server are `TransientError`.
+`kept` is an upper limit of the user's jobs. It tells whether a history may have to be pruned, without reading it. It
+grows with each job that is counted, before that job is stored, and shrinks when a start is undone. Removals do not
+change it: whoever prunes the history counts the jobs and corrects `kept`.
 """
 
 from collections.abc import AsyncIterator
@@ -20,20 +20,20 @@ from services.gateway.jobs.limits import FRESH_MS, Limit, PruningTurn, Slot, mon
 from services.gateway.mongodb.errors import translated
 from shared.errors import TransientError
 
-# Each try but the last was crossed by another change, so that somebody got on.
+# A try only fails if another change came first, so some request always makes progress.
 TRIES = 100
-# More than any tier keeps: nobody has counted yet.
+# More than any tier keeps: the jobs are not counted yet.
 UNCOUNTED = 10**9
 
 
-class Quotas:
-    """Usage counters and slots in MongoDB."""
+class MongoQuotas:
+    """The collection `quotas`. Implements `services.gateway.jobs.ports.Quotas`."""
 
     def __init__(self, quotas: Any) -> None:
         self._quotas = quotas
 
     async def ensure_indexes(self) -> None:
-        """Create the indexes that the queries below use, and the count that documents of old do not have."""
+        """Create the indexes that the queries below use, and the field `kept` in documents of earlier versions."""
         with translated():
             await self._quotas.create_index([("active_count", ASCENDING)])
             await self._quotas.create_index([("pruned_until_ms", ASCENDING)])
@@ -50,16 +50,27 @@ class Quotas:
         now_ms: int,
         is_repeatable: bool = True,
     ) -> Slot | Limit:
-        """Count a job and give it a slot; a job that has one keeps it, uncounted. Else the limit that is reached.
+        """Count a job and give it a slot; a job that has one keeps it and is not counted again.
 
-        `history` is how many jobs the user's tier keeps. Where nobody else can know the `job_id`, and this is the only
-        call with it (not `is_repeatable`), it is not looked for a slot. Mostly one update is all there is to it.
+        In most cases this is one update.
+
+        Parameters:
+            user_id: The owner of the job.
+            job_id: The job.
+            per_month: Jobs that the tier allows per calendar month.
+            at_a_time: Jobs that the tier allows at a time.
+            history: Jobs that the tier keeps.
+            now_ms: The present time, unix ms.
+            is_repeatable: Whether another call may have the same `job_id`. If not, no existing slot is looked for.
+
+        Returns:
+            The slot, or the limit that is reached.
 
         Raises:
-            TransientError: MongoDB is away, or so busy that no try came through.
+            TransientError: MongoDB is unavailable, or other changes came first in every try.
         """
         month = month_of(now_ms)
-        # A month that is ahead was begun by a gateway whose clock is: it is never turned back.
+        # A later month was started by a gateway whose clock is ahead: it is never set back.
         free: dict[str, Any] = {
             "_id": user_id,
             "month": {"$gte": month},
@@ -88,14 +99,14 @@ class Quotas:
         raise TransientError("The quota of this user is changing too fast.")
 
     async def give_back(self, user_id: str, job_id: str) -> bool:
-        """Free the slot of a job that has ended; False where it has none."""
+        """Free the slot of an ended job. Return False if it has none."""
         return await self._update(
             {"_id": user_id, _slot(job_id): {"$exists": True}},
             {"$inc": {"active_count": -1}, "$unset": {_slot(job_id): ""}},
         )
 
     async def undo(self, user_id: str, job_id: str, taken_ms: int) -> bool:
-        """Free the slot, and uncount the job, of a start that failed; False where the slot is another one by now."""
+        """Free the slot, and uncount the job, of a failed start. Return False if the slot has changed since."""
         slot = {"_id": user_id, _slot(job_id): taken_ms}
         freed = {"$unset": {_slot(job_id): ""}}
         same_month = {**slot, "month": month_of(taken_ms), "used": {"$gt": 0}}
@@ -104,58 +115,61 @@ class Quotas:
         return await self._update(slot, {"$inc": {"active_count": -1, "kept": -1}, **freed})
 
     async def used_this_month(self, user_id: str, now_ms: int) -> int:
-        """How many jobs the user has started in this calendar month, UTC."""
+        """Return how many jobs the user has started in this calendar month, UTC."""
         found = await self._find(user_id)
         return int(found["used"]) if found is not None and found["month"] >= month_of(now_ms) else 0
 
     async def slots(self) -> AsyncIterator[tuple[str, dict[str, int]]]:
-        """Every user who has active jobs, and since when each of these has its slot, unix ms."""
+        """Yield each user with active jobs, and when each of these took its slot, unix ms."""
         with translated():
             async for found in self._quotas.find({"active_count": {"$gt": 0}}, {"active": 1}):
                 yield found["_id"], found["active"]
 
-    async def kept_at_most(self, user_id: str) -> int:
-        """A number that the user's jobs are no more than."""
+    async def max_job_count(self, user_id: str) -> int:
+        """Return an upper limit of the number of jobs that the user has."""
         found = await self._find(user_id)
         return int(found["kept"]) if found is not None else UNCOUNTED
 
     async def begin_pruning(self, user_id: str, *, now_ms: int, until_ms: int) -> bool:
-        """Ask for the user's history to be pruned; True where the caller is to do it, and nobody else until `until_ms`.
+        """Request that the user's history is pruned. Return True if the caller has the turn, until `until_ms`.
 
-        False means that somebody is at it, who will see in `end_pruning` that there was another wish.
+        False means that another process has the turn; its `end_pruning` will find this request.
         """
-        wish = {"$inc": {"prunings_wanted": 1}}
-        if not await self._update({"_id": user_id}, wish):
+        request = {"$inc": {"prunings_wanted": 1}}
+        if not await self._update({"_id": user_id}, request):
             await self._create(user_id, month_of(now_ms))
-            await self._update({"_id": user_id}, wish)
+            await self._update({"_id": user_id}, request)
         return await self._update(
             {"_id": user_id, "pruned_until_ms": {"$lt": now_ms}}, {"$set": {"pruned_until_ms": until_ms}}
         )
 
     async def pruning_turn(self, user_id: str, *, until_ms: int) -> PruningTurn | None:
-        """What the caller, whose turn it is, should know before a look at the history; None where it is over."""
+        """Return the state to prune from, to be read before the history, or None if the caller's turn is over."""
         found = await self._find(user_id)
         if found is None or found["pruned_until_ms"] != until_ms:
             return None
         return PruningTurn(int(found["prunings_wanted"]), int(found["kept"]), frozenset(found["active"]))
 
     async def end_pruning(self, user_id: str, turn: PruningTurn, *, until_ms: int, kept: int) -> bool:
-        """Correct `kept` by what the caller, whose turn it is, counted; end its turn, unless there was another wish.
+        """Correct `kept` by the caller's count, and end its turn unless pruning was requested again.
 
-        To be counted are the jobs that the caller saw and those that had a slot when the turn was read, stored or not.
-        What was added to `kept` or taken from it since then stays added or taken: it is corrected by a difference. As
-        only whoever has the turn corrects, and reads it anew before it corrects again, nothing is taken off twice.
+        The count covers the jobs in the list and those that had a slot when the turn was read, stored or not. `kept` is
+        corrected by a difference, so changes made to it since then are preserved. Only the process that has the turn
+        corrects it, and reads the turn again before it corrects again, so no difference is applied twice.
+
+        Returns:
+            False if pruning was requested again: then the caller keeps the turn.
         """
         mine = {"_id": user_id, "pruned_until_ms": until_ms}
         corrected = {"$inc": {"kept": kept - turn.kept}}
-        no_other_wish = {**mine, "prunings_wanted": turn.wanted}
-        if await self._update(no_other_wish, {**corrected, "$set": {"pruned_until_ms": 0}}):
+        not_requested_again = {**mine, "prunings_wanted": turn.requested}
+        if await self._update(not_requested_again, {**corrected, "$set": {"pruned_until_ms": 0}}):
             return True
         await self._update(mine, corrected)
         return False
 
     async def abandoned_prunings(self, now_ms: int) -> list[str]:
-        """Users whose history somebody began to prune, and did not end in time."""
+        """Return users whose pruning began and did not end in time."""
         with translated():
             query = {"pruned_until_ms": {"$gt": 0, "$lt": now_ms}}
             return [found["_id"] async for found in self._quotas.find(query, {"_id": 1})]
@@ -181,14 +195,14 @@ class Quotas:
             with translated():
                 await self._quotas.insert_one(document)
         except DuplicateKeyError:
-            # Another request was quicker: there is one document all the same.
+            # Another request has created it.
             return
 
     async def _find(self, user_id: str) -> dict[str, Any] | None:
         with translated():
             found: dict[str, Any] | None = await self._quotas.find_one({"_id": user_id})
         if found is not None and "kept" not in found:
-            # A gateway of an earlier version made it after this one had started.
+            # A gateway of an earlier version created it after this one had started.
             await self._update({"_id": user_id, "kept": {"$exists": False}}, {"$set": {"kept": UNCOUNTED}})
             found["kept"] = UNCOUNTED
         return found

@@ -1,22 +1,22 @@
-"""What users report about their jobs, in MongoDB."""
+"""Users' reports about their jobs, in MongoDB. Only people read them."""
 
 from dataclasses import asdict
 from typing import Any
 
 from pymongo import ASCENDING
 
-from services.gateway.domain import Report
+from services.gateway.jobs.report import Report
 from services.gateway.mongodb.errors import translated
 
 
-class ReportStore:
-    """Reports, which only people read."""
+class MongoReports:
+    """The collection `reports`. Implements `services.gateway.jobs.ports.Reports`."""
 
     def __init__(self, reports: Any) -> None:
         self._reports = reports
 
     async def ensure_indexes(self) -> None:
-        """Create the index by which people look for the reports about a job."""
+        """Create the index by which people find the reports about a job."""
         with translated():
             await self._reports.create_index([("job_id", ASCENDING)])
 

@@ -1,6 +1,7 @@
-"""The connection to MongoDB, which nothing but the gateway opens, and what is kept there."""
+"""The connection to MongoDB, which only the gateway opens, and the collections there."""
 
-from collections.abc import AsyncIterator
+import inspect
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,40 +12,44 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from services.gateway.mongodb.errors import translated
-from services.gateway.mongodb.idempotency_keys import IdempotencyKeys
-from services.gateway.mongodb.jobs import JobStore
-from services.gateway.mongodb.quotas import Quotas
-from services.gateway.mongodb.reports import ReportStore
-from services.gateway.mongodb.uploads import UploadStore
-from services.gateway.mongodb.users import UserStore
+from services.gateway.mongodb.idempotency_keys import MongoIdempotencyKeys
+from services.gateway.mongodb.jobs import MongoJobStore
+from services.gateway.mongodb.quotas import MongoQuotas
+from services.gateway.mongodb.reports import MongoReports
+from services.gateway.mongodb.uploads import MongoUploadRecords
+from services.gateway.mongodb.users import MongoUserStore
 from services.gateway.settings import Settings
 
 
 @dataclass(frozen=True)
 class Store:
-    """Everything that is kept in MongoDB."""
+    """The database and its collections."""
 
     database: Any
-    jobs: JobStore
-    users: UserStore
-    reports: ReportStore
-    quotas: Quotas
-    idempotency_keys: IdempotencyKeys
-    uploads: UploadStore
+    jobs: MongoJobStore
+    users: MongoUserStore
+    reports: MongoReports
+    quotas: MongoQuotas
+    idempotency_keys: MongoIdempotencyKeys
+    uploads: MongoUploadRecords
 
     async def check(self) -> None:
-        """Raise unless the server answers."""
+        """Raise `TransientError` unless the server answers."""
         with translated():
             await self.database.command("ping")
 
     async def now_ms(self) -> int:
-        """The server's own time, unix ms: it writes it down, as not every server lets any user ask for it."""
+        """Return the server's time, unix ms. The server writes it to a document: not every server lets users read it.
+
+        Raises:
+            TransientError: MongoDB is unavailable.
+        """
         try:
             written = await self._write_now()
         except DuplicateKeyError:
-            # The first gateways ever, at once: another one's document came between the look for one and the insert.
+            # The very first gateways started at once: another one inserted the document after this one looked for it.
             written = await self._write_now()
-        # The driver gives times in UTC, without saying so.
+        # The driver returns times in UTC, without a time zone.
         at: datetime = written["at"].replace(tzinfo=UTC)
         return round(1000 * at.timestamp())
 
@@ -56,7 +61,7 @@ class Store:
         return written
 
     async def ensure_indexes(self) -> None:
-        """Create every index; one that is there is fine."""
+        """Create every index that does not exist yet."""
         await self.jobs.ensure_indexes()
         await self.users.ensure_indexes()
         await self.reports.ensure_indexes()
@@ -66,18 +71,21 @@ class Store:
 
 
 @asynccontextmanager
-async def open_store(settings: Settings) -> AsyncIterator[Store]:
-    """Connect to MongoDB as the settings say.
+async def open_store(settings: Settings, *, make_client: Callable[..., Any] | None = None) -> AsyncIterator[Store]:
+    """Connect to MongoDB with the settings' URL and time-outs.
+
+    `make_client` constructs the driver's client: motor's, or one with the same interface such as pymongo's
+    `AsyncMongoClient`. Nothing else in the gateway depends on which one it is.
 
     Raises:
-        TransientError: the server is out of reach.
+        TransientError: MongoDB is unavailable.
     """
     timeout_ms = round(1000 * settings.mongodb_timeout_s)
-    client: Any = AsyncIOMotorClient(
+    client: Any = (make_client or AsyncIOMotorClient)(
         settings.mongodb_url.get_secret_value(),
-        # Updates here may be repeated by whoever asked for them, and not every server knows the driver's own way.
+        # Callers retry the updates that may be repeated, and not every server supports the driver's own retries.
         retryWrites=False,
-        # What was acknowledged outlives the server: one that is killed loses what is not in its journal yet.
+        # An acknowledged write survives a killed server: it is in the journal.
         w="majority",
         journal=True,
         serverSelectionTimeoutMS=timeout_ms,
@@ -89,14 +97,17 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         database = client[settings.mongodb_database]
         store = Store(
             database,
-            JobStore(database["jobs"]),
-            UserStore(database["users"], database["api_keys"]),
-            ReportStore(database["reports"]),
-            Quotas(database["quotas"]),
-            IdempotencyKeys(database["idempotency_keys"]),
-            UploadStore(database["uploads"]),
+            MongoJobStore(database["jobs"]),
+            MongoUserStore(database["users"], database["api_keys"]),
+            MongoReports(database["reports"]),
+            MongoQuotas(database["quotas"]),
+            MongoIdempotencyKeys(database["idempotency_keys"]),
+            MongoUploadRecords(database["uploads"]),
         )
         await store.ensure_indexes()
         yield store
     finally:
-        client.close()
+        closing = client.close()
+        # Motor's `close` returns nothing, pymongo's a coroutine.
+        if inspect.isawaitable(closing):
+            await closing

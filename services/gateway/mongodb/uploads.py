@@ -1,30 +1,20 @@
-"""What was said of each upload when its URL was asked for: the name as it was given, and how many parts there are.
+"""Upload records in MongoDB: the original file name of each upload, and how many parts it has.
 
-A convenience, kept for as long as such an upload may be completed and analyzed in the usual course of things: an
-upload without its record works all the same. Failures of the server are `TransientError`.
+A record is kept for as long as its upload can usually be completed and analyzed. It is a convenience: an upload without
+a record works all the same.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
 
+from services.gateway.jobs.upload_record import UploadRecord
 from services.gateway.mongodb.errors import translated
 
 
-@dataclass(frozen=True)
-class UploadRecord:
-    """One upload; `parts` is None for one that comes whole."""
-
-    file_key: str
-    filename: str
-    parts: int | None
-    asked_ms: int
-
-
-class UploadStore:
-    """Records of uploads in MongoDB."""
+class MongoUploadRecords:
+    """The collection `uploads`. Implements `services.gateway.jobs.ports.UploadRecords`."""
 
     def __init__(self, uploads: Any) -> None:
         self._uploads = uploads
@@ -38,7 +28,7 @@ class UploadStore:
         """Store a new record.
 
         Raises:
-            ValueError: there is one of this key, which is random.
+            ValueError: A record of this key exists. Keys are random, so this is a bug.
         """
         document = {
             "_id": record.file_key,
@@ -50,17 +40,17 @@ class UploadStore:
             with translated():
                 await self._uploads.insert_one(document)
         except DuplicateKeyError as error:
-            raise ValueError(f"there is an upload {record.file_key!r} already") from error
+            raise ValueError(f"the upload {record.file_key!r} exists already") from error
 
     async def get(self, file_key: str) -> UploadRecord | None:
-        """The record of an upload, or None."""
+        """Return the record of an upload, or None."""
         with translated():
             found = await self._uploads.find_one({"_id": file_key})
         if found is None:
             return None
         return UploadRecord(found["_id"], found["filename"], found["parts"], found["asked_ms"])
 
-    async def forget_before(self, asked_ms: int) -> int:
-        """Remove the records of uploads that were asked for before then; returns how many."""
+    async def delete_before(self, asked_ms: int) -> int:
+        """Delete the records of uploads requested before `asked_ms`. Return how many."""
         with translated():
             return int((await self._uploads.delete_many({"asked_ms": {"$lt": asked_ms}})).deleted_count)

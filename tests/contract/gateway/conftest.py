@@ -10,12 +10,13 @@ from aiohttp.test_utils import TestClient, TestServer
 from deploy.local.servers import EmbeddedServers, embedded_servers
 from services.gateway.accounts.key_use import KeyUses
 from services.gateway.accounts.user_cache import UserCache
-from services.gateway.api.application import HealthRoutes, make_http_app
+from services.gateway.api.application import make_http_app
 from services.gateway.api.auth import ApiKeyAuthentication, Authentication, TokenAuthentication
 from services.gateway.api.document.asyncapi import make_asyncapi
 from services.gateway.api.document.openapi import make_openapi
-from services.gateway.api.document.page import DocumentRoutes
-from services.gateway.api.oidc import open_tokens
+from services.gateway.api.oidc import open_token_verifier
+from services.gateway.api.routes.documents import DocumentRoutes
+from services.gateway.api.routes.health import HealthRoutes
 from services.gateway.api.routes.job_events import JobChanges, JobEventRoutes
 from services.gateway.api.routes.keys import KeyRoutes
 from services.gateway.api.routes.reports import ReportRoutes
@@ -53,7 +54,7 @@ async def gateway(servers: EmbeddedServers, issuer: Issuer) -> AsyncIterator[Gat
         open_store(settings) as store,
         open_storage(settings) as storage,
         open_publisher(settings) as publisher,
-        open_tokens(settings) as tokens,
+        open_token_verifier(settings) as tokens,
         aiohttp.ClientSession() as anybody,
     ):
         bus = Bus(publisher.publish_raw)
@@ -64,8 +65,7 @@ async def gateway(servers: EmbeddedServers, issuer: Issuer) -> AsyncIterator[Gat
             HealthRoutes("0.3.0"),
             DocumentRoutes(openapi=make_openapi("0.3.0"), asyncapi=make_asyncapi("0.3.0")),
             JobEventRoutes(settings, jobs=store.jobs, changes=changes),
-            jobs.upload_routes,
-            jobs.job_routes,
+            *jobs.routes,
             UsageRoutes(settings, store.quotas, now_ms=clock),
             KeyRoutes(settings, store.users, now_s=time.time),
             ReportRoutes(store.reports, store.jobs, now_s=time.time),

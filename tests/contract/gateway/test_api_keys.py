@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from services.gateway.accounts.issue import DAY_S, KEPT_DEAD_KEYS
-from services.gateway.domain import ApiKey, KeySlot
+from services.gateway.accounts.issue import DAY_S, UNUSABLE_KEYS_KEPT
+from services.gateway.accounts.model import ApiKey, KeySlot
 from tests.contract.gateway.parts import Account, Gateway, account, code
 
 LIMIT = 10
@@ -190,7 +190,7 @@ async def test_expired_keys_give_their_places_back(gateway: Gateway, carol: Acco
             await gateway.store.database["api_keys"].update_one({"_id": key.key_id, **mine}, {"$set": past})
             slot = {"$addToSet": {"key_slots": str(KeySlot(key.key_id, **past))}, "$inc": {"key_count": 1}}
             await gateway.store.database["users"].update_one({"_id": carol.user_id}, slot)
-            await gateway.store.users.give_key_slot(carol.user_id, KeySlot.of(key))
+            await gateway.store.users.release_key_slot(carol.user_id, KeySlot.of(key))
     answers = await asyncio.gather(*(carol.ask("POST", "/api-keys") for _ in range(20)))
     assert Counter(status for status, _ in answers) == {201: LIMIT - 1, 409: 20 - (LIMIT - 1)}
 
@@ -217,13 +217,13 @@ async def test_keys_from_before_there_was_a_limit_count(gateway: Gateway, carol:
 
 async def test_making_and_revoking_keys_does_not_fill_the_database(gateway: Gateway, carol: Account) -> None:
     now = int(time.time())
-    for number in range(KEPT_DEAD_KEYS + 5):
+    for number in range(UNUSABLE_KEYS_KEPT + 5):
         dead = ApiKey(
             uuid.uuid4().hex[:8], carol.user_id, "d", uuid.uuid4().hex, "p", now - 900 - number, now + 900, False
         )
         assert await gateway.store.users.add_key(dead)
     assert (await carol.ask("POST", "/api-keys"))[0] == 201
     listed = await keys_of(carol)
-    assert len([key for key in listed if not key["active"]]) == KEPT_DEAD_KEYS
+    assert len([key for key in listed if not key["active"]]) == UNUSABLE_KEYS_KEPT
     assert len([key for key in listed if key["active"]]) == 2
-    assert min(key["created_at"] for key in listed) == now - 900 - KEPT_DEAD_KEYS + 1
+    assert min(key["created_at"] for key in listed) == now - 900 - UNUSABLE_KEYS_KEPT + 1

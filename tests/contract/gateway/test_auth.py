@@ -11,8 +11,8 @@ import jwt
 import pytest
 import structlog
 
+from services.gateway.accounts.model import ApiKey, format_api_key, hash_api_key, token_user_id
 from services.gateway.api.auth import PUBLIC_PATHS
-from services.gateway.domain import ApiKey, format_api_key, hash_api_key, token_user_id
 from tests.contract.gateway.issuer import NAME, PUBLIC_PEM, STRANGERS_KEY, token, unsafe_token
 from tests.contract.gateway.parts import Account, Gateway, account, code
 

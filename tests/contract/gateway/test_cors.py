@@ -8,9 +8,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from services.gateway.accounts.model import User
 from services.gateway.api.application import make_http_app
 from services.gateway.api.errors import ApiError
-from services.gateway.domain import User
 
 pytestmark = pytest.mark.browser
 

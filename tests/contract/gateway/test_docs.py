@@ -10,12 +10,13 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from services.gateway.accounts.model import User
 from services.gateway.api.application import make_http_app
 from services.gateway.api.document.asyncapi import make_asyncapi
 from services.gateway.api.document.openapi import make_openapi
-from services.gateway.api.document.page import ASSETS, DOCUMENT_PATHS, SCRIPT, SCRIPT_PATH, DocumentRoutes
+from services.gateway.api.document.page import ASSETS, DOCUMENT_PATHS, SCRIPT, SCRIPT_PATH
 from services.gateway.api.errors import ApiError
-from services.gateway.domain import User
+from services.gateway.api.routes.documents import DocumentRoutes
 
 pytestmark = pytest.mark.browser
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.gateway.mongodb.idempotency_keys import RequestKey
+from services.gateway.jobs.idempotency import RequestKey
 from shared.errors import TransientError
 from tests.contract.gateway.parts import Account, Gateway, account, classified, code
 
@@ -92,7 +92,7 @@ async def test_after_a_day_a_key_is_as_new(user: Account) -> None:
         [job_id] = {body["job_id"] for _, body in answers}
         assert job_id != first[1]["job_id"]
         assert await used(user) == (2, 2)
-        assert await user.gateway.store.idempotency_keys.forget_old(clock()) >= 0
+        assert await user.gateway.store.idempotency_keys.delete_expired(clock()) >= 0
         assert (await analyze(user, "k", file_key, snr_threshold=12))[1]["job_id"] == job_id
 
 

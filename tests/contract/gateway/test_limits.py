@@ -10,9 +10,10 @@ from aiohttp import web
 
 from deploy.local.ports import HOST, free_ports
 from deploy.local.servers import EmbeddedServers
-from services.gateway.api.application import MAX_BODY_BYTES, HealthRoutes, make_http_app
+from services.gateway.accounts.model import User
+from services.gateway.api.application import MAX_BODY_BYTES, make_http_app
 from services.gateway.api.errors import ApiError
-from services.gateway.domain import User
+from services.gateway.api.routes.health import HealthRoutes
 from shared.service import KEEP_ALIVE_S, MAX_HEADER_BYTES, MAX_HEADERS
 from tests.contract.gateway.process import PATIENCE_S, GatewayProcess, Relay, running_gateway
 

@@ -15,7 +15,7 @@ import aiohttp
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy.local.servers import REPOSITORY, EmbeddedServers
-from services.gateway.domain import upload_key
+from services.gateway.api.upload_names import upload_key
 from services.gateway.settings import DEFAULT_TIERS
 from shared.events import OBSERVATION_SUBMITTED, decode
 from tests.contract.gateway.parts import Gateway, account

@@ -49,10 +49,10 @@ async def test_uploads_that_no_job_uses_go_after_a_day(user: Account) -> None:
     job_id = await user.start(used)
     await gateway.storage.uploads.put("elsewhere/x.fil", b"x")
     with gateway.clock.ahead(DAY_S - 60):
-        await gateway.sweeper.clear_uploads()
+        await gateway.sweeper.delete_unused_uploads()
     assert await gateway.storage.uploads.size(unused) is not None
     with gateway.clock.ahead(DAY_S + 60):
-        await gateway.sweeper.clear_uploads()
+        await gateway.sweeper.delete_unused_uploads()
     assert await gateway.storage.uploads.size(unused) is None
     assert await gateway.storage.uploads.size(used) is not None
     assert await gateway.storage.uploads.size("elsewhere/x.fil") is not None
@@ -76,10 +76,10 @@ async def test_uploads_in_parts_that_nobody_completes_are_aborted(user: Account)
 async def test_records_of_uploads_are_kept_longer_than_uploads_that_are_not_used(user: Account) -> None:
     gateway, key = user.gateway, await user.upload()
     with gateway.clock.ahead(DAY_S + 60):
-        await gateway.sweeper.forget_records()
+        await gateway.sweeper.delete_old_records()
     assert await gateway.store.uploads.get(key) is not None
     with gateway.clock.ahead(2 * DAY_S + 60):
-        await gateway.sweeper.forget_records()
+        await gateway.sweeper.delete_old_records()
     assert await gateway.store.uploads.get(key) is None
 
 

@@ -37,7 +37,7 @@ async def test_the_users_command_prints_one_line_with_a_working_key(servers: Emb
 async def test_the_users_command_refuses_an_unknown_tier(servers: EmbeddedServers) -> None:
     status, output, errors = await run_users(servers, "--tier", "platinum")
     assert (status, output) == (2, "")
-    assert errors == "There is no tier 'platinum'; choose one of free, researcher, institution, enterprise.\n"
+    assert errors == "The tier 'platinum' does not exist; choose one of free, researcher, institution, enterprise.\n"
 
 
 async def test_the_users_command_moves_a_user_to_another_tier(servers: EmbeddedServers, gateway: Gateway) -> None:
@@ -53,4 +53,4 @@ async def test_the_users_command_moves_a_user_to_another_tier(servers: EmbeddedS
 
 async def test_the_users_command_refuses_an_unknown_user(servers: EmbeddedServers) -> None:
     status, output, errors = await run_users(servers, "--tier", "researcher", "--user-id", "nobody")
-    assert (status, output, errors) == (2, "", "There is no user 'nobody'.\n")
+    assert (status, output, errors) == (2, "", "The user 'nobody' does not exist.\n")

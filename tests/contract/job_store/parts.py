@@ -5,7 +5,7 @@ import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
-from services.gateway.domain import Job
+from services.gateway.jobs.model import Job
 from services.gateway.mongodb.store import Store
 from services.gateway.settings import Settings
 from shared.blobs import OpenMultipart, StoredObject

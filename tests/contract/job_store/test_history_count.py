@@ -17,11 +17,11 @@ KEEP = DEFAULT_TIERS["free"].history_jobs
 
 
 async def counted(store: Store) -> int:
-    return await store.quotas.kept_at_most(USER_ID)
+    return await store.quotas.max_job_count(USER_ID)
 
 
 async def visible(store: Store) -> list[str]:
-    return [job.job_id for job in await store.jobs.listed(USER_ID)]
+    return [job.job_id for job in await store.jobs.list_all(USER_ID)]
 
 
 async def take(store: Store, job_id: str | None = None) -> Slot:
@@ -130,7 +130,7 @@ async def test_jobs_that_start_while_somebody_counts_are_not_lost(store: Store, 
     assert await counted(store) == 2
     again = await store.quotas.pruning_turn(USER_ID, until_ms=until_ms)
     assert again is not None
-    assert (again.wanted, again.kept, len(again.active)) == (turn.wanted + 1, 2, 2)
+    assert (again.requested, again.kept, len(again.active)) == (turn.requested + 1, 2, 2)
     assert await store.quotas.end_pruning(USER_ID, again, until_ms=until_ms, kept=2)
     assert await counted(store) == 2
 

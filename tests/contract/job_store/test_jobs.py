@@ -1,12 +1,15 @@
 """Jobs, users and keys as they are stored, and what the events of workers do to them."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from services.gateway.accounts.issue import create_user, issue_key
-from services.gateway.domain import Failure, Progress, hash_api_key, render_job
+from services.gateway.accounts.model import hash_api_key
+from services.gateway.api import answers
 from services.gateway.jobs.handlers import WorkerEvents
+from services.gateway.jobs.model import Failure, Job, Progress
 from services.gateway.jobs.paging import Page
 from services.gateway.mongodb.store import Store, open_store
 from services.gateway.settings import Settings
@@ -25,6 +28,10 @@ from tests.contract.job_store.parts import (
     stored,
     submitted,
 )
+
+
+def shown(job: Job) -> dict[str, Any]:
+    return answers.content_of(answers.Job.of(job))
 
 
 async def test_a_job_comes_back_as_it_was_stored(store: Store) -> None:
@@ -75,13 +82,13 @@ async def test_every_event_handled_twice_leaves_what_once_leaves(store: Store, w
 async def test_exported_may_come_before_classified(store: Store, worker_events: WorkerEvents) -> None:
     first, second = await added(store), await added(store)
     await worker_events.handle(exported(first.job_id))
-    early = render_job(await stored(store, first))
+    early = shown(await stored(store, first))
     assert early["status"] == "submitted"
     assert early["exports_ready"] is False
     await worker_events.handle(classified(first.job_id))
     await worker_events.handle(classified(second.job_id))
     await worker_events.handle(exported(second.job_id))
-    one, other = render_job(await stored(store, first)), render_job(await stored(store, second))
+    one, other = shown(await stored(store, first)), shown(await stored(store, second))
     assert one["exports_ready"] is True
     assert {**one, "job_id": ""} == {**other, "job_id": ""}
 

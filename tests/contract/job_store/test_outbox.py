@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from services.gateway.domain import Job
 from services.gateway.jobs.handlers import WorkerEvents
+from services.gateway.jobs.model import Job
 from services.gateway.jobs.outbox import Outbox
 from services.gateway.mongodb.store import Store
 from shared.errors import TransientError

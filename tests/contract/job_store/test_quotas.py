@@ -258,12 +258,12 @@ async def test_of_many_removals_one_succeeds(store: Store, job_parts: JobParts) 
 async def test_a_void_job_can_not_come_to_be(store: Store, storage: Storage, job_parts: JobParts) -> None:
     job = a_job()
     storage.uploads.objects[job.file_key] = b"data"
-    assert await store.jobs.void(job, now_ms=T0_MS)
+    assert await store.jobs.prevent_insert(job, now_ms=T0_MS)
     assert await store.jobs.insert(job, submitted(job).to_bytes().decode(), due_ms=T0_MS) is False
     assert await store.jobs.get(job.job_id) is None
     await job_parts.sweeper.purge_removed()
     # The upload was never this job's.
     assert job.file_key in storage.uploads.objects
     other = await added(store)
-    assert await store.jobs.void(other, now_ms=T0_MS) is False
+    assert await store.jobs.prevent_insert(other, now_ms=T0_MS) is False
     assert await store.jobs.get(other.job_id) == other

@@ -1,4 +1,7 @@
-"""The AsyncAPI 3.0 document of the Kafka topics, made of the event models: `python -m` this module."""
+"""The AsyncAPI 3.0 document of the Kafka topics, generated from the event models.
+
+`python -m services.gateway.api.document.asyncapi` prints it.
+"""
 
 import json
 import sys
@@ -30,26 +33,26 @@ CHUNK_KEY = {
     "description": "job_id:chunk: the chunks of one job are spread over the partitions.",
 }
 WORKERS: tuple[Stage, ...] = get_args(Stage)
-DESCRIPTION = """What the services of Waterhole tell each other, and anybody else who subscribes.
+DESCRIPTION = """The events that the services of Waterhole publish. Other programs may subscribe to them too.
 
-Delivery is at least once: the same input gives the same `event_id`, by which a repeat is known. Fields may be added
-within a version, so readers pass over those that they don't know; a change that would break a reader gets a new
-version. Events carry pointers into object storage, never arrays. A message that could not be handled is on
-`<topic>.dlq`, its bytes as they were."""
+Delivery is at least once. The same input gives the same `event_id`, so a reader can recognise a repeat. Fields may be
+added within a version, so readers must ignore unknown fields; a change that would break a reader gets a new version.
+Events contain pointers into object storage, never arrays. A message that could not be handled is on `<topic>.dlq`, with
+its bytes unchanged."""
 
 DEAD_LETTER_HEADERS: Mapping[str, str] = {
-    "error_code": "Stable, for programs.",
+    "error_code": "Stable code, for programs.",
     "error": "A sentence for people.",
-    "origin_topic": "Topic that the message was on.",
-    "origin_partition": "Partition that it was on.",
-    "origin_offset": "Offset that it had.",
-    "group": "Consumer group that set it aside.",
+    "origin_topic": "Topic of the message.",
+    "origin_partition": "Partition of the message.",
+    "origin_offset": "Offset of the message.",
+    "group": "Consumer group that could not handle the message.",
 }
 
 
 @dataclass(frozen=True)
 class Flow:
-    """Who sends the events of a topic, and who receives them."""
+    """The services that send and receive the events of a topic."""
 
     event: type[Event]
     senders: tuple[str, ...]
@@ -104,7 +107,7 @@ def _dead_letter() -> dict[str, Any]:
     return {
         "name": "dead-letter",
         "title": "DeadLetter",
-        "summary": "A message that could not be handled, its key and bytes as they were.",
+        "summary": "A message that could not be handled, with its key and bytes unchanged.",
         "contentType": "application/octet-stream",
         "headers": {"type": "object", "properties": properties, "required": list(properties)},
         "payload": {"description": "Any bytes."},
@@ -113,27 +116,27 @@ def _dead_letter() -> dict[str, Any]:
 
 
 def _operations(flow: Flow) -> dict[str, Any]:
-    told: dict[str, Any] = {}
+    operations: dict[str, Any] = {}
     topic = flow.event.topic
     for action, services in (("send", flow.senders), ("receive", flow.receivers)):
         for name in services:
-            told[f"{name}.{action}.{topic}"] = {
+            operations[f"{name}.{action}.{topic}"] = {
                 "action": action,
                 "summary": f"{name} {action}s {topic}",
                 "channel": _ref("channels", topic),
                 "messages": [_ref("channels", topic, "messages", topic)],
                 "tags": [{"name": name}],
             }
-    return told
+    return operations
 
 
 def make_asyncapi(version: str) -> dict[str, Any]:
-    """The document of all topics."""
+    """Return the document of all topics."""
     _, schemas = models_json_schema(
         [(flow.event, "serialization") for flow in FLOWS], ref_template="#/components/schemas/{model}"
     )
     for flow in FLOWS:
-        # They have defaults for those who make events; a message without them is not read.
+        # They have defaults for producers only: readers refuse a message without them.
         schemas["$defs"][flow.event.__name__]["required"] += ["type", "version"]
     channels: dict[str, Any] = {}
     operations: dict[str, Any] = {}
@@ -143,7 +146,7 @@ def make_asyncapi(version: str) -> dict[str, Any]:
         operations |= _operations(flow)
     for flow in FLOWS:
         topic = f"{flow.event.topic}.dlq"
-        channels[topic] = _channel(topic, "dead-letter", f"What could not be handled of {flow.event.topic}.")
+        channels[topic] = _channel(topic, "dead-letter", f"Messages of {flow.event.topic} that could not be handled.")
     messages = {flow.event.topic: _message(flow) for flow in FLOWS}
     return {
         "asyncapi": "3.0.0",
@@ -164,7 +167,7 @@ def make_asyncapi(version: str) -> dict[str, Any]:
 
 
 def text(version: str = service.VERSION) -> str:
-    """The document as it is committed."""
+    """Return the text of docs/asyncapi.json."""
     return json.dumps(make_asyncapi(version), indent=2, ensure_ascii=False) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made of the operations and of the models that bodies are checked with."""
+"""The OpenAPI 3.1 document, generated from the operations and from the models of bodies and answers."""
 
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
@@ -15,10 +15,10 @@ REF_TEMPLATE = "#/components/schemas/{model}"
 DESCRIPTION = """Search radio observations for technosignatures: upload a filterbank file, start an analysis, and get a
 ranked list of drifting narrowband signals with labels, plots and catalogues.
 
-Authenticate with an API key in `x-api-key`, or with a token in `Authorization: Bearer`. Errors have one shape:
-`{"error": {"code", "message"}}`; the code is stable. Answers carry an `X-Request-Id`, yours if you send one."""
+Authenticate with an API key in `x-api-key`, or with a token in `Authorization: Bearer`. Every error has the form
+`{"error": {"code", "message"}}`; the code is stable. Every answer has an `X-Request-Id`, which you may choose."""
 
-# What any route may answer beside its own errors.
+# Errors of every route, in addition to its own.
 COMMON_ERRORS: Mapping[int, tuple[str, ...]] = {500: ("internal_error",), 503: ("temporarily_unavailable",)}
 ACCESS_ERRORS: Mapping[int, tuple[str, ...]] = {
     403: (
@@ -41,13 +41,24 @@ RETRY_STATUSES = frozenset({429, 503})
 
 
 class _AnswerSchema(GenerateJsonSchema):
-    """What is None is left out of answers, so that no field is null; a field that may be null has no default."""
+    """The schema of what is sent: a field with the default None is left out or has a value, any other is always sent.
+
+    A default is an input's business, so the schema of an answer shows none.
+    """
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         inner = schema["schema"]
         if schema.get("default", ...) is None and inner["type"] == "nullable":
             return self.generate_inner(inner["schema"])
-        return super().default_schema(schema)
+        return self.generate_inner(inner)
+
+    def field_is_required(
+        self, field: core_schema.ModelField | core_schema.DataclassField | core_schema.TypedDictField, total: bool
+    ) -> bool:
+        schema = field["schema"]
+        if schema["type"] == "default":
+            return schema.get("default", ...) is not None
+        return super().field_is_required(field, total)
 
 
 def _answer_types(operations: Iterable[Operation]) -> dict[str, Any]:
@@ -66,7 +77,7 @@ def _answer_name(operation: Operation, success: Success, media_type: str) -> str
 def _schemas(
     types: Mapping[str, Any], mode: JsonSchemaMode, generator: type[GenerateJsonSchema]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Schema by name, and the definitions that they refer to."""
+    """Return the schemas by name, and the definitions that they refer to."""
     inputs = [(name, mode, TypeAdapter(model)) for name, model in types.items()]
     by_key, definitions = TypeAdapter.json_schemas(inputs, ref_template=REF_TEMPLATE, schema_generator=generator)
     return {name: schema for (name, _), schema in by_key.items()}, definitions.get("$defs", {})
@@ -78,14 +89,14 @@ def _id(operation: Operation) -> str:
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    described: dict[str, Any] = {
         "name": parameter.name,
         "in": parameter.where,
         "required": parameter.where == "path",
         "description": parameter.description,
         "schema": dict(parameter.schema),
     }
-    return told if parameter.example is None else {**told, "example": parameter.example}
+    return described if parameter.example is None else {**described, "example": parameter.example}
 
 
 def _errors(operation: Operation) -> dict[int, tuple[str, ...]]:
@@ -120,21 +131,21 @@ def _error_answer(status: int, codes: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _answers(operation: Operation, schemas: Mapping[str, Any]) -> dict[str, Any]:
-    told: dict[str, Any] = {}
+    responses: dict[str, Any] = {}
     for success in operation.successes:
         headers = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
         headers |= {name: _header(meaning) for name, meaning in success.headers.items()}
         content = {media: {"schema": schemas[_answer_name(operation, success, media)]} for media in success.content}
-        told[str(success.status)] = {"description": success.description, "headers": headers}
+        responses[str(success.status)] = {"description": success.description, "headers": headers}
         if content:
-            told[str(success.status)]["content"] = content
+            responses[str(success.status)]["content"] = content
     for status, codes in _errors(operation).items():
-        told[str(status)] = _error_answer(status, codes)
-    return told
+        responses[str(status)] = _error_answer(status, codes)
+    return responses
 
 
 def _operation(operation: Operation, bodies: Mapping[str, Any], schemas: Mapping[str, Any]) -> dict[str, Any]:
-    told: dict[str, Any] = {
+    described: dict[str, Any] = {
         "operationId": _id(operation),
         "tags": [operation.tag],
         "summary": operation.summary,
@@ -142,19 +153,19 @@ def _operation(operation: Operation, bodies: Mapping[str, Any], schemas: Mapping
         "responses": _answers(operation, schemas),
     }
     if operation.description:
-        told["description"] = operation.description
+        described["description"] = operation.description
     if operation.is_public:
-        told["security"] = []
+        described["security"] = []
     if operation.body is not None:
         content: dict[str, Any] = {"schema": bodies[operation.body.__name__]}
         if operation.body_example is not None:
             content["example"] = dict(operation.body_example)
-        told["requestBody"] = {"required": operation.is_body_required, "content": {JSON: content}}
-    return told
+        described["requestBody"] = {"required": operation.is_body_required, "content": {JSON: content}}
+    return described
 
 
 def make_openapi(version: str, operations: Iterable[Operation] = OPERATIONS) -> dict[str, Any]:
-    """The document of all operations."""
+    """Return the document of all operations."""
     operations = tuple(operations)
     body_types = {operation.body.__name__: operation.body for operation in operations if operation.body is not None}
     bodies, body_definitions = _schemas(body_types, "validation", GenerateJsonSchema)
@@ -165,15 +176,15 @@ def make_openapi(version: str, operations: Iterable[Operation] = OPERATIONS) -> 
     return {
         "openapi": "3.1.0",
         "info": {"title": "Waterhole", "version": version, "description": DESCRIPTION},
-        "servers": [{"url": "/", "description": "Where this document came from."}],
+        "servers": [{"url": "/", "description": "The server of this document."}],
         "security": [{"apiKey": []}, {"bearer": []}],
         "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in operations)],
         "paths": paths,
         "components": {
             "schemas": {**body_definitions, **answer_definitions},
             "headers": {
-                "X-Request-Id": _header("Id of the request, for questions about it."),
-                "Retry-After": _header("Seconds after which another try may do better.", "integer"),
+                "X-Request-Id": _header("Id of the request; name it in questions about the request."),
+                "Retry-After": _header("Seconds after which a retry may succeed.", "integer"),
             },
             "securitySchemes": {
                 "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},

@@ -1,6 +1,6 @@
 """What each route of the API takes and answers: one `Operation` per method and path, in the order of the document.
 
-A route without one fails a test, as does an operation without a route.
+A test fails for a route without an operation, and for an operation without a route.
 """
 
 from collections.abc import Mapping
@@ -9,10 +9,10 @@ from typing import Any
 
 from services.gateway.api import answers, bodies
 from services.gateway.api.document import page as docs
-from services.gateway.api.routes import job_events
+from services.gateway.api.idempotency import IDEMPOTENCY_HEADER
+from services.gateway.api.page_query import CURSOR_HEADER
 from services.gateway.jobs import paging
 from services.gateway.jobs.limits import Limit
-from services.gateway.mongodb import idempotency_keys as idempotency
 from shared.formats import FORMATS
 
 JSON = "application/json"
@@ -31,7 +31,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Success:
-    """A successful answer: a type by media type, None where the body is empty. `headers` are names and meanings."""
+    """A successful answer. `content` maps media types to types; it is empty if the body is. `headers` have meanings."""
 
     status: int
     description: str
@@ -41,7 +41,7 @@ class Success:
 
 @dataclass(frozen=True)
 class Operation:
-    """One method of one path. `errors` are the codes of its own errors by status; every route has more in common."""
+    """One method of one path. `errors` holds the codes of its own errors by status; all routes share some more."""
 
     method: str
     path: str
@@ -73,8 +73,8 @@ OPERATIONS = (
         "get",
         "/health",
         "Service",
-        "Whether the process answers",
-        (_ok("It does.", answers.Health),),
+        "Check that the service is running",
+        (_ok("The service is running.", answers.Health),),
         is_public=True,
     ),
     Operation(
@@ -82,8 +82,8 @@ OPERATIONS = (
         "/upload-url",
         "Uploads",
         "Get presigned URLs for an upload",
-        (_ok("Where to PUT the file, whole or in parts.", answers.SingleUpload | answers.MultipartUpload),),
-        description="Files larger than 50 MB are uploaded in parts: PUT each, then POST /complete-upload.",
+        (_ok("URLs to PUT the file to, in one piece or in parts.", answers.SingleUpload | answers.MultipartUpload),),
+        description="Files larger than 50 MB are uploaded in parts: PUT each part, then POST /complete-upload.",
         body=bodies.UploadUrlBody,
         body_example={"filename": "observation.fil", "file_size": 46137344},
         errors={400: ("unsupported_file_type", "invalid_filename"), 413: ("file_too_large",)},
@@ -92,8 +92,8 @@ OPERATIONS = (
         "post",
         "/complete-upload",
         "Uploads",
-        "Put the parts of an upload together",
-        (_ok("The file is whole.", answers.UploadComplete),),
+        "Complete a multipart upload",
+        (_ok("The parts were combined into one file.", answers.UploadComplete),),
         body=bodies.CompleteUploadBody,
         body_example={**UPLOAD, "parts": [{"partNumber": 1, "etag": '"abc123"'}]},
         errors={
@@ -106,8 +106,8 @@ OPERATIONS = (
         "post",
         "/abort-upload",
         "Uploads",
-        "Forget an upload in parts",
-        (_ok("The parts are forgotten.", answers.Message),),
+        "Abort a multipart upload",
+        (_ok("The parts were deleted.", answers.UploadAborted),),
         body=bodies.AbortUploadBody,
         body_example=UPLOAD,
         errors={404: ("file_not_found", "upload_not_found")},
@@ -122,10 +122,10 @@ OPERATIONS = (
         body_example={"file_key": FILE_KEY, "filename": "Voyager1_trimmed.fil", "snr_threshold": 10},
         parameters=(
             Parameter(
-                idempotency.HEADER,
+                IDEMPOTENCY_HEADER,
                 "header",
                 {"type": "string", "pattern": "^[ -~]{1,255}$"},
-                "Any text of your own: a repeat with the same one, within a day, starts no other job.",
+                "A text that you choose. Repeating the request with the same text within a day starts no second job.",
                 "night-7-beam-3",
             ),
         ),
@@ -141,13 +141,13 @@ OPERATIONS = (
         "get",
         "/jobs",
         "Jobs",
-        "List your jobs, the most recent first",
+        "List your jobs, most recent first",
         (
             _ok(
                 "A page of your jobs.",
                 list[answers.Job],
                 headers={
-                    paging.CURSOR_HEADER: "The parameter cursor of the next page, where there is one.",
+                    CURSOR_HEADER: "The value of the parameter cursor for the next page, if there is one.",
                     "Link": 'Path of the next page, as rel="next".',
                 },
             ),
@@ -157,13 +157,16 @@ OPERATIONS = (
                 "limit",
                 "query",
                 {"type": "integer", "minimum": 1, "default": 50},
-                "Most jobs to return; more than 100 is taken as 100.",
+                "Maximum number of jobs to return; values above 100 count as 100.",
                 50,
             ),
             Parameter(
-                "status", "query", {"type": "string", "enum": list(paging.STATUSES)}, "Only jobs of this status."
+                "status",
+                "query",
+                {"type": "string", "enum": list(paging.STATUSES)},
+                "Return only jobs with this status.",
             ),
-            Parameter("cursor", "query", {"type": "string"}, "The X-Next-Cursor of the page before."),
+            Parameter("cursor", "query", {"type": "string"}, "The X-Next-Cursor of the previous page."),
         ),
         errors={400: ("invalid_limit", "invalid_status", "invalid_cursor")},
     ),
@@ -180,32 +183,32 @@ OPERATIONS = (
         "delete",
         "/jobs/{job_id}",
         "Jobs",
-        "Cancel a job, or remove it and its results for good",
-        (_ok("The job is gone.", answers.JobDeleted),),
+        "Cancel or delete a job, with its results",
+        (_ok("The job was deleted.", answers.JobDeleted),),
         parameters=(JOB_ID,),
         errors=OWN_JOB,
     ),
     Operation(
         "get",
-        job_events.PATH,
+        "/jobs/{job_id}/events",
         "Jobs",
-        "Follow a job's changes as server-sent events",
+        "Stream a job's changes as server-sent events",
         (
             Success(
                 200,
-                "Events `job`, each with the job as GET /jobs/{job_id} shows it as data: one at once, one after each "
-                "change, until the job is failed or its exports are made; comments in between keep the connection.",
+                "Events named `job`, whose data is the job as GET /jobs/{job_id} returns it: one at once and one after "
+                "each change, until the job has failed or its exports are ready. Comments keep the connection open.",
                 {"text/event-stream": answers.JobEvent},
             ),
-            Success(204, "The job is at its end, and Last-Event-ID says that you know: there is nothing to wait for."),
+            Success(204, "The job has finished, and Last-Event-ID names its final state: no event will follow."),
         ),
         parameters=(
             JOB_ID,
             Parameter(
-                job_events.LAST_EVENT_ID,
+                "Last-Event-ID",
                 "header",
                 {"type": "string"},
-                "Id of the last event that you got: the state that it told is not told again.",
+                "Id of the last event that you received; its state is not sent again.",
             ),
         ),
         errors={**OWN_JOB, 429: ("too_many_streams",)},
@@ -214,15 +217,15 @@ OPERATIONS = (
         "get",
         "/jobs/{job_id}/download",
         "Jobs",
-        "Get a file of the results",
-        (Success(200, "Where the file is; the CSV catalogue itself.", {JSON: answers.Download, "text/csv": str}),),
+        "Download a file of the results",
+        (Success(200, "The URL of the file, or the CSV catalogue itself.", {JSON: answers.Download, "text/csv": str}),),
         parameters=(
             JOB_ID,
             Parameter(
                 "format",
                 "query",
                 {"type": "string", "enum": list(FORMATS), "default": "json"},
-                "Which file: "
+                "Format of the file: "
                 + "; ".join(f"`{item.name}` {item.filename}, {item.description}" for item in FORMATS.values())
                 + ".",
                 "fits",
@@ -234,15 +237,15 @@ OPERATIONS = (
         "get",
         "/usage",
         "Account",
-        "Get this month's usage and what your tier allows",
+        "Get this month's usage and the limits of your tier",
         (_ok("Your usage.", answers.Usage),),
     ),
     Operation(
         "post",
         "/api-keys",
         "Account",
-        "Make an API key",
-        (_ok("The key, shown this once.", answers.NewApiKey, status=201),),
+        "Create an API key",
+        (_ok("The key. It is shown only once.", answers.NewApiKey, status=201),),
         body=bodies.CreateKeyBody,
         body_example={"name": "production-v1", "ttl_days": 90},
         is_body_required=False,
@@ -252,8 +255,8 @@ OPERATIONS = (
         "get",
         "/api-keys",
         "Account",
-        "List your API keys, masked",
-        (_ok("Your keys, the newest first.", answers.ApiKeys),),
+        "List your API keys, without their secrets",
+        (_ok("Your keys, newest first.", answers.ApiKeys),),
         errors=NO_KEYS,
     ),
     Operation(
@@ -261,7 +264,7 @@ OPERATIONS = (
         "/api-keys/{keyId}",
         "Account",
         "Revoke an API key",
-        (_ok("It works no more.", answers.KeyRevoked),),
+        (_ok("The key was revoked.", answers.KeyRevoked),),
         parameters=(KEY_ID,),
         errors={403: (*NO_KEYS[403], "key_of_another_user"), 404: ("key_not_found",)},
     ),
@@ -269,7 +272,7 @@ OPERATIONS = (
         "post",
         "/reports",
         "Account",
-        "Report an error or give feedback about a job",
+        "Report an error or send feedback about a job",
         (_ok("The report was stored.", answers.ReportAccepted, status=201),),
         body=bodies.ReportBody,
         body_example={"job_id": answers.JOB_EXAMPLE["job_id"], "error_type": "user_report", "description": "…"},
@@ -279,7 +282,7 @@ OPERATIONS = (
         "get",
         docs.OPENAPI_PATH,
         "Documents",
-        "This document",
+        "Get this document",
         (_ok("An OpenAPI 3.1 document.", dict[str, Any]),),
         is_public=True,
     ),
@@ -287,7 +290,7 @@ OPERATIONS = (
         "get",
         docs.ASYNCAPI_PATH,
         "Documents",
-        "The events on the bus",
+        "Get the document of the events on the bus",
         (_ok("An AsyncAPI 3.0 document.", dict[str, Any]),),
         is_public=True,
     ),

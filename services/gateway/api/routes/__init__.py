@@ -1,1 +1,1 @@
-"""One file per subject of the API."""
+"""The routes of the API, one file per subject."""

@@ -1,7 +1,7 @@
 """GET /jobs/{job_id}/events: the changes of a job as server-sent events.
 
-The job store holds the truth, and a stream shows what is there: it looks again as soon as this process has handled an
-event of the job, and every few seconds besides, since another gateway may have handled it.
+A stream shows the job as the job store holds it. It reads the job again as soon as this process has handled an event of
+it, and every few seconds as well, since another gateway may have handled one.
 """
 
 import asyncio
@@ -14,10 +14,12 @@ from contextlib import contextmanager, suppress
 import structlog
 from aiohttp import web
 
+from services.gateway.api import answers
 from services.gateway.api.auth import USER
 from services.gateway.api.errors import ApiError
-from services.gateway.api.routes.jobs import JobLookup, own_job
-from services.gateway.domain import Job, is_settled, render_job
+from services.gateway.jobs.access import own_job
+from services.gateway.jobs.model import Job, is_settled
+from services.gateway.jobs.ports import JobStore
 from services.gateway.settings import Settings
 from shared.errors import TransientError
 from shared.events import Event
@@ -28,18 +30,18 @@ PATH = "/jobs/{job_id}/events"
 STREAMS = frozenset({PATH})
 
 LAST_EVENT_ID = "Last-Event-ID"
-# What a client waits before it comes back, ms.
+# How long a client waits before it reconnects, ms.
 RETRY_MS = 3000
 KEEP_ALIVE = b": keep-alive\n\n"
-# A client that takes no more bytes for so long is gone.
+# A client that accepts no bytes for this long has disconnected.
 WRITE_TIMEOUT_S = 10.0
-TRY_AGAIN_S = 30
+RETRY_AFTER_S = 30
 
 Handle = Callable[[Event], Awaitable[Sequence[Event]]]
 
 
 class JobChanges:
-    """Wakes those who watch a job when this process has handled one of its events."""
+    """Notifies the streams of a job when this process has handled one of its events."""
 
     def __init__(self) -> None:
         self._watchers: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
@@ -47,12 +49,12 @@ class JobChanges:
 
     @property
     def closed(self) -> bool:
-        """Whether the process is about to end."""
+        """Whether the process is shutting down."""
         return self._closed
 
     @contextmanager
     def watch(self, job_id: str) -> Iterator[asyncio.Event]:
-        """An event that is set by each change of the job; whoever waits clears it."""
+        """Yield an event that is set by each change of the job. The caller clears it."""
         changed = asyncio.Event()
         self._watchers[job_id].add(changed)
         try:
@@ -62,23 +64,23 @@ class JobChanges:
             if not self._watchers[job_id]:
                 del self._watchers[job_id]
 
-    def tell(self, job_id: str) -> None:
-        """Wake the watchers of a job."""
+    def notify(self, job_id: str) -> None:
+        """Set the events of a job's watchers."""
         for changed in self._watchers.get(job_id, ()):
             changed.set()
 
     def after(self, handle: Handle) -> Handle:
-        """A handler of worker events that wakes the watchers once `handle` is done."""
+        """Return a handler of worker events that calls `handle`, then notifies the watchers."""
 
-        async def told(event: Event) -> Sequence[Event]:
+        async def handle_and_notify(event: Event) -> Sequence[Event]:
             outputs = await handle(event)
-            self.tell(event.job_id)
+            self.notify(event.job_id)
             return outputs
 
-        return told
+        return handle_and_notify
 
     async def close(self, _app: web.Application) -> None:
-        """Wake all watchers for the last time; called when the process shuts down."""
+        """Notify all watchers for the last time, at shutdown."""
         self._closed = True
         for watchers in self._watchers.values():
             for changed in watchers:
@@ -86,8 +88,8 @@ class JobChanges:
 
 
 def state_event(job: Job) -> tuple[str, bytes]:
-    """Id and text of the event that shows a job. The id follows from what is shown, so that any gateway knows it."""
-    data = json.dumps(render_job(job), separators=(",", ":"))
+    """Return the id and text of the event that shows a job. The id is a hash of the data, the same on every gateway."""
+    data = json.dumps(answers.content_of(answers.Job.of(job)), separators=(",", ":"))
     event_id = hashlib.blake2b(data.encode(), digest_size=8).hexdigest()
     return event_id, f"event: job\nid: {event_id}\ndata: {data}\n\n".encode()
 
@@ -95,33 +97,35 @@ def state_event(job: Job) -> tuple[str, bytes]:
 class JobEventRoutes:
     """GET /jobs/{job_id}/events."""
 
-    def __init__(self, settings: Settings, *, jobs: JobLookup, changes: JobChanges) -> None:
+    def __init__(self, settings: Settings, *, jobs: JobStore, changes: JobChanges) -> None:
         self._settings = settings
         self._jobs = jobs
         self._changes = changes
         self._streams: Counter[str] = Counter()
 
     def routes(self) -> list[web.RouteDef]:
-        """Method and path. HEAD would have nothing to tell: the headers come before the job is known."""
+        """Return the route. HEAD is not allowed: it would return the headers only."""
         return [web.get(PATH, self.stream, allow_head=False)]
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
-        """GET /jobs/{job_id}/events: the job as it is, then after each change, until there will be no more.
+        """GET /jobs/{job_id}/events: the job now, and after each change until it is final.
 
         Raises:
-            ApiError: 403 and 404 as of GET /jobs/{job_id}; 429, the user has too many streams open.
+            UnknownJobError: No job has this id.
+            JobOfAnotherUserError: The job belongs to a different user.
+            ApiError: 429, the user has too many streams open.
         """
-        job = await own_job(request, self._jobs)
+        job = await own_job(self._jobs, request.match_info["job_id"], request[USER].user_id)
         seen = request.headers.get(LAST_EVENT_ID, "")
         if is_settled(job) and seen == state_event(job)[0]:
-            # The one answer that has an EventSource stay away.
+            # The only answer after which an EventSource does not reconnect.
             return web.Response(status=204)
         with self._slot(request[USER].user_id), self._changes.watch(job.job_id) as changed:
             headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
             response = web.StreamResponse(headers=headers)
             response.content_type = "text/event-stream"
             response.charset = "utf-8"
-            # A client that leaves is no error of anybody's.
+            # A client may disconnect at any time.
             with suppress(ConnectionError):
                 await response.prepare(request)
                 await self._write(request, response, f"retry: {RETRY_MS}\n\n".encode())
@@ -152,7 +156,7 @@ class JobEventRoutes:
             try:
                 shown = await self._jobs.get(job.job_id)
             except TransientError as error:
-                # The stream outlives an outage: what is known stays shown until more is known.
+                # The stream survives an outage, and shows the next change it can read.
                 logger.warning("job not read for a stream", error=error.message)
 
     async def _write(self, request: web.Request, response: web.StreamResponse, data: bytes) -> None:
@@ -162,7 +166,7 @@ class JobEventRoutes:
         except TimeoutError as error:
             if request.transport is not None:
                 request.transport.abort()
-            raise ConnectionResetError("The client reads no more.") from error
+            raise ConnectionResetError("The client has stopped reading.") from error
 
     @contextmanager
     def _slot(self, user_id: str) -> Iterator[None]:
@@ -171,7 +175,7 @@ class JobEventRoutes:
                 429,
                 "too_many_streams",
                 f"You have {self._streams[user_id]} event streams open; close one first.",
-                retry_after_s=TRY_AGAIN_S,
+                retry_after_s=RETRY_AFTER_S,
             )
         self._streams[user_id] += 1
         try:

@@ -1,26 +1,18 @@
-"""The rules of limits, pages and repeated requests."""
-
-from contextlib import suppress
+"""The rules of limits and of the purges of removed jobs."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.gateway.api.bodies import AnalyzeBody
-from services.gateway.api.errors import ApiError
-from services.gateway.domain import Job, shown_file_name
 from services.gateway.jobs.limits import (
     DAY_MS,
     Limit,
-    ListedJob,
-    RemovedJob,
     beyond_history,
     month_of,
     next_purge_ms,
     retry_after_s,
 )
-from services.gateway.jobs.paging import Cursor, Page
-from services.gateway.mongodb.idempotency_keys import RequestKey
+from services.gateway.jobs.model import ListedJob, RemovedJob
 
 MAY_MS = 1_714_521_600_000
 INSTANTS = st.integers(0, 4_000_000_000_000)
@@ -74,48 +66,3 @@ def test_looks_for_late_objects_grow_rarer_and_end() -> None:
     assert looks[:3] == [60_000, 120_000, 240_000]
     assert looks[-1] == 7 * DAY_MS
     assert len(looks) < 20
-
-
-@given(st.integers(0, 10**15 - 1), st.uuids())
-def test_a_cursor_comes_back_as_it_was(submitted_ms: int, job_id: object) -> None:
-    cursor = Cursor(submitted_ms, str(job_id))
-    assert Cursor.parse(str(cursor)) == cursor
-
-
-@given(st.text(max_size=60))
-def test_no_other_text_does_harm(text: str) -> None:
-    for name in ("cursor", "limit", "status"):
-        with suppress(ApiError):
-            Page.of({name: text})
-
-
-def test_a_page_is_what_the_parameters_say() -> None:
-    cursor = Cursor(7, "a1b2c3d4-e5f6-7890-abcd-ef1234567890")
-    assert Page.of({}) == Page(50, None, None)
-    assert Page.of({"limit": "1000", "status": "failed", "cursor": str(cursor)}) == Page(100, "failed", cursor)
-    headers = Page(20, "failed").headers_before(Job("a-1", "u", "k", "f", "s", 1, 5))
-    assert headers["X-Next-Cursor"] == str(Cursor(5, "a-1"))
-    assert headers["Link"] == f'</jobs?limit=20&status=failed&cursor={Cursor(5, "a-1")}>; rel="next"'
-
-
-def test_a_request_is_the_same_when_it_means_the_same() -> None:
-    headers = {"Idempotency-Key": "k"}
-    plain = RequestKey.of(headers, "u", AnalyzeBody(file_key="a"))
-    assert plain is not None
-    assert RequestKey.of(headers, "u", AnalyzeBody(file_key="a", filename=None)) == plain
-    assert RequestKey.of(headers, "u", AnalyzeBody(file_key="a", filename="b")) != plain
-    assert RequestKey.of({}, "u", AnalyzeBody(file_key="a")) is None
-
-
-@pytest.mark.parametrize(
-    ("given_name", "shown"),
-    [
-        ("my obs.FIL", "my obs.FIL"),
-        ("C:\\data\\né?.fil", "né?.fil"),
-        ("../../a\x00b\n.fil", "ab.fil"),
-        ("\ud800x.h5", "x.h5"),
-        ("x" * 300 + ".fil", "x" * 255),
-    ],
-)
-def test_names_are_shown_as_given_but_for_what_can_not_be_shown(given_name: str, shown: str) -> None:
-    assert shown_file_name(given_name) == shown

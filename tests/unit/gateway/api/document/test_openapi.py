@@ -11,7 +11,7 @@ import pytest
 from services.gateway.api import bodies
 from services.gateway.api.document.openapi import make_openapi
 from services.gateway.api.document.operations import OPERATIONS
-from services.gateway.domain import clean_file_name
+from services.gateway.api.upload_names import clean_file_name
 
 DOCUMENT = json.loads(json.dumps(make_openapi("1.2.3")))
 SOURCES = Path(bodies.__file__).parents[1]

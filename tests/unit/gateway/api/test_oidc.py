@@ -1,4 +1,4 @@
-"""Which tokens open the door, and how often the issuer is asked for its keys."""
+"""Which tokens are accepted, and how often the issuer's keys are fetched."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from services.gateway.api.oidc import (
     KeySet,
     TokenVerifier,
     fetch_from,
-    open_tokens,
+    open_token_verifier,
     parse_key_set,
 )
 from services.gateway.settings import Settings
@@ -104,13 +104,13 @@ def tokens(keys: KeySet) -> TokenVerifier:
     ],
 )
 async def test_a_good_token_names_its_subject(tokens: TokenVerifier, good: str) -> None:
-    assert await tokens.claimant(good) == Claimant(NAME, "alice")
+    assert await tokens.verify(good) == Claimant(NAME, "alice")
 
 
 async def test_clocks_may_differ_a_little(tokens: TokenVerifier) -> None:
     now = int(time.time())
-    assert await tokens.claimant(token("alice", exp=now - 30)) == Claimant(NAME, "alice")
-    assert await tokens.claimant(token("alice", nbf=now + 30, iat=now + 30)) == Claimant(NAME, "alice")
+    assert await tokens.verify(token("alice", exp=now - 30)) == Claimant(NAME, "alice")
+    assert await tokens.verify(token("alice", nbf=now + 30, iat=now + 30)) == Claimant(NAME, "alice")
 
 
 BAD_TOKENS = {
@@ -159,7 +159,7 @@ BAD_TOKENS = {
 @pytest.mark.parametrize("bad", BAD_TOKENS.values(), ids=BAD_TOKENS.keys())
 async def test_a_bad_token_opens_nothing_and_is_told_nowhere(tokens: TokenVerifier, bad: str) -> None:
     with pytest.raises(InvalidTokenError) as raised:
-        await tokens.claimant(bad)
+        await tokens.verify(bad)
     assert raised.value.code == "invalid_token"
     assert raised.value.message.endswith(".")
     assert bad not in raised.value.message
@@ -167,7 +167,7 @@ async def test_a_bad_token_opens_nothing_and_is_told_nowhere(tokens: TokenVerifi
 
 async def test_an_expired_token_has_a_code_of_its_own(tokens: TokenVerifier) -> None:
     with pytest.raises(InvalidTokenError) as raised:
-        await tokens.claimant(token(exp=NOW - 120))
+        await tokens.verify(token(exp=NOW - 120))
     assert raised.value.code == "expired_token"
 
 
@@ -177,7 +177,7 @@ async def test_the_public_key_is_no_shared_secret(tokens: TokenVerifier, issuer:
     unsigned = unsafe_token({"alg": "HS256", "kid": "rsa-1"}).rpartition(".")[0]
     signature = jwt.utils.base64url_encode(algorithm.sign(unsigned.encode(), secret)).decode()
     with pytest.raises(InvalidTokenError):
-        await tokens.claimant(f"{unsigned}.{signature}")
+        await tokens.verify(f"{unsigned}.{signature}")
     assert issuer.fetches == 0
 
 
@@ -185,15 +185,15 @@ async def test_a_shared_secret_among_the_keys_is_not_used(tokens: TokenVerifier,
     secret = b"s" * 32
     issuer.keys.append({"kty": "oct", "kid": "oct-1", "alg": "HS256", "k": jwt.utils.base64url_encode(secret).decode()})
     with pytest.raises(InvalidTokenError):
-        await tokens.claimant(token(key=secret, alg="HS256", kid="oct-1"))
+        await tokens.verify(token(key=secret, alg="HS256", kid="oct-1"))
 
 
 async def test_a_key_is_for_the_algorithm_that_its_issuer_names(keys: KeySet, issuer: FakeIssuer) -> None:
     issuer.keys = [jwk(RSA_KEY, "rsa-1", alg="RS512")]
     tokens = TokenVerifier(settings_with(oidc_algorithms=("RS256", "RS512")), keys)
-    assert await tokens.claimant(token(alg="RS512")) == Claimant(NAME, "alice")
+    assert await tokens.verify(token(alg="RS512")) == Claimant(NAME, "alice")
     with pytest.raises(InvalidTokenError):
-        await tokens.claimant(token(alg="RS256"))
+        await tokens.verify(token(alg="RS256"))
 
 
 async def test_a_short_key_is_no_key(keys: KeySet, issuer: FakeIssuer) -> None:
@@ -203,12 +203,12 @@ async def test_a_short_key_is_no_key(keys: KeySet, issuer: FakeIssuer) -> None:
         warnings.simplefilter("ignore", InsecureKeyLengthWarning)
         bad = token(key=short)
     with pytest.raises(InvalidTokenError):
-        await TokenVerifier(settings_with(), keys).claimant(bad)
+        await TokenVerifier(settings_with(), keys).verify(bad)
 
 
 async def test_the_only_key_needs_no_id(issuer: FakeIssuer, tokens: TokenVerifier) -> None:
     issuer.keys = [jwk(RSA_KEY, None)]
-    assert await tokens.claimant(token(kid=None)) == Claimant(NAME, "alice")
+    assert await tokens.verify(token(kid=None)) == Claimant(NAME, "alice")
 
 
 async def test_keys_are_fetched_once(keys: KeySet, issuer: FakeIssuer) -> None:
@@ -337,28 +337,28 @@ async def test_only_a_plain_answer_of_a_decent_size_is_read() -> None:
         with pytest.raises(TransientError, match="longer"):
             await fetch()
     async with aiohttp.ClientSession() as http:
-        with pytest.raises(TransientError, match="out of reach"):
+        with pytest.raises(TransientError, match="unavailable"):
             await fetch_from(http, server.url, timeout_s=5)()
 
 
 async def test_nothing_is_fetched_before_there_is_a_token_and_little_afterwards() -> None:
-    async with running_issuer() as server, open_tokens(settings_with(oidc_jwks_url=server.url)) as tokens:
+    async with running_issuer() as server, open_token_verifier(settings_with(oidc_jwks_url=server.url)) as tokens:
         assert tokens is not None
         assert server.fetches == 0
         for subject in ("alice", "bob", "alice"):
-            assert await tokens.claimant(token(subject)) == Claimant(NAME, subject)
+            assert await tokens.verify(token(subject)) == Claimant(NAME, subject)
         for number in range(50):
             with pytest.raises(InvalidTokenError):
-                await tokens.claimant(token(kid=f"garbage-{number}"))
+                await tokens.verify(token(kid=f"garbage-{number}"))
         assert server.fetches == 1
-    async with open_tokens(settings_with(oidc_jwks_url=server.url)) as tokens:
+    async with open_token_verifier(settings_with(oidc_jwks_url=server.url)) as tokens:
         assert tokens is not None
         with pytest.raises(TransientError):
-            await tokens.claimant(token())
+            await tokens.verify(token())
 
 
 async def test_without_an_issuer_there_are_no_tokens() -> None:
-    async with open_tokens(Settings(api_key_pepper=PEPPER)) as tokens:
+    async with open_token_verifier(Settings(api_key_pepper=PEPPER)) as tokens:
         assert tokens is None
 
 
@@ -380,3 +380,22 @@ async def test_without_an_issuer_there_are_no_tokens() -> None:
 def test_settings_that_would_leave_the_door_open_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         settings_with(**wrong)
+
+
+@pytest.mark.parametrize("skew_s", [-55, 55])
+async def test_a_fresh_token_and_one_at_its_end_are_good_by_an_issuers_clock_that_is_off(
+    tokens: TokenVerifier, skew_s: int
+) -> None:
+    issuers = int(time.time()) + skew_s
+    for issued_ago_s, lifetime_s in [(0, 300), (299, 300)]:
+        issued_s = issuers - issued_ago_s
+        good = token(iat=issued_s, nbf=issued_s, exp=issued_s + lifetime_s)
+        assert await tokens.verify(good) == Claimant(NAME, "alice")
+
+
+async def test_a_clock_that_is_off_by_more_than_a_minute_is_refused(tokens: TokenVerifier) -> None:
+    now_s = int(time.time())
+    with pytest.raises(InvalidTokenError, match="expired"):
+        await tokens.verify(token(iat=now_s - 400, exp=now_s - 65))
+    with pytest.raises(InvalidTokenError, match="not valid yet"):
+        await tokens.verify(token(iat=now_s + 120, exp=now_s + 400))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from services.gateway.jobs.limits import RemovedJob, StartedJob
+from services.gateway.jobs.model import RemovedJob, StartedJob
 from services.gateway.jobs.sweeper import Sweeper
 from services.gateway.settings import Settings
 from shared.blobs import MultipartError, OpenMultipart, StoredObject
@@ -61,11 +61,11 @@ class World:
         self._called("abandoned_prunings")
         return []
 
-    async def forget_old(self, _now_ms: int) -> int:
-        self._called("forget_old")
+    async def delete_expired(self, _now_ms: int) -> int:
+        self._called("delete_expired")
         return 0
 
-    async def forget_before(self, _asked_ms: int) -> int:
+    async def delete_before(self, _asked_ms: int) -> int:
         return 0
 
     async def list_pages(self, prefix: str) -> AsyncIterator[list[StoredObject]]:
@@ -108,12 +108,12 @@ def clock() -> Clock:
 @pytest.fixture
 def sweeper(world: World, clock: Clock) -> Sweeper:
     settings = Settings(api_key_pepper="a pepper of some length", sweep_interval_s=0.01)
-    parts: Any = dict.fromkeys(("jobs", "slots", "removals", "keys", "records", "uploads"), world)
+    parts: Any = dict.fromkeys(("jobs", "quotas", "removal", "keys", "records", "uploads"), world)
     return Sweeper(settings, now_ms=clock, **parts)
 
 
 OFTEN = ["slots", "expired", "abandoned_prunings", "due_purges"]
-SELDOM = ["list_pages", "list_multiparts", "forget_old"]
+SELDOM = ["list_pages", "list_multiparts", "delete_expired"]
 
 
 async def test_storage_is_looked_through_more_rarely(sweeper: Sweeper, world: World, clock: Clock) -> None:
@@ -155,7 +155,7 @@ async def test_only_old_uploads_that_no_job_uses_go(sweeper: Sweeper, world: Wor
     many = [f"uploads/u/{number}/x.fil" for number in range(900)]
     world.objects = [StoredObject(key, 1, old) for key in many]
     world.objects += [StoredObject("uploads/u/used/x.fil", 1, old), StoredObject("uploads/u/new/x.fil", 1, new)]
-    assert await sweeper.clear_uploads() == 900
+    assert await sweeper.delete_unused_uploads() == 900
     assert world.deleted == many
 
 

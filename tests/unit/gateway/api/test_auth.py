@@ -1,4 +1,4 @@
-"""A key or a token, not both; newcomers; and what is written down of a key's use."""
+"""Authentication by a key or a token, not by both; and users who are created by a token."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -8,11 +8,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from multidict import CIMultiDict
 
-from services.gateway.accounts.key_use import KeyUses
+from services.gateway.accounts.model import ApiKey, User, format_api_key, hash_api_key, token_user_id
 from services.gateway.api.auth import USER, ApiKeyAuthentication, Authentication, TokenAuthentication, auth_middleware
 from services.gateway.api.errors import errors_middleware
 from services.gateway.api.oidc import Claimant, InvalidTokenError
-from services.gateway.domain import ApiKey, KeySlot, User, format_api_key, hash_api_key, nesting, token_user_id
 from shared.errors import TransientError
 
 PEPPER = "a pepper of some length"
@@ -49,7 +48,7 @@ class Directory:
 
 
 class Tokens:
-    async def claimant(self, token: str) -> Claimant:
+    async def verify(self, token: str) -> Claimant:
         if token == AWAY:
             raise TransientError("The issuer is away.")
         if token != GOOD:
@@ -154,76 +153,3 @@ async def test_a_newcomer_becomes_one_free_user_however_often_they_come_at_once(
     directory.users[NEWCOMER] = User(NEWCOMER, "researcher", "alice", NOW_S)
     assert await ask(client, bearer(GOOD)) == (200, NEWCOMER)
     assert directory.users[NEWCOMER].tier == "researcher"
-
-
-def test_no_two_issuers_and_subjects_make_one_user() -> None:
-    pairs = [("https://a", "b"), ("https://a/", "b"), ("https://ab", ""), ("https://a", "B"), ("", "https://ab")]
-    assert len({token_user_id(*pair) for pair in pairs}) == len(pairs)
-    assert token_user_id(ISSUER, "alice") == token_user_id(ISSUER, "alice")
-
-
-class Records:
-    def __init__(self) -> None:
-        self.written: list[tuple[str, int]] = []
-        self.is_away = False
-
-    async def record_key_use(self, key_id: str, used_at: int) -> None:
-        if self.is_away:
-            raise TransientError("MongoDB is away.")
-        self.written.append((key_id, used_at))
-
-
-def used(last_used_at: int | None) -> ApiKey:
-    return ApiKey("k1", "u1", "n", "h", "p", 0, 2_000_000, last_used_at=last_used_at)
-
-
-async def test_a_use_is_written_down_once_a_minute() -> None:
-    records = Records()
-    uses = KeyUses(records, now_s=lambda: NOW_S)
-    uses.note(used(NOW_S - 59))
-    await uses.flush()
-    assert records.written == []
-    for _ in range(100):
-        uses.note(used(None))
-        uses.note(used(NOW_S - 60))
-    await uses.flush()
-    await uses.flush()
-    assert records.written == [("k1", NOW_S)]
-
-
-async def test_a_use_that_can_not_be_written_down_is_kept_and_fails_nothing() -> None:
-    records = Records()
-    uses = KeyUses(records, now_s=lambda: NOW_S)
-    uses.note(used(None))
-    records.is_away = True
-    with pytest.raises(TransientError):
-        await uses.flush()
-    stop = asyncio.Event()
-    stop.set()
-    await uses.run(stop)
-    records.is_away = False
-    running = asyncio.create_task(uses.run(stop := asyncio.Event()))
-    await asyncio.sleep(0)
-    stop.set()
-    await running
-    assert records.written == [("k1", NOW_S)]
-
-
-def test_a_place_is_vacant_when_its_key_works_no_more() -> None:
-    stored = ApiKey("k1", "u1", "n", "h", "p", created_at=100, expires_at=1000)
-    slot = KeySlot.of(stored)
-    assert KeySlot.parse(str(slot)) == slot
-    assert not slot.is_vacant(stored, 999)
-    assert slot.is_vacant(stored, 1000)
-    assert slot.is_vacant(ApiKey("k1", "u1", "n", "h", "p", 100, 1000, active=False), 200)
-    # The key may be on its way, but not for minutes.
-    assert not slot.is_vacant(None, 200)
-    assert slot.is_vacant(None, 220)
-    assert slot.is_vacant(ApiKey("k1", "u2", "n", "h", "p", 90, 1000), 220)
-
-
-@pytest.mark.parametrize(
-    ("content", "depth"), [(1, 0), ("x", 0), ({}, 1), ({"a": 1}, 1), ([[]], 2), ({"a": [{"b": None}], "c": {}}, 3)]
-)
-def test_nesting_is_counted_in_levels(content: object, depth: int) -> None:
-    assert nesting(content) == depth

@@ -11,7 +11,7 @@ import pytest
 from services.gateway.api.document.asyncapi import FLOWS, make_asyncapi, text
 from shared.events import TOPICS
 
-REPOSITORY = Path(__file__).parents[3]
+REPOSITORY = Path(__file__).parents[5]
 GOLDEN = sorted((REPOSITORY / "tests/data/events").glob("*.json"))
 DOCUMENT = make_asyncapi("1.2.3")
 

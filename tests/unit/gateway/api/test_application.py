@@ -13,13 +13,13 @@ from prometheus_client import REGISTRY
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
+from services.gateway.accounts.model import ApiKey, User, format_api_key, hash_api_key
 from services.gateway.api import bodies
 from services.gateway.api.application import MAX_BODY_BYTES, make_http_app
 from services.gateway.api.auth import USER, ApiKeyAuthentication
 from services.gateway.api.bodies import AnalyzeBody, CompleteUploadBody, ReportBody, UploadUrlBody, read_body
 from services.gateway.api.errors import errors_middleware
 from services.gateway.api.request_log import drop_malformed_requests
-from services.gateway.domain import ApiKey, User, format_api_key, hash_api_key
 from shared.errors import TransientError
 
 PEPPER = "a pepper of some length"

@@ -8,10 +8,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
+from services.gateway.accounts.model import ApiKey, User, format_api_key, hash_api_key
 from services.gateway.accounts.user_cache import UserCache
 from services.gateway.api.auth import ApiKeyAuthentication
 from services.gateway.api.errors import ApiError
-from services.gateway.domain import ApiKey, User, format_api_key, hash_api_key
 
 LIFETIME_S = 3.0
 PEPPER = "a pepper of some length"
@@ -90,7 +90,7 @@ async def who(cache: UserCache, clock: Clock) -> str:
     try:
         return (await ApiKeyAuthentication(cache, pepper=PEPPER, now_s=clock)(request)).tier
     except ApiError as error:
-        return error.code if error.status == 403 else f"{error.status}"
+        return error.answer.code if error.answer.status == 403 else f"{error.answer.status}"
 
 
 async def test_key_and_user_are_read_once_and_again_when_their_time_is_over(
@@ -175,7 +175,7 @@ async def test_who_is_not_there_is_asked_for_each_time(cache: UserCache, directo
 
 
 async def test_no_more_is_remembered_than_there_is_room_for(directory: Directory, clock: Clock) -> None:
-    cache = UserCache(directory, lifetime_s=LIFETIME_S, max_remembered=3, clock=clock)
+    cache = UserCache(directory, lifetime_s=LIFETIME_S, max_entries=3, clock=clock)
     directory.users |= {f"v{number}": User(f"v{number}", "free", "n", 0) for number in range(100)}
     for number in range(100):
         await cache.user(f"v{number}")

@@ -1,0 +1,37 @@
+"""The query parameters of GET /jobs, and the headers that lead to its next page."""
+
+from collections.abc import Mapping
+from urllib.parse import urlencode
+
+from services.gateway.jobs.errors import BadPageError
+from services.gateway.jobs.model import Job
+from services.gateway.jobs.paging import DEFAULT_JOBS, MAX_JOBS, STATUSES, Cursor, Page
+
+CURSOR_HEADER = "X-Next-Cursor"
+
+
+def page_of(query: Mapping[str, str]) -> Page:
+    """Return the page that the parameters `limit`, `status` and `cursor` ask for.
+
+    Raises:
+        BadPageError: One of them is not valid.
+    """
+    raw = query.get("limit", str(DEFAULT_JOBS))
+    # At most nine digits: `int` is slow for thousands of them.
+    if not (raw.isascii() and raw.isdigit() and len(raw) <= 9 and int(raw) >= 1):
+        raise BadPageError("limit")
+    status = next((one for one in STATUSES if one == query.get("status")), None)
+    if status is None and "status" in query:
+        raise BadPageError("status")
+    try:
+        after = Cursor.parse(query["cursor"]) if "cursor" in query else None
+    except ValueError as error:
+        raise BadPageError("cursor") from error
+    return Page(min(int(raw), MAX_JOBS), status, after)
+
+
+def next_page_headers(page: Page, last: Job) -> dict[str, str]:
+    """Return the headers that name the page after `last`, the last job of this page."""
+    cursor = str(Cursor.at(last))
+    query = {"limit": str(page.limit), **({"status": page.status} if page.status else {}), "cursor": cursor}
+    return {CURSOR_HEADER: cursor, "Link": f'</jobs?{urlencode(query)}>; rel="next"'}

@@ -1,0 +1,70 @@
+"""Downloads: the files of a job's results."""
+
+from aiohttp import web
+
+from services.gateway.api import answers
+from services.gateway.api.auth import USER
+from services.gateway.jobs.access import own_job
+from services.gateway.jobs.errors import FormatNotAvailableError, UnknownFormatError
+from services.gateway.jobs.model import Job
+from services.gateway.jobs.ports import JobStore, ResultsBucket
+from services.gateway.settings import Settings
+from shared.errors import ObjectNotFoundError
+from shared.formats import CSV, FORMATS, JSON
+
+
+class DownloadRoutes:
+    """GET /jobs/{job_id}/download."""
+
+    def __init__(self, settings: Settings, *, jobs: JobStore, results: ResultsBucket) -> None:
+        self._settings = settings
+        self._jobs = jobs
+        self._results = results
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the route."""
+        return [web.get("/jobs/{job_id}/download", self.download)]
+
+    async def download(self, request: web.Request) -> web.Response:
+        """GET /jobs/{job_id}/download: a presigned URL of a file, or the CSV catalogue itself.
+
+        Raises:
+            UnknownFormatError: The API has no such format.
+            FormatNotAvailableError: The job has no file of this format, or not yet.
+        """
+        job = await own_job(self._jobs, request.match_info["job_id"], request[USER].user_id)
+        name = request.query.get("format", JSON.name)
+        key, filename = _artefact(job, name)
+        if name == CSV.name:
+            try:
+                catalogue = await self._results.get(key)
+            except ObjectNotFoundError as error:
+                raise _not_available(job, name) from error
+            return web.Response(body=catalogue, content_type="text/csv", charset="utf-8")
+        expires_s = self._settings.download_expires_s
+        url = await self._results.presign_get(key, expires_s=expires_s, filename=filename)
+        return answers.json_response(answers.Download(download_url=url, format=name, filename=filename))
+
+
+def _artefact(job: Job, name: str) -> tuple[str, str]:
+    """Return the key and file name of a job's file."""
+    artefact = job.artefact(name)
+    if artefact is not None:
+        return artefact.key, artefact.filename
+    if name == JSON.name and job.results_key is not None:
+        # The results are available before the exports.
+        return job.results_key, JSON.filename
+    if name not in FORMATS:
+        raise UnknownFormatError(list(FORMATS))
+    raise _not_available(job, name)
+
+
+def _not_available(job: Job, name: str) -> FormatNotAvailableError:
+    failure = job.failure or job.export_failure
+    if failure is not None and not job.artefacts:
+        return FormatNotAvailableError(f"The format {name} is not available: {failure.message}")
+    if job.artefacts:
+        return FormatNotAvailableError(
+            f"This job was exported before the format {name} was introduced; analyze the observation again to get it."
+        )
+    return FormatNotAvailableError(f"The format {name} is not available yet; please retry later.")

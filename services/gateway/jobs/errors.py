@@ -1,0 +1,109 @@
+"""Why a request about uploads and jobs is refused. `services.gateway.api.errors` turns each into an HTTP answer."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from services.gateway.jobs.limits import Limit
+
+
+class JobError(Exception):
+    """Base of the errors of uploads and jobs."""
+
+
+class UnknownJobError(JobError):
+    """No job has this id, or the job was removed."""
+
+
+class JobOfAnotherUserError(JobError):
+    """The job belongs to a different user."""
+
+
+class LimitReachedError(JobError):
+    """A limit of the user's tier keeps the job from starting.
+
+    `allowed` is how many jobs the limit allows, and `retry_after_s` is when a retry may succeed.
+    """
+
+    def __init__(self, limit: Limit, *, allowed: int, retry_after_s: int) -> None:
+        super().__init__(f"{limit}: {allowed}")
+        self.limit = limit
+        self.allowed = allowed
+        self.retry_after_s = retry_after_s
+
+
+class KeyReusedError(JobError):
+    """The idempotency key was used with another request body before."""
+
+
+class BadIdempotencyKeyError(JobError):
+    """The idempotency key is empty, too long, or not printable ASCII."""
+
+
+class BadPageError(JobError):
+    """A parameter of a list request is not valid."""
+
+    def __init__(self, parameter: Literal["limit", "status", "cursor"]) -> None:
+        super().__init__(f"The parameter {parameter} is not valid.")
+        self.parameter = parameter
+
+
+class UploadNotFoundError(JobError):
+    """The file does not exist, or its key belongs to a different user."""
+
+
+class FileTooLargeError(JobError):
+    """The file exceeds the `max_mb` of the user's tier."""
+
+    def __init__(self, max_mb: int) -> None:
+        super().__init__(f"The file is larger than {max_mb} MB.")
+        self.max_mb = max_mb
+
+
+class TooManyPartsError(JobError):
+    """The file would have more parts than S3 accepts."""
+
+    def __init__(self, count: int, limit: int) -> None:
+        super().__init__(f"{count} parts are more than {limit}.")
+        self.count = count
+        self.limit = limit
+
+
+class MissingPartsError(JobError):
+    """The list of uploaded parts does not name each of the `count` parts once."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"Not each of the {count} parts is named once.")
+        self.count = count
+
+
+class UploadRefusedError(JobError):
+    """Storage refused to complete a multipart upload; `code` and `message` say why."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class UnknownMultipartError(JobError):
+    """Storage does not know the multipart upload; `message` says why."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class UnknownFormatError(JobError):
+    """The download format is none of `formats`."""
+
+    def __init__(self, formats: Sequence[str]) -> None:
+        super().__init__(f"The format is none of {', '.join(formats)}.")
+        self.formats = formats
+
+
+class FormatNotAvailableError(JobError):
+    """The job has no file of this format, or not yet; `message` says why."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message

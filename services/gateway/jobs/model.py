@@ -1,0 +1,162 @@
+"""Jobs and their states."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from shared.events import Artefact, JobFailed, JobProgress, ResultsSummary, SearchParameters, Stage
+
+Status = Literal["submitted", "processing", "complete", "failed"]
+
+OPEN_STATUSES: tuple[Status, ...] = ("submitted", "processing")
+ENDED_STATUSES: tuple[Status, ...] = ("complete", "failed")
+STAGES: tuple[Stage, ...] = ("ingest", "dedoppler", "classify", "export")
+
+# More steps than any stage of a job has.
+_STEPS_PER_STAGE = 10**9
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`done` of `total` steps of a stage are finished."""
+
+    stage: Stage
+    done: int
+    total: int
+
+    @classmethod
+    def of(cls, event: JobProgress) -> "Progress":
+        """Return the progress that an event reports."""
+        return cls(event.stage, event.done, event.total)
+
+    @property
+    def order(self) -> int:
+        """A number that grows with the stage, then with `done`. Only progress of a higher order replaces another."""
+        return STAGES.index(self.stage) * _STEPS_PER_STAGE + min(max(self.done, 0), _STEPS_PER_STAGE - 1)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a stage failed; `message` is a sentence for the user."""
+
+    stage: Stage
+    code: str
+    message: str
+
+    @classmethod
+    def of(cls, event: JobFailed) -> "Failure":
+        """Return the failure that an event reports."""
+        return cls(event.stage, event.code, event.message)
+
+    @property
+    def is_export_failure(self) -> bool:
+        """Whether only the exports failed. The results exist before the export starts, so the job is complete."""
+        return self.stage == "export"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One analysis. Times are unix seconds; `submitted_ms` orders jobs submitted within the same second.
+
+    `expires_at` is when the job is removed. `slot_ms` is when the quota counted it, unix ms. Jobs stored by early
+    versions have no `parameters`.
+    """
+
+    job_id: str
+    user_id: str
+    file_key: str
+    filename: str
+    source_name: str
+    file_size: int
+    submitted_ms: int
+    status: Status = "submitted"
+    completed_at: int | None = None
+    results: ResultsSummary | None = None
+    results_key: str | None = None
+    progress: Progress | None = None
+    failure: Failure | None = None
+    export_failure: Failure | None = None
+    artefacts: tuple[Artefact, ...] = ()
+    expires_at: int | None = None
+    slot_ms: int | None = None
+    parameters: SearchParameters | None = None
+
+    @property
+    def created_at(self) -> int:
+        """When the job was accepted."""
+        return self.submitted_ms // 1000
+
+    def artefact(self, name: str) -> Artefact | None:
+        """Return the artefact of a format, or None if it does not exist (yet)."""
+        return next((artefact for artefact in self.artefacts if artefact.format == name), None)
+
+
+@dataclass(frozen=True)
+class ListedJob:
+    """A job of a user's list, with the fields that the history limit needs."""
+
+    job_id: str
+    is_open: bool
+
+
+@dataclass(frozen=True)
+class StartedJob:
+    """The fields of a job that stay known after its removal."""
+
+    user_id: str
+    is_open: bool
+    slot_ms: int | None
+
+
+@dataclass(frozen=True)
+class RemovedJob:
+    """A job that users no longer see. Its objects are to be deleted at `purge_due_ms`, and again later.
+
+    `file_key` is None if the job was never started: then its upload is left alone.
+    """
+
+    job_id: str
+    user_id: str
+    file_key: str | None
+    removed_ms: int
+    purge_due_ms: int
+
+
+@dataclass(frozen=True)
+class DueEvent:
+    """The submitted event of an unfinished job: due at `due_ms` (unix ms), published `publications` times so far.
+
+    An event that a process was about to publish when it died counts as published.
+    """
+
+    job_id: str
+    event: str
+    due_ms: int
+    publications: int
+
+
+def allowed_from(status: Status) -> tuple[Status, ...]:
+    """Return the statuses from which a job may move to `status`. Jobs only move forward."""
+    if status == "submitted":
+        return ()
+    return ("submitted",) if status == "processing" else OPEN_STATUSES
+
+
+def is_settled(job: Job) -> bool:
+    """Return whether the job is final: it failed, or it is complete and its exports exist or have failed."""
+    if job.status == "complete":
+        return bool(job.artefacts) or job.export_failure is not None
+    return job.status == "failed"
+
+
+def silence_s(publications: int, first_s: float, longest_s: float) -> float:
+    """Return how long to wait for news of a job before its event is published again, s.
+
+    The wait doubles with each publication. A job that only waits behind many others must not be published at a constant
+    rate, or the queue would grow by itself.
+
+    Parameters:
+        publications: How many times the event was published so far, 1 or more.
+        first_s: The wait after the first publication.
+        longest_s: The longest wait.
+    """
+    return min(first_s * 2.0 ** min(publications - 1, 60), longest_s)

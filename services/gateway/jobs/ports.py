@@ -1,0 +1,205 @@
+"""What jobs need from the database, the object store and the bus.
+
+Every method raises `TransientError` while its server is unavailable.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Protocol
+
+from services.gateway.jobs.idempotency import RequestKey
+from services.gateway.jobs.limits import Limit, PruningTurn, Slot
+from services.gateway.jobs.model import DueEvent, Failure, Job, ListedJob, Progress, RemovedJob, StartedJob
+from services.gateway.jobs.paging import Page
+from services.gateway.jobs.report import Report
+from services.gateway.jobs.upload_record import UploadRecord
+from shared.blobs import OpenMultipart, StoredObject, UploadedPart
+from shared.events import Artefact, ResultsSummary
+
+
+class JobStore(Protocol):
+    """The jobs that users see, their events in the outbox, and what is left of removed jobs."""
+
+    async def insert(self, job: Job, event: str, *, due_ms: int) -> bool:
+        """Store a new job with its submitted event (JSON) in one write, as published and due again at `due_ms`.
+
+        Return False if a job of this id exists or existed.
+        """
+
+    async def prevent_insert(self, job: Job, *, now_ms: int) -> bool:
+        """Block a pending insert of this job for good. Return False if the job is stored already."""
+
+    async def get(self, job_id: str) -> Job | None:
+        """Return the job, or None."""
+
+    async def list_recent(self, user_id: str, page: Page) -> Sequence[Job]:
+        """Return a page of a user's jobs, most recent first."""
+
+    async def list_all(self, user_id: str) -> Sequence[ListedJob]:
+        """Return all jobs that the user sees, oldest first."""
+
+    async def started(self, job_ids: Sequence[str]) -> Mapping[str, StartedJob]:
+        """Return those of the jobs that were ever started, removed ones included."""
+
+    async def files_in_use(self, file_keys: Sequence[str]) -> set[str]:
+        """Return those of the uploads that some job analyzes."""
+
+    async def due_events(self, now_ms: int, limit: int) -> Sequence[DueEvent]:
+        """Return due events of unfinished jobs, most overdue first."""
+
+    async def claim(self, due: DueEvent, *, until_ms: int) -> bool:
+        """Postpone a due event to `until_ms`. Return False if another process or a worker's event changed it first."""
+
+    async def mark_published(self, job_id: str, *, due_ms: int) -> None:
+        """Count a publication. The next one is due at `due_ms` if there is no news of the job."""
+
+    async def mark_unpublished(self, job_id: str, *, due_ms: int) -> None:
+        """Undo the first publication of a new job, unless another process has published it since."""
+
+    async def record_progress(self, job_id: str, progress: Progress, *, due_ms: int) -> bool:
+        """Store progress that is further than before; postpone the next publication. Return whether the job exists."""
+
+    async def record_classified(
+        self, job_id: str, results: ResultsSummary, *, results_key: str, completed_at: int, due_ms: int
+    ) -> bool:
+        """Complete an open job. Its event is due at `due_ms` if no artefacts arrive. Return whether the job exists."""
+
+    async def record_exported(self, job_id: str, artefacts: Sequence[Artefact]) -> bool:
+        """Store the artefacts, whatever the status. Return whether the job exists."""
+
+    async def record_failed(self, job_id: str, failure: Failure) -> bool:
+        """Fail an open job. Return whether the job exists."""
+
+    async def record_export_failed(self, job_id: str, failure: Failure) -> bool:
+        """Store that there will be no artefacts, whatever the status. Return whether the job exists."""
+
+    async def expired(self, now_s: int, limit: int) -> Sequence[str]:
+        """Return the ids of expired jobs, open ones included."""
+
+    async def remove(self, job_id: str, *, now_ms: int, even_open: bool) -> bool:
+        """Hide a job for good; its objects are due to be purged. Return False if the job does not exist (any more)."""
+
+    async def removed(self, job_id: str) -> RemovedJob | None:
+        """Return the job if it was removed, or None."""
+
+    async def due_purges(self, now_ms: int, limit: int) -> Sequence[RemovedJob]:
+        """Return removed jobs whose objects are due to be purged."""
+
+    async def postpone_purge(self, job: RemovedJob, *, until_ms: int) -> bool:
+        """Purge the objects again at `until_ms`. Return False if another process changed the time first."""
+
+    async def delete_removed(self, job_id: str) -> None:
+        """Delete what is left of a removed job."""
+
+
+class Quotas(Protocol):
+    """Usage counters, slots of active jobs, and turns to prune a history, by user."""
+
+    async def take(
+        self,
+        user_id: str,
+        job_id: str,
+        *,
+        per_month: int,
+        at_a_time: int,
+        history: int,
+        now_ms: int,
+        is_repeatable: bool = True,
+    ) -> Slot | Limit:
+        """Count a job and give it a slot; a job that has one keeps it. Return the limit if one is reached."""
+
+    async def give_back(self, user_id: str, job_id: str) -> bool:
+        """Free the slot of an ended job. Return False if it has none."""
+
+    async def undo(self, user_id: str, job_id: str, taken_ms: int) -> bool:
+        """Free the slot, and uncount the job, of a failed start. Return False if the slot has changed since."""
+
+    async def used_this_month(self, user_id: str, now_ms: int) -> int:
+        """Return how many jobs the user has started in this calendar month, UTC."""
+
+    def slots(self) -> AsyncIterator[tuple[str, Mapping[str, int]]]:
+        """Yield each user with active jobs, and when each of these took its slot, unix ms."""
+
+    async def max_job_count(self, user_id: str) -> int:
+        """Return an upper limit of the number of jobs that the user has."""
+
+    async def begin_pruning(self, user_id: str, *, now_ms: int, until_ms: int) -> bool:
+        """Request that the user's history is pruned. Return True if the caller has the turn, until `until_ms`."""
+
+    async def pruning_turn(self, user_id: str, *, until_ms: int) -> PruningTurn | None:
+        """Return the state to prune from, or None if the caller's turn is over."""
+
+    async def end_pruning(self, user_id: str, turn: PruningTurn, *, until_ms: int, kept: int) -> bool:
+        """Store that `kept` jobs were counted. Return False, and keep the turn, if pruning was requested again."""
+
+    async def abandoned_prunings(self, now_ms: int) -> Sequence[str]:
+        """Return users whose pruning began and did not end in time."""
+
+
+class IdempotencyKeys(Protocol):
+    """Which job each idempotency key stands for.
+
+    `find` and `bind` raise `KeyReusedError` if the key was used with another request body.
+    """
+
+    async def find(self, key: RequestKey, now_ms: int) -> str | None:
+        """Return the job that a key stands for, or None."""
+
+    async def bind(self, key: RequestKey, now_ms: int) -> str:
+        """Return the job that a key stands for; bind a new job id if it stands for none."""
+
+    async def delete_expired(self, now_ms: int) -> int:
+        """Delete keys older than a day. Return how many."""
+
+
+class UploadRecords(Protocol):
+    """What is remembered of uploads."""
+
+    async def add(self, record: UploadRecord) -> None:
+        """Store a new record."""
+
+    async def get(self, file_key: str) -> UploadRecord | None:
+        """Return the record of an upload, or None."""
+
+    async def delete_before(self, asked_ms: int) -> int:
+        """Delete the records of uploads requested before `asked_ms`. Return how many."""
+
+
+class Reports(Protocol):
+    """What users report about their jobs."""
+
+    async def add(self, report: Report) -> None:
+        """Store a new report."""
+
+
+class Bucket(Protocol):
+    """What every bucket can do (see `shared.blobs`)."""
+
+    async def delete(self, key: str) -> None: ...
+
+
+class ResultsBucket(Bucket, Protocol):
+    """The bucket of results."""
+
+    async def get(self, key: str) -> bytes: ...
+    async def list_keys(self, prefix: str) -> list[str]: ...
+    async def presign_get(self, key: str, *, expires_s: int, filename: str | None = None) -> str: ...
+
+
+class UploadsBucket(Bucket, Protocol):
+    """The bucket of uploads."""
+
+    async def size(self, key: str) -> int | None: ...
+    async def presign_put(self, key: str, *, expires_s: int) -> str: ...
+    async def create_multipart(self, key: str) -> str: ...
+    async def presign_part(self, key: str, upload_id: str, part_number: int, *, expires_s: int) -> str: ...
+    async def complete_multipart(self, key: str, upload_id: str, parts: Sequence[UploadedPart]) -> None: ...
+    async def abort_multipart(self, key: str, upload_id: str) -> None: ...
+    def list_pages(self, prefix: str) -> AsyncIterator[list[StoredObject]]: ...
+    async def list_multiparts(self, prefix: str) -> list[OpenMultipart]: ...
+
+
+class Bus(Protocol):
+    """The publisher of events."""
+
+    async def publish_raw(self, topic: str, key: bytes, value: bytes) -> None:
+        """Send a message. Return once the broker has acknowledged it."""

@@ -1,0 +1,93 @@
+"""Every error of accounts and jobs has its HTTP answer, in one place."""
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from services.gateway.accounts import errors as account_errors
+from services.gateway.api import errors as api_errors
+from services.gateway.api.errors import ANSWERS, answer_to
+from services.gateway.api.oidc import InvalidTokenError
+from services.gateway.api.upload_names import FileNameError
+from services.gateway.jobs import errors as job_errors
+from services.gateway.jobs.limits import Limit
+from shared.errors import ObjectNotFoundError, TransientError
+
+BASES = {account_errors.AccountError, job_errors.JobError}
+
+
+def errors_of(module: Any) -> Iterator[type[Exception]]:
+    for _, kind in inspect.getmembers(module, inspect.isclass):
+        if issubclass(kind, Exception) and kind not in BASES and kind.__module__ == module.__name__:
+            yield kind
+
+
+def test_every_error_of_accounts_and_jobs_has_an_answer() -> None:
+    kinds = {*errors_of(account_errors), *errors_of(job_errors)}
+    assert len(kinds) > 15
+    assert set(ANSWERS) == kinds | {InvalidTokenError, FileNameError, TransientError}
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code", "part"),
+    [
+        (InvalidTokenError("The token has expired.", code="expired_token"), 403, "expired_token", "has expired"),
+        (account_errors.KeyLimitError(10), 409, "too_many_api_keys", "10 API keys"),
+        (account_errors.UnknownKeyError(), 404, "key_not_found", "No API key"),
+        (account_errors.KeyOfAnotherUserError(), 403, "key_of_another_user", "different user"),
+        (account_errors.KeysNotInTierError("free"), 403, "tier_upgrade_required", "tier free"),
+        (FileNameError("The filename must end.", "unsupported_file_type"), 400, "unsupported_file_type", "must end"),
+        (job_errors.UploadNotFoundError(), 404, "file_not_found", "upload it first"),
+        (job_errors.FileTooLargeError(100), 413, "file_too_large", "100 MB"),
+        (job_errors.TooManyPartsError(10_001, 10_000), 413, "file_too_large", "10001 parts"),
+        (job_errors.MissingPartsError(7), 400, "invalid_parts", "1 to 7"),
+        (job_errors.UploadRefusedError("invalid_multipart_upload", "No."), 400, "invalid_multipart_upload", "No."),
+        (job_errors.UnknownMultipartError("No such upload."), 404, "upload_not_found", "No such upload."),
+        (job_errors.UnknownJobError(), 404, "job_not_found", "No job"),
+        (job_errors.JobOfAnotherUserError(), 403, "job_of_another_user", "different user"),
+        (job_errors.BadIdempotencyKeyError(), 400, "invalid_idempotency_key", "Idempotency-Key"),
+        (job_errors.KeyReusedError(), 409, "idempotency_key_reused", "another request body"),
+        (job_errors.BadPageError("limit"), 400, "invalid_limit", "from 1 to 100"),
+        (job_errors.BadPageError("status"), 400, "invalid_status", "submitted, processing, complete, failed"),
+        (job_errors.BadPageError("cursor"), 400, "invalid_cursor", "X-Next-Cursor"),
+        (job_errors.UnknownFormatError(["json", "csv"]), 400, "invalid_format", "json, csv"),
+        (job_errors.FormatNotAvailableError("Not yet."), 404, "format_not_available", "Not yet."),
+    ],
+)
+def test_status_code_and_message(error: Exception, status: int, code: str, part: str) -> None:
+    answer = answer_to(error)
+    assert (answer.status, answer.code, answer.retry_after_s) == (status, code, None)
+    assert part in answer.message
+    assert answer.response().headers.get("Retry-After") is None
+
+
+@pytest.mark.parametrize(
+    ("limit", "part"), [(Limit.MONTHLY, "7 jobs of this month"), (Limit.CONCURRENT, "7 jobs running")]
+)
+def test_a_limit_says_when_to_retry(limit: Limit, part: str) -> None:
+    answer = answer_to(job_errors.LimitReachedError(limit, allowed=7, retry_after_s=99))
+    assert (answer.status, answer.code) == (429, limit.value)
+    assert part in answer.message
+    assert answer.response().headers["Retry-After"] == "99"
+
+
+def test_an_unavailable_server_says_when_to_retry_and_no_more() -> None:
+    class NearError(TransientError):
+        """A more specific error of this kind."""
+
+    answer = answer_to(NearError("host 10.0.0.1 is down"))
+    assert (answer.status, answer.code, answer.retry_after_s) == (503, "temporarily_unavailable", 5)
+    assert "10.0.0.1" not in answer.message
+
+
+async def test_any_other_error_is_a_bug() -> None:
+    async def bug(_request: object) -> Any:
+        raise ObjectNotFoundError("The object k is missing.")
+
+    with capture_logs() as lines:
+        response = await api_errors.errors_middleware(None, bug)
+    assert response.status == 500
+    assert [line["event"] for line in lines] == ["request failed"]

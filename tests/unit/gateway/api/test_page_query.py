@@ -1,0 +1,27 @@
+"""The query parameters of GET /jobs."""
+
+from contextlib import suppress
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.gateway.api.page_query import next_page_headers, page_of
+from services.gateway.jobs.errors import BadPageError
+from services.gateway.jobs.model import Job
+from services.gateway.jobs.paging import Cursor, Page
+
+
+@given(st.text(max_size=60))
+def test_no_other_text_does_harm(text: str) -> None:
+    for name in ("cursor", "limit", "status"):
+        with suppress(BadPageError):
+            page_of({name: text})
+
+
+def test_a_page_is_what_the_parameters_say() -> None:
+    cursor = Cursor(7, "a1b2c3d4-e5f6-7890-abcd-ef1234567890")
+    assert page_of({}) == Page(50, None, None)
+    assert page_of({"limit": "1000", "status": "failed", "cursor": str(cursor)}) == Page(100, "failed", cursor)
+    headers = next_page_headers(Page(20, "failed"), Job("a-1", "u", "k", "f", "s", 1, 5))
+    assert headers["X-Next-Cursor"] == str(Cursor(5, "a-1"))
+    assert headers["Link"] == f'</jobs?limit=20&status=failed&cursor={Cursor(5, "a-1")}>; rel="next"'

@@ -190,7 +190,7 @@ async def test_jobs_of_others_stay_theirs(alice: Account, bob: Account) -> None:
     assert await bob.ask("GET", "/jobs") == (200, [])
 
 
-@pytest.mark.parametrize("job_id", [str(uuid.uuid4()), "x", "%00", "%24ne", "a" * 2000])
+@pytest.mark.parametrize("job_id", ["00000000-0000-4000-8000-000000000000", "x", "%00", "%24ne", "a" * 2000])
 async def test_an_unknown_job_is_not_found(alice: Account, job_id: str) -> None:
     assert code(await alice.ask("GET", f"/jobs/{job_id}")) == (404, "job_not_found")
     assert code(await alice.ask("GET", f"/jobs/{job_id}/download")) == (404, "job_not_found")

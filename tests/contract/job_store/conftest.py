@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import AsyncMongoClient
 
 from deploy.local.ports import HOST, free_ports
 from services.gateway.app import JobParts, make_job_parts
@@ -79,10 +81,11 @@ def mongodb_url(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue("mongodb_server").url)
 
 
-@pytest.fixture
-async def store(mongodb_url: str) -> AsyncIterator[Store]:
-    """An empty database on that server."""
-    async with open_store(settings_for(mongodb_url, f"test_{uuid.uuid4().hex[:8]}")) as store:
+@pytest.fixture(params=[AsyncIOMotorClient, AsyncMongoClient], ids=["motor", "pymongo"])
+async def store(request: pytest.FixtureRequest, mongodb_url: str) -> AsyncIterator[Store]:
+    """An empty database on that server, through either driver: a change of driver must change nothing."""
+    settings = settings_for(mongodb_url, f"test_{uuid.uuid4().hex[:8]}")
+    async with open_store(settings, make_client=request.param) as store:
         yield store
 
 

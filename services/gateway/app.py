@@ -100,7 +100,7 @@ def make_job_parts(
 
 
 async def serve(settings: Settings) -> None:
-    """Run until the process is told to stop."""
+    """Run until the process receives SIGTERM or SIGINT."""
     async with (
         open_store(settings) as store,
         open_storage(settings) as storage,

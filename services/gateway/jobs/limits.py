@@ -29,7 +29,7 @@ class Limit(StrEnum):
 class Slot:
     """A job's slot among its user's active jobs.
 
-    `is_new` tells whether this call took the slot and counted the job. `history_is_full` tells that with this job the
+    `is_new` says whether this call took the slot and counted the job. `history_is_full` says that with this job the
     user may have more jobs than the tier keeps.
     """
 

@@ -136,7 +136,7 @@ class Submissions:
     async def _settle(self, job: Job, slot: Slot) -> None:
         """Free the slot that a repeated request took, if the job does not use it.
 
-        Another request has stored the job meanwhile: with this slot, or with an earlier one.
+        Another request has stored the job since: with this slot, or with an earlier one.
         """
         found = (await self._jobs.started([job.job_id]))[job.job_id]
         if found.slot_ms != slot.taken_ms:

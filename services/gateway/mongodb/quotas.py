@@ -5,9 +5,9 @@ any number of gateways, exceeds a limit, and repeating a change has no effect. `
 `active` maps each job that has a slot to the time it took it, unix ms, and `active_count` is the size of that map. It
 is a map because not every server can test that an array does not hold a job.
 
-`kept` is an upper limit of the user's jobs. It tells whether a history may have to be pruned, without reading it. It
+`kept` is an upper limit of the user's jobs. It shows whether a history may have to be pruned, without reading it. It
 grows with each job that is counted, before that job is stored, and shrinks when a start is undone. Removals do not
-change it: whoever prunes the history counts the jobs and corrects `kept`.
+change it: the process that prunes the history counts the jobs and corrects `kept`.
 """
 
 from collections.abc import AsyncIterator

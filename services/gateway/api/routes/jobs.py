@@ -43,7 +43,7 @@ class JobRoutes:
             BadPageError: `limit`, `status` or `cursor` is not valid.
         """
         page = page_of(request.query)
-        # One more job than the page shows tells whether there is another page.
+        # One more job than the page shows reveals whether there is another page.
         jobs = await self._jobs.list_recent(request[USER].user_id, replace(page, limit=page.limit + 1))
         shown = jobs[: page.limit]
         headers = next_page_headers(page, shown[-1]) if len(jobs) > len(shown) else None

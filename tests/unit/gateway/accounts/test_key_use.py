@@ -26,7 +26,7 @@ def used(last_used_at: int | None) -> ApiKey:
     return ApiKey("k1", "u1", "n", "h", "p", 0, 2_000_000, last_used_at=last_used_at)
 
 
-async def test_a_use_is_written_down_once_a_minute() -> None:
+async def test_a_use_is_stored_once_a_minute() -> None:
     records = Records()
     uses = KeyUses(records, now_s=lambda: NOW_S)
     uses.note(used(NOW_S - 59))
@@ -40,7 +40,7 @@ async def test_a_use_is_written_down_once_a_minute() -> None:
     assert records.written == [("k1", NOW_S)]
 
 
-async def test_a_use_that_can_not_be_written_down_is_kept_and_fails_nothing() -> None:
+async def test_a_use_that_cannot_be_stored_is_kept() -> None:
     records = Records()
     uses = KeyUses(records, now_s=lambda: NOW_S)
     uses.note(used(None))

@@ -29,7 +29,7 @@ def test_a_key_expires_at_its_time() -> None:
     assert key.is_expired(200)
 
 
-def test_a_place_is_vacant_when_its_key_works_no_more() -> None:
+def test_a_slot_is_vacant_when_its_key_is_not_usable() -> None:
     stored = ApiKey("k1", "u1", "n", "h", "p", created_at=100, expires_at=1000)
     slot = KeySlot.of(stored)
     assert KeySlot.parse(str(slot)) == slot

@@ -98,7 +98,7 @@ def bearer(text: str) -> tuple[str, str]:
     return "Authorization", f"Bearer {text}"
 
 
-async def test_a_key_or_a_token_opens_the_door(client: TestClient, noted: list[str]) -> None:
+async def test_a_key_or_a_token_is_accepted(client: TestClient, noted: list[str]) -> None:
     assert await ask(client, key(GOOD_KEY)) == (200, "u1")
     assert await ask(client, bearer(GOOD)) == (200, NEWCOMER)
     assert await ask(client, ("authorization", f"bearer   {GOOD} ")) == (200, NEWCOMER)
@@ -129,14 +129,14 @@ async def test_a_key_or_a_token_opens_the_door(client: TestClient, noted: list[s
         ([bearer(GOOD), bearer(BAD)], 403, "ambiguous_credentials"),
     ],
 )
-async def test_anything_else_keeps_it_shut(
+async def test_anything_else_is_refused(
     client: TestClient, noted: list[str], headers: Sequence[tuple[str, str]], status: int, code: str
 ) -> None:
     assert await ask(client, *headers) == (status, code)
     assert noted == []
 
 
-async def test_where_there_is_no_issuer_no_token_opens_the_door(directory: Directory) -> None:
+async def test_without_an_issuer_no_token_is_accepted(directory: Directory) -> None:
     by_token = TokenAuthentication(None, directory, tier="free", now_s=lambda: NOW_S)
     app = web.Application(middlewares=[errors_middleware, auth_middleware(by_token)])
     app.router.add_get("/whoami", whoami)
@@ -144,9 +144,7 @@ async def test_where_there_is_no_issuer_no_token_opens_the_door(directory: Direc
         assert await ask(client, bearer(GOOD)) == (403, "tokens_not_accepted")
 
 
-async def test_a_newcomer_becomes_one_free_user_however_often_they_come_at_once(
-    client: TestClient, directory: Directory
-) -> None:
+async def test_concurrent_first_requests_create_one_free_user(client: TestClient, directory: Directory) -> None:
     answers = await asyncio.gather(*(ask(client, bearer(GOOD)) for _ in range(20)))
     assert set(answers) == {(200, NEWCOMER)}
     assert directory.added == [User(NEWCOMER, "free", "alice", NOW_S)]

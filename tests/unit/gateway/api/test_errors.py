@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
 from structlog.testing import capture_logs
 
 from services.gateway.accounts import errors as account_errors
@@ -91,3 +93,14 @@ async def test_any_other_error_is_a_bug() -> None:
         response = await api_errors.errors_middleware(None, bug)
     assert response.status == 500
     assert [line["event"] for line in lines] == ["request failed"]
+
+
+async def test_a_reset_connection_of_the_service_itself_is_a_bug() -> None:
+    async def broken(_request: web.Request) -> web.Response:
+        raise ConnectionResetError
+
+    app = web.Application(middlewares=[api_errors.errors_middleware])
+    app.router.add_get("/", broken)
+    async with TestClient(TestServer(app)) as client, client.get("/") as response:
+        assert response.status == 500
+        assert (await response.json())["error"]["code"] == "internal_error"

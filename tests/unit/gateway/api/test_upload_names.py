@@ -78,7 +78,7 @@ def test_a_cleaned_name_is_one_plain_part_of_a_path_and_stays_as_it_is(stem: str
         ("x" * 300 + ".fil", "x" * 255),
     ],
 )
-def test_names_are_shown_as_given_but_for_what_can_not_be_shown(given_name: str, shown: str) -> None:
+def test_shown_names_lose_control_characters_only(given_name: str, shown: str) -> None:
     assert shown_file_name(given_name) == shown
 
 
@@ -97,7 +97,7 @@ def test_names_are_shown_as_given_but_for_what_can_not_be_shown(given_name: str,
         "",
     ],
 )
-def test_nobody_owns_a_key_that_was_not_made_for_them(key: str) -> None:
+def test_a_key_of_another_form_or_user_is_not_owned(key: str) -> None:
     assert not owns_upload_key("user-1", key)
 
 

@@ -37,8 +37,8 @@ def start() -> str:
     kafka.rd_kafka_mock_cluster_bootstraps.restype = ctypes.c_char_p
     error = ctypes.create_string_buffer(ERROR_BYTES)
     settings = ctypes.c_void_p(kafka.rd_kafka_conf_new())
-    for name, value in ((b"test.mock.num.brokers", b"1"), (b"bootstrap.servers", b"none")):
-        if kafka.rd_kafka_conf_set(settings, name, value, error, ctypes.c_size_t(ERROR_BYTES)) != 0:
+    for setting, value in ((b"test.mock.num.brokers", b"1"), (b"bootstrap.servers", b"none")):
+        if kafka.rd_kafka_conf_set(settings, setting, value, error, ctypes.c_size_t(ERROR_BYTES)) != 0:
             sys.exit(f"librdkafka refused a setting: {error.value.decode()}")
     client = kafka.rd_kafka_new(PRODUCER, settings, error, ctypes.c_size_t(ERROR_BYTES))
     if not client:

@@ -10,6 +10,7 @@ import itertools
 import math
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,8 +24,8 @@ from science.measure.efficiency import efficiencies
 from science.measure.false_alarms import counted, threshold_for
 from science.measure.importance import sampled_false_hits
 from science.measure.recovery import header_of, pulls, recover, within_three
+from science.simulator import make_header
 from shared.events import SearchParameters
-from tests.unit.dedoppler.scenes import make_header
 
 ROOT = Path(__file__).parents[2]
 SPECTRA = (15, 16, 17, 32, 60)
@@ -36,11 +37,12 @@ NOISE_CHANNELS = 2**20
 FALSE_ALARM_SNR = 6.0
 DRIFT_EDGES = (0.0, 0.001, 0.2, 1.0, 2.0, 3.0, 3.9, 4.01)
 
+Tell = Callable[[str], None]
 Lines = list[tuple[str, str, str]]
 Predicted = dict[float, tuple[float, float]]
 
 
-def efficiency_lines(tell) -> tuple[Lines, np.ndarray]:
+def efficiency_lines(tell: Tell) -> tuple[Lines, np.ndarray]:
     """What is asked: mean at least 0.95, least at least 0.88."""
     lines: Lines = []
     for n_spectra, number in ((16, 1500), (60, 300), (2, 300)):
@@ -55,7 +57,7 @@ def efficiency_lines(tell) -> tuple[Lines, np.ndarray]:
     return lines, kept
 
 
-def recovery_lines(pool: Executor, tell) -> tuple[Lines, np.ndarray]:
+def recovery_lines(pool: Executor, tell: Tell) -> tuple[Lines, np.ndarray]:
     """Every T, sign of foff and number of bits; half of the scenes in chunks whose edges are at tones."""
     lines, everything = [], []
     grids = list(itertools.product(SPECTRA, (-1, 1), BITS))
@@ -85,7 +87,7 @@ def _scatter(rows: np.ndarray) -> str:
     return ", ".join(f"{pulls(rows, name).std():.2f}" for name in ("frequency_pull", "drift_pull"))
 
 
-def false_alarm_lines(pool: Executor, tell) -> tuple[Lines, np.ndarray, Predicted]:
+def false_alarm_lines(pool: Executor, tell: Tell) -> tuple[Lines, np.ndarray, Predicted]:
     """Observations of 16 x 2^20 of noise alone, beside the prediction per observation at some levels."""
     header = make_header(NOISE_CHANNELS)
     predicted = {}

@@ -8,8 +8,9 @@ import numpy as np
 
 from science.measure import turboseti
 from science.measure.recovery import header_of, injected
-from science.simulator import Scene, simulate, write_fil, write_h5
-from tests.unit.dedoppler.scenes import search
+from science.measure.search import search
+from science.simulator import Scene, Tone, simulate, write_fil, write_h5
+from shared.header import Header
 
 N_CHANNELS = 2**18
 # turboSETI deletes weaker hits within 800 channels of a stronger one.
@@ -79,7 +80,7 @@ def compare(folder: Path, pool: Executor, tell: Callable[[str], None]) -> np.nda
     return np.concatenate(all_rows)
 
 
-def _place(header, one) -> tuple[float, float, float]:
+def _place(header: Header, one: Tone) -> tuple[float, float, float]:
     """(frequency, drift rate, reach in Hz) of a tone."""
     smear = abs(one.drift_rate_hz_s) * header.tsamp_s
     return one.frequency_hz, one.drift_rate_hz_s, NEAR_CHANNELS * abs(header.foff_hz) + smear / 2

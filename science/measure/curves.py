@@ -36,8 +36,10 @@ def _axes(title: str, across: str, up: str) -> Axes:
 def _save(axes: Axes, path: Path, *, dpi: int = 130) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Without the software's version, the same curve gives the same bytes.
-    axes.figure.savefig(path, dpi=dpi, metadata={"Software": None})
-    plt.close(axes.figure)
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.savefig(path, dpi=dpi, metadata={"Software": None})
+    plt.close(figure)
 
 
 def _binned(drift: np.ndarray, values: np.ndarray, bins: int = 40) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -122,12 +124,12 @@ def false_alarms(
 def stated_errors(rows: np.ndarray, path: Path) -> None:
     """(stated - true) / stated error of frequency and drift rate, beside a Gaussian of 1."""
     axes = _axes("Errors over stated errors", "(stated - true) / stated error", "share per unit")
-    edges = np.linspace(-4, 4, 65)
+    edges = np.linspace(-4, 4, 65).tolist()
     for name, colour, label in (("frequency_pull", OURS, "frequency"), ("drift_pull", THIRD, "drift rate")):
         axes.hist(
             np.clip(pulls(rows, name), -4, 4), edges, density=True, histtype="step", lw=1.3, color=colour, label=label
         )
-    middle = (edges[:-1] + edges[1:]) / 2
+    middle = (np.array(edges[:-1]) + edges[1:]) / 2
     axes.plot(middle, np.exp(-(middle**2) / 2) / np.sqrt(2 * np.pi), color=GREY, lw=1, label="Gaussian of 1")
     axes.legend()
     _save(axes, path)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from science.simulator import tone_power
+from science.measure.search import tone
+from science.simulator import make_header, tone_power
 from services.dedoppler.kernels.refine import refine
 from services.dedoppler.search.width_trials import Rung, plan_rungs, widest_box
 from tests.unit.dedoppler.channels import rung_statistics
-from tests.unit.dedoppler.scenes import make_header, tone
 
 CHANNEL = 2000
 DURATION_S = 273.804

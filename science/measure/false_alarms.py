@@ -7,14 +7,15 @@ import functools
 import math
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
+from typing import Any
 
 import numpy as np
 from scipy.special import gammaincc, ndtr
 
+from science.measure.search import search
 from science.simulator import Scene, simulate
 from services.dedoppler.search.width_trials import plan_rungs
 from shared.header import Header
-from tests.unit.dedoppler.scenes import search
 
 
 def exceedance(snr: np.ndarray | float, width: np.ndarray | int, n_spectra: int, averaged_spectra: float) -> np.ndarray:
@@ -24,7 +25,8 @@ def exceedance(snr: np.ndarray | float, width: np.ndarray | int, n_spectra: int,
     with the shape of all its samples together.
     """
     shape = averaged_spectra * n_spectra * width
-    return gammaincc(shape, shape + np.asarray(snr) * np.sqrt(shape))
+    chance: np.ndarray = gammaincc(shape, shape + np.asarray(snr) * np.sqrt(shape))
+    return chance
 
 
 def last_of_its_clump(x: np.ndarray | float) -> np.ndarray:
@@ -36,7 +38,8 @@ def last_of_its_clump(x: np.ndarray | float) -> np.ndarray:
     """
     x = np.asarray(x, float)
     density = np.exp(-(x**2) / 8) / math.sqrt(2 * math.pi)
-    return x * (ndtr(x / 2) - 0.5) / (x / 2 * ndtr(x / 2) + density)
+    share: np.ndarray = x * (ndtr(x / 2) - 0.5) / (x / 2 * ndtr(x / 2) + density)
+    return share
 
 
 @functools.cache
@@ -79,7 +82,7 @@ def most_false_hits(
     return n_channels * total
 
 
-def threshold_for(expected: float, n_channels: int, **grid: float) -> float:
+def threshold_for(expected: float, n_channels: int, **grid: Any) -> float:
     """SNR above which no more than `expected` false hits are expected, to 0.01."""
     low, high = 4.0, 40.0
     while high - low > 0.01:

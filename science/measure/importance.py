@@ -21,9 +21,11 @@ from numba import njit
 from scipy.special import gammaincc, gammainccinv
 
 from science.measure.false_alarms import exceedance, last_of_its_clump, seen_steps
+from science.measure.search import search
+from science.simulator import make_header
 from services.dedoppler.kernels.pair_sums import path_offset
+from shared.arrays import Floats
 from shared.header import Header
-from tests.unit.dedoppler.scenes import make_header, search
 
 # Blocks of noise enough for the search to measure it as it does in a large file.
 SCENE_CHANNELS = 2**14
@@ -61,7 +63,9 @@ class Place:
 
 
 @njit(nogil=True)
-def boxes_above(x, level, starts, steps, widths):
+def boxes_above(
+    x: Floats, level: float, starts: tuple[int, int], steps: tuple[int, int], widths: tuple[int, int]
+) -> int:
     """How many boxes of a place have a statistic of at least `level`: `x` is float64 (T, columns), mean 0, sigma 1."""
     n_spectra, above = x.shape[0], 0
     columns = starts[1] - starts[0] + widths[1] + 1

@@ -10,9 +10,10 @@ from concurrent.futures import Executor
 
 import numpy as np
 
-from science.simulator import Scene, Tone, simulate
+from science.measure.search import chunk_plan, search, tone
+from science.simulator import Scene, Tone, make_header, simulate
+from shared.arrays import Hits
 from shared.header import Header
-from tests.unit.dedoppler.scenes import chunk_plan, make_header, search, tone
 
 MAX_DRIFT_HZ_S = 4.0
 FOFF_MHZ = 2.7939677238464355e-06
@@ -61,7 +62,7 @@ def injected(
     return tones, channels, drifts
 
 
-def _hits(header: Header, power: np.ndarray, channels: np.ndarray, seed: int, chunked: bool, pool: Executor):
+def _hits(header: Header, power: np.ndarray, channels: np.ndarray, seed: int, chunked: bool, pool: Executor) -> Hits:
     if not chunked:
         return search(power, header, pool, max_drift=MAX_DRIFT_HZ_S).hits
     rng = np.random.default_rng([seed, 78])
@@ -107,7 +108,8 @@ def recover_all(headers: Iterable[Header], snr: float, first_seed: int, pool: Ex
 
 def pulls(rows: np.ndarray, name: str) -> np.ndarray:
     """(stated - true) / stated error of the recovered tones, those left out that drift by whole steps."""
-    return rows[name][rows["found"] & ~rows["on_grid"]]
+    recovered: np.ndarray = rows[name][rows["found"] & ~rows["on_grid"]]
+    return recovered
 
 
 def within_three(rows: np.ndarray, name: str) -> float:

@@ -14,11 +14,32 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
+
 REPOSITORY = Path(__file__).parents[2]
 SNR_THRESHOLD = 10.0
 MAX_DRIFT_HZ_S = 4.0
 # Column of the .dat file.
 DRIFT, SNR, FREQUENCY = 1, 2, 3
+
+
+class OneNumber(np.ndarray):
+    """An array of one number that can be formatted as a number."""
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+
+def mend() -> None:
+    """Patch turboSETI 2.3.2, which formats an array of one number as a number; numpy 2 no longer does."""
+    from turbo_seti.find_doppler import find_doppler
+
+    class MaxVals(find_doppler.max_vals):  # type: ignore[misc] # turboSETI has no types
+        def __init__(self) -> None:
+            super().__init__()
+            self.total_n_hits = np.zeros(1, np.uint32).view(OneNumber)
+
+    find_doppler.max_vals = MaxVals
 
 
 def is_installed() -> bool:
@@ -54,9 +75,6 @@ def _search(path: Path) -> list[list[float]]:
 
 def main() -> None:
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
-        # It also mends what numpy 2 broke in turboSETI 2.3.2.
-        from tests.bench.turboseti import mend
-
         mend()
         found = {path: _search(Path(path)) for path in sys.argv[1:]}
     sys.stdout.write(json.dumps(found))

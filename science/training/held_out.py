@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import setigen  # type: ignore[import-untyped]
+import setigen
 from astropy import units
 
 from science.training.observe import match, search

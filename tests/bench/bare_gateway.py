@@ -10,6 +10,7 @@ import os
 import sys
 import uuid
 from collections.abc import AsyncIterator
+from typing import Any
 
 import uvloop
 from aiohttp import web
@@ -17,7 +18,7 @@ from aiokafka import AIOKafkaProducer
 from motor.motor_asyncio import AsyncIOMotorClient
 
 from services.gateway.settings import Settings
-from shared.blobs import open_storage
+from shared.blobs import Blobs, open_storage
 
 TOPIC = "bench.bare"
 USER = str(uuid.uuid4())
@@ -32,7 +33,9 @@ async def make_app() -> web.Application:
     POST /store: the insert and the event alone.
     """
     settings = Settings()
-    client = AsyncIOMotorClient(settings.mongodb_url.get_secret_value(), w="majority", journal=True)
+    client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
+        settings.mongodb_url.get_secret_value(), w="majority", journal=True
+    )
     database = client["bare"]
     jobs, quotas = database["jobs"], database["quotas"]
     await quotas.insert_one({"_id": USER, "used": 0, "active_count": 0})
@@ -57,12 +60,13 @@ async def make_app() -> web.Application:
         return await start(await request.json())
 
     async def start(body: dict[str, object]) -> web.Response:
-        job = {"_id": str(uuid.uuid4()), "user_id": USER, "status": "submitted", **body}
+        job_id = str(uuid.uuid4())
+        job = {"_id": job_id, "user_id": USER, "status": "submitted", **body}
         await jobs.insert_one(job)
-        await producer.send_and_wait(TOPIC, json.dumps(job).encode(), key=job["_id"].encode())
-        return web.json_response({"job_id": job["_id"]}, status=202)
+        await producer.send_and_wait(TOPIC, json.dumps(job).encode(), key=job_id.encode())
+        return web.json_response({"job_id": job_id}, status=202)
 
-    uploads = web.AppKey("uploads", object)
+    uploads = web.AppKey("uploads", Blobs)
 
     async def connections(app: web.Application) -> AsyncIterator[None]:
         async with open_storage(settings) as storage:

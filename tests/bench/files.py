@@ -21,7 +21,7 @@ from services.dedoppler.handlers import Handler
 from services.ingest.chunk_plan import plan_observation
 from services.ingest.settings import Settings as IngestSettings
 from shared.errors import ObjectNotFoundError
-from shared.events import ChunkReady, SearchParameters, Upload
+from shared.events import ChunkReady, ChunkSearched, SearchParameters, Upload
 from shared.filterbank import LocalSource, read_block, read_header
 from shared.header import Header
 from tests.bench import observation, peer
@@ -82,7 +82,9 @@ async def file_to_hits(path: Path, pool: ThreadPoolExecutor) -> tuple[float, int
     handler = Handler(read_power, Forgetful(), pool)
     ready = chunks_ready(header, "", path.name, path.stat().st_size)
     searched = await asyncio.gather(*(handler.handle(event) for event in ready))
-    return time.perf_counter() - began, sum(events[0].n_hits for events in searched)
+    return time.perf_counter() - began, sum(
+        event.n_hits for events in searched for event in events if isinstance(event, ChunkSearched)
+    )
 
 
 async def read_alone(path: Path) -> float:

@@ -26,6 +26,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 from motor.motor_asyncio import AsyncIOMotorClient
@@ -120,7 +121,8 @@ async def measure(console: Console) -> None:
             environment = servers.gateway_environment
             environment["WATERHOLE_LOG_LEVEL"] = "WARNING"
             tiers = json.dumps({name: TIER.model_dump() for name in DEFAULT_TIERS})
-            quotas = AsyncIOMotorClient(servers.mongodb)[environment["WATERHOLE_MONGODB_DATABASE"]]["quotas"]
+            client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(servers.mongodb)
+            quotas = client[environment["WATERHOLE_MONGODB_DATABASE"]]["quotas"]
 
             async def free_slots() -> None:
                 await quotas.update_many({}, {"$set": {"active": {}, "active_count": 0}})

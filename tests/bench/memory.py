@@ -10,10 +10,11 @@ import re
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import numpy as np
@@ -47,7 +48,9 @@ class Worker:
     def megabytes(self, field: str) -> float:
         """VmHWM or VmRSS."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(rf"{field}:\s+(\d+) kB", status)[1]) / 1000
+        found = re.search(rf"{field}:\s+(\d+) kB", status)
+        assert found is not None
+        return int(found[1]) / 1000
 
 
 @asynccontextmanager
@@ -98,7 +101,8 @@ async def upload(uploads: Blobs, key: str, header: Header) -> None:
 
 def settings_of(servers: EmbeddedServers) -> ServiceSettings:
     """The servers' addresses."""
-    names = {name.removeprefix("WATERHOLE_").lower(): value for name, value in servers.environment.items()}
+    environment: Mapping[str, Any] = servers.environment
+    names = {name.removeprefix("WATERHOLE_").lower(): value for name, value in environment.items()}
     return ServiceSettings(**{name: value for name, value in names.items() if name in ServiceSettings.model_fields})
 
 

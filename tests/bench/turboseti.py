@@ -27,7 +27,7 @@ from pathlib import Path
 for variable in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[variable] = "1"
 
-import numpy as np  # noqa: E402
+from science.measure.turboseti import mend  # noqa: E402
 
 
 class Loaded:
@@ -40,25 +40,6 @@ class Loaded:
 
     def get(self):
         return self._loaded
-
-
-class OneNumber(np.ndarray):
-    """An array of one number that can be written as a number."""
-
-    def __int__(self):
-        return int(self.item())
-
-
-def mend():
-    """turboSETI 2.3.2 formats an array of one number as a number, which numpy 2 no longer does."""
-    from turbo_seti.find_doppler import find_doppler
-
-    class MaxVals(find_doppler.max_vals):
-        def __init__(self):
-            super().__init__()
-            self.total_n_hits = np.zeros(1, np.uint32).view(OneNumber)
-
-    find_doppler.max_vals = MaxVals
 
 
 def finder(path, arguments, out):
@@ -110,7 +91,9 @@ def quiet():
 
 def peak_mb():
     """The peak of resident memory of this process, MB."""
-    return int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) / 1000
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found is not None
+    return int(found[1]) / 1000
 
 
 def hits_of(out):

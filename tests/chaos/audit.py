@@ -124,7 +124,7 @@ class Auditor:
         self._varying: set[str] = set()
 
     def _settings(self) -> GatewaySettings:
-        environment = self._playground.environment
+        environment: Mapping[str, Any] = self._playground.environment
         known = {f"{PREFIX}{name.upper()}" for name in GatewaySettings.model_fields}
         fields = {name.removeprefix(PREFIX).lower(): value for name, value in environment.items() if name in known}
         return GatewaySettings(**fields)

@@ -47,7 +47,7 @@ def _sound(folder: Path, exponent: int) -> Observation:
     path = folder / f"channels_2_{exponent}.fil"
     if not path.exists():
         header = make_header(2**exponent, SPECTRA)
-        write_fil(path, header, spectra(Scene(header, _tones(header), seed=exponent)))
+        write_fil(path, header, spectra(Scene(header, tuple(_tones(header)), seed=exponent)))
     return Observation(path)
 
 

@@ -68,7 +68,7 @@ def make_file(folder: Path, exponent: int, n_bits: int = 32) -> Path:
     return path
 
 
-async def run_job(client: Waterhole, file_key: str, name: str, poll_s: float = 0.1, **parameters: float) -> str:
+async def run_job(client: Waterhole, file_key: str, name: str, poll_s: float = 0.1, **parameters: Any) -> str:
     """Analyze an uploaded file to the end; the job's id. Asking costs the gateway time that others could use."""
     job_id = await client.analyze(file_key, name, **parameters)
     while not (job := await client.job(job_id)).get("exports_ready"):
@@ -113,17 +113,18 @@ def bus_seconds(folder: Path, events: Sequence[Event], job_id: str) -> float:
     """From the submitted event to the gateway's record that the job is complete, less the work of the handlers, s."""
     submitted = next(event.occurred_at for event in events if event.topic == OBSERVATION_SUBMITTED)
     recorded = next(line for line in log_lines(folder, "gateway", job_id) if line["topic"] == OBSERVATION_CLASSIFIED)
-    work = recorded["seconds"]
+    work: float = recorded["seconds"]
     for service in ("ingest", "dedoppler", "classify"):
         work += sum(line["seconds"] for line in log_lines(folder, service, job_id))
     return (datetime.fromisoformat(recorded["timestamp"]) - submitted).total_seconds() - work
 
 
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 PROGRAMS = ("services.dedoppler", "weed", "docker-proxy", "kafka.Kafka", "mongodb.js", "services.gateway", "python")
 
 
-def processor_seconds() -> Counter[str]:
-    """What each program on this machine has used of the processors so far, s; Linux only."""
+def processor_ticks() -> Counter[str]:
+    """What each program on this machine has used of the processors so far, clock ticks; Linux only."""
     used: Counter[str] = Counter()
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(FileNotFoundError, ProcessLookupError):
@@ -131,7 +132,7 @@ def processor_seconds() -> Counter[str]:
             # After the name, which may hold spaces: user and system time are fields 14 and 15 of the whole line.
             fields = (folder / "stat").read_text().rpartition(")")[2].split()
             name = next((program for program in PROGRAMS if program in command), "anything else")
-            used[name] += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+            used[name] += int(fields[11]) + int(fields[12])
     return used
 
 
@@ -144,9 +145,9 @@ class Searched:
 
     async def again(self, client: Waterhole, kafka: str, file_key: str, name: str, **parameters: float) -> None:
         """Run one job of the large file."""
-        before = processor_seconds()
+        before = processor_ticks()
         job_id = await run_job(client, file_key, name, 0.5, **parameters)
-        self.used.append(processor_seconds() - before)
+        self.used.append(processor_ticks() - before)
         self.stages.append(stage_seconds(await events_of(kafka, job_id)))
 
     def stage_s(self, stage: str) -> float:
@@ -155,7 +156,11 @@ class Searched:
 
     def used_s(self, program: str) -> float:
         """Mean processor time of a program, s."""
-        return statistics.mean(one[program] for one in self.used)
+        return statistics.mean(one[program] for one in self.used) / TICKS_PER_S
+
+    def total_s(self) -> float:
+        """Mean processor time of all programs, s."""
+        return statistics.mean(one.total() for one in self.used) / TICKS_PER_S
 
 
 async def measure(playground: RealPlayground, folder: Path, exponent: int, say: Console) -> None:
@@ -201,7 +206,7 @@ def show_search(say: Console, name: str, one: Searched, two: Searched) -> None:
     table.add_section()
     for program in (*PROGRAMS, "anything else"):
         table.add_row(f"CPU, {program}", f"{one.used_s(program):.1f}", f"{two.used_s(program):.1f}", "")
-    totals = (f"{statistics.mean(used.total() for used in searched.used):.1f}" for searched in (one, two))
+    totals = (f"{searched.total_s():.1f}" for searched in (one, two))
     table.add_row(f"CPU, all, of {os.cpu_count()} cores", *totals, "")
     say.print(table)
 

@@ -5,7 +5,7 @@ import re
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
@@ -34,7 +34,7 @@ _SERVER_OF = re.compile(rf"\[(?:.*-)?({'|'.join((EMBEDDED, *REAL))})(?:-.*)?\]$"
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say plainly what ran on which server, and on which nothing did."""
-    counts = Counter()
+    counts: Counter[str] = Counter()
     for report in terminalreporter.stats.get("passed", []) + terminalreporter.stats.get("failed", []):
         found = _SERVER_OF.search(report.nodeid)
         if found and report.when == "call":
@@ -165,7 +165,7 @@ class WatchedPublisher:
         if self.after is not None:
             await self.after()
 
-    async def publish_raw(self, *arguments: object) -> None:
+    async def publish_raw(self, *arguments: Any) -> None:
         await self._publisher.publish_raw(*arguments)
 
 
@@ -180,7 +180,12 @@ class Worker:
         self.publisher = WatchedPublisher(publisher)
         self.stop = asyncio.Event()
         self.consumer = Consumer(
-            probe.settings, group=group, topics=[topic], handle=self._handle, publisher=self.publisher, stage=stage
+            probe.settings,
+            group=group,
+            topics=[topic],
+            handle=self._handle,
+            publisher=cast(Publisher, self.publisher),
+            stage=stage,
         )
         self.task = asyncio.create_task(self.consumer.run(self.stop))
 

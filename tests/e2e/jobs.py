@@ -34,7 +34,8 @@ async def submit(client: Waterhole, path: Path) -> str:
 async def results_of(client: Waterhole, job_id: str, folder: Path) -> dict[str, Any]:
     """`results.json` of a finished job."""
     folder.mkdir(exist_ok=True)
-    return json.loads((await client.download(job_id, "json", folder)).read_text())
+    results: dict[str, Any] = json.loads((await client.download(job_id, "json", folder)).read_text())
+    return results
 
 
 def without_identity(results: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import aioboto3
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -52,7 +52,7 @@ class Server:
         self.address = f"{HOST}:{self.port}"
         self.container = DockerContainer(found)
         # Not by `with_bind_ports`, which binds to all of the machine's addresses.
-        self.container.ports[self.inner_port] = (HOST, self.port)
+        cast("dict[int, tuple[str, int]]", self.container.ports)[self.inner_port] = (HOST, self.port)
         self.set_up()
 
     def set_up(self) -> None:

@@ -10,7 +10,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from deploy.local.servers import EmbeddedServers, embedded_servers
 from services.gateway.accounts.key_use import KeyUses
 from services.gateway.accounts.user_cache import UserCache
-from services.gateway.api.application import make_http_app
+from services.gateway.api.application import Routes, make_http_app
 from services.gateway.api.auth import ApiKeyAuthentication, Authentication, TokenAuthentication
 from services.gateway.api.document.asyncapi import make_asyncapi
 from services.gateway.api.document.openapi import make_openapi
@@ -61,7 +61,7 @@ async def gateway(servers: EmbeddedServers, issuer: Issuer) -> AsyncIterator[Gat
         clock = Clock()
         jobs = make_job_parts(settings, store=store, storage=storage, bus=bus, now_ms=clock)
         changes = JobChanges()
-        subjects = [
+        subjects: list[Routes] = [
             HealthRoutes("0.3.0"),
             DocumentRoutes(openapi=make_openapi("0.3.0"), asyncapi=make_asyncapi("0.3.0")),
             JobEventRoutes(settings, jobs=store.jobs, changes=changes),

@@ -79,7 +79,7 @@ class GatewayProcess:
 
 def settings_of(kind: type[SettingsT], environment: Mapping[str, str], **more: Any) -> SettingsT:
     """The settings that an environment gives to a service, of all that it holds for services of every kind."""
-    names = {name.removeprefix("WATERHOLE_").lower(): value for name, value in environment.items()}
+    names: dict[str, Any] = {name.removeprefix("WATERHOLE_").lower(): value for name, value in environment.items()}
     return kind(**{name: value for name, value in names.items() if name in kind.model_fields}, **more)
 
 

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import cast
 
 import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
@@ -18,6 +19,7 @@ from services.gateway.app import JobParts, make_job_parts
 from services.gateway.jobs.handlers import WorkerEvents
 from services.gateway.jobs.outbox import Outbox
 from services.gateway.mongodb.store import Store, open_store
+from shared.blobs import Storage as RealStorage
 from tests.contract.job_store.parts import Bus, Clock, Storage, settings_for
 from tests.servers.chosen import EMBEDDED, servers
 from tests.servers.containers import MongodbServer, running
@@ -36,10 +38,13 @@ class EmbeddedMongodb:
         pid_file = self._home / "pid"
         pid_file.unlink(missing_ok=True)
         program = Path(sys.executable).with_name("nx-27017")
-        arguments = ("--host", HOST, "--port", str(self._port), "--data-dir", str(self._home))
-        arguments += ("--log-file", os.devnull, "--pid-file", str(pid_file))
-        quiet = {"stdout": asyncio.subprocess.DEVNULL, "stderr": asyncio.subprocess.DEVNULL}
-        self._process = await asyncio.create_subprocess_exec(str(program), *arguments, **quiet)
+        self._process = await asyncio.create_subprocess_exec(
+            str(program),
+            *("--host", HOST, "--port", str(self._port), "--data-dir", str(self._home)),
+            *("--log-file", os.devnull, "--pid-file", str(pid_file)),
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
 
     async def kill(self) -> None:
         """SIGKILL."""
@@ -113,7 +118,11 @@ def storage() -> Storage:
 def job_parts(store: Store, storage: Storage, bus: Bus, clock: Clock) -> JobParts:
     """The parts of a gateway that have to do with jobs."""
     return make_job_parts(
-        settings_for("mongodb://unused", "unused"), store=store, storage=storage, bus=bus, now_ms=clock
+        settings_for("mongodb://unused", "unused"),
+        store=store,
+        storage=cast(RealStorage, storage),
+        bus=bus,
+        now_ms=clock,
     )
 
 

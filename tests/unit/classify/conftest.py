@@ -1,5 +1,7 @@
 """Synthetic hits objects: gamma noise, tones of known shape, cut-outs as the search leaves them."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -82,7 +84,7 @@ def observation(header):
     return Observation(header)
 
 
-VOYAGER = [
+VOYAGER: list[tuple[int, int, float, dict[str, Any]]] = [
     (739820, 36, 121.0, {}),
     (739933, 39, 126.0, {}),
     (747929, 37, 1013.0, {}),

@@ -5,9 +5,10 @@ import numpy as np
 from services.dedoppler.kernels import width_trial as ladder
 from services.dedoppler.kernels.pair_sums import pair_sums
 from services.dedoppler.search.coarse_search import SCREEN_STARTS
+from shared.arrays import Indices, Power
 
 
-def hop_sums(x, first, hop):
+def hop_sums(x: Power, first: int, hop: int) -> tuple[Power, int]:
     """Sums of `hop` channels of `x`, aligned to channel `first`, and the column of that channel in them."""
     skip = first % hop
     sums, at, done = np.ascontiguousarray(x[:, skip:]), first - skip, 1
@@ -16,7 +17,7 @@ def hop_sums(x, first, hop):
     return sums, at
 
 
-def rung_statistics(x, first, count, width, hop, drifts):
+def rung_statistics(x: Power, first: int, count: int, width: int, hop: int, drifts: Indices) -> Power:
     """Statistics of a rung: (drifts, count), start `i` at channel first + i * hop."""
     sums, at = hop_sums(x, first, hop)
     return ladder.rung_statistics(sums, at, count, width // hop, hop, drifts)

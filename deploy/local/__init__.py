@@ -1,6 +1,6 @@
-"""Waterhole on one machine, without Docker or root: embedded Kafka, MongoDB and S3 servers and their supervisor.
+"""Waterhole on one machine, without Docker or root: embedded Kafka, MongoDB and S3 servers under a supervisor.
 
-`stack` says what runs and with which environment, `servers` how the three servers are started, `supervisor` keeps
-children running, `log_view` shows their lines, `data_folder` holds what outlives a run; `client` and `demo` use the
-running stack through its public REST API only.
+`stack` defines which processes run and with which environment, `servers` starts the three servers, `supervisor` keeps
+the processes running, `log_view` shows their logs, and `data_folder` holds files that are kept between runs. `client`
+and `demo` use the running stack only through its public REST API.
 """

@@ -17,19 +17,21 @@ INTERRUPTED = 130
 
 
 def arguments() -> argparse.Namespace:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="python -m deploy.local", description="Run Waterhole on this machine.")
     commands = parser.add_subparsers(dest="command", required=True)
-    up = commands.add_parser("up", help="serve until Ctrl-C")
-    up.add_argument("--port", type=int, help="the API's port (default: 8080, or a free one if that is taken)")
-    user = commands.add_parser("user", help="create a user on the running stack and print a key, once")
-    user.add_argument("--tier", default="researcher", help="default: researcher")
-    user.add_argument("--name", default="user", help="what the user is called")
-    demo = commands.add_parser("demo", help="run one observation end to end")
-    demo.add_argument("--file", type=Path, help="a filterbank file of your own (.fil or .h5)")
+    up = commands.add_parser("up", help="run all services until Ctrl-C")
+    up.add_argument("--port", type=int, help="port of the API (default: 8080, or a free port if 8080 is taken)")
+    user = commands.add_parser("user", help="create a user on the running stack and print an API key once")
+    user.add_argument("--tier", default="researcher", help="tier of the user (default: researcher)")
+    user.add_argument("--name", default="user", help="name of the user (default: user)")
+    demo = commands.add_parser("demo", help="analyze one observation and download its results")
+    demo.add_argument("--file", type=Path, help="your filterbank file, .fil or .h5 (default: simulated Voyager 1 data)")
     demo.add_argument("--out", type=Path, default=Path("out"), help="folder for the results (default: out)")
     for command in (up, user, demo):
-        command.add_argument("--data", type=Path, default=Path(".waterhole"), help="data folder (default: .waterhole)")
+        command.add_argument(
+            "--data", type=Path, default=Path(".waterhole"), help="folder of data and logs (default: .waterhole)"
+        )
     return parser.parse_args()
 
 
@@ -38,25 +40,25 @@ async def up(data_dir: Path, port: int | None) -> None:
     log = LogView(DataFolder(data_dir).logs, sys.stderr)
     async with running_stack(data_dir, port=port, log=log) as stack:
         print(
-            f"\nWaterhole is up.\n"
+            f"\nWaterhole is running.\n"
             f"  URL  {stack.url}\n"
             f"  key  {stack.api_key}\n"
             f"Try  curl -s -H 'x-api-key: {stack.api_key}' {stack.url}/jobs\n"
-            f"Ctrl-C stops it; its logs are in {log.folder}.\n",
+            f"Press Ctrl-C to stop. Logs: {log.folder}.\n",
             flush=True,
         )
         await stack.until_broken()
 
 
 async def user(data_dir: Path, tier: str, name: str) -> None:
-    """Create a user and print the key."""
+    """Create a user and print the API key."""
     created = await create_user(environment_of_running(DataFolder(data_dir)), tier, name)
-    print(f"tier  {created['tier']}\nkey   {created['api_key']}\nKeep the key: it is not shown again.")
+    print(f"tier  {created['tier']}\nkey   {created['api_key']}\nStore the key now: it is not shown again.")
 
 
 async def demo(data_dir: Path, file: Path | None, out: Path) -> None:
     """Run the demo."""
-    # Here, since the other commands start faster without numpy and rich.
+    # Imported here because the other commands start faster without numpy and rich.
     from rich.console import Console
 
     from deploy.local.demo import run_demo
@@ -65,7 +67,7 @@ async def demo(data_dir: Path, file: Path | None, out: Path) -> None:
 
 
 async def until_signalled(work: Coroutine[Any, Any, None]) -> bool:
-    """Run `work`, cancelled by the first SIGINT, SIGTERM or SIGHUP; whether one came."""
+    """Run `work` until it ends or SIGINT, SIGTERM or SIGHUP cancels it; return whether a signal came."""
     task = asyncio.create_task(work)
     signals: list[signal.Signals] = []
 

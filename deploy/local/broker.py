@@ -1,9 +1,9 @@
-"""The embedded Kafka broker: librdkafka's own, in memory, on a loopback port that it picks itself.
+"""The embedded Kafka broker: the one inside librdkafka, in memory, on a free loopback port.
 
-`python -m deploy.local.broker ADDRESS_FILE` writes `host:port` to the file once it answers, and serves until SIGTERM.
+`python -m deploy.local.broker ADDRESS_FILE` writes `host:port` to the file when it answers, and serves until SIGTERM.
 
-confluent-kafka for Python starts that broker but can't set it up further, so it is driven through librdkafka's C
-functions (declared in its `rdkafka.h` and `rdkafka_mock.h`), in the library that the package carries.
+confluent-kafka for Python starts that broker but can't configure it, so this module calls librdkafka's C functions
+(declared in its `rdkafka.h` and `rdkafka_mock.h`) in the library that the package contains.
 """
 
 import ctypes
@@ -15,13 +15,13 @@ import confluent_kafka
 
 PRODUCER = 0
 ERROR_BYTES = 512
-# A group waits this long for more members before the first gets its partitions, ms; the default is 3 s, and here every
-# group has one member.
+# Time that a group waits for more members before it assigns partitions, ms. The default is 3 s; here every group has
+# one member.
 REBALANCE_DELAY_MS = 0
 
 
 def library() -> ctypes.CDLL:
-    """librdkafka as it came with confluent-kafka."""
+    """Load the librdkafka that confluent-kafka contains."""
     package = Path(confluent_kafka.__file__).parent
     for pattern in ("confluent_kafka.libs/librdkafka*", "confluent_kafka/.dylibs/librdkafka*"):
         for path in sorted(package.parent.glob(pattern)):
@@ -30,7 +30,7 @@ def library() -> ctypes.CDLL:
 
 
 def start() -> str:
-    """Start a broker that lives as long as this process; returns its address."""
+    """Start a broker that runs as long as this process; return its address."""
     kafka = library()
     for name in ("rd_kafka_conf_new", "rd_kafka_new", "rd_kafka_handle_mock_cluster"):
         getattr(kafka, name).restype = ctypes.c_void_p
@@ -52,7 +52,7 @@ def start() -> str:
 def main() -> None:
     address_file = Path(sys.argv[1])
     address = start()
-    # Whole or not at all: the supervisor reads it as soon as it is there.
+    # Written atomically, because the supervisor reads the file as soon as it exists.
     partial = address_file.with_suffix(".partial")
     partial.write_text(address)
     partial.replace(address_file)

@@ -1,11 +1,11 @@
-"""A client of Waterhole's public REST API: upload an observation, analyze it, follow the job, download what it left.
+"""A client of Waterhole's public REST API: upload an observation, analyze it, follow the job, download the results.
 
     async with Waterhole("http://127.0.0.1:8080", "sk_live_...") as waterhole:
         file_key = await waterhole.upload(Path("observation.fil"))
         job_id = await waterhole.analyze(file_key, "observation.fil")
         job = await waterhole.job(job_id)
 
-It needs nothing but aiohttp, so it may be copied into a program of your own.
+It needs only aiohttp, so you may copy it into your own program.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ Progress = Callable[[int], None]
 
 
 class ApiError(RuntimeError):
-    """The API refused a request; the message is its own."""
+    """The API refused a request; the message is that of the API."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(f"{message} (HTTP {status})")
@@ -33,25 +33,25 @@ class ApiError(RuntimeError):
 
 
 async def _checked(response: aiohttp.ClientResponse) -> aiohttp.ClientResponse:
-    """The response, if it is a good one."""
+    """Return the response; raise `ApiError` if its status is an error."""
     if response.status < 400:
         return response
     text = await response.text()
     try:
         message = str(json.loads(text)["error"]["message"])
     except (ValueError, LookupError, TypeError):
-        # Not the API's own words: the object store's, or those of something in between.
+        # The answer is not from the API: the object store sent it, or a proxy.
         message = text
     raise ApiError(response.status, message[:500])
 
 
 class Waterhole:
-    """The API as one user sees it."""
+    """The API, used with the key of one user."""
 
     def __init__(self, url: str, api_key: str) -> None:
         self._url = url.rstrip("/")
         self._api = aiohttp.ClientSession(headers={"x-api-key": api_key}, timeout=TIMEOUT)
-        # Presigned URLs carry their own signature; the key is not for the object store.
+        # Presigned URLs carry their own signature; the object store must not see the API key.
         self._storage = aiohttp.ClientSession(timeout=TIMEOUT)
 
     async def __aenter__(self) -> Self:
@@ -64,12 +64,19 @@ class Waterhole:
         await self._storage.close()
 
     async def upload(self, path: Path, on_progress: Progress = lambda _bytes: None) -> str:
-        """Upload an observation, in parts where it is large; returns its file_key.
+        """Upload an observation, in parts if it is large, and return its file_key.
 
-        `on_progress` is told the number of bytes that each finished request has sent.
+        Parameters
+        ----------
+        path
+            File to upload.
+        on_progress
+            Called after each request with the number of bytes that it has sent.
 
-        Raises:
-            ApiError: the API or the object store refused it.
+        Raises
+        ------
+        ApiError
+            The API or the object store refused the file.
         """
         size = path.stat().st_size  # noqa: ASYNC240 -- a local file
         target = await self._post("/upload-url", {"filename": path.name, "file_size": size})
@@ -82,18 +89,18 @@ class Waterhole:
         return str(target["file_key"])
 
     async def analyze(self, file_key: str, filename: str, source_name: str | None = None, **parameters: float) -> str:
-        """Start the analysis of an uploaded file, with `snr_threshold` and the like; returns the job_id."""
+        """Start the analysis of an uploaded file and return the job_id; `parameters` are search parameters."""
         body: dict[str, Any] = {"file_key": file_key, "filename": filename, **parameters}
         if source_name is not None:
             body["source_name"] = source_name
         return str((await self._post("/analyze", body))["job_id"])
 
     async def job(self, job_id: str) -> dict[str, Any]:
-        """Status of a job, and its results once it is complete."""
+        """Return the status of a job, with its results if it is complete."""
         return await self._get(f"/jobs/{job_id}")
 
     async def download(self, job_id: str, artefact_format: str, folder: Path) -> Path:
-        """Save one artefact under its own name; returns where it is."""
+        """Save one artefact in `folder` under its own name and return its path."""
         url = f"{self._url}/jobs/{job_id}/download"
         async with self._api.get(url, params={"format": artefact_format}) as response:
             await _checked(response)
@@ -102,7 +109,7 @@ class Waterhole:
             link = await response.json()
         async with self._storage.get(link["download_url"]) as response:
             await _checked(response)
-            # The last part of it only: a name from the network chooses no folder.
+            # Only the last part of the name: a name from the network must not choose a folder.
             return self._save(folder / Path(link["filename"]).name, await response.read())
 
     async def _upload_parts(self, path: Path, target: dict[str, Any], on_progress: Progress) -> None:

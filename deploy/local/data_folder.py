@@ -1,4 +1,4 @@
-"""The data folder: what outlives a run (objects, users, jobs, secrets, ports), and the lock of whoever runs on it."""
+"""The data folder: files that are kept between runs (objects, users, jobs, secrets, ports), and its lock."""
 
 import fcntl
 import json
@@ -17,7 +17,7 @@ PRIVATE_FOLDER = 0o700
 
 
 class DataFolderInUseError(LocalError):
-    """Another process runs on this data folder."""
+    """Another process uses this data folder."""
 
 
 class NoStackRunningError(LocalError):
@@ -26,7 +26,7 @@ class NoStackRunningError(LocalError):
 
 @dataclass(frozen=True)
 class Secrets:
-    """Random keys, made once per data folder."""
+    """Random keys, generated once per data folder."""
 
     s3_access_key: str
     s3_secret_key: str
@@ -36,7 +36,7 @@ class Secrets:
 
 @dataclass(frozen=True)
 class UpFile:
-    """What `up.json` tells programs and people while a stack runs."""
+    """Content of `up.json`, which exists while a stack runs: addresses and the demo user's API key."""
 
     url: str
     api_key: str
@@ -46,7 +46,7 @@ class UpFile:
 
 
 def write_private(path: Path, content: Any) -> None:
-    """Write JSON that only the owner can read, whole or not at all."""
+    """Write JSON to a file that only the owner can read. The write is atomic."""
     partial = path.with_name(path.name + ".partial")
     partial.unlink(missing_ok=True)
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE), "w") as file:
@@ -56,7 +56,7 @@ def write_private(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file, or an empty one where there is no file."""
+    """Return the JSON object in a file, or an empty dictionary if the file does not exist."""
     if not path.exists():
         return {}
     content: dict[str, Any] = json.loads(path.read_text())
@@ -64,7 +64,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 class DataFolder:
-    """One folder, one stack."""
+    """The folder of one stack."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
@@ -73,17 +73,19 @@ class DataFolder:
         self._up_file = self.path / "up.json"
 
     def subfolder(self, name: str) -> Path:
-        """A folder in it, made where it is missing, that only the owner can enter."""
+        """Return a subfolder that only the owner can enter; create it if it does not exist."""
         folder = self.path / name
         folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
         return folder
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder; the lock goes with the process, however that ends.
+        """Lock the folder; the kernel releases the lock when the process ends, however it ends.
 
-        Raises:
-            DataFolderInUseError: somebody else holds it.
+        Raises
+        ------
+        DataFolderInUseError
+            Another process holds the lock.
         """
         self.path.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
         with self._lock_file.open("w") as lock:
@@ -91,10 +93,10 @@ class DataFolder:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise DataFolderInUseError(
-                    f"Another Waterhole runs on the data folder {self.path}; stop it first, or choose another folder "
-                    "with --data DIR."
+                    f"Another Waterhole runs on the data folder {self.path}; stop it first, or choose another folder with "
+                    "--data DIR."
                 ) from error
-            # What a run that was killed left behind is not true any more.
+            # A run that was killed may have left the file behind.
             self._up_file.unlink(missing_ok=True)
             try:
                 yield
@@ -102,7 +104,7 @@ class DataFolder:
                 self._up_file.unlink(missing_ok=True)
 
     def secrets(self) -> Secrets:
-        """This folder's secrets, made at the first call."""
+        """Return the secrets of this folder; the first call generates them."""
         path = self.path / "secrets.json"
         known = read_json(path)
         if not known:
@@ -118,14 +120,16 @@ class DataFolder:
         return Secrets(**known)
 
     def publish(self, up: UpFile) -> None:
-        """Tell where the running stack is."""
+        """Write `up.json`."""
         write_private(self._up_file, asdict(up))
 
     def running(self) -> UpFile:
-        """Where the running stack is.
+        """Read `up.json`.
 
-        Raises:
-            NoStackRunningError: none is running, or it is not ready yet.
+        Raises
+        ------
+        NoStackRunningError
+            No stack runs on this folder, or it is not ready yet.
         """
         content = read_json(self._up_file)
         if not content or not self._is_held():

@@ -1,4 +1,4 @@
-"""The demo: one observation through the whole of Waterhole, as a user would send it, and what was found in it."""
+"""The demo: analyze one observation through the REST API, as a user would, and show the results."""
 
 import asyncio
 import hashlib
@@ -29,7 +29,7 @@ SUFFIXES = (".fil", ".h5")
 
 
 class DemoError(LocalError):
-    """The demo can't go on; the message is for the user."""
+    """The demo can't continue; the message is for the user."""
 
 
 @dataclass
@@ -44,8 +44,10 @@ class Timings:
 def check_file(path: Path) -> None:
     """Refuse a file that can't be an observation.
 
-    Raises:
-        DemoError: not there, no file, empty, or of another type; the message says which.
+    Raises
+    ------
+    DemoError
+        The file does not exist, is a folder, is empty, or is of another type; the message says which.
     """
     if not path.exists():
         raise DemoError(f"There is no file {path}.")
@@ -58,12 +60,12 @@ def check_file(path: Path) -> None:
 
 
 def made_observation(folder: Path, console: Console) -> Path:
-    """A Voyager 1 like observation with known tones, made once for each version of the simulator."""
+    """Return a simulated observation of Voyager 1 with known tones; it is made once per version of the simulator."""
     sources = sorted(Path(science.simulator.__file__).parent.glob("*.py"))
     version = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
     path = folder / f"voyager_1-{version}.fil"
     if not path.exists():
-        console.print("Making an observation like that of Voyager 1 in 2016 (once) ...")
+        console.print("Simulating an observation of Voyager 1 (only once) ...")
         folder.mkdir(parents=True, exist_ok=True)
         for outdated in folder.glob("voyager_1-*"):
             outdated.unlink()
@@ -75,7 +77,7 @@ def made_observation(folder: Path, console: Console) -> Path:
 
 
 async def upload(client: Waterhole, path: Path, console: Console) -> str:
-    """Upload with a progress bar; returns the file_key."""
+    """Upload with a progress bar; return the file_key."""
     columns = (TextColumn("Uploading {task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task(path.name, total=path.stat().st_size)  # noqa: ASYNC240 -- a local file
@@ -83,10 +85,12 @@ async def upload(client: Waterhole, path: Path, console: Console) -> str:
 
 
 async def follow(client: Waterhole, job_id: str, began: float, console: Console) -> tuple[dict[str, Any], Timings]:
-    """Wait until the job is complete and all its artefacts are there.
+    """Wait until the job is complete and all its artefacts are available.
 
-    Raises:
-        DemoError: the job failed (its own sentence), or took too long.
+    Raises
+    ------
+    DemoError
+        The job failed (the message is that of the job), or it took too long.
     """
     timings = Timings()
     with console.status("Analyzing ...") as status:
@@ -111,30 +115,30 @@ def _check_patience(timings: Timings, elapsed_s: float) -> None:
     if not timings.complete_s and elapsed_s > LONGEST_JOB_S:
         raise DemoError(f"The job was not complete after {LONGEST_JOB_S:.0f} s.")
     if timings.complete_s and elapsed_s > timings.complete_s + EXPORTS_S:
-        raise DemoError(f"Not all artefacts were there {EXPORTS_S:.0f} s after the job was complete.")
+        raise DemoError(f"Not all artefacts were available {EXPORTS_S:.0f} s after the job was complete.")
 
 
 async def download_all(client: Waterhole, job_id: str, out: Path, console: Console) -> dict[str, Path]:
-    """Save every artefact and list them; returns where each format is."""
+    """Download every artefact and list them; return the path of each format."""
     out.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 -- a local folder
     paths = await asyncio.gather(*(client.download(job_id, name, out) for name in FORMATS))
-    console.print(f"\nEverything that the job left is in {out.resolve()}:")  # noqa: ASYNC240
+    console.print(f"\nResults are in {out.resolve()}:")  # noqa: ASYNC240
     for name, path in zip(FORMATS, paths, strict=True):
         console.print(f"  {path.name:<22} {path.stat().st_size:>12,} bytes   ({name})", highlight=False)
     return dict(zip(FORMATS, paths, strict=True))
 
 
 def report(job: dict[str, Any], timings: Timings, console: Console) -> None:
-    """Print how long it took and what was found."""
+    """Print times and numbers of hits, and a table of the top candidates."""
     results = job["results"]
     console.print(
-        f"\nFrom POST /analyze to [bold]complete: {timings.complete_s:.2f} s[/bold], to all artefacts: "
+        f"\nSearch complete [bold]{timings.complete_s:.2f} s[/bold] after POST /analyze, all artefacts after "
         f"{timings.exported_s:.2f} s.",
         highlight=False,
     )
     if timings.stages_s:
         seen = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in timings.stages_s.items())
-        console.print(f"Stages first seen at: {seen}.", highlight=False)
+        console.print(f"Start of each stage: {seen}.", highlight=False)
     console.print(
         f"{results['raw_hits']} raw hits, {results['filtered_hits']} after filtering, "
         f"{results['candidates']} candidates.\n",
@@ -143,16 +147,18 @@ def report(job: dict[str, Any], timings: Timings, console: Console) -> None:
     if results["top_candidates"]:
         console.print(candidates_table(results["top_candidates"]))
     else:
-        console.print("Nothing in this observation is left to look at: no candidates.")
+        console.print("No candidates in this observation.")
 
 
 def report_truth(results_file: Path, console: Console) -> None:
-    """Print the tones that were put into the made observation beside what was found.
+    """Print the tones of the simulated observation beside the hits at their places.
 
-    They are looked for among all hits, since candidates hold one of several hits of an emitter.
+    All hits are compared, since only one of several hits of an emitter is a candidate.
 
-    Raises:
-        DemoError: a tone was not found.
+    Raises
+    ------
+    DemoError
+        A tone was not found.
     """
     scene, truth = voyager_1()
     comparisons = compare(truth, json.loads(results_file.read_text())["raw_hits"], scene.header)
@@ -161,20 +167,22 @@ def report_truth(results_file: Path, console: Console) -> None:
     missing = [one.frequency_hz for one in comparisons if one.found is None]
     if missing:
         names = ", ".join(f"{frequency_hz / 1e6:.6f} MHz" for frequency_hz in missing)
-        raise DemoError(f"Of the tones in the observation, these were not found: {names}.")
-    console.print("Every tone that was put into the observation was found.")
+        raise DemoError(f"These simulated tones were not found: {names}.")
+    console.print("All simulated tones were found.")
 
 
 async def run_demo(data_dir: Path, file: Path | None, out: Path, console: Console) -> None:
-    """Run the demo and clean up after it.
+    """Run the demo and clean up.
 
-    Raises:
-        DemoError: it did not go well; the message says why.
+    Raises
+    ------
+    DemoError
+        The demo failed; the message says why.
     """
     if file is not None:
         check_file(file)
     for item in FORMATS.values():
-        # Those of an earlier run are not to be taken for this one's.
+        # Results of an earlier run must not be mistaken for those of this run.
         (out / item.filename).unlink(missing_ok=True)
     path = file or made_observation(data_dir, console)
     home = data_dir / "demo"
@@ -188,7 +196,7 @@ async def run_demo(data_dir: Path, file: Path | None, out: Path, console: Consol
     except (ApiError, aiohttp.ClientError) as error:
         raise DemoError(f"A request failed: {error}") from error
     finally:
-        # The logs stay, for whoever wants to know what went on.
+        # The logs stay, so that a failure can be examined.
         for name in ("s3", "mongodb"):
             shutil.rmtree(home / name, ignore_errors=True)
 

@@ -1,4 +1,4 @@
-"""The demo's tables: what was found, and beside it what was put in."""
+"""Tables of the demo: the top candidates, and the simulated tones beside the hits at their places."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from rich.table import Table
 
 from shared.header import Header
 
-# A tone is found if a candidate lies this near to where it was put.
+# A tone counts as found if a hit is within these distances of it.
 TOLERANCE_CHANNELS = 4.0
 TOLERANCE_STEPS = 2.0
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One tone of the truth and the candidate that is nearest to it within the tolerances, if there is one."""
+    """A simulated tone, and the hit nearest to it within the tolerances, or None."""
 
     frequency_hz: float
     drift_rate_hz_s: float
@@ -27,7 +27,17 @@ class Comparison:
 
 
 def compare(truth: np.ndarray, candidates: Sequence[Mapping[str, Any]], header: Header) -> list[Comparison]:
-    """Find each tone among the candidates; `truth` has the fields frequency_hz, drift_rate_hz_s and snr."""
+    """Find each tone among the candidates.
+
+    Parameters
+    ----------
+    truth
+        Structured array with the fields frequency_hz, drift_rate_hz_s and snr, a row per tone.
+    candidates
+        Hits or candidates as in results.json.
+    header
+        Header of the observation.
+    """
     return [_compared(row, candidates, header) for row in truth]
 
 
@@ -43,7 +53,7 @@ def _compared(row: Any, candidates: Sequence[Mapping[str, Any]], header: Header)
 
 
 def candidates_table(candidates: Iterable[Mapping[str, Any]]) -> Table:
-    """The top candidates as the API gave them."""
+    """Return a table of the top candidates as the API returned them."""
     table = Table(title="Top candidates", title_justify="left")
     for heading in ("MHz", "Hz/s", "SNR"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -63,9 +73,9 @@ def candidates_table(candidates: Iterable[Mapping[str, Any]]) -> Table:
 
 
 def truth_table(comparisons: Iterable[Comparison]) -> Table:
-    """What was put in, and how far off it was found."""
-    table = Table(title="Tones that were put in, and how far off they were found", title_justify="left")
-    for heading in ("MHz", "Hz/s", "SNR", "off, channels", "off, Hz/s", "SNR ratio"):
+    """Return a table of the simulated tones with the errors of the measured values."""
+    table = Table(title="Simulated tones and errors of the measured values", title_justify="left")
+    for heading in ("MHz", "Hz/s", "SNR", "error, channels", "error, Hz/s", "SNR ratio"):
         table.add_column(heading, justify="right", no_wrap=True)
     for one in comparisons:
         expected = (f"{one.frequency_hz / 1e6:.6f}", f"{one.drift_rate_hz_s:+.4f}", f"{one.snr:.1f}")

@@ -1,5 +1,5 @@
-"""What the command line tells its user in one sentence."""
+"""Errors that the command line shows as one sentence."""
 
 
 class LocalError(RuntimeError):
-    """Something that is expected to go wrong now and then; the message says what, and how to mend it."""
+    """An expected failure; the message says what happened and what to do."""

@@ -1,8 +1,8 @@
-"""Become another program that dies with the process that asked for it: `launch.py PARENT_PID PROGRAM [ARGUMENT ...]`.
+"""Run a program that ends with its parent process: `launch.py PARENT_PID PROGRAM [ARGUMENT ...]`.
 
-A supervisor that is killed outright can't stop its children, so the kernel has to. That needs a call made in the child
-itself, after the fork: here, rather than in a `preexec_fn`, which is not safe in a process with threads. Linux only;
-elsewhere the program runs without that protection.
+A supervisor that is killed can't stop its children, so the kernel has to. That needs a system call in the child after
+the fork. It is made here because `preexec_fn` is not safe in a process with threads. Linux only; on other systems the
+program runs without this protection.
 """
 
 import ctypes

@@ -1,7 +1,7 @@
-"""One readable log of many processes: everything into a file each, what matters also on the console.
+"""Logs of the child processes: one file per process, and the important lines on the console.
 
 The services write JSON lines; on the console each becomes `07:39:15 dedoppler  [info] chunk searched  job_id=…`. Lines
-that are no JSON (a traceback, a server's banner) stay as they are.
+that are not JSON, such as a traceback or the banner of a server, are shown unchanged.
 """
 
 import json
@@ -23,7 +23,7 @@ CYAN, RESET = "\x1b[36m", "\x1b[0m"
 
 
 def parse(line: str) -> dict[str, Any] | None:
-    """The fields of a structured line, or None for any other line."""
+    """Return the fields of a JSON line, or None for any other line."""
     if not line.startswith("{"):
         return None
     try:
@@ -34,7 +34,7 @@ def parse(line: str) -> dict[str, Any] | None:
 
 
 def local_time(timestamp: object) -> str:
-    """HH:MM:SS on this machine's clock; now, where there is no ISO timestamp."""
+    """Return a timestamp as local time, HH:MM:SS; the present time if it is not an ISO timestamp."""
     try:
         moment = datetime.fromisoformat(str(timestamp))
     except ValueError:
@@ -43,14 +43,14 @@ def local_time(timestamp: object) -> str:
 
 
 def printable(value: Any) -> Any:
-    """The value without control characters: a log line must not steer the terminal."""
+    """Return the value without control characters, so that a log line can't control the terminal."""
     if isinstance(value, str):
         return CONTROL_CHARACTERS.sub("\N{REPLACEMENT CHARACTER}", value)
     return value if isinstance(value, int | float | None) else CONTROL_CHARACTERS.sub(" ", str(value))
 
 
 class Renderer:
-    """Turns a child's line into what a person reads."""
+    """Formats lines of child processes for the console."""
 
     def __init__(self, *, colour: bool) -> None:
         self._colour = colour
@@ -62,7 +62,7 @@ class Renderer:
         )
 
     def render(self, name: str, line: str) -> str | None:
-        """The line as shown, or None where it matters less than INFO."""
+        """Return the formatted line, or None if its level is below INFO."""
         fields = parse(line)
         if fields is None:
             return f"{local_time(None)} {self._label(name)} {printable(line)}"
@@ -81,9 +81,9 @@ class Renderer:
 
 
 class LogView:
-    """Where the lines of all children go.
+    """Writes the lines of all children to their files and to the console.
 
-    Each `NAME.log` starts fresh and keeps its predecessor as `NAME.log.1`; so it does when it grows too large.
+    Each run starts a new `NAME.log` and keeps the last one as `NAME.log.1`, as does a log that grows too large.
     """
 
     def __init__(self, folder: Path, console: TextIO | None = None) -> None:
@@ -93,7 +93,7 @@ class LogView:
         self._files: dict[str, RotatingFileHandler] = {}
 
     def line(self, name: str, line: str, *, console: bool) -> None:
-        """Take one line of a child; `console` tells whether people want to see it."""
+        """Log one line of a child; with `console`, show it on the console as well."""
         self._file(name).emit(logging.makeLogRecord({"msg": line}))
         if console and self._console is not None and line.strip():
             shown = self._renderer.render(name, line)
@@ -101,14 +101,14 @@ class LogView:
                 print(shown, file=self._console, flush=True)
 
     def say(self, level: str, event: str, **fields: Any) -> None:
-        """A line of the supervisor's own."""
+        """Log a line of the supervisor itself."""
         timestamp = datetime.now().astimezone().isoformat()
         self.line(
             "waterhole", json.dumps({"level": level, "event": event, "timestamp": timestamp, **fields}), console=True
         )
 
     def tail(self, name: str, count: int = 5) -> str:
-        """The last lines of a child, for an error message."""
+        """Return the last lines of a child's log, for an error message."""
         path = self.folder / f"{name}.log"
         return "\n".join(path.read_text(errors="replace").splitlines()[-count:]) if path.exists() else ""
 

@@ -1,7 +1,7 @@
 """Free TCP ports on 127.0.0.1.
 
-Ports are drawn below the range that systems hand to outgoing connections, so that none is taken between the choice
-and the start of the server that is to listen there.
+Ports are chosen below the range of outgoing connections, so that no connection takes one before the server that will
+listen there has started.
 """
 
 import contextlib
@@ -22,9 +22,9 @@ class NoFreePortError(LocalError):
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on the port now."""
+    """Return whether a server could listen on the port now."""
     with socket.socket() as listener:
-        # As servers do: a port whose last connections are still winding down counts as free.
+        # Servers set this option, too: a port whose last connections are still closing counts as free.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         with contextlib.suppress(OSError):
             listener.bind((HOST, port))
@@ -33,10 +33,12 @@ def is_free(port: int) -> bool:
 
 
 def free_ports(count: int, *, companions: Sequence[int] = (0,)) -> list[int]:
-    """Distinct free ports; for each, `port + c` is free too for every `c` of `companions`.
+    """Return distinct free ports; for each, `port + c` is free as well for every `c` of `companions`.
 
-    Raises:
-        NoFreePortError: too few ports are free.
+    Raises
+    ------
+    NoFreePortError
+        Too few ports are free.
     """
     chosen: list[int] = []
     taken: set[int] = set()
@@ -54,5 +56,5 @@ def free_ports(count: int, *, companions: Sequence[int] = (0,)) -> list[int]:
 
 
 def preferred_or_free(preferred: int) -> int:
-    """`preferred` if it is free, else any free port."""
+    """Return `preferred` if it is free, otherwise any free port."""
     return preferred if is_free(preferred) else free_ports(1)[0]

@@ -1,4 +1,4 @@
-"""The ports that MongoDB and S3 keep for as long as their data folder lives."""
+"""Ports of MongoDB and S3, which stay the same as long as their data folder exists."""
 
 import time
 from contextlib import suppress
@@ -8,7 +8,7 @@ from deploy.local.data_folder import DataFolder, read_json, write_private
 from deploy.local.ports import free_ports, is_free
 
 ADMIN = "admin.port"
-# SeaweedFS' parts find the administration's gRPC port by this offset, and by it alone.
+# SeaweedFS expects the gRPC port of its admin server at this offset from the admin port; it can't be configured.
 ADMIN_GRPC_OFFSET = 10_000
 S3_PORT_NAMES = (
     "master.port",
@@ -21,17 +21,19 @@ S3_PORT_NAMES = (
     "s3.port.grpc",
 )
 OTHER_NAMES = ("mongodb", *S3_PORT_NAMES)
-# SeaweedFS puts sockets there whatever it is told, and leaves them there when it is killed.
+# SeaweedFS always puts sockets there, and leaves them behind when it is killed.
 LOCAL_SOCKETS = Path("/tmp")  # noqa: S108
-# Servers that were killed with their supervisor a moment ago may not be quite gone yet.
+# Servers that were killed a moment ago may still hold their ports.
 PATIENCE_S = 2.0
 
 
 def known_ports(folder: DataFolder) -> dict[str, int]:
-    """The ports of this data folder's servers: those of the last run where all are free, else new ones.
+    """Return the ports of this data folder's servers: those of the last run if all are free, otherwise new ones.
 
-    Raises:
-        NoFreePortError: too few ports are free.
+    Raises
+    ------
+    NoFreePortError
+        Too few ports are free.
     """
     path = folder.path / "ports.json"
     ports: dict[str, int] = read_json(path)
@@ -45,7 +47,7 @@ def known_ports(folder: DataFolder) -> dict[str, int]:
 
 
 def remove_local_sockets(ports: dict[str, int]) -> None:
-    """Remove what a SeaweedFS that is gone left in /tmp; what belongs to a port in use stays."""
+    """Remove sockets in /tmp of a SeaweedFS that has ended; sockets of ports in use stay."""
     grpc_ports = {name.removesuffix(".port.grpc"): ports[name] for name in S3_PORT_NAMES if name.endswith(".grpc")}
     grpc_ports["admin"] = ports[ADMIN] + ADMIN_GRPC_OFFSET
     for part, port in grpc_ports.items():

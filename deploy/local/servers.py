@@ -1,8 +1,8 @@
-"""The three embedded servers: how each is started, what it listens on, and when it answers.
+"""The three embedded servers: how each is started, where it listens, and how to see that it is ready.
 
-All listen on 127.0.0.1 alone. MongoDB and S3 keep their ports for as long as the data folder lives, the Kafka broker
-has another one after each start. The MongoDB stand-in and SeaweedFS' internal gRPC ports know no passwords, so anybody
-who has an account on the machine can reach them: a deployment for one person's machine, not for a shared one.
+All listen on 127.0.0.1 only. MongoDB and S3 keep their ports as long as the data folder exists; the Kafka broker has a
+new port after each start. The MongoDB server and the internal gRPC ports of SeaweedFS have no passwords, so every user
+of the machine can reach them. Use this deployment on your own machine, not on a shared one.
 """
 
 import asyncio
@@ -28,26 +28,28 @@ BROKER, MONGODB, S3 = "broker", "mongodb", "s3"
 SERVERS = (BROKER, MONGODB, S3)
 DATABASE = "waterhole"
 SESSION_TIMEOUT_MS = 5_000
-# The built-in broker does not wake a waiting fetch when a message comes: it answers after this time.
+# The embedded broker does not answer a waiting fetch when a message arrives, only after this time.
 FETCH_MAX_WAIT_MS = 20
-# The gateway just follows how jobs get on, and each fetch costs it half a millisecond.
+# The gateway only follows the progress of jobs, and each fetch costs it half a millisecond.
 GATEWAY_FETCH_MAX_WAIT_MS = 50
-# One for the one replica: another user's small job waits for no more than the chunk that is being searched. The next
-# chunk of the lane is read ahead meanwhile.
+# One lane for the one replica: a small job of another user waits only for the chunk that is being searched. The next
+# chunk of the lane is read during that search.
 LANES = 1
-# SeaweedFS now and then waits for itself when it is to stop. What it has acknowledged is written by then.
+# SeaweedFS sometimes hangs when it is asked to stop. It has written all that it acknowledged by then.
 S3_GRACE_S = 3.0
 
 
 class MissingProgramError(LocalError):
-    """A server's program is not installed."""
+    """The program of a server is not installed."""
 
 
 def program(name: str) -> str:
-    """Path of a program that a PyPI package installs.
+    """Return the path of a program that a PyPI package installs.
 
-    Raises:
-        MissingProgramError: it is not there.
+    Raises
+    ------
+    MissingProgramError
+        The program is not installed.
     """
     beside = Path(sys.executable).with_name(name)
     found = str(beside) if beside.exists() else shutil.which(name)
@@ -57,13 +59,13 @@ def program(name: str) -> str:
 
 
 def child_environment(additions: Mapping[str, str]) -> dict[str, str]:
-    """This process' environment with `additions`; nothing on this machine is reached through a proxy."""
+    """Return the environment of this process with `additions`, and without a proxy for this machine."""
     no_proxy = {"NO_PROXY": f"{HOST},localhost", "no_proxy": f"{HOST},localhost"}
     return {**os.environ, "PYTHONUNBUFFERED": "1", **no_proxy, **additions}
 
 
 async def answers_tcp(port: int) -> bool:
-    """Whether something listens on the port."""
+    """Return whether a server listens on the port."""
     with suppress(OSError):
         _, writer = await asyncio.open_connection(HOST, port)
         writer.close()
@@ -74,7 +76,7 @@ async def answers_tcp(port: int) -> bool:
 
 
 async def answers_http(url: str) -> bool:
-    """Whether a GET of `url` is answered with 200."""
+    """Return whether GET `url` answers 200."""
     timeout = aiohttp.ClientTimeout(total=5)
     try:
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as response:
@@ -84,7 +86,7 @@ async def answers_http(url: str) -> bool:
 
 
 def service_environment(kafka: str, s3: str, secrets: Secrets) -> dict[str, str]:
-    """The settings of every service."""
+    """Return the settings of every service."""
     return {
         "WATERHOLE_HOST": HOST,
         "WATERHOLE_KAFKA_BOOTSTRAP": kafka,
@@ -98,7 +100,7 @@ def service_environment(kafka: str, s3: str, secrets: Secrets) -> dict[str, str]
 
 
 def gateway_settings(mongodb: str, secrets: Secrets) -> dict[str, str]:
-    """The settings that are the gateway's alone."""
+    """Return the settings that only the gateway has."""
     return {
         "WATERHOLE_KAFKA_FETCH_MAX_WAIT_MS": str(GATEWAY_FETCH_MAX_WAIT_MS),
         "WATERHOLE_MONGODB_URL": mongodb,
@@ -120,7 +122,7 @@ class EmbeddedServers:
 
     @property
     def kafka(self) -> str:
-        """Bootstrap address of the broker as it runs now, or, while it is being started again, as it ran last."""
+        """Bootstrap address of the running broker, or of the last one while it restarts."""
         with suppress(FileNotFoundError):
             self._kafka = self._broker_address_file.read_text()
         return self._kafka
@@ -137,31 +139,35 @@ class EmbeddedServers:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What every service needs to find the servers."""
+        """Settings with which every service finds the servers."""
         return service_environment(self.kafka, self.s3, self._secrets)
 
     @property
     def gateway_environment(self) -> dict[str, str]:
-        """What the gateway needs: the same, and what nobody else may have."""
+        """Settings of the gateway: those of every service, MongoDB and its secrets."""
         return self.environment | gateway_settings(self.mongodb, self._secrets)
 
     def pid_of(self, name: str) -> int:
-        """Process id of a server (`broker`, `mongodb`, `s3`).
+        """Return the process id of a server (`broker`, `mongodb`, `s3`).
 
-        Raises:
-            LookupError: no such server, or not running at this moment.
+        Raises
+        ------
+        LookupError
+            There is no such server, or it is not running now.
         """
         return self._supervisor.child(name).pid
 
     async def until_replaced(self, name: str, pid: int) -> None:
-        """Wait until another process than `pid`, which died, is ready in its place."""
+        """Wait until a new process is ready in place of `pid`, which ended."""
         await self._supervisor.child(name).until_replaced(pid)
 
     async def start(self, *, after_broker_restart: Callable[[], Awaitable[None]] | None = None) -> None:
-        """Start the three servers side by side and make the buckets.
+        """Start the three servers in parallel and create the buckets.
 
-        Raises:
-            StartError: a server did not get ready.
+        Raises
+        ------
+        StartError
+            A server did not become ready.
         """
         await self._supervisor.start(self._specs(after_broker_restart))
         await self._create_buckets()
@@ -184,8 +190,8 @@ class EmbeddedServers:
         ]
 
     async def _create_buckets(self) -> None:
-        """Create the two buckets where they are missing, and see that both take and give objects."""
-        # Here, after the servers were started: the import takes as long as they need to start.
+        """Create the buckets that do not exist, and check that both store and return objects."""
+        # Imported after the servers were started: the import takes as long as they need to start.
         import aioboto3
         from botocore.config import Config
 
@@ -213,13 +219,13 @@ class EmbeddedServers:
     def _mongodb_command(self) -> Command:
         home = self.folder.subfolder(MONGODB)
         pid_file = home / "pid"
-        # One that a killed server left would keep the next from starting, should another process have that number now.
+        # The file of a killed server would keep the next from starting if another process has that process id now.
         pid_file.unlink(missing_ok=True)
         options = {
             "host": HOST,
             "port": str(self._ports["mongodb"]),
             "data-dir": str(home),
-            # It writes the same lines to standard error.
+            # The server writes the same lines to standard error.
             "log-file": os.devnull,
             "pid-file": str(pid_file),
         }
@@ -236,7 +242,7 @@ class EmbeddedServers:
             identities, {"identities": [{"name": "waterhole", "credentials": [credentials], "actions": actions}]}
         )
         options = {
-            # Paths relative to its folder: that of a socket must not be longer than about 100 characters.
+            # Relative paths, because the path of a socket may have only about 100 characters.
             "dir": ".",
             "filer.localSocket": "filer.sock",
             "s3.localSocket": "s3.sock",
@@ -254,7 +260,7 @@ class EmbeddedServers:
             **{name: str(port) for name, port in self._ports.items() if name != "mongodb"},
         }
         argv = (program("weed"), "-logtostderr=true", "mini", *(f"-{name}={value}" for name, value in options.items()))
-        # Without these keys the parts behind the S3 server would take and give objects to anybody over plain HTTP.
+        # Without these keys, the servers behind the S3 server would accept and return objects without authentication.
         names = ("SIGNING", "SIGNING_READ", "FILER_SIGNING", "FILER_SIGNING_READ")
         keys = {f"WEED_JWT_{name}_KEY": self._secrets.s3_internal_key for name in names}
         return Command(argv, child_environment(keys), home)
@@ -262,11 +268,14 @@ class EmbeddedServers:
 
 @asynccontextmanager
 async def embedded_servers(data_dir: Path) -> AsyncIterator[EmbeddedServers]:
-    """Just the three servers on a data folder, without any service, for tests.
+    """Run the three servers on a data folder, without any service, for tests.
 
-    Raises:
-        DataFolderInUseError: another stack runs on the folder.
-        StartError: a server did not get ready.
+    Raises
+    ------
+    DataFolderInUseError
+        Another stack uses the folder.
+    StartError
+        A server did not become ready.
     """
     folder = DataFolder(data_dir)
     with folder.locked():

@@ -1,4 +1,4 @@
-"""The whole of Waterhole on one machine: the three embedded servers and the five services, one replica of each."""
+"""The stack on one machine: three embedded servers and one replica of each of the five services."""
 
 import asyncio
 import json
@@ -28,12 +28,12 @@ GATEWAY = "gateway"
 SERVICES = {name: f"services.{name}" for name in (GATEWAY, "ingest", "dedoppler", "classify", "export")}
 DEFAULT_PORT = 8080
 DEMO_TIER = "enterprise"
-# The bus that they would drain to is gone.
+# After the broker has ended, the services can't commit anything, so there is little to wait for.
 GRACE_WITHOUT_BROKER_S = 2.0
 
 
 class PortTakenError(LocalError):
-    """The port that was asked for is not free."""
+    """The requested port is not free."""
 
 
 class UserError(LocalError):
@@ -43,10 +43,12 @@ class UserError(LocalError):
 async def create_user(
     environment: Mapping[str, str], tier: str, name: str, *, module: str = SERVICES[GATEWAY]
 ) -> dict[str, str]:
-    """Create a user through the gateway's own command: {"user_id", "tier", "api_key"}.
+    """Create a user with the gateway's command; return {"user_id", "tier", "api_key"}.
 
-    Raises:
-        UserError: the command failed; the message says why.
+    Raises
+    ------
+    UserError
+        The command failed; the message says why.
     """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", f"{module}.users", "--tier", tier, "--name", name),
@@ -58,19 +60,19 @@ async def create_user(
     )
     output, errors = await process.communicate()
     if process.returncode != 0:
-        raise UserError(f"No user of tier {tier} was created: {errors.decode(errors='replace').strip()[-2000:]}")
+        raise UserError(f"Could not create a user of tier {tier}: {errors.decode(errors='replace').strip()[-2000:]}")
     user: dict[str, str] = json.loads(output)
     return user
 
 
 def without_drain() -> dict[str, str]:
-    """One gateway alone has no load balancer to wait for when it stops; a drain that the user asked for stays."""
+    """Return a drain of 0 s, since no load balancer has to notice that this gateway stops, unless one is set."""
     name = "WATERHOLE_DRAIN_S"
     return {name: os.environ.get(name, "0")}
 
 
 async def is_accepted(url: str, api_key: str) -> bool:
-    """Whether the gateway knows the key."""
+    """Return whether the gateway accepts the API key."""
     async with (
         aiohttp.ClientSession(headers={"x-api-key": api_key}) as session,
         session.get(f"{url}/jobs") as response,
@@ -99,12 +101,12 @@ class Stack:
 
     @property
     def url(self) -> str:
-        """Where the public REST API is."""
+        """URL of the public REST API."""
         return f"http://{HOST}:{self.ports[GATEWAY]}"
 
     @property
     def kafka(self) -> str:
-        """Bootstrap address of the Kafka broker as it runs now."""
+        """Bootstrap address of the running Kafka broker."""
         return self._servers.kafka
 
     @property
@@ -119,59 +121,65 @@ class Stack:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The gateway's settings, which hold those of all services but for the port."""
+        """Settings of the gateway, which include those of all services except for the port."""
         return self._servers.gateway_environment
 
     def pid_of(self, name: str) -> int:
-        """Process id of a service or server, as it runs now.
+        """Return the process id of a service or server.
 
-        Raises:
-            LookupError: no such child, or not running at this moment.
+        Raises
+        ------
+        LookupError
+            There is no such process, or it is not running now.
         """
         return self._supervisor.child(name).pid
 
     def statuses_of(self, name: str) -> list[int]:
-        """Exit statuses of the processes of a service or server that ended so far.
+        """Return the exit statuses of the ended processes of a service or server.
 
-        Raises:
-            LookupError: no such child.
+        Raises
+        ------
+        LookupError
+            There is no such service or server.
         """
         return self._supervisor.child(name).statuses
 
     async def until_replaced(self, name: str, pid: int) -> None:
-        """Wait until another process than `pid`, which died, is ready in its place."""
+        """Wait until a new process is ready in place of `pid`, which ended."""
         await self._supervisor.child(name).until_replaced(pid)
 
     async def until_ready(self, *names: str) -> None:
-        """Wait until these services or servers, or all services, are ready."""
+        """Wait until these services or servers are ready; without names, all services."""
         await self._supervisor.until_ready(names or self._services)
 
     async def until_broken(self) -> None:
-        """Return never; raise if the supervisor itself fails."""
+        """Wait forever; raise if the supervisor itself fails."""
         await self._supervisor.until_broken()
 
     async def create_user(self, tier: str, name: str = "user") -> dict[str, str]:
-        """Create a user: {"user_id", "tier", "api_key"}.
+        """Create a user; return {"user_id", "tier", "api_key"}.
 
-        Raises:
-            UserError: the gateway's command failed.
+        Raises
+        ------
+        UserError
+            The gateway's command failed.
         """
         return await create_user(self.environment, tier, name, module=self._services[GATEWAY])
 
     async def start(self) -> None:
-        """Start the services, find or create the demo user, tell where everything is."""
+        """Start the services, find or create the demo user, and write `up.json`."""
         await self._supervisor.start([self._spec(name, module) for name, module in self._services.items()])
         self.api_key = await self._demo_key()
         self.publish()
 
     async def stop(self) -> None:
-        """Stop the workers, then the gateway: it hears of what they finish last."""
+        """Stop the workers, then the gateway, so that it records what the workers finish last."""
         await self._supervisor.stop([name for name in self._services if name != GATEWAY])
         await self._supervisor.stop([GATEWAY])
 
     async def follow_broker(self) -> None:
-        """Start the services again, which hold the address of a broker that is gone, and tell the new one."""
-        self._supervisor.log.say("info", "the Kafka broker has a new address; starting the services again")
+        """Restart the services with the new address of the broker, and write `up.json`."""
+        self._supervisor.log.say("info", "the Kafka broker has a new address; restarting the services")
         await self._supervisor.restart(self._services, GRACE_WITHOUT_BROKER_S)
         if self.api_key:
             self.publish()
@@ -181,7 +189,7 @@ class Stack:
         self.folder.publish(UpFile(self.url, self.api_key, self.kafka, self.mongodb, self.s3))
 
     async def _demo_key(self) -> str:
-        """The demo user's key: that of an earlier run where it still works, so that its jobs are still there."""
+        """Return the demo user's API key: that of an earlier run if it still works, so that its jobs are listed."""
         path = self.folder.path / "demo_user.json"
         known = str(read_json(path).get("api_key", ""))
         if known and await is_accepted(self.url, known):
@@ -209,15 +217,29 @@ async def running_stack(
     log: LogView | None = None,
     services: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Stack]:
-    """Run everything on a data folder; all of it is stopped at the end.
+    """Run the servers and the services on a data folder, and stop all at the end.
 
-    `port` is the gateway's, by default 8080 or, where that is taken, a free one. `services` maps names to modules.
+    Parameters
+    ----------
+    data_dir
+        Data folder; it is created if it does not exist.
+    port
+        Port of the gateway; by default 8080, or a free port if 8080 is taken.
+    log
+        Where lines of the children go; by default to files in the data folder.
+    services
+        Module of each service by name; by default all five services.
 
-    Raises:
-        DataFolderInUseError: another stack runs on the folder.
-        PortTakenError: `port` is not free.
-        StartError: a child did not get ready.
-        UserError: the demo user could not be created.
+    Raises
+    ------
+    DataFolderInUseError
+        Another stack uses the folder.
+    PortTakenError
+        `port` is not free.
+    StartError
+        A server or service did not become ready.
+    UserError
+        The demo user could not be created.
     """
     folder = DataFolder(data_dir)
     with folder.locked():
@@ -236,23 +258,27 @@ async def running_stack(
 
 
 def gateway_port(wanted: int | None) -> int:
-    """The gateway's port: as wanted, else 8080 if it is free, else any that is.
+    """Return the gateway's port: the requested one, or else 8080 if it is free, or else any free port.
 
-    Raises:
-        PortTakenError: the wanted one is not free.
+    Raises
+    ------
+    PortTakenError
+        The requested port is not free.
     """
     if wanted is None:
         return preferred_or_free(DEFAULT_PORT)
     if not is_free(wanted):
-        raise PortTakenError(f"Port {wanted} of {HOST} is taken; choose another with --port, or leave that out.")
+        raise PortTakenError(f"Port {wanted} of {HOST} is taken; choose another with --port, or omit --port.")
     return wanted
 
 
 def environment_of_running(folder: DataFolder) -> dict[str, str]:
-    """The gateway's settings in the stack that runs on a data folder, for another process.
+    """Return the gateway's settings in the stack that runs on a data folder.
 
-    Raises:
-        NoStackRunningError: none is running there.
+    Raises
+    ------
+    NoStackRunningError
+        No stack runs on the folder.
     """
     up, secrets = folder.running(), folder.secrets()
     return service_environment(up.kafka, up.s3, secrets) | gateway_settings(up.mongodb, secrets)

@@ -1,7 +1,7 @@
-"""Children: started, watched, started again when they die, and stopped in order.
+"""Child processes: start them, restart them when they end, and stop them in order.
 
-Own code, since honcho ends everything when one process ends, and circus and supervisord are daemons with files of their
-own that know neither readiness nor a dependant that must follow a server to its new address.
+No library does this: honcho ends all processes when one ends; circus and supervisord are daemons with configuration
+files, without readiness checks and without restarts of services that depend on a server's new address.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ LONGEST_LINE_BYTES = 2**20
 
 
 class StartError(LocalError):
-    """A child did not get ready."""
+    """A child did not become ready."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,11 @@ class Command:
 
 @dataclass(frozen=True)
 class ChildSpec:
-    """What a child is.
+    """How to run a child.
 
-    `prepare` is asked before every start, so a restarted child may get another environment. `after_restart` is awaited
-    when a child that had died is ready again. A child's lines are shown on the console if `shown`.
+    `prepare` is called before every start, so a restarted child may get another environment. `after_restart` is awaited
+    when a restarted child is ready. With `shown`, the child's log appears on the console. `grace_s` is the time between
+    SIGTERM and SIGKILL.
     """
 
     name: str
@@ -57,12 +58,12 @@ class ChildSpec:
 
 
 def restart_delay_s(failures: int) -> float:
-    """Pause before the next start after so many deaths in a row."""
+    """Return the pause before the next start after `failures` failures in a row."""
     return min(FIRST_DELAY_S * 2.0 ** min(failures - 1, 16), LONGEST_DELAY_S)
 
 
 def describe_exit(status: int) -> str:
-    """How a process ended, in words."""
+    """Return how a process ended, in words."""
     if status >= 0:
         return f"exited with status {status}"
     with suppress(ValueError):
@@ -71,13 +72,13 @@ def describe_exit(status: int) -> str:
 
 
 class Child:
-    """One child, kept running by a task of its own until `stop`."""
+    """One child process, which a task keeps running until `stop`."""
 
     def __init__(self, spec: ChildSpec, log: LogView) -> None:
         self.spec = spec
         self.ready = asyncio.Event()
         self.starts = 0
-        # How each process of it ended so far: exit statuses, negative where a signal ended it.
+        # Exit statuses of its processes so far; negative if a signal ended the process.
         self.statuses: list[int] = []
         self.keeper: asyncio.Task[None] | None = None
         self._log = log
@@ -89,25 +90,29 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Process id of the child as it runs now.
+        """Process id of the child.
 
-        Raises:
-            LookupError: it is not running at this moment.
+        Raises
+        ------
+        LookupError
+            The child is not running now.
         """
         if self._process is None or self._process.returncode is not None:
-            raise LookupError(f"{self.spec.name} is not running at the moment")
+            raise LookupError(f"{self.spec.name} is not running now")
         return self._process.pid
 
     async def until_replaced(self, pid: int) -> None:
-        """Wait until another process than `pid` is ready in its place."""
+        """Wait until a process other than `pid` is ready."""
         while not self.ready.is_set() or self._process is None or self._process.pid == pid:  # noqa: ASYNC110 -- rare
             await asyncio.sleep(READY_POLL_S)
 
     async def start(self) -> None:
-        """Start it and wait until it is ready.
+        """Start the child and wait until it is ready.
 
-        Raises:
-            StartError: it died again and again, or took too long.
+        Raises
+        ------
+        StartError
+            The child ended several times, or took too long.
         """
         self.keeper = asyncio.create_task(self._keep_running(), name=f"keep {self.spec.name}")
         waiting = asyncio.create_task(self.ready.wait())
@@ -121,7 +126,7 @@ class Child:
             raise self._start_error(f"was not ready within {START_TIMEOUT_S:.0f} s")
 
     async def restart(self, grace_s: float) -> None:
-        """End it, wherever it is in its life, so that it starts afresh at once."""
+        """End the child, in whatever state it is, so that it starts again at once."""
         self.ready.clear()
         async with self._spawning:
             process = self._process
@@ -131,7 +136,7 @@ class Child:
             await self._end(process, grace_s)
 
     async def stop(self) -> None:
-        """End it for good."""
+        """End the child and do not restart it."""
         self._stopping = True
         self._wake.set()
         async with self._spawning:
@@ -161,13 +166,14 @@ class Child:
             await self._pause(restart_delay_s(failures), describe_exit(status))
 
     async def _pause(self, delay_s: float, why: str) -> None:
-        self._log.say("warning", f"{self.spec.name} {why}; starting it again", in_s=round(delay_s, 1))
+        self._log.say("warning", f"{self.spec.name} {why}; restarting it", in_s=round(delay_s, 1))
         self._wake.clear()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), delay_s)
+            async with asyncio.timeout(delay_s):
+                await self._wake.wait()
 
     async def _run_once(self) -> int | None:
-        """Run the child to its end; its exit status, or None where it was told to stop before it began."""
+        """Run the child until it ends; return its exit status, or None if `stop` was called before the start."""
         async with self._spawning:
             if self._stopping:
                 return None
@@ -179,7 +185,7 @@ class Child:
         try:
             status = await process.wait()
             self.statuses.append(status)
-            # What it said last; not for ever, since a process of its own may hold the pipe open.
+            # Read its last lines, with a time limit, because a process that it started may hold the pipe open.
             await asyncio.wait({pump}, timeout=1.0)
         finally:
             self._process = None
@@ -201,12 +207,12 @@ class Child:
             stderr=asyncio.subprocess.STDOUT,
             cwd=command.cwd,
             env=dict(command.environment),
-            # Ctrl-C in the terminal is for the supervisor, which stops the children in order.
+            # Ctrl-C in the terminal must reach only the supervisor, which stops the children in order.
             start_new_session=True,
         )
 
     async def _watch_readiness(self) -> None:
-        while not await self.spec.is_ready():  # noqa: ASYNC110 -- another process gets ready, without an event to tell
+        while not await self.spec.is_ready():  # noqa: ASYNC110 -- another process can't set an event
             await asyncio.sleep(READY_POLL_S)
         self.ready.set()
         if self.starts > 1:
@@ -233,11 +239,12 @@ class Child:
         with suppress(ProcessLookupError):
             process.terminate()
         try:
-            await asyncio.wait_for(process.wait(), grace_s)
+            async with asyncio.timeout(grace_s):
+                await process.wait()
         except TimeoutError:
             self._log.say("warning", f"{self.spec.name} did not stop within {grace_s:.0f} s; killing it")
             with suppress(ProcessLookupError):
-                # It leads a session of its own: whatever it started goes with it.
+                # The child leads its own session, so this kills the processes that it started as well.
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
 
@@ -254,10 +261,12 @@ class Supervisor:
         self._children: dict[str, Child] = {}
 
     async def start(self, specs: Iterable[ChildSpec]) -> None:
-        """Start children side by side and wait until all are ready.
+        """Start children in parallel and wait until all are ready.
 
-        Raises:
-            StartError: one did not get ready.
+        Raises
+        ------
+        StartError
+            A child did not become ready.
         """
         children = [Child(spec, self.log) for spec in specs]
         self._children |= {child.spec.name: child for child in children}
@@ -269,27 +278,29 @@ class Supervisor:
                 task.cancel()
 
     async def stop(self, names: Iterable[str]) -> None:
-        """Stop those children that were started, side by side."""
+        """Stop in parallel those of the children that were started."""
         await asyncio.gather(*(self._children[name].stop() for name in names if name in self._children))
 
     async def restart(self, names: Iterable[str], grace_s: float) -> None:
-        """End those children that were started, side by side, so that they start afresh."""
+        """Restart in parallel those of the children that were started."""
         await asyncio.gather(*(self._children[name].restart(grace_s) for name in names if name in self._children))
 
     async def until_ready(self, names: Iterable[str]) -> None:
-        """Wait until those children are ready."""
+        """Wait until the children are ready."""
         await asyncio.gather(*(self._children[name].ready.wait() for name in names))
 
     def child(self, name: str) -> Child:
-        """A child by name.
+        """Return a child by name.
 
-        Raises:
-            LookupError: no such child was started.
+        Raises
+        ------
+        LookupError
+            No such child was started.
         """
         return self._children[name]
 
     async def until_broken(self) -> None:
-        """Return never; raise if a child can't be kept running because of a fault of the supervisor's own."""
+        """Wait forever; raise if a task of the supervisor fails, so that a child is no longer kept running."""
         keepers = [child.keeper for child in self._children.values() if child.keeper is not None]
         done, _ = await asyncio.wait(keepers, return_when=asyncio.FIRST_COMPLETED)
         for keeper in done:

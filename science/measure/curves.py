@@ -61,7 +61,7 @@ def efficiency(table: np.ndarray, beside: np.ndarray, paths: list[Path]) -> None
     drift, before, after = table.T
     middles, mean, least = _binned(drift, before)
     axes.plot(drift, after, ".", ms=2, color=THIRD, label="Waterhole, after refinement")
-    axes.plot(middles, mean, color=OURS, label="Waterhole's ladder alone: mean")
+    axes.plot(middles, mean, color=OURS, label="Waterhole, coarse search alone: mean")
     axes.plot(middles, least, color=OURS, ls=":", label="and least")
     clear = beside[(beside["snr"] >= 50) & (beside["n_bits"] == 32)]
     seen = np.isfinite(clear["turboseti"])
@@ -136,8 +136,8 @@ def stated_errors(rows: np.ndarray, path: Path) -> None:
 
 
 def tradeoff(points: list[tuple[float, float, float, bool]], path: Path) -> None:
-    """Efficiency against seconds of many ladders: (mean, least, seconds, whether it is the one in use)."""
-    axes = _axes("Ladders: efficiency before refinement against cost", "seconds, 16 x 2^20, one thread", "efficiency")
+    """Draw efficiency against seconds of many densities: (mean, least, seconds, whether it is the one in use)."""
+    axes = _axes("Efficiency before refinement against cost", "seconds, 16 x 2^20, one thread", "efficiency")
     mean, least, seconds, _ = np.array(points).T
     axes.plot(seconds, mean, "o", ms=4, color=OURS, label="mean")
     axes.plot(seconds, least, "s", ms=4, color=THIRD, label="least")

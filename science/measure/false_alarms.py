@@ -14,7 +14,7 @@ from scipy.special import gammaincc, ndtr
 
 from science.measure.search import search
 from science.simulator import Scene, simulate
-from services.dedoppler.search.width_trials import plan_rungs
+from services.dedoppler.search.width_trials import plan_width_trials
 from shared.header import Header
 
 
@@ -46,15 +46,15 @@ def last_of_its_clump(x: np.ndarray | float) -> np.ndarray:
 def seen_steps(n_spectra: int, max_steps: int) -> np.ndarray:
     """Where the search would see a chance box: bool (widths from 0 channels on, steps from -max_steps to max_steps).
 
-    Its rungs see a box that is up to twice as wide or half as wide as theirs.
+    Width trials find a box that is up to twice as wide or half as wide as theirs.
     """
-    rungs = plan_rungs(n_spectra, max_steps)
-    widest = 2 * max(rung.width for rung in rungs)
+    trials = plan_width_trials(n_spectra, max_steps)
+    widest = 2 * max(trial.width for trial in trials)
     slowness, widths = np.abs(np.arange(-max_steps, max_steps + 1)), np.arange(widest + 1)
     seen = np.zeros((widest + 1, 2 * max_steps + 1), bool)
-    for rung in rungs:
-        near = (rung.width <= 2 * widths) & (widths <= 2 * rung.width)
-        seen |= np.outer(near, (np.abs(rung.steps).min() <= slowness) & (slowness <= rung.steps.max()))
+    for trial in trials:
+        near = (trial.width <= 2 * widths) & (widths <= 2 * trial.width)
+        seen |= np.outer(near, (np.abs(trial.steps).min() <= slowness) & (slowness <= trial.steps.max()))
     return seen
 
 

@@ -144,8 +144,8 @@ def _boxes(level: float, n_spectra: int, max_steps: int, averaged_spectra: float
     widths = np.arange(1, WIDEST + 1)
     chance = exceedance(level, widths, n_spectra, averaged_spectra)
     seen = np.zeros((WIDEST, 2 * max_steps + 1), bool)
-    of_rungs = seen_steps(n_spectra, max_steps)[1 : WIDEST + 1]
-    seen[: len(of_rungs)] = of_rungs
+    of_trials = seen_steps(n_spectra, max_steps)[1 : WIDEST + 1]
+    seen[: len(of_trials)] = of_trials
     clumps = chance * last_of_its_clump(level / np.sqrt(widths)) ** 3
     drawn = clumps[:, np.newaxis] * np.where(seen, 1.0, UNSEEN)
     return chance, drawn / drawn.sum()

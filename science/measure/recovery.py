@@ -18,7 +18,7 @@ from shared.header import Header
 MAX_DRIFT_HZ_S = 4.0
 FOFF_MHZ = 2.7939677238464355e-06
 N_CHANNELS = 2**17
-# Not to be shorter than the widest tracks need with room between them.
+# At least as long as the widest tracks and the space between them need.
 GAP_CHANNELS = 500
 TONES_PER_CHUNK = 24
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from science.simulator import Tone
 from services.dedoppler.chunk_search import search_chunk
+from services.dedoppler.noise.scratch import Scratch
 from shared.arrays import Power
 from shared.events import Chunk, SearchParameters
 from shared.header import Header
@@ -58,4 +59,9 @@ def search(
     chunk = chunk or whole(header)
     part = np.ascontiguousarray(power[:, chunk.read_start_channel : chunk.read_stop_channel])
     parameters = SearchParameters(snr_threshold=snr_threshold, max_drift_rate_hz_s=max_drift)
-    return search_chunk(part, header, chunk, parameters, pool)
+    return search_chunk(part, header, chunk, parameters, pool, Scratch())
+
+
+def rows(found: ChunkHits) -> list[tuple[int, int, int]]:
+    """Return (channel, drift steps, width) of each hit."""
+    return [(int(hit["channel"]), int(hit["steps"]), int(hit["width"])) for hit in found.hits]

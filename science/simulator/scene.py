@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from science.simulator.emissions import Emission, emission_power
 from science.simulator.tones import FloatArray, Tone, tone_power
+from shared.arrays import Power
 from shared.header import GREEN_BANK_TELESCOPE_ID, Header
 
 BL_FCH1_MHZ = 8421.386717353016
@@ -62,21 +62,21 @@ class Scene:
         return float(self.mean / np.sqrt(self.averaged_spectra))
 
 
-def _add_within(row: npt.NDArray[np.float32], first: int, values: FloatArray) -> None:
+def _add_within(row: Power, first: int, values: FloatArray) -> None:
     """Add `values` to `row` from channel `first` on, leaving out what lies beyond the row's ends."""
     low, high = max(first, 0), min(first + len(values), len(row))
     if low < high:
         row[low:high] += values[low - first : high - first].astype(np.float32)
 
 
-def _quantised(row: npt.NDArray[np.float32], header: Header) -> npt.NDArray[np.float32]:
+def _quantised(row: Power, header: Header) -> Power:
     if header.n_bits >= 32:
         return row
     lowest = -(2 ** (header.n_bits - 1)) if header.signed else 0
     return np.clip(np.rint(row), lowest, lowest + 2**header.n_bits - 1, out=row)
 
 
-def spectra(scene: Scene) -> Iterator[npt.NDArray[np.float32]]:
+def spectra(scene: Scene) -> Iterator[Power]:
     """Make the spectra one at a time, each float32 of (n_channels,), so that memory stays at one spectrum.
 
     Spectrum `t` depends on the seed and on `t` alone. With fewer than 32 bits the values are rounded and clipped.
@@ -99,7 +99,7 @@ def spectra(scene: Scene) -> Iterator[npt.NDArray[np.float32]]:
         yield _quantised(row, header)
 
 
-def simulate(scene: Scene) -> npt.NDArray[np.float32]:
+def simulate(scene: Scene) -> Power:
     """Make the whole observation: float32 of (n_spectra, n_channels)."""
     data = np.empty((scene.header.n_spectra, scene.header.n_channels), np.float32)
     for t, row in enumerate(spectra(scene)):

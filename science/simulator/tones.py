@@ -8,11 +8,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from shared.arrays import Floats, Indices
 from shared.header import Header
 
-FloatArray = npt.NDArray[np.float64]
+FloatArray = Floats
 
 _TABLE_STEP = 1 / 256
 _TABLE_END = 64.0
@@ -78,16 +78,14 @@ def unit_tone(header: Header, tone: Tone) -> tuple[int, FloatArray]:
     return first, smeared_response(channels[None, :] - centre[:, None], step)
 
 
-def path_offsets(n_spectra: int, steps: int) -> npt.NDArray[np.int64]:
+def path_offsets(n_spectra: int, steps: int) -> Indices:
     """Channel offset of a path of `steps` channels at each spectrum: the nearest integer to steps * t / (T - 1)."""
     t_index = np.arange(n_spectra, dtype=np.int64)
-    offsets: npt.NDArray[np.int64] = np.sign(steps) * (
-        (2 * abs(steps) * t_index + n_spectra - 1) // (2 * (n_spectra - 1))
-    )
+    offsets: Indices = np.sign(steps) * ((2 * abs(steps) * t_index + n_spectra - 1) // (2 * (n_spectra - 1)))
     return offsets
 
 
-def _best_of_path(power: FloatArray, steps: int, widths: npt.NDArray[np.int64]) -> tuple[float, int]:
+def _best_of_path(power: FloatArray, steps: int, widths: Indices) -> tuple[float, int]:
     """Largest box statistic of one path over all starts and the given widths, for sigma 1: (statistic, width)."""
     n_spectra, n_channels = power.shape
     offsets = path_offsets(n_spectra, steps)

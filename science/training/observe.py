@@ -14,6 +14,7 @@ from science.training.signals import Observation, draw_observation
 from services.classify.domain import gather
 from services.classify.evidence import Evidence
 from services.dedoppler.chunk_search import search_chunk
+from services.dedoppler.noise.scratch import Scratch
 from shared.events import Chunk, SearchParameters
 from shared.header import Header
 from shared.hits import ChunkHits
@@ -43,7 +44,7 @@ def search(power: npt.NDArray[np.float32], header: Header, parameters: SearchPar
     n = header.n_channels
     chunk = Chunk(index=0, count=1, start_channel=0, stop_channel=n, read_start_channel=0, read_stop_channel=n)
     with ThreadPoolExecutor(1) as pool:
-        return search_chunk(power, header, chunk, parameters, pool)
+        return search_chunk(power, header, chunk, parameters, pool, Scratch())
 
 
 def _expected(hit: npt.NDArray[np.void], placed: Placed, n_spectra: int) -> npt.NDArray[np.float64]:

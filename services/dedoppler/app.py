@@ -1,16 +1,15 @@
-"""Composition root of dedoppler: settings, adapters, handler, run."""
+"""Composition root of dedoppler: connects settings, adapters and handler, and runs the service."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 
-import numpy as np
-import numpy.typing as npt
-
 from services.dedoppler.compile import compile_kernels
 from services.dedoppler.handlers import Handler
+from services.dedoppler.noise.scratch import Scratch
 from services.dedoppler.settings import Settings
 from shared import service
+from shared.arrays import Power
 from shared.blobs import open_storage
 from shared.bus import Consumer, open_publisher
 from shared.events import CHUNK_READY, ChunkReady
@@ -18,18 +17,19 @@ from shared.filterbank import BlobSource, read_block
 
 
 async def serve(settings: Settings) -> None:
-    """Run until told to stop."""
+    """Run until the process is asked to stop."""
     with ThreadPoolExecutor(settings.threads, thread_name_prefix="search") as pool:
-        # From the on-disk cache, if the kernels were compiled before: no job waits for the compiler.
-        await asyncio.to_thread(compile_kernels, pool)
+        scratch = Scratch()
+        # Before the first job, so that no job waits for the compiler; from the on-disk cache if that is filled.
+        await asyncio.to_thread(compile_kernels, pool, scratch)
         async with open_storage(settings) as storage, open_publisher(settings) as publisher:
 
-            async def read_power(event: ChunkReady) -> npt.NDArray[np.float32]:
+            async def read_power(event: ChunkReady) -> Power:
                 source = BlobSource(storage.uploads, event.upload.file_key, event.upload.file_name)
                 chunk = event.chunk
                 return await read_block(source, event.header, chunk.read_start_channel, chunk.read_stop_channel)
 
-            async with aclosing(Handler(read_power, storage.results, pool)) as handler:
+            async with aclosing(Handler(read_power, storage.results, pool, scratch)) as handler:
                 consumer = Consumer(
                     settings,
                     group="dedoppler",

@@ -1,43 +1,57 @@
-"""From boxes to what the chunk leaves in S3: hits in physical units with errors, cut-outs, statistics, a waterfall."""
+"""The search of one chunk: from raw power to hits with errors, cut-outs, noise statistics and a waterfall."""
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
 
 import numpy as np
-import numpy.typing as npt
 
 from services.dedoppler.cutouts import cutout
-from services.dedoppler.noise.conditioning import Conditioned, condition, give_back
+from services.dedoppler.noise.conditioning import Conditioned, condition
+from services.dedoppler.noise.scratch import Scratch
 from services.dedoppler.search.boxes import MOST_BOXES, Box, Region, Search
-from services.dedoppler.search.width_trials import plan_rungs, widest_box
+from services.dedoppler.search.width_trials import plan_width_trials, widest_box
 from services.dedoppler.turboseti_snr import add_turboseti_snr
 from services.dedoppler.uncertainties import bandwidth_channels, errors_of
 from services.dedoppler.waterfall import waterfall, waterfall_shape
+from shared.arrays import Hits, Power
 from shared.events import Chunk, SearchParameters
 from shared.header import Header
 from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise
 
-Power = npt.NDArray[np.float32]
 
+def search_chunk(
+    power: Power, header: Header, chunk: Chunk, parameters: SearchParameters, pool: Executor, scratch: Scratch
+) -> ChunkHits:
+    """Search one chunk of an observation.
 
-def search_chunk(power: Power, header: Header, chunk: Chunk, parameters: SearchParameters, pool: Executor) -> ChunkHits:
-    """Everything that one chunk holds.
+    Parameters
+    ----------
+    power : float32 (T, channels)
+        Raw power of the channels [read_start_channel, read_stop_channel) of the chunk.
+    header : Header
+        Of the whole file.
+    chunk : Chunk
+        Which channels were read, and in which of them hits are reported.
+    parameters : SearchParameters
+        Threshold and drift range.
+    pool : Executor
+        Threads to work on; the result does not depend on their number.
+    scratch : Scratch
+        Memory that consecutive searches share.
 
-    Args:
-        power: float32 (T, channels), raw, the channels [read_start_channel, read_stop_channel) of the chunk.
-        header: of the whole file.
-        chunk: which channels these are, and for which of them this chunk answers.
-        parameters: threshold and drift range.
-        pool: threads to work on; the result does not depend on their number.
+    Returns
+    -------
+    ChunkHits
+        Hits in order of channel and drift.
     """
     max_steps = header.max_drift_steps(parameters.max_drift_rate_hz_s)
-    rungs = plan_rungs(header.n_spectra, max_steps)
-    pad = max_steps + 2 * widest_box(rungs)
-    conditioned = condition(power, header, chunk.read_start_channel, pad, pool)
+    trials = plan_width_trials(header.n_spectra, max_steps)
+    pad = max_steps + 2 * widest_box(trials)
+    conditioned = condition(power, header, chunk.read_start_channel, pad, pool, scratch)
     if conditioned is None:
         return _nothing(header, chunk)
     region = Region(pad, pad + power.shape[1])
-    boxes, cut_short = Search(conditioned.x, region, rungs, parameters.snr_threshold, pool).boxes()
+    boxes, cut_short = Search(conditioned.x, region, trials, parameters.snr_threshold, pool).boxes()
     hits = _hit_table(boxes, conditioned, power, header, chunk, pool)
     warnings = list(conditioned.warnings)
     if cut_short:
@@ -53,7 +67,7 @@ def search_chunk(power: Power, header: Header, chunk: Chunk, parameters: SearchP
         waterfall=waterfall(conditioned, header, chunk, pool),
         warnings=warnings,
     )
-    give_back(conditioned)
+    scratch.give_back(conditioned.x)
     return found
 
 
@@ -74,8 +88,8 @@ def _nothing(header: Header, chunk: Chunk) -> ChunkHits:
 
 def _hit_table(
     boxes: Sequence[Box], conditioned: Conditioned, power: Power, header: Header, chunk: Chunk, pool: Executor
-) -> npt.NDArray[np.void]:
-    """Hits that start in the chunk's own channels, in order of channel and drift."""
+) -> Hits:
+    """Return the hits that start in the chunk's own channels, in order of channel and drift."""
     to_channel = chunk.read_start_channel - conditioned.pad
     hits = np.zeros(len(boxes), HIT_DTYPE)
     for row, box in enumerate(boxes):
@@ -88,9 +102,9 @@ def _hit_table(
 
 
 def _values(box: Box, channel: int, header: Header) -> tuple[float, ...]:
-    """One hit, field by field as in `HIT_DTYPE`; turboSETI's figure is still missing.
+    """Return one hit, field by field as in `HIT_DTYPE`, without turboSETI's SNR.
 
-    Of a box that begins below the file's first channel, only the channels in the file are listed.
+    `channel` and `width` leave out the part of a box below the file's first channel.
     """
     bandwidth = bandwidth_channels(box.width, box.steps, header.n_spectra)
     errors = errors_of(box.snr, box.width, bandwidth)

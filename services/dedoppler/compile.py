@@ -1,7 +1,7 @@
 """Compile the search kernels into the on-disk cache: `python -m services.dedoppler.compile`.
 
-Small observations are searched the way that jobs are, so that every kernel is compiled for just the types and memory
-layouts that jobs use. With a filled cache this only loads.
+It searches small observations as jobs do, so that every kernel is compiled for exactly the types and memory layouts
+that jobs use. With a filled cache this only loads.
 """
 
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -10,11 +10,12 @@ import numpy as np
 
 from services.dedoppler.chunk_search import search_chunk
 from services.dedoppler.noise.conditioning import CHANNELS_PER_TASK
+from services.dedoppler.noise.scratch import Scratch
 from shared.events import Chunk, SearchParameters
 from shared.header import GREEN_BANK_TELESCOPE_ID, Header
 
 
-def _search(n_channels: int, pool: Executor) -> None:
+def _search(n_channels: int, pool: Executor, scratch: Scratch) -> None:
     n_spectra = 8
     header = Header(
         file_format="fil",
@@ -35,16 +36,16 @@ def _search(n_channels: int, pool: Executor) -> None:
     chunk = Chunk(
         index=0, count=1, start_channel=0, stop_channel=n_channels, read_start_channel=0, read_stop_channel=n_channels
     )
-    search_chunk(power, header, chunk, SearchParameters(max_drift_rate_hz_s=4.0), pool)
+    search_chunk(power, header, chunk, SearchParameters(max_drift_rate_hz_s=4.0), pool, scratch)
 
 
-def compile_kernels(pool: Executor) -> None:
+def compile_kernels(pool: Executor, scratch: Scratch) -> None:
     """Compile, or load, every kernel that a job may use."""
-    # Slices of one piece of work are contiguous, those of several are not: two layouts.
-    _search(CHANNELS_PER_TASK // 32, pool)
-    _search(2 * CHANNELS_PER_TASK, pool)
+    # The slices of a single task are contiguous, those of several are not: two layouts.
+    _search(CHANNELS_PER_TASK // 32, pool, scratch)
+    _search(2 * CHANNELS_PER_TASK, pool, scratch)
 
 
 if __name__ == "__main__":
     with ThreadPoolExecutor(2) as threads:
-        compile_kernels(threads)
+        compile_kernels(threads, Scratch())

@@ -3,9 +3,9 @@
 import math
 
 import numpy as np
-import numpy.typing as npt
 
 from services.dedoppler.noise.conditioning import Conditioned
+from shared.arrays import Hits
 from shared.events import Chunk
 from shared.hits import Cutout
 
@@ -15,13 +15,13 @@ CUTOUT_SAMPLES = 2**18
 
 
 def cutout_rows(n_spectra: int, channels: int) -> int:
-    """Spectra averaged in each row of a cut-out, so that it stays small."""
+    """Return the number of spectra averaged in each row of a cut-out, so that it stays small."""
     rows = min(CUTOUT_ROWS, max(8, CUTOUT_SAMPLES // channels))
     return math.ceil(n_spectra / rows)
 
 
-def cutout(hit: npt.NDArray[np.void], conditioned: Conditioned, chunk: Chunk) -> Cutout:
-    """Normalised power round the track, clipped where the chunk was not read."""
+def cutout(hit: Hits, conditioned: Conditioned, chunk: Chunk) -> Cutout:
+    """Return the normalised power around a hit's track, limited to the channels that were read."""
     to_channel = chunk.read_start_channel - conditioned.pad
     channel, steps, width = int(hit["channel"]), int(hit["steps"]), int(hit["width"])
     margin = CUTOUT_MARGIN + 2 * width

@@ -1,4 +1,4 @@
-"""From `chunk.ready` to `chunk.searched`, and to the next `chunk.ready` of the lane."""
+"""Handles `chunk.ready`: searches the chunk, publishes `chunk.searched` and the lane's next `chunk.ready`."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from typing import Protocol
 import structlog
 
 from services.dedoppler.chunk_search import search_chunk
+from services.dedoppler.noise.scratch import Scratch
 from services.dedoppler.read_ahead import ReadAhead, ReadPower
 from shared.errors import ObjectNotFoundError, PermanentError
 from shared.events import Chunk, ChunkReady, ChunkSearched, Event
@@ -17,44 +18,62 @@ from shared.object_keys import hits_key
 logger = structlog.get_logger(__name__)
 
 PRODUCER = "dedoppler"
-# One chunk is searched on all threads while the next one is read; more would only take memory.
+# One chunk is searched on all threads while the next one is read; more chunks would only take memory.
 CHUNKS_IN_HAND = 2
 
 
 class ResultsStore(Protocol):
-    """What the handler needs of the results bucket."""
+    """The results bucket, as far as the handler uses it."""
 
     async def get(self, key: str) -> bytes:
-        """The whole object."""
+        """Return a whole object; raise `ObjectNotFoundError` if there is none."""
 
     async def put(self, key: str, body: bytes, content_type: str = ...) -> None:
-        """Write an object, whole."""
+        """Write a whole object."""
 
 
 class Handler:
-    """Searches chunks, one at a time.
+    """Searches chunks, one at a time, and reads another one meanwhile.
 
-    Meanwhile another one is read: one whose event is here already, of another lane or job, or else the next of this
-    lane. So there are two blocks of raw power at most.
+    The other one is the chunk of an event that has arrived already, from another lane or job, or else the next chunk of
+    this lane. So the raw power of at most two chunks is in memory.
     """
 
-    def __init__(self, read_power: ReadPower, results: ResultsStore, pool: Executor) -> None:
-        """`read_power` gives the raw power, float32 (T, channels), of all channels that a chunk reads."""
+    def __init__(self, read_power: ReadPower, results: ResultsStore, pool: Executor, scratch: Scratch) -> None:
+        """Prepare to handle events.
+
+        Parameters
+        ----------
+        read_power : ReadPower
+            Returns the raw power, float32 (T, channels), of all channels that a chunk reads.
+        results : ResultsStore
+            The results bucket.
+        pool : Executor
+            Threads of a search.
+        scratch : Scratch
+            Memory that consecutive searches share.
+        """
         self._ahead = ReadAhead(read_power)
         self._results = results
         self._pool = pool
+        self._scratch = scratch
         self._in_hand = asyncio.Semaphore(CHUNKS_IN_HAND)
         self._searching = asyncio.Lock()
 
     async def aclose(self) -> None:
-        """End what no event has asked for yet; to be called when no more events come."""
+        """Cancel reading ahead; call it after the last event."""
         await self._ahead.close()
 
     async def handle(self, event: Event) -> Sequence[Event]:
-        """Search one chunk, store what it holds, publish where that is and, in a lane, that the next chunk is ready.
+        """Search one chunk and store its hits; return `chunk.searched` and, in a lane, the next `chunk.ready`.
 
-        A chunk whose hits are stored already is not searched again: a job that is submitted again, or whose events come
-        twice, runs through what was done before in no time, with the same events.
+        A chunk whose hits are stored already is not searched again, so a job that is resubmitted, or whose events are
+        delivered twice, repeats finished chunks quickly and returns the same events.
+
+        Raises
+        ------
+        PermanentError
+            If the event is no `chunk.ready`.
         """
         if not isinstance(event, ChunkReady):
             raise PermanentError(f"Dedoppler can't handle {event.topic}.", code="unexpected_event")
@@ -79,10 +98,7 @@ class Handler:
         return [searched, *_next_ready(event)]
 
     async def _stored(self, key: str, chunk: Chunk) -> ChunkHits | None:
-        """The hits that an earlier search of the same chunk stored, if any.
-
-        Hits of other channels do not count: the plan is a different one where a setting of ingest was changed.
-        """
+        """Return the stored hits of this chunk; None if there are none, or if their chunk has other edges."""
         try:
             raw = await self._results.get(key)
         except ObjectNotFoundError:
@@ -91,30 +107,32 @@ class Handler:
         return found if found.channels == chunk.channels else None
 
     async def _search_and_store(self, event: ChunkReady, key: str) -> ChunkHits:
-        """Search a chunk and store what it holds."""
+        """Search a chunk and store its hits."""
         try:
             async with self._in_hand:
                 found = await self._search(event)
             await self._results.put(key, found.to_bytes())
         except BaseException:
-            # This chunk comes again before the next one does, if any does.
+            # This chunk is delivered again before the next one of the lane.
             await self._ahead.close()
             raise
         return found
 
     async def _search(self, event: ChunkReady) -> ChunkHits:
         power = await self._ahead.take(event)
-        # Where there are other lanes or jobs, the next chunk to be read is one of theirs, as soon as its event comes.
+        # With other lanes or jobs, their next event decides which chunk is read next.
         is_alone = not self._searching.locked()
         async with self._searching:
             if is_alone and not self._in_hand.locked():
                 for following in _next_ready(event):
                     self._ahead.begin(following)
-            return await asyncio.to_thread(search_chunk, power, event.header, event.chunk, event.parameters, self._pool)
+            return await asyncio.to_thread(
+                search_chunk, power, event.header, event.chunk, event.parameters, self._pool, self._scratch
+            )
 
 
 def _next_ready(event: ChunkReady) -> list[ChunkReady]:
-    """The event of the next chunk of this one's lane; none at its end, nor where all were announced at once."""
+    """Return the event of the lane's next chunk; none at the lane's end, or if all chunks were announced at once."""
     if event.plan is None or event.plan.ends_lane(event.chunk.index):
         return []
     index = event.chunk.index + event.plan.lanes

@@ -1,53 +1,55 @@
-"""The next chunk of a lane, read while the one before it is searched.
+"""Reads the next chunk of a lane while the previous one is searched.
 
-The event of that chunk comes when this one is done, so without reading ahead a lane would read and search in turns.
+The event of the next chunk is published when the previous one is done, so without reading ahead a lane would read and
+search alternately.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 import structlog
 
+from shared.arrays import Power
 from shared.events import ChunkReady
 
 logger = structlog.get_logger(__name__)
 
-Power = npt.NDArray[np.float32]
 ReadPower = Callable[[ChunkReady], Awaitable[Power]]
 
 
 class _Begun(NamedTuple):
-    block: tuple[object, ...]
+    chunk: tuple[object, ...]
     task: asyncio.Task[Power | None]
 
 
 class ReadAhead:
-    """Reads blocks of raw power, at most one of them before it is asked for."""
+    """Reads the raw power of chunks, at most one of them ahead of its event."""
 
     def __init__(self, read_power: ReadPower) -> None:
-        """`read_power` gives the raw power, float32 (T, channels), of all channels that a chunk reads."""
+        """`read_power` returns the raw power, float32 (T, channels), of all channels that a chunk reads."""
         self._read_power = read_power
         self._begun: _Begun | None = None
         self._ending = asyncio.Lock()
 
     def begin(self, event: ChunkReady) -> None:
-        """Start to read a chunk; not where one is read ahead already."""
+        """Start to read a chunk, unless another one is being read ahead already."""
         if self._begun is None:
-            self._begun = _Begun(_block_of(event), asyncio.create_task(self._read(event)))
+            self._begun = _Begun(_identity(event), asyncio.create_task(self._read(event)))
 
     async def take(self, event: ChunkReady) -> Power:
-        """The raw power of a chunk: what was read ahead where it is that chunk's, else read now.
+        """Return the raw power of a chunk: that read ahead if it is the same chunk, else read now.
 
-        What was read ahead of another chunk is gone before the reading begins, so two blocks never become three.
+        Power read ahead for another chunk is dropped before this read begins, so two chunks in memory never become
+        three.
 
-        Raises:
-            WaterholeError: whatever `read_power` raises; never for a read that was begun ahead.
+        Raises
+        ------
+        WaterholeError
+            From `read_power`. A failure of the read ahead is not raised: the chunk is read again.
         """
-        # No other name for it here: it would keep the block of another chunk in memory while this one is read.
-        if self._begun is None or self._begun.block != _block_of(event):
+        # No local name for it here: that would keep the other chunk's power in memory while this one is read.
+        if self._begun is None or self._begun.chunk != _identity(event):
             await self.close()
             return await self._read_power(event)
         task, self._begun = self._begun.task, None
@@ -55,7 +57,7 @@ class ReadAhead:
         return power if power is not None else await self._read_power(event)
 
     async def close(self) -> None:
-        """Drop what was read ahead; where it is still being read, end that first."""
+        """Drop the chunk read ahead; if it is still being read, cancel that first."""
         async with self._ending:
             begun, self._begun = self._begun, None
             if begun is not None:
@@ -63,14 +65,14 @@ class ReadAhead:
                 await asyncio.wait([begun.task])
 
     async def _read(self, event: ChunkReady) -> Power | None:
-        """The block, or None where it can't be had: the chunk's own event reads it again, and tells why it can't."""
+        """Return the power, or None if the read fails: the chunk's own event reads it again and raises the error."""
         try:
             return await self._read_power(event)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is reported when it comes again
+        except Exception as error:  # noqa: BLE001 - any error is raised by the second read
             logger.debug("reading ahead failed", chunk=event.chunk.index, error=str(error))
             return None
 
 
-def _block_of(event: ChunkReady) -> tuple[object, ...]:
-    """What tells the block of one event from that of another."""
+def _identity(event: ChunkReady) -> tuple[object, ...]:
+    """Return what identifies the power that an event reads."""
     return event.job_id, event.upload, event.chunk

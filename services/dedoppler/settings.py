@@ -8,7 +8,7 @@ from shared.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """What every service has, and how many processors a search may use."""
+    """The settings of every service, and the number of threads of a search."""
 
     port: int = Field(default=8082, description="Port that the HTTP server listens on.")
     threads: int = Field(

@@ -3,13 +3,12 @@
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
-Indices = npt.NDArray[np.int64]
+from shared.arrays import Flags, Indices
 
 
-def runs(flags: npt.NDArray[np.uint8], gap: int) -> list[tuple[int, int]]:
-    """Half-open runs of non-zero flags, joined where at most `gap` zeros lie between."""
+def runs(flags: Flags, gap: int) -> list[tuple[int, int]]:
+    """Return the runs of non-zero flags as (start, stop), joined across gaps of at most `gap` zeros."""
     at = np.flatnonzero(flags)
     if not len(at):
         return []
@@ -19,10 +18,10 @@ def runs(flags: npt.NDArray[np.uint8], gap: int) -> list[tuple[int, int]]:
 
 
 def equal_edges(length: int, parts: int) -> Indices:
-    """Edges that cut `length` into as equal `parts` as whole numbers allow."""
+    """Return the edges of `parts` parts of `length`, as equal as whole numbers allow: int64 (parts + 1,)."""
     return (np.arange(parts + 1, dtype=np.int64) * length) // parts
 
 
 def slices(first: int, stop: int, size: int) -> list[tuple[int, int]]:
-    """[first, stop) in pieces of `size`; they do not depend on the number of threads, so neither do the hits."""
+    """Cut [first, stop) into pieces of `size`; no piece, and so no hit, depends on the number of threads."""
     return list(pairwise([*range(first, stop, size), stop]))

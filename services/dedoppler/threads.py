@@ -1,4 +1,4 @@
-"""Side by side on a pool: kernels release the interpreter's lock."""
+"""Calls in parallel on a pool of threads; kernels release the interpreter's lock."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
@@ -8,5 +8,5 @@ T = TypeVar("T")
 
 
 def together(pool: Executor, work: Callable[..., T], arguments: Iterable[tuple[Any, ...]]) -> list[T]:
-    """Results of `work(*one)` for each of `arguments`, in their order; the first failure is raised."""
+    """Return the results of `work(*one)` for each of `arguments`, in order; raise the first failure."""
     return [future.result() for future in [pool.submit(work, *one) for one in arguments]]

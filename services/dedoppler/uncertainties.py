@@ -15,12 +15,12 @@ class Errors:
 
 
 def bandwidth_channels(width: int, steps: int, n_spectra: int) -> float:
-    """Width of a box less the smear of its drift, at least one channel."""
+    """Return the width of a box minus the smear of its drift, at least one channel."""
     return max(1.0, width - abs(steps) / (n_spectra - 1))
 
 
 def errors_of(snr: float, width: int, bandwidth: float) -> Errors:
-    """How well a box and its path are known, one standard deviation.
+    """Return the standard errors of a box and its path.
 
     Summed along its track, a channel of the signal has an SNR of `snr / sqrt(width)`; let `q` be its inverse. A box
     that is moved a little gains and loses at its two edges.
@@ -38,9 +38,14 @@ def errors_of(snr: float, width: int, bandwidth: float) -> Errors:
     Gaussian lines of 10 to 300 Hz, SNR 15 to 150. Errors over stated ones scatter by 0.7 to 1.2 (1.5 for 100 Hz at
     SNR 15). Sigma itself is known to 0.5 %.
 
-    Args:
-        snr, width: of the box, channels.
-        bandwidth: the box's width less the smear of its drift, at least 1; see `bandwidth_channels`.
+    Parameters
+    ----------
+    snr : float
+        Statistic of the box.
+    width : int
+        Width of the box, channels.
+    bandwidth : float
+        The box's width minus the smear of its drift, at least 1 channel; see `bandwidth_channels`.
     """
     q = math.sqrt(width) / max(snr, 1.0)
     sharp, soft = q * (1.05 + 2.5 * q), 0.25 * (math.sqrt(2) * (bandwidth - 1) * q) ** (2 / 3)

@@ -18,6 +18,7 @@ from rich.table import Table
 
 from science.simulator import write_fil, write_h5
 from services.dedoppler.handlers import Handler
+from services.dedoppler.noise.scratch import Scratch
 from services.ingest.chunk_plan import plan_observation
 from services.ingest.settings import Settings as IngestSettings
 from shared.errors import ObjectNotFoundError
@@ -79,7 +80,7 @@ async def file_to_hits(path: Path, pool: ThreadPoolExecutor) -> tuple[float, int
     async def read_power(event: ChunkReady):
         return await read_block(source, event.header, event.chunk.read_start_channel, event.chunk.read_stop_channel)
 
-    handler = Handler(read_power, Forgetful(), pool)
+    handler = Handler(read_power, Forgetful(), pool, Scratch())
     ready = chunks_ready(header, "", path.name, path.stat().st_size)
     searched = await asyncio.gather(*(handler.handle(event) for event in ready))
     return time.perf_counter() - began, sum(

@@ -16,6 +16,7 @@ from rich.table import Table
 from science.simulator import Scene, Tone, make_header, simulate
 from services.classify.handlers import Handler as Classify
 from services.dedoppler.handlers import Handler as Dedoppler
+from services.dedoppler.noise.scratch import Scratch
 from services.export.artefacts import warm_up
 from services.export.handlers import Handler as Export
 from shared.arrays import Power
@@ -83,7 +84,7 @@ async def searched(bucket: MemoryBucket, header: Header, chunks: int) -> ChunkSe
         plan=plan,
     )
     with ThreadPoolExecutor() as pool:
-        dedoppler = Dedoppler(read_power, bucket, pool)
+        dedoppler = Dedoppler(read_power, bucket, pool, Scratch())
         while True:
             done, *following = await dedoppler.handle(ready)
             if not following:

@@ -1,8 +1,9 @@
 """Seconds of the search of one coarse channel in memory, beside turboSETI's on the same samples.
 
-Ours is `search_chunk`, from raw power to hits (noise, ladder with refinement, cut-outs, waterfall); its parts are shown
-too. turboSETI's is `search_coarse_channel` on one core, from its statistics to the .dat; see `tests.bench.turboseti`.
-`All` is power to hits. The last columns are turboSETI's seconds over those of our ladder alone, and over all of ours.
+Ours is `search_chunk`, from raw power to hits: noise, coarse search and refinement ("search"), cut-outs, waterfall. The
+table also shows noise and search alone. turboSETI's is `search_coarse_channel` on one core, from its statistics to the
+.dat file; see `tests.bench.turboseti`. The last columns are turboSETI's seconds over those of our search alone, and
+over all of ours.
 """
 
 import os
@@ -19,8 +20,9 @@ from rich.table import Table
 from science.simulator import simulate, voyager_1, write_h5
 from services.dedoppler.chunk_search import search_chunk
 from services.dedoppler.noise.conditioning import condition
+from services.dedoppler.noise.scratch import Scratch
 from services.dedoppler.search.boxes import Region, Search
-from services.dedoppler.search.width_trials import plan_rungs, widest_box
+from services.dedoppler.search.width_trials import plan_width_trials, widest_box
 from shared.events import Chunk, SearchParameters
 from shared.header import Header
 from tests.bench import peer
@@ -55,7 +57,7 @@ def measure(console: Console, folder: Path, warm: Path, *, runs: int, long: bool
             theirs[drift] = statistics.median(times.seconds)
         path.unlink()
     table = Table(title="16 x 2^20 channels, SNR threshold 10: median seconds", title_justify="left")
-    headings = ("±Hz/s", "Threads", "Noise", "Ladder", "All", "turboSETI", "/ ladder", "/ all")
+    headings = ("±Hz/s", "Threads", "Noise", "Search", "All", "turboSETI", "/ search", "/ all")
     for heading in headings:
         table.add_column(heading, justify="right")
     for drift in DRIFT_RANGES_HZ_S:
@@ -70,21 +72,22 @@ def measure(console: Console, folder: Path, warm: Path, *, runs: int, long: bool
 
 
 def _ours(power: np.ndarray, header: Header, drift: float, threads: int, runs: int) -> tuple[float, float, float]:
-    """Seconds of noise, of the ladder with refinement, and of all from raw power to hits."""
+    """Return the seconds of noise, of coarse search and refinement, and of all from raw power to hits."""
     channels = header.n_channels
     chunk = Chunk(
         index=0, count=1, start_channel=0, stop_channel=channels, read_start_channel=0, read_stop_channel=channels
     )
     parameters = SearchParameters(max_drift_rate_hz_s=drift)
     max_steps = header.max_drift_steps(drift)
-    rungs = plan_rungs(header.n_spectra, max_steps)
-    pad = max_steps + 2 * widest_box(rungs)
+    trials = plan_width_trials(header.n_spectra, max_steps)
+    pad = max_steps + 2 * widest_box(trials)
+    scratch = Scratch()
     with ThreadPoolExecutor(threads) as pool:
-        conditioned = condition(power, header, 0, pad, pool)
+        conditioned = condition(power, header, 0, pad, pool, scratch)
         assert conditioned is not None
         region = Region(pad, pad + power.shape[1])
         return (
-            median_s(lambda: condition(power, header, 0, pad, pool), runs),
-            median_s(lambda: Search(conditioned.x, region, rungs, parameters.snr_threshold, pool).boxes(), runs),
-            median_s(lambda: search_chunk(power, header, chunk, parameters, pool), runs),
+            median_s(lambda: condition(power, header, 0, pad, pool, scratch), runs),
+            median_s(lambda: Search(conditioned.x, region, trials, parameters.snr_threshold, pool).boxes(), runs),
+            median_s(lambda: search_chunk(power, header, chunk, parameters, pool, scratch), runs),
         )

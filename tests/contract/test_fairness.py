@@ -13,6 +13,7 @@ import pytest
 from science.simulator import make_header
 from services.dedoppler import handlers
 from services.dedoppler.handlers import Handler
+from services.dedoppler.noise.scratch import Scratch
 from shared.bus import Consumer
 from shared.bus.publisher import partition_of
 from shared.errors import ObjectNotFoundError
@@ -124,7 +125,7 @@ async def test_a_small_job_waits_for_the_chunks_in_hand(bus_settings, publisher,
     monkeypatch.setattr(handlers, "search_chunk", slow_search)
     settings = bus_settings.model_copy(update={"kafka_fetch_max_wait_ms": 20})
     with ThreadPoolExecutor(1) as pool:
-        traffic = Traffic(publisher, Handler(read, MemoryBlobs(), pool).handle, partitions)
+        traffic = Traffic(publisher, Handler(read, MemoryBlobs(), pool, Scratch()).handle, partitions)
         group = f"dedoppler-{uuid.uuid4().hex}"
         consumer = Consumer(settings, group=group, topics=[CHUNK_READY], handle=handle, publisher=traffic)
         stop = asyncio.Event()

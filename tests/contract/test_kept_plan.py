@@ -12,6 +12,7 @@ from science.simulator import Scene, make_header, spectra, write_fil
 from services.classify.handlers import Handler as Classify
 from services.dedoppler import handlers
 from services.dedoppler.handlers import Handler as Dedoppler
+from services.dedoppler.noise.scratch import Scratch
 from services.ingest.handlers import Handler as Ingest
 from services.ingest.kept_plan import plan_key
 from shared.blobs import open_storage
@@ -74,7 +75,7 @@ def dedoppler(storage, monkeypatch):
 
     monkeypatch.setattr(handlers, "search_chunk", search)
     with ThreadPoolExecutor(1) as pool:
-        handler = Dedoppler(read, storage.results, pool)
+        handler = Dedoppler(read, storage.results, pool, Scratch())
         handler.searched = searched
         yield handler
 

@@ -49,6 +49,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from services.dedoppler.handlers import Handler
+from services.dedoppler.noise.scratch import Scratch
 from shared.filterbank import LocalSource, read_block, read_header
 from shared.logs import configure_logs
 from tests.bench.files import Forgetful, chunks_ready
@@ -58,7 +59,7 @@ async def search(path, pool):
     header, _ = await read_header(source)
     async def read_power(event):
         return await read_block(source, header, event.chunk.read_start_channel, event.chunk.read_stop_channel)
-    handler = Handler(read_power, Forgetful(), pool)
+    handler = Handler(read_power, Forgetful(), pool, Scratch())
     await asyncio.gather(*(handler.handle(event) for event in chunks_ready(header, "", "", 0)))
 with ThreadPoolExecutor(2) as pool:
     for path in sys.argv[1:]:

@@ -8,9 +8,10 @@ from scipy.special import ndtr
 
 from science.measure.false_alarms import counted, exceedance, last_of_its_clump, most_false_hits, threshold_for
 from science.measure.importance import Place, boxes_above, noise_with_a_box, sampled_false_hits
+from science.measure.search import search
+from science.simulator import Scene, make_header, simulate
 from services.dedoppler.kernels.refine import box_statistic
 from shared.events import SearchParameters
-from tests.unit.dedoppler.scenes import Scene, make_header, search, simulate
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 

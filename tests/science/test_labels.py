@@ -5,14 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from science.measure.search import search
 from science.simulator import Scene, Tone, make_header, simulate, voyager_1
 from science.simulator.emissions import Emission, pass_track, straight_track
 from science.simulator.voyager import VOYAGER_MEAN, VOYAGER_N_CHANNELS, VOYAGER_SIGMA
 from services.classify.domain import candidates, classify_observation, filtered, ranked
 from services.dedoppler.chunk_search import search_chunk
+from services.dedoppler.noise.scratch import Scratch
 from shared.events import Chunk, SearchParameters
 from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise
-from tests.unit.dedoppler.scenes import search
 
 STAMPS = Path(__file__).parents[2].parent / "shared" / "data" / "voyager1_hits.npz"
 PARAMETERS = SearchParameters()
@@ -100,7 +101,7 @@ def window(name, pool):
         read_start_channel=start,
         read_stop_channel=start + WINDOW,
     )
-    return chunk.index, search_chunk(power, L_BAND, chunk, PARAMETERS, pool)
+    return chunk.index, search_chunk(power, L_BAND, chunk, PARAMETERS, pool, Scratch())
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from science.measure.search import chunk_plan, search, tone
+from science.simulator import Scene, make_header, simulate
 from shared.hits import merge_hits
-from tests.unit.dedoppler.scenes import Scene, chunk_plan, make_header, search, simulate, tone
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from science.measure.recovery import header_of, pulls, recover, recover_all, within_three
+from science.measure.search import search
 from science.simulator import Scene, make_header, simulate
 from science.simulator.emissions import Emission, straight_track
-from tests.unit.dedoppler.scenes import search
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 

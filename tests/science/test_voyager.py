@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from science.simulator import voyager_1
+from science.measure.search import search
+from science.simulator import Scene, make_header, simulate, voyager_1
 from science.simulator.voyager import VOYAGER_MEAN, VOYAGER_N_CHANNELS, VOYAGER_SIGMA, VOYAGER_TONES
-from tests.unit.dedoppler.scenes import Scene, make_header, search, simulate
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 

@@ -1,30 +1,29 @@
 """From raw power to noise of mean 0 and sigma 1.
 
 Local level and scatter are measured on tiles of one (or a few) spectra by one block of channels, so that a change of
-gain between spectra does not pass for scatter; `domain` joins them into a bandpass. Nothing is ever normalised along
-the time of one channel: that would erase signals of slow drift.
+gain between spectra is not mistaken for scatter; `noise.bandpass` joins them into a bandpass. Nothing is normalised
+along the time axis of one channel: that would erase signals of slow drift.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-Power = npt.NDArray[np.float32]
-Floats = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.uint8]
+from shared.arrays import Flags, Floats, Indices, Power
 
 # Values per tile for the first guess of median and scatter.
 GUESS_SAMPLES = 64
-# The clipped mean and scatter leave out what is farther than this many sigmas.
+# The clipped mean and scatter leave out samples farther away than this many sigmas.
 CLIP_SIGMA = 6.0
 CLIP_ROUNDS = 3
-# The tile before in time is a good guess if clipping from there keeps this part of the samples, and sigma to a factor.
+# The previous tile in time is a good first guess if clipping from there keeps this part of the samples and changes
+# sigma by less than this factor.
 LIKE_BEFORE_KEPT = 0.75
 LIKE_BEFORE_SIGMA = 2.0
-# From a little below, as a median deviation would: an outlier at the limit must not hold itself inside.
+# Start a little below the previous sigma, as a median deviation would: an outlier at the limit must not keep itself in.
 LIKE_BEFORE_START = 0.8
 MAD_TO_SIGMA = 1.4826
 # Channels normalised at a time: long streams of memory, while their bandpass stays in the cache.
@@ -32,11 +31,54 @@ _STRIP = 8192
 _LARGEST = np.finfo(np.float32).max
 
 
+class Tile(NamedTuple):
+    """Samples of the spectra [first_row, stop_row) and the channels [low, high)."""
+
+    first_row: int
+    stop_row: int
+    low: int
+    high: int
+
+
+class Nodes(NamedTuple):
+    """The bandpass of one segment as a polygon.
+
+    Attributes
+    ----------
+    centres : float64 (nodes,)
+        Channels of the nodes, rising.
+    level, sigma : float64 (nodes,)
+        Level and scatter there, raw units.
+    """
+
+    centres: Floats
+    level: Floats
+    sigma: Floats
+
+
+class Losses(NamedTuple):
+    """Which samples are lost, and which part of each spectrum's level is common to all channels.
+
+    Attributes
+    ----------
+    row_offset : float32 (T,)
+        Common offset of each spectrum in units of sigma.
+    dead : uint8 (channels,)
+        1 where a whole channel is lost.
+    zero_is_lost : bool
+        Whether a sample of exactly 0 is a lost one.
+    """
+
+    row_offset: Power
+    dead: Flags
+    zero_is_lost: bool
+
+
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def _clipped_moments(row: Power, centre: np.float32, limit: np.float32) -> tuple[int, np.float32, np.float32]:
-    """(number, sum, sum of squares) of (row - centre) / limit over the values up to 1 of it; NaN and Inf drop out.
+    """Return (number, sum, sum of squares) of (row - centre) / limit where that is within ±1; NaN and Inf drop out.
 
-    In units of the limit, because the squares of raw power may be beyond float32.
+    The unit is the limit, because the squares of raw power may exceed float32.
     """
     number, total, squares = 0, np.float32(0.0), np.float32(0.0)
     scale = np.float32(1.0) / limit
@@ -51,8 +93,9 @@ def _clipped_moments(row: Power, centre: np.float32, limit: np.float32) -> tuple
 
 
 @njit(cache=True, nogil=True)
-def _is_constant(power: Power, first_row: int, stop_row: int, low: int, high: int) -> bool:
-    """Whether all samples of a tile have one value."""
+def _is_constant(power: Power, tile: Tile) -> bool:
+    """Return whether all samples of a tile have one value."""
+    first_row, stop_row, low, high = tile
     value = power[first_row, low]
     for t in range(first_row, stop_row):
         for c in range(low, high):
@@ -62,16 +105,15 @@ def _is_constant(power: Power, first_row: int, stop_row: int, low: int, high: in
 
 
 @njit(cache=True, nogil=True)
-def _first_guess(
-    power: Power, first_row: int, stop_row: int, low: int, high: int, sample: Power
-) -> tuple[np.float32, np.float32, int]:
-    """(median, sigma, number) of at most GUESS_SAMPLES finite samples spread over the tile."""
+def _first_guess(power: Power, tile: Tile, sample: Power) -> tuple[np.float32, np.float32, int]:
+    """Return (median, sigma, number) of some finite samples spread over the tile, about GUESS_SAMPLES."""
+    first_row, stop_row, low, high = tile
     size = (stop_row - first_row) * (high - low)
-    stride = max(1, size // GUESS_SAMPLES)
-    if stride > 1 and stride % 2 == 0:
-        stride -= 1  # an odd stride does not lock on to the structure of power-of-two channelisers
+    apart = max(1, size // GUESS_SAMPLES)
+    if apart > 1 and apart % 2 == 0:
+        apart -= 1  # an odd distance does not lock on to the structure of power-of-two channelisers
     number = 0
-    for index in range(0, size, stride):
+    for index in range(0, size, apart):
         if number == len(sample):
             break
         value = power[first_row + index // (high - low), low + index % (high - low)]
@@ -90,10 +132,9 @@ def _first_guess(
 
 
 @njit(cache=True, nogil=True)
-def _clip(
-    power: Power, first_row: int, stop_row: int, low: int, high: int, mean: float, deviation: float
-) -> tuple[float, float, int]:
-    """(mean, deviation, number) of a tile's samples within CLIP_SIGMA of the mean, by iteration from a first guess."""
+def _clip(power: Power, tile: Tile, mean: float, deviation: float) -> tuple[float, float, int]:
+    """Return (mean, deviation, number) of the samples within CLIP_SIGMA of the mean, iterating from a first guess."""
+    first_row, stop_row, low, high = tile
     kept = 0
     for _ in range(CLIP_ROUNDS):
         # Float32 on purpose: the loops stay vectors, and deviations from the centre keep their digits.
@@ -117,14 +158,20 @@ def _clip(
 def tile_statistics(
     power: Power, edges: Indices, rows_per_tile: int, level: Floats, scatter: Floats, number: Indices
 ) -> None:
-    """Clipped mean and standard deviation of every tile.
+    """Compute the clipped mean and standard deviation of every tile.
 
-    Args:
-        power: float32 (T, channels), raw; NaN and Inf drop out.
-        edges: int64 (blocks + 1,), channels where the blocks begin and end.
-        rows_per_tile: spectra per tile.
-        level, scatter: float64 (tiles in time, blocks), filled in.
-        number: int64 of the same shape, filled in: samples kept; 0 for a tile of one constant value or no finite one.
+    Parameters
+    ----------
+    power : float32 (T, channels)
+        Raw power; NaN and Inf drop out.
+    edges : int64 (blocks + 1,)
+        Channels where the blocks begin and end.
+    rows_per_tile : int
+        Spectra per tile.
+    level, scatter : float64 (tiles in time, blocks)
+        Receive mean and standard deviation, raw units.
+    number : int64 (tiles in time, blocks)
+        Receives the number of samples kept: 0 for a tile of one constant value or without a finite one.
     """
     sample = np.empty(2 * GUESS_SAMPLES + 2, np.float32)
     for k in range(level.shape[0]):
@@ -132,13 +179,14 @@ def tile_statistics(
         for b in range(len(edges) - 1):
             low, high = edges[b], edges[b + 1]
             level[k, b], scatter[k, b], number[k, b] = 0.0, 0.0, 0
-            if _is_constant(power, first_row, stop_row, low, high):
+            tile = Tile(first_row, stop_row, low, high)
+            if _is_constant(power, tile):
                 continue
             if k > 0 and number[k - 1, b] > 0:
-                # Most tiles are like the one before: a closer guess than a few samples give, and at hand.
+                # Most tiles are like the previous one, which is a better guess than a few samples.
                 before = scatter[k - 1, b]
                 start = LIKE_BEFORE_START * before
-                mean, deviation, kept = _clip(power, first_row, stop_row, low, high, level[k - 1, b], start)
+                mean, deviation, kept = _clip(power, tile, level[k - 1, b], start)
                 if (
                     kept > LIKE_BEFORE_KEPT * (stop_row - first_row) * (high - low)
                     and before < LIKE_BEFORE_SIGMA * deviation
@@ -146,26 +194,37 @@ def tile_statistics(
                 ):
                     level[k, b], scatter[k, b], number[k, b] = mean, deviation, kept
                     continue
-            centre, sigma, finite = _first_guess(power, first_row, stop_row, low, high, sample)
+            centre, sigma, finite = _first_guess(power, tile, sample)
             if finite == 0 or sigma == 0:
                 continue
-            mean, deviation, kept = _clip(power, first_row, stop_row, low, high, float(centre), float(sigma))
+            mean, deviation, kept = _clip(power, tile, float(centre), float(sigma))
             if deviation > 0:
                 level[k, b], scatter[k, b], number[k, b] = mean, deviation, kept
 
 
 @njit(cache=True, nogil=True)
 def dead_channels(power: Power, zero_is_lost: bool, dead: Flags) -> int:
-    """Set dead[c] = 1 where channel `c` has one value in all spectra that are not lost, at least two, or none at all.
+    """Find the channels that have one value in all spectra that are not lost, or no such spectrum.
 
-    `power` is float32 (T, channels), T at least 2.
+    A single sample that is not lost does not make a channel dead.
 
-    Returns:
+    Parameters
+    ----------
+    power : float32 (T, channels)
+        Raw power, T at least 2.
+    zero_is_lost : bool
+        Whether a sample of exactly 0 is a lost one.
+    dead : uint8 (channels,)
+        Receives 1 where a channel is dead, else 0.
+
+    Returns
+    -------
+    int
         Number of the other channels whose first two samples are equal: how often that happens by chance.
     """
     by_chance = 0
     first, second = power[0], power[1]
-    # Nearly all are alive by their first two samples; that loop compiles to vectors.
+    # The first two samples show that nearly all channels are alive; that loop compiles to vectors.
     for c in range(power.shape[1]):
         lost = zero_is_lost & ((first[c] == 0) | (second[c] == 0))
         finite = (abs(first[c]) <= _LARGEST) & (abs(second[c]) <= _LARGEST)
@@ -190,7 +249,7 @@ def dead_channels(power: Power, zero_is_lost: bool, dead: Flags) -> int:
 
 @njit(cache=True, nogil=True)
 def _interpolate(channel_0: int, count: int, centres: Floats, nodes: Floats, out: Floats) -> None:
-    """out[i] = `nodes` interpolated at channel_0 + i, flat beyond the outer centres."""
+    """Set out[i] to `nodes` interpolated at channel_0 + i, constant beyond the outer centres."""
     done, last = 0, len(centres) - 1
     for k in range(last):
         stop = min(count, math.floor(centres[k + 1]) - channel_0 + 1)
@@ -208,7 +267,7 @@ def _interpolate(channel_0: int, count: int, centres: Floats, nodes: Floats, out
 def _normalise_row(
     source: Power, base: Power, gain: Power, offset: np.float32, floor: np.float32, target: Power
 ) -> np.float32:
-    """target = (source - base) * gain - offset, 0 for what is lost; returns how many are, of a row of at most 2^24."""
+    """Set target to (source - base) * gain - offset, 0 where lost; return the number lost, of at most 2^24."""
     lost = np.float32(0.0)
     for i in range(len(source)):
         value = source[i]
@@ -216,59 +275,56 @@ def _normalise_row(
         # Comparisons with NaN are false, so this also drops NaN and Inf (and values so large that sums overflow).
         good = (abs(scaled) <= np.float32(1e15)) & (gain[i] > 0) & (value != floor)
         target[i] = scaled if good else np.float32(0.0)
-        # A float32 counts in as many lanes as the samples have.
+        # A count in float32 uses vectors of the same length as the samples.
         lost += np.float32(0.0) if good else np.float32(1.0)
     return lost
 
 
 @njit(cache=True, nogil=True)
-def normalise(
-    power: Power,
-    low: int,
-    high: int,
-    centres: Floats,
-    level: Floats,
-    sigma: Floats,
-    row_offset: Power,
-    dead: Flags,
-    zero_is_lost: bool,
-    x: Power,
-    pad: int,
-) -> int:
-    """Write x = (power - level) / sigma - row offset for channels [low, high); what is lost becomes 0.
+def normalise(power: Power, channels: tuple[int, int], nodes: Nodes, losses: Losses, x: Power, pad: int) -> int:
+    """Compute x = (power - level) / sigma - row offset; lost samples become 0.
 
-    Args:
-        power: float32 (T, channels), raw.
-        centres: float64 (blocks,), channels that the nodes belong to.
-        level, sigma: float64 (blocks,), bandpass and scatter at `centres`.
-        row_offset: float32 (T,), common offset of each spectrum in units of sigma.
-        dead: uint8 (channels,): 1 where a whole channel is lost.
-        zero_is_lost: whether a sample of exactly 0 is a lost one.
-        x: float32 (T, channels + 2 * pad), filled in at columns [pad + low, pad + high).
+    Parameters
+    ----------
+    power : float32 (T, channels)
+        Raw power.
+    channels : tuple of int
+        Which channels: (low, high), high excluded.
+    nodes : Nodes
+        Level and sigma, interpolated linearly between their nodes and constant beyond the outer ones.
+    losses : Losses
+        Row offsets and lost samples; NaN and Inf are lost too.
+    x : float32 (T, channels + 2 * pad)
+        Receives the result in columns [pad + low, pad + high).
+    pad : int
+        Columns before the first channel.
 
-    Returns:
+    Returns
+    -------
+    int
         Number of samples lost, dead channels included.
     """
+    low, high = channels
     mean, spread = np.empty(_STRIP, np.float64), np.empty(_STRIP, np.float64)
     base, gain = np.empty(_STRIP, np.float32), np.empty(_STRIP, np.float32)
     lost = 0
-    floor = np.float32(0.0) if zero_is_lost else np.float32(np.nan)
+    floor = np.float32(0.0) if losses.zero_is_lost else np.float32(np.nan)
     for begin in range(low, high, _STRIP):
         count = min(_STRIP, high - begin)
-        _interpolate(begin, count, centres, level, mean)
-        _interpolate(begin, count, centres, sigma, spread)
+        _interpolate(begin, count, nodes.centres, nodes.level, mean)
+        _interpolate(begin, count, nodes.centres, nodes.sigma, spread)
         for i in range(count):
             base[i] = mean[i]
-            gain[i] = 0.0 if dead[begin + i] else 1.0 / spread[i]
+            gain[i] = 0.0 if losses.dead[begin + i] else 1.0 / spread[i]
         for t in range(power.shape[0]):
             source, target = power[t, begin : begin + count], x[t, pad + begin : pad + begin + count]
-            lost += int(_normalise_row(source, base, gain, row_offset[t], floor, target))
+            lost += int(_normalise_row(source, base, gain, losses.row_offset[t], floor, target))
     return lost
 
 
 @njit(cache=True, nogil=True)
 def blank_tiles(x: Power, pad: int, edges: Indices, row_ok: npt.NDArray[np.bool_]) -> int:
-    """Set to 0 the tiles (one spectrum by one block) that are lost; returns the number of samples that were not 0."""
+    """Set lost tiles (one spectrum by one block) to 0; return the number of their samples that were not 0 before."""
     lost = 0
     for t in range(x.shape[0]):
         for b in range(len(edges) - 1):
@@ -281,7 +337,7 @@ def blank_tiles(x: Power, pad: int, edges: Indices, row_ok: npt.NDArray[np.bool_
 
 @njit(cache=True, nogil=True)
 def repair_spikes(x: Power, columns: Indices, first: int, stop: int) -> None:
-    """Replace the columns of DC spikes by the mean of their neighbours within columns [first, stop)."""
+    """Replace the columns of DC spikes by the mean of their neighbours within the columns [first, stop)."""
     for t in range(x.shape[0]):
         for c in columns:
             left = x[t, c - 1] if c > first else np.float32(0.0)

@@ -1,22 +1,21 @@
-"""Percentiles and the spread between them, exact, in a few passes over the values instead of a partition of all."""
+"""Exact percentiles and the spread between them, in a few passes over the values instead of a partition of all."""
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
-Floats = npt.NDArray[np.float64]
+from shared.arrays import Floats
 
-# One value in so many is sorted, to know about where a percentile lies.
+# One value in so many is sorted, to estimate where a percentile lies.
 SAMPLED = 64
-# Standard errors of a rank in the sample that the search for it reaches to, either way.
+# The search reaches so many standard errors of the position in the sample, in either direction.
 _REACH = 6.0
 
 
 @njit(cache=True, nogil=True)
 def _between(values: Floats, low: float, high: float, inside: Floats) -> tuple[int, int]:
-    """(number of values below `low`, number in [low, high]); the latter go to `inside`, as far as there is room.
+    """Return the number of values below `low` and the number in [low, high]; copy the latter to `inside`.
 
-    The last place of `inside` is for what is not kept.
+    Values that do not fit are counted but not kept; the last place of `inside` is overwritten by them.
     """
     below, found, last = 0, 0, len(inside) - 1
     for value in values:
@@ -28,40 +27,46 @@ def _between(values: Floats, low: float, high: float, inside: Floats) -> tuple[i
 
 
 def sorted_sample(values: Floats) -> Floats:
-    """Every `SAMPLED`th value, sorted."""
+    """Return every `SAMPLED`th value, sorted: float64."""
     return np.sort(values[::SAMPLED])
 
 
 def percentile(values: Floats, sample: Floats, percent: float) -> float:
-    """The percentile of finite values, between ranks by a straight line, as `numpy.percentile` gives it.
+    """Return a percentile of finite values, interpolated linearly between two values, as `numpy.percentile` does.
 
-    Args:
-        values: float64, at least one.
-        sample: what `sorted_sample` gives for them: between two values of it the ranks wanted are looked for. Where
-            they are not there (values with a pattern of just that step), all values are partitioned.
-        percent: 0 to 100.
+    The two values are looked for between two values of the sample. If they are not there (values with a pattern whose
+    period is that of the sample), all values are partitioned.
+
+    Parameters
+    ----------
+    values : float64 (n,)
+        At least one.
+    sample : float64 (ceil(n / SAMPLED),)
+        From `sorted_sample` of the same values.
+    percent : float
+        0 to 100.
     """
     position = percent / 100 * (len(values) - 1)
-    rank = min(int(position), len(values) - 1)
-    after = min(rank + 1, len(values) - 1)
+    at = min(int(position), len(values) - 1)
+    after = min(at + 1, len(values) - 1)
     reach = 2 + _REACH * np.sqrt(len(sample) * percent / 100 * (1 - percent / 100))
     centre = percent / 100 * (len(sample) - 1)
     low = sample[max(0, int(centre - reach))]
     high = sample[min(len(sample) - 1, int(centre + reach) + 1)]
     inside = np.empty(min(len(values), int(2 * SAMPLED * (2 * reach + 3))) + 1, np.float64)
     below, found = _between(values, low, high, inside)
-    if below <= rank and after < below + found and found < len(inside):
+    if below <= at and after < below + found and found < len(inside):
         kept, first = inside[:found], below
     else:
         kept, first = values, 0
-    ranked = np.partition(kept, [rank - first, after - first])
-    lower, upper = ranked[rank - first], ranked[after - first]
-    return float(lower + (upper - lower) * (position - rank))
+    ordered = np.partition(kept, [at - first, after - first])
+    lower, upper = ordered[at - first], ordered[after - first]
+    return float(lower + (upper - lower) * (position - at))
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def inner_moments(values: Floats, low: float, high: float, centre: float) -> tuple[int, float, float]:
-    """(number, sum, sum of squares) of value - centre over the values above `low` and below `high`."""
+    """Return (number, sum, sum of squares) of value - centre over the values above `low` and below `high`."""
     number, total, squares = 0, 0.0, 0.0
     for value in values:
         inside = (value > low) & (value < high)

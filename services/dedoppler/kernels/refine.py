@@ -1,25 +1,49 @@
-"""The best box around a place where the ladder saw something, and the blanking of a track that was found."""
+"""The best box around a seed of the coarse search, and the blanking of a track that was found."""
 
 import math
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
 from services.dedoppler.kernels.pair_sums import path_offset
+from shared.arrays import Floats, Indices, Power
 
-Power = npt.NDArray[np.float32]
-Floats = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
-
-# Below this width every width and every step is tried at once; wider boxes go from a coarse grid to the full one.
+# Below this width every width and every drift step is tried at once; wider boxes go from a coarse grid to the full one.
 _FINE_WIDTH = 12
 _MOST_MOVES = 24
 
 
+class Place(NamedTuple):
+    """A box and its path: column in the first spectrum, drift steps, width in columns."""
+
+    column: int
+    steps: int
+    width: int
+
+
+class Limits(NamedTuple):
+    """Which boxes are allowed.
+
+    Attributes
+    ----------
+    first, stop : int
+        In the first spectrum a box covers at least one of the columns [first, stop).
+    max_steps : int
+        Largest drift steps, in either direction.
+    widest : int
+        Largest width, columns.
+    """
+
+    first: int
+    stop: int
+    max_steps: int
+    widest: int
+
+
 @njit(cache=True, nogil=True)
 def box_statistic(x: Power, column: int, steps: int, width: int) -> float:
-    """Plain sum over the boxes of one path divided by sqrt(T * width), float64, in the order of the samples."""
+    """Return the sum over the boxes of one path divided by sqrt(T * width), added in float64 sample by sample."""
     n_spectra = x.shape[0]
     total = 0.0
     for t in range(n_spectra):
@@ -31,9 +55,14 @@ def box_statistic(x: Power, column: int, steps: int, width: int) -> float:
 
 @njit(cache=True, nogil=True)
 def _best_of_steps(
-    x: Power, low: int, high: int, first: int, stop: int, steps: int, widths: Indices, prefix: Floats
+    x: Power, span: tuple[int, int], limits: Limits, steps: int, widths: Indices, prefix: Floats
 ) -> tuple[float, int, int]:
-    """Best (statistic, column, width) on paths of `steps` of the boxes that lie in [low, high), touch [first, stop)."""
+    """Return the best (statistic, column, width) on paths of `steps` of the boxes within columns `span`.
+
+    Only boxes that touch [limits.first, limits.stop) count. `prefix` is scratch for one sum more than `span` has
+    columns.
+    """
+    low, high = span
     n_spectra, count = x.shape[0], high - low
     prefix[: count + 1] = 0.0
     for t in range(n_spectra):
@@ -48,7 +77,7 @@ def _best_of_steps(
         if width > count:
             break
         top, top_at = -np.inf, 0
-        for i in range(max(0, first - width + 1 - low), min(count - width + 1, stop - low)):
+        for i in range(max(0, limits.first - width + 1 - low), min(count - width + 1, limits.stop - low)):
             value = prefix[i + width] - prefix[i]
             if value > top:
                 top, top_at = value, i
@@ -60,7 +89,7 @@ def _best_of_steps(
 
 @njit(cache=True, nogil=True)
 def _widths_around(width: int, step: int, widest: int) -> Indices:
-    """Widths from about width / 2 to 2 * width at the given step, at most `widest`."""
+    """Return widths from about width / 2 to 2 * width, `step` apart, at most `widest`."""
     low, high = max(1, width // 2), min(widest, 2 * width + 1)
     if step == 1 and width > _FINE_WIDTH:
         low, high = max(1, width - width // 8), min(widest, width + width // 8 + 1)
@@ -68,26 +97,31 @@ def _widths_around(width: int, step: int, widest: int) -> Indices:
 
 
 @njit(cache=True, nogil=True)
-def refine(
-    x: Power, first: int, stop: int, column: int, steps: int, width: int, reach_steps: int, max_steps: int, widest: int
-) -> tuple[float, int, int, int]:
-    """Climb from a seed to the best box at full resolution.
+def refine(x: Power, seed: Place, reach_steps: int, limits: Limits) -> tuple[float, int, int, int]:
+    """Move from a seed to the best box at full resolution.
 
-    Every move tries all steps within reach, widths from half to twice the present one and all starts that keep the box
-    within about one width of its place, and goes to the best; it ends where nothing better is in reach. Wide boxes
-    first move on a grid of about an eighth of their width, then on the full one.
+    Every move tries all drift steps within reach, widths from half to twice the present one and all starts that keep
+    the box within about one width of its place, and goes to the best of these boxes. It ends when none is better. Wide
+    boxes first move on a grid of about an eighth of their width, then on the full one.
 
-    Args:
-        x: float32 (T, columns), normalised power.
-        first, stop: columns of which the box at the start holds one at least, stop excluded.
-        column, steps, width: the seed's box.
-        reach_steps: how far the steps may be off at first.
-        max_steps: no path is steeper, either way.
-        widest: no box is wider.
+    Parameters
+    ----------
+    x : float32 (T, columns)
+        Normalised power, with zeros beyond `limits` as far as any box may reach.
+    seed : Place
+        Where to begin.
+    reach_steps : int
+        Largest error of the seed's drift steps.
+    limits : Limits
+        Which boxes are allowed.
 
-    Returns:
-        (statistic, column, steps, width) of the best box.
+    Returns
+    -------
+    tuple of float, int, int, int
+        Statistic (SNR), column, drift steps and width of the best box.
     """
+    column, steps, width = seed
+    first, stop, max_steps, widest = limits
     best = box_statistic(x, column, steps, width)
     grid = max(1, width // 8)
     for _ in range(_MOST_MOVES):
@@ -98,7 +132,7 @@ def refine(
         prefix = np.empty(high - low + 1, np.float64)
         new_column, new_steps, new_width, better = column, steps, width, False
         for n in range(max(-max_steps, steps - reach), min(max_steps, steps + reach) + 1, grid):
-            value, at, w = _best_of_steps(x, low, high, first, stop, n, widths, prefix)
+            value, at, w = _best_of_steps(x, (low, high), limits, n, widths, prefix)
             if value > best * (1 + 1e-9) + 1e-9:
                 best, new_column, new_steps, new_width, better = value, at, n, w, True
         column, steps, width = new_column, new_steps, new_width
@@ -114,7 +148,16 @@ def refine(
 def blank_track(x: Power, column: int, steps: int, width: int, margin: int, kept: Power) -> None:
     """Set the boxes of a path, widened by `margin` columns on either side, to 0.
 
-    What was there goes to `kept`, float32 (T, width + 2 * margin), for `restore_track`.
+    Parameters
+    ----------
+    x : float32 (T, columns)
+        Normalised power, changed in place.
+    column, steps, width : int
+        The box and its path.
+    margin : int
+        Columns on either side of the box.
+    kept : float32 (T, width + 2 * margin)
+        Receives the old values, for `restore_track`.
     """
     n_spectra = x.shape[0]
     for t in range(n_spectra):
@@ -126,7 +169,7 @@ def blank_track(x: Power, column: int, steps: int, width: int, margin: int, kept
 
 @njit(cache=True, nogil=True)
 def restore_track(x: Power, column: int, steps: int, margin: int, kept: Power) -> None:
-    """Undo `blank_track`; several tracks are restored in the reverse order of their blanking."""
+    """Undo `blank_track`; restore several tracks in the reverse order of their blanking."""
     n_spectra = x.shape[0]
     for t in range(n_spectra):
         start = column + path_offset(steps, t, n_spectra, 1) - margin

@@ -1,42 +1,117 @@
-"""Which tiles and drifts of a rung may hold a statistic above the threshold: a bound from above, in 16-bit integers.
+"""A bound from above on the statistics of a width trial, in 16-bit integers.
 
-Paths whose drifts are close pass near each other: in spectrum t all paths of a group begin within a window of a few
+Paths with similar drifts pass near each other: in spectrum t all paths of a group start within a window of a few
 starts. So the sum over t of the largest box in each window is no less than the sum of any path of the group. It is one
-sum for a group, in integers half as wide as float32, and almost everywhere it already lies below the threshold; only
-where it does not are the group's paths summed. Power is rounded to whole quanta and the limit is lowered by what that
-may cost, so nothing that exceeds the threshold is ever passed over.
+sum for a whole group, in integers half as wide as float32, and nearly everywhere it is below the threshold; only where
+it is not are the group's paths summed. Power is rounded to whole quanta and the limit is lowered by the largest effect
+of that rounding, so no statistic above the threshold is ever missed.
 """
 
+from typing import NamedTuple
+
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
 from services.dedoppler.kernels.pair_sums import path_offset
 from services.dedoppler.kernels.width_trial import boxes
-
-Power = npt.NDArray[np.float32]
-Quanta = npt.NDArray[np.int16]
-Indices = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.uint8]
+from shared.arrays import Flags, Indices, Power, Quanta
 
 # Rows that are added up and compared at once, without storing the sum.
 FUSED_ROWS = 8
+
+
+class DriftGroups(NamedTuple):
+    """Drifts that are bounded together.
+
+    Attributes
+    ----------
+    groups : int64 (groups, 2)
+        Each (first, stop) of its drifts.
+    offsets : int64 (groups, T)
+        Where the windows of a group begin, in strides from the start.
+    windows : int64 (T,)
+        Starts in a window of each spectrum.
+    """
+
+    groups: Indices
+    offsets: Indices
+    windows: Indices
+
+
+class Bound(NamedTuple):
+    """What defines the upper bound of a width trial, whatever the columns.
+
+    Attributes
+    ----------
+    per_box : int
+        Columns of a box.
+    groups, offsets, windows
+        Of the drifts, from `drift_groups`.
+    largest_box : int
+        T boxes of this many quanta add up within int16. A box with a column that was clipped has no fewer, and all
+        drifts of a tile with such a box are flagged.
+    limit : int
+        The smallest sum of a path, in quanta, to which a sum above the threshold may be rounded.
+    """
+
+    per_box: int
+    groups: Indices
+    offsets: Indices
+    windows: Indices
+    largest_box: int
+    limit: int
+
+
+class QuantisedStarts(NamedTuple):
+    """The places where boxes start in the first spectrum.
+
+    Attributes
+    ----------
+    quanta : int16 (T, columns)
+        From `quantised`; every path and every window is inside.
+    first : int
+        Column of the first start.
+    number : int
+        Number of starts, one per column.
+    """
+
+    quanta: Quanta
+    first: int
+    number: int
+
+
+class BoundScratch(NamedTuple):
+    """Memory that the tiles of one call reuse, int16.
+
+    `pair` (2, columns) holds a spectrum's boxes, `rows` (T, columns) the largest boxes in windows, `total` (starts,)
+    sums.
+    """
+
+    pair: Quanta
+    rows: Quanta
+    total: Quanta
 
 
 @njit(cache=True, nogil=True)
 def quantised(
     sums: Power, first: int, count: int, scale: np.float32, lowest: np.float32, highest: np.float32
 ) -> Quanta:
-    """Power in quanta: `sums * scale`, rounded and held between two whole numbers.
+    """Round power to quanta: `sums * scale`, to the nearest integer, clipped to [lowest, highest].
 
-    Args:
-        sums: float32 (T, columns).
-        first, count: which columns; beyond the last there are zeros.
-        scale: quanta per unit.
-        lowest, highest: within int16.
+    Parameters
+    ----------
+    sums : float32 (T, columns)
+        Normalised power.
+    first, count : int
+        Which columns; zeros follow where there are fewer.
+    scale : float32
+        Quanta per unit.
+    lowest, highest : float32
+        Whole numbers within int16.
 
-    Returns:
-        int16 (T, count).
+    Returns
+    -------
+    int16 (T, count)
     """
     out = np.zeros((sums.shape[0], count), np.int16)
     for t in range(sums.shape[0]):
@@ -48,50 +123,50 @@ def quantised(
 
 
 @njit(cache=True, nogil=True)
-def drift_groups(drifts: Indices, n_spectra: int, hop: int, span: int) -> tuple[Indices, Indices, Indices]:
-    """Drifts that are bounded together.
+def drift_groups(steps: Indices, n_spectra: int, stride: int, span: int) -> DriftGroups:
+    """Group drifts that are bounded together.
 
-    Args:
-        drifts: int64, steps of the paths, rising.
-        n_spectra: T.
-        hop: channels between starts.
-        span: most steps between the drifts of a group.
-
-    Returns:
-        groups: int64 (groups, 2), each (first, stop) of its drifts.
-        offsets: int64 (groups, T), where the windows of a group begin, in hops from the start.
-        windows: int64 (T,), starts in a window of each spectrum.
+    Parameters
+    ----------
+    steps : int64 (drifts,)
+        Drift steps of the paths, rising.
+    n_spectra : int
+        T.
+    stride : int
+        Channels between starts.
+    span : int
+        Largest difference between the drift steps of a group.
     """
-    groups, n_groups = np.empty((len(drifts), 2), np.int64), 0
-    for d in range(len(drifts)):
-        if n_groups == 0 or drifts[d] - drifts[groups[n_groups - 1, 0]] > span:
+    groups, n_groups = np.empty((len(steps), 2), np.int64), 0
+    for d in range(len(steps)):
+        if n_groups == 0 or steps[d] - steps[groups[n_groups - 1, 0]] > span:
             groups[n_groups, 0] = d
             n_groups += 1
         groups[n_groups - 1, 1] = d + 1
     offsets, windows = np.empty((n_groups, n_spectra), np.int64), np.ones(n_spectra, np.int64)
     for g in range(n_groups):
         for t in range(n_spectra):
-            offsets[g, t] = path_offset(drifts[groups[g, 0]], t, n_spectra, hop)
-            far = path_offset(drifts[groups[g, 1] - 1], t, n_spectra, hop)
+            offsets[g, t] = path_offset(steps[groups[g, 0]], t, n_spectra, stride)
+            far = path_offset(steps[groups[g, 1] - 1], t, n_spectra, stride)
             windows[t] = max(windows[t], far - offsets[g, t] + 1)
-    return groups[:n_groups].copy(), offsets, windows
+    return DriftGroups(groups[:n_groups].copy(), offsets, windows)
 
 
 @njit(cache=True, nogil=True)
 def _larger(row: Quanta, apart: int, count: int, out: Quanta) -> None:
-    """out[i] = the larger of row[i] and row[i + apart], for i < count."""
+    """Set out[i] to the larger of row[i] and row[i + apart], for i < count."""
     far = row[apart:]
     for i in range(count):
         out[i] = max(row[i], far[i])
 
 
 @njit(cache=True, nogil=True)
-def _largest_in_windows(row: Quanta, count: int, window: int, spare: Quanta, out: Quanta) -> None:
-    """out[i] = the largest of row[i : i + window], for i < count; `row` and `spare` are overwritten."""
+def _largest_in_windows(row: Quanta, count: int, window: int, scratch: Quanta, out: Quanta) -> None:
+    """Set out[i] to the largest of row[i : i + window], for i < count; overwrite `row` and `scratch`."""
     have = 1
     while 2 * have < window:
-        _larger(row, have, count + window - 2 * have, spare)
-        row, spare = spare, row
+        _larger(row, have, count + window - 2 * have, scratch)
+        row, scratch = scratch, row
         have *= 2
     _larger(row, window - have, count, out)
 
@@ -105,32 +180,27 @@ def _largest(row: Quanta, count: int) -> np.int16:
 
 
 @njit(cache=True, nogil=True)
-def _fill_rows(
-    quanta: Quanta,
-    first: int,
-    count: int,
-    per_box: int,
-    offsets: Indices,
-    windows: Indices,
-    most: int,
-    room: Quanta,
-    rows: Quanta,
-) -> bool:
-    """rows[t, i] = the largest box in the window at the first group's offset + i; False if a box reaches `most`."""
+def _fill_rows(quanta: Quanta, first: int, count: int, bound: Bound, scratch: BoundScratch) -> bool:
+    """Set rows[t, i] to the largest box in the window at the first group's offset + i.
+
+    Return False, with rows incomplete, if a box reaches `largest_box`.
+    """
+    offsets, windows, pair, rows = bound.offsets, bound.windows, scratch.pair, scratch.rows
     for t in range(len(rows)):
         low, number = offsets[0, t], offsets[-1, t] - offsets[0, t] + count
-        boxes(quanta[t, first + low :], number + windows[t] - 1, per_box, room[0], room[1])
-        _largest_in_windows(room[1], number, windows[t], room[0], rows[t])
-        if _largest(rows[t], number) >= most:
+        boxes(quanta[t, first + low :], number + windows[t] - 1, bound.per_box, pair[0], pair[1])
+        _largest_in_windows(pair[1], number, windows[t], pair[0], rows[t])
+        if _largest(rows[t], number) >= bound.largest_box:
             return False
     return True
 
 
 @njit(cache=True, nogil=True)
 def _add_rows(rows: Quanta, at: Indices, stop: int, count: int, total: Quanta) -> None:
-    """total[i] = the sum of rows[t, at[t] + i] over t < stop; four rows per sweep to save loads and stores.
+    """Set total[i] to the sum of rows[t, at[t] + i] over t < stop; four rows per sweep save loads and stores.
 
-    Very negative sums may wrap round. One that could reach the limit never does, and a false suspect only costs time.
+    Very negative sums may wrap round to a positive value; that flags a path for nothing and only costs time. A sum that
+    reaches the limit never wraps.
     """
     total[:count] = 0
     head = stop % 4
@@ -147,7 +217,7 @@ def _add_rows(rows: Quanta, at: Indices, stop: int, count: int, total: Quanta) -
 
 @njit(cache=True, nogil=True)
 def _largest_sum(rows: Quanta, at: Indices, count: int, total: Quanta) -> np.int16:
-    """The largest sum of rows[t, at[t] + i] over t, for i < count; `total` is room for sums."""
+    """Return the largest sum of rows[t, at[t] + i] over t, for i < count; overwrite `total`."""
     rest = len(at) - FUSED_ROWS
     if rest < 0:
         _add_rows(rows, at, len(at), count, total)
@@ -166,47 +236,37 @@ def _largest_sum(rows: Quanta, at: Indices, count: int, total: Quanta) -> np.int
 
 
 @njit(cache=True, nogil=True)
-def suspects(
-    quanta: Quanta,
-    first: int,
-    n_starts: int,
-    tile_starts: int,
-    per_box: int,
-    groups: Indices,
-    offsets: Indices,
-    windows: Indices,
-    most: int,
-    limit: int,
-) -> Flags:
-    """Where a path's sum may exceed a threshold.
+def may_exceed(starts: QuantisedStarts, tile_starts: int, bound: Bound) -> Flags:
+    """Flag where the sum of a path may exceed the threshold.
 
-    Args:
-        quanta: int16 (T, columns), from `quantised`, with every path and every window of it inside.
-        first: column of the first start.
-        n_starts: number of starts, one per column.
-        tile_starts: starts that are looked at together.
-        per_box: columns of a box.
-        groups, offsets, windows: of the drifts, from `drift_groups`.
-        most: T boxes of that many quanta add up within int16, and a box of a column that was cut off at `highest` has
-            no fewer; a tile that holds a box of so many is suspect.
-        limit: the least sum of a path, in quanta, that a sum above the threshold may be rounded to.
+    Parameters
+    ----------
+    starts : QuantisedStarts
+        Where boxes start.
+    tile_starts : int
+        Number of starts that share a flag.
+    bound : Bound
+        Boxes, groups of drifts and limit.
 
-    Returns:
-        uint8 (ceil(n_starts / tile_starts), drifts): 0 where no path of a drift that starts in this tile exceeds the
-        threshold, or else 1.
+    Returns
+    -------
+    uint8 (ceil(starts / tile_starts), drifts)
+        0 where no path of a drift that starts in this tile exceeds the threshold, else 1.
     """
-    out = np.zeros((-(-n_starts // tile_starts), groups[-1, 1]), np.uint8)
-    tile = min(tile_starts, n_starts)
-    columns = tile + (offsets[-1] - offsets[0]).max() + windows.max() + per_box
-    room, rows = np.empty((2, columns), np.int16), np.empty((len(windows), columns), np.int16)
-    total = np.empty(tile, np.int16)
+    groups, offsets, windows = bound.groups, bound.offsets, bound.windows
+    out = np.zeros((-(-starts.number // tile_starts), groups[-1, 1]), np.uint8)
+    tile = min(tile_starts, starts.number)
+    columns = tile + (offsets[-1] - offsets[0]).max() + windows.max() + bound.per_box
+    scratch = BoundScratch(
+        np.empty((2, columns), np.int16), np.empty((len(windows), columns), np.int16), np.empty(tile, np.int16)
+    )
     for k in range(len(out)):
         begin = k * tile_starts
-        count = min(tile, n_starts - begin)
-        if not _fill_rows(quanta, first + begin, count, per_box, offsets, windows, most, room, rows):
+        count = min(tile, starts.number - begin)
+        if not _fill_rows(starts.quanta, starts.first + begin, count, bound, scratch):
             out[k] = 1
             continue
         for g in range(len(groups)):
-            if _largest_sum(rows, offsets[g] - offsets[0], count, total) >= limit:
+            if _largest_sum(scratch.rows, offsets[g] - offsets[0], count, scratch.total) >= bound.limit:
                 out[k, groups[g, 0] : groups[g, 1]] = 1
     return out

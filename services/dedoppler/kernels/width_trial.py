@@ -1,40 +1,114 @@
-"""One rung of the width ladder: box sums along drifting paths, and their local maxima.
+"""One width trial: box sums along drifting paths, and their local maxima.
 
 The statistic of a path of `steps` channels over T spectra that starts at channel `c`, on boxes of `width` channels, is
 
-    S = sum_t sum_{j < width} x[t, c + o_t + j] / sqrt(T * width),      o_t = hop * nearest(steps * t / ((T - 1) * hop))
+    S = sum_t sum_{j < width} x[t, c + o_t + j] / sqrt(T * width)
+    o_t = stride * nearest(steps * t / ((T - 1) * stride))
 
-with `x` of mean 0 and sigma 1. It equals the plain sum over these boxes; nothing is approximated along the path.
-Starts are `hop` channels apart, so a rung works on sums of `hop` channels: each is the sum of two narrower ones. Paths
-share the sums over pairs of spectra, see `sharing`.
+with `x` of mean 0 and sigma 1. The sum over these boxes is exact; nothing is approximated along the path. Starts are
+`stride` channels apart, so a trial works on columns that are sums of `stride` channels: each is the sum of two narrower
+ones. Paths share the sums over pairs of spectra, see `pair_sums`.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from services.dedoppler.kernels.pair_sums import Parts, pair_sums, path_offset
+from services.dedoppler.kernels.pair_sums import Parts, path_offset
+from shared.arrays import Flags, Indices, Power
 
-Power = npt.NDArray[np.float32]
-Indices = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.uint8]
 Samples = npt.NDArray[np.float32 | np.int16]
 
-# Starts per tile: its sums over pairs stay in the second cache level at T = 16, and its loops are long enough.
+# Starts per tile: at T = 16 its sums over pairs fit into the second cache level, and its loops are long enough.
 TILE_STARTS = 1024
 # Parts of a path that are added up and compared at once, without storing the sum.
 FUSED_PARTS = 8
 
 
+class Trial(NamedTuple):
+    """What defines a width trial, whatever the columns.
+
+    Attributes
+    ----------
+    per_box : int
+        Columns of a box: width / stride.
+    stride : int
+        Channels of a column, which is also the distance between starts.
+    steps : int64 (paths,)
+        Drift steps of the paths, channels, rising.
+    pairs, paths
+        How these paths share sums, from `pair_sums`.
+    """
+
+    per_box: int
+    stride: int
+    steps: Indices
+    pairs: Indices
+    paths: Parts
+
+
+class Starts(NamedTuple):
+    """The places where boxes start in the first spectrum.
+
+    Attributes
+    ----------
+    sums : float32 (T, columns)
+        Normalised power summed over `stride` adjacent channels (see `halved`), with enough zeros on both sides for
+        every path.
+    first : int
+        Column of the first start.
+    number : int
+        Number of starts, one per column.
+    """
+
+    sums: Power
+    first: int
+    number: int
+
+
+class TileScratch(NamedTuple):
+    """Memory that the tiles of one call reuse.
+
+    Attributes
+    ----------
+    origin : int
+        Column of a tile's first start in `rows` and `table`.
+    rows : float32 (3, columns)
+        Box sums of two spectra, and sums of two columns.
+    table : float32 (pairs, columns)
+        Pair sums.
+    total, best : float32 (starts,)
+        Sums of one path, and the largest sum of any path.
+    best_steps : int64 (starts,)
+        Drift steps of the path with the largest sum.
+    """
+
+    origin: int
+    rows: Power
+    table: Power
+    total: Power
+    best: Power
+    best_steps: Indices
+
+
+class Peaks(NamedTuple):
+    """Local maxima: int64 start, int64 drift steps and float32 sum or statistic of each."""
+
+    starts: Indices
+    steps: Indices
+    values: Power
+
+
 @njit(cache=True, nogil=True)
 def halved(x: Power, first: int, count: int) -> Power:
-    """Sums of two columns side by side, `count` of them from column `first` on: float32 (T, count)."""
+    """Return the sums of two adjacent columns, `count` of them from column `first` on: float32 (T, count)."""
     out = np.empty((x.shape[0], count), np.float32)
     for t in range(x.shape[0]):
         source, target = x[t, first : first + 2 * count], out[t]
-        # A constant stride, so that it compiles to vector shuffles.
+        # A constant distance, so that it compiles to vector shuffles.
         for i in range(count):
             target[i] = source[2 * i] + source[2 * i + 1]
     return out
@@ -42,7 +116,7 @@ def halved(x: Power, first: int, count: int) -> Power:
 
 @njit(cache=True, nogil=True)
 def _up_to_three(sums: Samples, count: int, per_box: int, row: Samples) -> None:
-    """row[i] = the sum of 1, 2 or 3 entries of `sums` from `i` on, for i < count."""
+    """Set row[i] to the sum of 1, 2 or 3 entries of `sums` from `i` on, for i < count."""
     if per_box == 1:
         for i in range(count):
             row[i] = sums[i]
@@ -56,9 +130,9 @@ def _up_to_three(sums: Samples, count: int, per_box: int, row: Samples) -> None:
 
 @njit(cache=True, nogil=True)
 def boxes(sums: Samples, count: int, per_box: int, twos: Samples, row: Samples) -> None:
-    """row[i] = the sum of `per_box` entries of `sums` from `i` on, for i < count; `twos` is room for sums of two.
+    """Set row[i] to the sum of `per_box` entries of `sums` from `i` on, for i < count; overwrite `twos`.
 
-    All three are float32, or all are int16 and large enough for the sums.
+    All three arrays are float32, or all are int16 and the sums are within its range.
     """
     if per_box <= 3:
         _up_to_three(sums, count, per_box, row)
@@ -81,43 +155,33 @@ def boxes(sums: Samples, count: int, per_box: int, twos: Samples, row: Samples) 
 
 
 @njit(cache=True, nogil=True)
-def _fill_table(
-    sums: Power,
-    first: int,
-    count: int,
-    per_box: int,
-    hop: int,
-    drifts: Indices,
-    pairs: Indices,
-    origin: int,
-    room: Power,
-    table: Power,
-) -> None:
-    """table[k, origin + o] = sum of pair `k` at offset `o` of the first start, for `count` starts from `first` on."""
-    n_spectra, begun = sums.shape[0], -1
-    for k in range(len(pairs)):
-        t, shift, low, high = pairs[k]
+def _fill_table(sums: Power, first: int, count: int, trial: Trial, scratch: TileScratch) -> None:
+    """Set table[k, origin + o] to pair sum `k` at offset `o` of the first start, for `count` starts from `first` on."""
+    n_spectra, begun, origin = sums.shape[0], -1, scratch.origin
+    rows, steps, stride = scratch.rows, trial.steps, trial.stride
+    for k in range(len(trial.pairs)):
+        t, shift, low, high = trial.pairs[k]
         if t != begun:
             begun = t
             for s in range(t, min(t + 2, n_spectra)):
                 # All offsets that occur in this spectrum.
-                near, far = path_offset(drifts[0], s, n_spectra, hop), path_offset(drifts[-1], s, n_spectra, hop)
-                row = room[s - t, origin + near :]
-                boxes(sums[s, first + near :], far - near + count, per_box, room[2], row)
+                near, far = path_offset(steps[0], s, n_spectra, stride), path_offset(steps[-1], s, n_spectra, stride)
+                row = rows[s - t, origin + near :]
+                boxes(sums[s, first + near :], far - near + count, trial.per_box, rows[2], row)
         number = high - low + count
-        left, out = room[0, origin + low :], table[k, origin + low :]
+        left, out = rows[0, origin + low :], scratch.table[k, origin + low :]
         if t + 1 == n_spectra:
             for i in range(number):
                 out[i] = left[i]
             continue
-        right = room[1, origin + low + shift :]
+        right = rows[1, origin + low + shift :]
         for i in range(number):
             out[i] = left[i] + right[i]
 
 
 @njit(cache=True, nogil=True)
 def _path_sums(table: Power, path: Parts, origin: int, count: int, sums: Power) -> None:
-    """sums[i] = sum of the parts of one path for start `i`; four parts per sweep to save loads and stores."""
+    """Set sums[i] to the sum of the parts of one path for start `i`; four parts per sweep save loads and stores."""
     total = sums[:count]
     total[:] = np.float32(0.0)
     head = len(path) % 4
@@ -137,7 +201,7 @@ def _path_sums(table: Power, path: Parts, origin: int, count: int, sums: Power) 
 
 @njit(cache=True, nogil=True)
 def _any_above(table: Power, path: Parts, origin: int, count: int, threshold: np.float32, sums: Power) -> bool:
-    """Whether a sum of one path exceeds the threshold; the same sums as of `_path_sums`, to the last bit."""
+    """Return whether a sum of one path exceeds the threshold; the sums equal those of `_path_sums` to the last bit."""
     above, rest = 0, max(0, len(path) - FUSED_PARTS)
     if len(path) != FUSED_PARTS:
         _path_sums(table, path[:rest] if rest else path, origin, count, sums)
@@ -162,45 +226,45 @@ def _any_above(table: Power, path: Parts, origin: int, count: int, threshold: np
 
 
 @njit(cache=True, nogil=True)
-def _room_for(
-    pairs: Indices, drifts: Indices, n_spectra: int, tile: int, per_box: int, hop: int
-) -> tuple[int, Power, Power]:
-    """(origin, room, table) for tiles of `tile` starts."""
-    low = min(0, path_offset(drifts[0], n_spectra - 1, n_spectra, hop))
-    high = max(0, path_offset(drifts[-1], n_spectra - 1, n_spectra, hop))
+def _scratch_for(trial: Trial, n_spectra: int, tile: int) -> TileScratch:
+    """Return scratch for tiles of `tile` starts."""
+    low = min(0, path_offset(trial.steps[0], n_spectra - 1, n_spectra, trial.stride))
+    high = max(0, path_offset(trial.steps[-1], n_spectra - 1, n_spectra, trial.stride))
     columns = high - low + tile
-    return -low, np.empty((3, columns + per_box), np.float32), np.empty((len(pairs), columns), np.float32)
+    return TileScratch(
+        -low,
+        np.empty((3, columns + trial.per_box), np.float32),
+        np.empty((len(trial.pairs), columns), np.float32),
+        np.empty(tile, np.float32),
+        np.empty(tile, np.float32),
+        np.empty(tile, np.int64),
+    )
 
 
 @njit(cache=True, nogil=True)
-def rung_statistics(sums: Power, first: int, count: int, per_box: int, hop: int, drifts: Indices) -> Power:
-    """Every statistic of a rung: float32 (drifts, count); the arguments are those of `search_rung`."""
-    pairs, paths = pair_sums(drifts, sums.shape[0], hop)
-    origin, room, table = _room_for(pairs, drifts, sums.shape[0], count, per_box, hop)
-    _fill_table(sums, first, count, per_box, hop, drifts, pairs, origin, room, table)
-    scale = np.float32(1.0 / math.sqrt(sums.shape[0] * per_box * hop))
-    out = np.empty((len(drifts), count), np.float32)
-    for d in range(len(drifts)):
-        _path_sums(table, paths[d], origin, count, out[d])
+def width_trial_statistics(starts: Starts, trial: Trial) -> Power:
+    """Return every statistic of a width trial: float32 (paths, starts)."""
+    n_spectra, count = starts.sums.shape[0], starts.number
+    scratch = _scratch_for(trial, n_spectra, count)
+    _fill_table(starts.sums, starts.first, count, trial, scratch)
+    scale = np.float32(1.0 / math.sqrt(n_spectra * trial.per_box * trial.stride))
+    out = np.empty((len(trial.steps), count), np.float32)
+    for d in range(len(trial.steps)):
+        _path_sums(scratch.table, trial.paths[d], scratch.origin, count, out[d])
         out[d] *= scale
     return out
 
 
 @njit(cache=True, nogil=True)
 def _keep_peaks(
-    best: Power,
-    best_steps: Indices,
-    count: int,
-    reach: int,
-    threshold: np.float32,
-    begin: int,
-    scale: np.float32,
-    found: int,
-    starts: Indices,
-    steps: Indices,
-    values: Power,
+    scratch: TileScratch, tile: tuple[int, int], reach: int, threshold: np.float32, peaks: Peaks, found: int
 ) -> int:
-    """Append the starts whose best sum is above the threshold and not below any within `reach` starts."""
+    """Append the starts whose best sum is above the threshold and not below any within `reach` starts.
+
+    `tile` is (first start, number of starts), `found` the number of peaks so far. Return their new number.
+    """
+    begin, count = tile
+    best = scratch.best
     for i in range(count):
         value = best[i]
         if value <= threshold:
@@ -211,108 +275,98 @@ def _keep_peaks(
                 peak = False
                 break
         if peak:
-            starts[found] = begin + i
-            steps[found] = best_steps[i]
-            values[found] = value * scale
+            peaks.starts[found] = begin + i
+            peaks.steps[found] = scratch.best_steps[i]
+            peaks.values[found] = value
             found += 1
     return found
 
 
 @njit(cache=True, nogil=True)
-def _best_per_start(
-    table: Power,
-    paths: Parts,
-    origin: int,
-    count: int,
-    drifts: Indices,
-    suspect: Flags,
-    threshold: np.float32,
-    sums: Power,
-    best: Power,
-    best_steps: Indices,
-) -> bool:
-    """The largest sum over all suspect drifts of each start, and its steps; False where none exceeds the threshold.
+def _best_per_start(trial: Trial, scratch: TileScratch, count: int, may_exceed: Flags, threshold: np.float32) -> bool:
+    """Find the largest sum of each start over all paths that may exceed the threshold, and its drift steps.
 
-    Both are written only where the sum exceeds the threshold; `best` is the threshold elsewhere.
+    Both are written to `scratch` only where the sum exceeds the threshold; `best` is the threshold elsewhere. Return
+    False, with nothing written, if no sum exceeds it.
     """
-    any_hot = False
-    for d in range(len(drifts)):
-        if not suspect[d] or not _any_above(table, paths[d], origin, count, threshold, sums):
+    any_above, table, origin, total = False, scratch.table, scratch.origin, scratch.total
+    best, best_steps = scratch.best, scratch.best_steps
+    for d in range(len(trial.steps)):
+        path = trial.paths[d]
+        if not may_exceed[d] or not _any_above(table, path, origin, count, threshold, total):
             continue
-        if not any_hot:
-            any_hot = True
+        if not any_above:
+            any_above = True
             best[:count] = threshold
-        _path_sums(table, paths[d], origin, count, sums)
+        _path_sums(table, path, origin, count, total)
         for i in range(count):
-            if sums[i] > best[i]:
-                best[i] = sums[i]
-                best_steps[i] = drifts[d]
-    return any_hot
+            if total[i] > best[i]:
+                best[i] = total[i]
+                best_steps[i] = trial.steps[d]
+    return any_above
 
 
 @njit(cache=True, nogil=True)
-def search_rung(
-    sums: Power,
-    first: int,
-    n_starts: int,
-    per_box: int,
-    hop: int,
-    drifts: Indices,
-    pairs: Indices,
-    paths: Parts,
-    snr_threshold: float,
-    suspect: Flags,
-    suspect_starts: int,
-    hot: Flags,
-) -> tuple[Indices, Indices, Power]:
-    """Local maxima of a rung's statistic over all drifts, one per place.
+def _empty_peaks(capacity: int) -> Peaks:
+    return Peaks(np.empty(capacity, np.int64), np.empty(capacity, np.int64), np.empty(capacity, np.float32))
 
-    Args:
-        sums: float32 (T, columns), normalised power summed over `hop` channels side by side (`halved`, where it is more
-            than 1), with enough zeros on both sides for every path.
-        first: column of the first start in `sums`.
-        n_starts: number of starts, one per column.
-        per_box: columns of a box.
-        hop: channels in a column.
-        drifts: int64, steps of the paths in channels, rising.
-        pairs, paths: the sums that these drifts share, from `pair_sums`.
-        snr_threshold: what a statistic must exceed.
-        suspect: uint8 (tiles, drifts), from `screen.suspects`: 0 where no statistic of a drift exceeds the threshold;
-            a tile has `suspect_starts` starts, a multiple of `TILE_STARTS`.
-        hot: uint8 (n_starts * hop or more,), set to 1 at the channels, counted from the first start, of every start
-            whose best statistic exceeds the threshold.
 
-    Returns:
-        (starts, steps, values) of the maxima: int64, counted from the first start, int64, float32.
+@njit(cache=True, nogil=True)
+def _grown(peaks: Peaks, found: int, capacity: int) -> Peaks:
+    """Return a copy of the first `found` peaks in arrays of `capacity` entries."""
+    larger = _empty_peaks(capacity)
+    larger.starts[:found] = peaks.starts[:found]
+    larger.steps[:found] = peaks.steps[:found]
+    larger.values[:found] = peaks.values[:found]
+    return larger
+
+
+@njit(cache=True, nogil=True)
+def search_width_trial(
+    starts: Starts, trial: Trial, snr_threshold: float, may_exceed: Flags, flagged_starts: int, above_threshold: Flags
+) -> Peaks:
+    """Find the local maxima of a width trial's statistic over all drifts, one per place.
+
+    Parameters
+    ----------
+    starts : Starts
+        Where boxes start.
+    trial : Trial
+        Boxes and paths.
+    snr_threshold : float
+        A statistic must exceed it.
+    may_exceed : uint8 (groups of starts, paths)
+        From `upper_bound.may_exceed`: 0 where no statistic of a path exceeds the threshold.
+    flagged_starts : int
+        Starts per row of `may_exceed`, a multiple of `TILE_STARTS`.
+    above_threshold : uint8 (starts * stride or more,)
+        Set to 1 at the channels, counted from the first start, of every start whose best statistic exceeds the
+        threshold.
+
+    Returns
+    -------
+    Peaks
+        Starts, counted from the first one, with drift steps and statistics.
     """
-    tile = min(TILE_STARTS, n_starts)
-    origin, room, table = _room_for(pairs, drifts, sums.shape[0], tile, per_box, hop)
-    spare, best, best_steps = np.empty(tile, np.float32), np.empty(tile, np.float32), np.empty(tile, np.int64)
+    n_spectra, n_starts = starts.sums.shape[0], starts.number
+    tile, stride = min(TILE_STARTS, n_starts), trial.stride
+    scratch = _scratch_for(trial, n_spectra, tile)
     capacity, found = 1024, 0
-    starts, steps, values = np.empty(capacity, np.int64), np.empty(capacity, np.int64), np.empty(capacity, np.float32)
-    root = math.sqrt(sums.shape[0] * per_box * hop)
+    peaks = _empty_peaks(capacity)
+    root = math.sqrt(n_spectra * trial.per_box * stride)
     threshold, scale = np.float32(snr_threshold * root), np.float32(1.0 / root)
     for begin in range(0, n_starts, tile):
-        count, suspect_here = min(tile, n_starts - begin), suspect[begin // suspect_starts]
-        if not suspect_here.any():
+        count, flags = min(tile, n_starts - begin), may_exceed[begin // flagged_starts]
+        if not flags.any():
             continue
-        _fill_table(sums, first + begin, count, per_box, hop, drifts, pairs, origin, room, table)
-        if not _best_per_start(table, paths, origin, count, drifts, suspect_here, threshold, spare, best, best_steps):
+        _fill_table(starts.sums, starts.first + begin, count, trial, scratch)
+        if not _best_per_start(trial, scratch, count, flags, threshold):
             continue
         for i in range(count):
-            if best[i] > threshold:
-                hot[(begin + i) * hop : (begin + i + 1) * hop] = 1
+            if scratch.best[i] > threshold:
+                above_threshold[(begin + i) * stride : (begin + i + 1) * stride] = 1
         if found + count > capacity:
             capacity = 2 * (found + count)
-            starts, steps, values = _grown(starts, steps, values, found, capacity)
-        found = _keep_peaks(best, best_steps, count, per_box, threshold, begin, scale, found, starts, steps, values)
-    return starts[:found], steps[:found], values[:found]
-
-
-@njit(cache=True, nogil=True)
-def _grown(starts: Indices, steps: Indices, values: Power, found: int, capacity: int) -> tuple[Indices, Indices, Power]:
-    """The three arrays with room for `capacity` entries."""
-    new_starts, new_steps = np.empty(capacity, np.int64), np.empty(capacity, np.int64)
-    new_values = np.empty(capacity, np.float32)
-    new_starts[:found], new_steps[:found], new_values[:found] = starts[:found], steps[:found], values[:found]
-    return new_starts, new_steps, new_values
+            peaks = _grown(peaks, found, capacity)
+        found = _keep_peaks(scratch, (begin, count), trial.per_box, threshold, peaks, found)
+    return Peaks(peaks.starts[:found], peaks.steps[:found], peaks.values[:found] * scale)

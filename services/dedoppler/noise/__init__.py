@@ -1,1 +1,1 @@
-"""From raw power to noise of mean 0 and sigma 1."""
+"""Measures and removes the noise: from raw power to power of mean 0 and sigma 1."""

@@ -1,22 +1,29 @@
-"""The bandpass: level and scatter of the noise by block of channels."""
+"""The bandpass: level and scatter of the noise in each block of channels."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.int64]
+from shared.arrays import Floats, Indices
+
 SIGMA_SMOOTHING_BLOCKS = 5
-# Detected power is positive and far above zero in units of its scatter, unless a mean was subtracted.
+# Detected power is this many scatters above zero or more, unless a mean was subtracted.
 POSITIVE_POWER_SIGMA = 5.0
 
 
 @dataclass(frozen=True)
 class Bandpass:
-    """Level and scatter per block, raw units, and the common offset of each tile of spectra in units of sigma.
+    """Level and scatter of the noise.
 
-    `tile_ok` (tiles in time, blocks) says which tiles hold noise.
+    Attributes
+    ----------
+    level, sigma : float64 (blocks,)
+        Raw units.
+    tile_offset : float64 (tiles in time,)
+        Common offset of each tile of spectra in units of sigma.
+    tile_ok : bool (tiles in time, blocks)
+        Which tiles hold noise.
     """
 
     level: Floats
@@ -26,12 +33,24 @@ class Bandpass:
 
 
 def join_bandpass(level: Floats, scatter: Floats, number: Indices) -> Bandpass | None:
-    """Join the statistics of tiles, each (tiles in time, blocks), `number` 0 where a tile holds no noise.
+    """Join the statistics of tiles.
 
     A block's level is the mean over its good tiles, its scatter their median. Its sigma comes from its nearest five
-    blocks, so that a bright tone that stays in one does not pass for noise: the median of their scatter in units of
-    their level, which the band's shape leaves alone, times its own level. Blocks without noise take their nearest
-    neighbours'. Spectra may be brighter or fainter as a whole: that is their offset. None if there is no noise at all.
+    blocks, so that a bright tone that stays in one block is not mistaken for noise: the median of their scatter in
+    units of their level, which does not depend on the band's shape, times its own level. Blocks without noise are
+    interpolated between their neighbours. Spectra may be brighter or fainter as a whole: that is their offset.
+
+    Parameters
+    ----------
+    level, scatter : float64 (tiles in time, blocks)
+        Mean and standard deviation, raw units.
+    number : int64 (tiles in time, blocks)
+        Number of samples; 0 where a tile holds no noise.
+
+    Returns
+    -------
+    Bandpass or None
+        None if no tile holds noise.
     """
     ok = number > 0
     usable = ok.any(axis=0)
@@ -40,7 +59,7 @@ def join_bandpass(level: Floats, scatter: Floats, number: Indices) -> Bandpass |
     masked_level, masked_scatter = np.where(ok, level, np.nan)[:, usable], np.where(ok, scatter, np.nan)[:, usable]
     at, blocks = np.flatnonzero(usable), np.arange(level.shape[1])
     good_level, good_scatter = np.nanmean(masked_level, axis=0), np.nanmedian(masked_scatter, axis=0)
-    # Where a mean was subtracted from the power, level says nothing of scatter.
+    # If a mean was subtracted from the power, the level says nothing about the scatter.
     detected = good_level.min() > 0 and np.median(good_level / good_scatter) > POSITIVE_POWER_SIGMA
     gain = good_level if detected else np.ones(len(at))
     block_level = np.interp(blocks, at, good_level)
@@ -53,14 +72,32 @@ def join_bandpass(level: Floats, scatter: Floats, number: Indices) -> Bandpass |
 
 
 def _running_median(values: Floats, window: int) -> Floats:
-    """Median of the `window` values nearest to each: itself and its neighbours, at the ends more from one side."""
+    """Return the median of each value and its neighbours, `window` in all; at the ends more are from one side."""
     windows = np.lib.stride_tricks.sliding_window_view(values, min(window, len(values)))
     medians = np.median(windows, axis=1)
     return medians[np.clip(np.arange(len(values)) - window // 2, 0, len(medians) - 1)]
 
 
 def nodes(edges: Indices, values: Floats, *, positive: bool) -> tuple[Floats, Floats]:
-    """Places and values of a bandpass in one segment: at the blocks' middles, and at the ends by the end's slope."""
+    """Return the channels and values of a segment's nodes.
+
+    There is one node at the middle of each block. With two blocks or more there is one at each end too, extrapolated
+    along the slope there.
+
+    Parameters
+    ----------
+    edges : int64 (blocks + 1,)
+        Channels where the blocks begin and end.
+    values : float64 (blocks,)
+        Value of each block.
+    positive : bool
+        Keep the ends at half of their neighbours' values or above.
+
+    Returns
+    -------
+    tuple of two float64 (nodes,)
+        Channels and values.
+    """
     centres = (edges[:-1] + edges[1:] - 1) / 2
     if len(values) == 1:
         return centres, values

@@ -1,35 +1,45 @@
-"""From a block of raw power to noise of mean 0 and sigma 1, with an account of what was lost."""
+"""From raw power to noise of mean 0 and sigma 1, with a count of the lost samples."""
 
 import math
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from services.dedoppler.kernels import conditioning
+from services.dedoppler.kernels.conditioning import Losses, Nodes
 from services.dedoppler.noise.bandpass import POSITIVE_POWER_SIGMA, Bandpass, join_bandpass, nodes
 from services.dedoppler.noise.blocks import noise_segments, rows_per_tile
 from services.dedoppler.noise.dc_spikes import dc_channels
+from services.dedoppler.noise.scratch import Scratch
 from services.dedoppler.slices import slices
 from services.dedoppler.threads import together
+from shared.arrays import Flags, Indices, Power
 from shared.header import Header
 from shared.hits import ChunkNoise
-
-Power = npt.NDArray[np.float32]
-Indices = npt.NDArray[np.int64]
 
 BLOCKS_PER_TASK = 64
 CHANNELS_PER_TASK = 2**17
 FEWEST_SPECTRA_TO_CALL_DEAD = 4
+# Part of the samples, and number of samples, whose loss is reported.
 WORTH_A_WARNING = 1e-4
+MANY_SAMPLES = 1000
 
 
 @dataclass(frozen=True)
 class Conditioned:
-    """Normalised power and how it came about.
+    """Normalised power, and statistics of the noise.
 
-    `x` is float32 (T, channels + 2 * pad) with zeros beyond the channels; `noise` goes into the results.
+    Attributes
+    ----------
+    x : float32 (T, channels + 2 * pad)
+        Power of mean 0 and sigma 1, with zeros beyond the channels.
+    pad : int
+        Columns before the first channel and after the last.
+    noise : ChunkNoise
+        Figures for the results.
+    warnings : list of str
+        Sentences for the user.
     """
 
     x: Power
@@ -38,29 +48,12 @@ class Conditioned:
     warnings: list[str]
 
 
-# The block of normalised power that was given back last: to have fresh pages takes as long as to fill them.
-_spare: list[Power] = []
-
-
-def _block(n_spectra: int, columns: int, pad: int) -> Power:
-    """float32 (T, columns), zeros in the first and last `pad` columns, anything between."""
-    size = n_spectra * columns
-    try:
-        memory = _spare.pop()
-    except IndexError:
-        memory = np.empty(size, np.float32)
-    if len(memory) < size:
-        memory = np.empty(size, np.float32)
-    block = memory[:size].reshape(n_spectra, columns)
-    block[:, :pad] = 0.0
-    block[:, columns - pad :] = 0.0
-    return block
-
-
-def give_back(conditioned: Conditioned) -> None:
-    """Let the next chunk have the memory of `conditioned.x`, which nothing may use from here on."""
-    if conditioned.x.base is not None:
-        _spare[:] = [conditioned.x.base]
+def _padded(scratch: Scratch, n_spectra: int, columns: int, pad: int) -> Power:
+    """Return float32 (T, columns): zeros in the first and last `pad` columns, arbitrary values between."""
+    x = scratch.take(n_spectra * columns).reshape(n_spectra, columns)
+    x[:, :pad] = 0.0
+    x[:, columns - pad :] = 0.0
+    return x
 
 
 def _measure(power: Power, segments: list[Indices], tile_rows: int, pool: Executor) -> Bandpass | None:
@@ -78,10 +71,8 @@ def _measure(power: Power, segments: list[Indices], tile_rows: int, pool: Execut
     return join_bandpass(level, scatter, number)
 
 
-def _dead_channels(
-    power: Power, n_bits: int, good_spectra: int, zero_is_lost: bool, pool: Executor
-) -> npt.NDArray[np.uint8]:
-    """1 where a channel never changes, unless coarse samples may well do that by chance."""
+def _dead_channels(power: Power, n_bits: int, good_spectra: int, zero_is_lost: bool, pool: Executor) -> Flags:
+    """Return 1 where a channel never changes, or all 0 if samples of few bits are likely to do that by chance."""
     n_channels = power.shape[1]
     dead = np.zeros(n_channels, np.uint8)
     if good_spectra < FEWEST_SPECTRA_TO_CALL_DEAD and n_bits < 32:
@@ -97,39 +88,46 @@ def _dead_channels(
 
 
 def _normalise(
-    power: Power,
-    segments: list[Indices],
-    bandpass: Bandpass,
-    row_offset: Power,
-    dead: npt.NDArray[np.uint8],
-    zero_is_lost: bool,
-    conditioned: tuple[Power, int],
-    pool: Executor,
+    power: Power, segments: list[Indices], bandpass: Bandpass, losses: Losses, target: tuple[Power, int], pool: Executor
 ) -> int:
-    x, pad = conditioned
+    """Fill in `target`, (x, pad); return the number of samples lost."""
+    x, pad = target
     work, block = [], 0
     for edges in segments:
         part = slice(block, block + len(edges) - 1)
         block = part.stop
         centres, level = nodes(edges, bandpass.level[part], positive=False)
         _, sigma = nodes(edges, bandpass.sigma[part], positive=True)
+        of_segment = Nodes(centres, level, sigma)
         for low, high in slices(int(edges[0]), int(edges[-1]), CHANNELS_PER_TASK):
-            work.append((power, low, high, centres, level, sigma, row_offset, dead, zero_is_lost, x, pad))
+            work.append((power, (low, high), of_segment, losses, x, pad))
     return sum(together(pool, conditioning.normalise, work))
 
 
-def condition(power: Power, header: Header, first_channel: int, pad: int, pool: Executor) -> Conditioned | None:
-    """Take bandpass, scatter and common changes of level out of a block of an observation.
+def condition(
+    power: Power, header: Header, first_channel: int, pad: int, pool: Executor, scratch: Scratch
+) -> Conditioned | None:
+    """Remove bandpass, scatter and common changes of level from part of an observation.
 
-    Args:
-        power: float32 (T, channels), raw, C-contiguous.
-        header: of the whole file.
-        first_channel: the file's channel of the first column.
-        pad: columns of zeros to have on either side.
-        pool: threads to work on.
+    Parameters
+    ----------
+    power : float32 (T, channels)
+        Raw power, C-contiguous.
+    header : Header
+        Of the whole file.
+    first_channel : int
+        The file's channel of the first column.
+    pad : int
+        Columns of zeros to add on either side.
+    pool : Executor
+        Threads to work on.
+    scratch : Scratch
+        Lends the memory of the result; the caller gives `x` back to it.
 
-    Returns:
-        None where the block holds no noise at all (every sample is lost, or all are equal).
+    Returns
+    -------
+    Conditioned or None
+        None if there is no noise (every sample is lost, or all are equal).
     """
     n_spectra, n_channels = power.shape
     stop_channel = first_channel + n_channels
@@ -141,12 +139,13 @@ def condition(power: Power, header: Header, first_channel: int, pad: int, pool: 
     if bandpass is None:
         return None
     row_ok = np.repeat(bandpass.tile_ok, tile_rows, axis=0)[:n_spectra]
-    # Where the level is lower, zeros may be samples.
+    # At a lower level, zeros may be valid samples.
     zero_is_lost = bool(np.median(bandpass.level) > POSITIVE_POWER_SIGMA * np.median(bandpass.sigma))
     dead = _dead_channels(power, header.n_bits, int(row_ok.any(axis=1).sum()), zero_is_lost, pool)
     row_offset = np.repeat(bandpass.tile_offset, tile_rows)[:n_spectra].astype(np.float32)
-    x = _block(n_spectra, n_channels + 2 * pad, pad)
-    lost = _normalise(power, segments, bandpass, row_offset, dead, zero_is_lost, (x, pad), pool)
+    x = _padded(scratch, n_spectra, n_channels + 2 * pad, pad)
+    losses = Losses(row_offset, dead, zero_is_lost)
+    lost = _normalise(power, segments, bandpass, losses, (x, pad), pool)
     lost += conditioning.blank_tiles(x, pad, edges, row_ok)
     spikes = dc_channels(header, first_channel, stop_channel) - first_channel + pad
     conditioning.repair_spikes(x, spikes, pad, pad + n_channels)
@@ -164,6 +163,6 @@ def _noise(bandpass: Bandpass, lost: int, samples: int, dead: int) -> ChunkNoise
 
 
 def _warnings(lost: int, samples: int) -> list[str]:
-    if lost < WORTH_A_WARNING * samples and lost < 1000:
+    if lost < WORTH_A_WARNING * samples and lost < MANY_SAMPLES:
         return []
     return [f"{100 * lost / samples:.3g} % of a chunk's samples are lost (NaN, zero or constant) and were left out."]

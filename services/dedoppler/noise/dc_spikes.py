@@ -1,15 +1,13 @@
 """The channels that hold a DC spike."""
 
 import numpy as np
-import numpy.typing as npt
 
+from shared.arrays import Indices
 from shared.header import Header
-
-Indices = npt.NDArray[np.int64]
 
 
 def dc_channels(header: Header, first: int, stop: int) -> Indices:
-    """Channels within [first, stop) that hold a DC spike: the middle one of each coarse channel."""
+    """Return the channels within [first, stop) that hold a DC spike: the middle one of each coarse channel."""
     width = header.coarse_channel_width
     if not header.has_dc_spike or not width:
         return np.empty(0, np.int64)

@@ -1,1 +1,1 @@
-"""From normalised power to one box per emitter."""
+"""Finds signals: from normalised power to one box per emitter."""

@@ -1,28 +1,35 @@
-"""What all rungs of the ladder see in some columns: the screen says where to look, the rungs look there."""
+"""The coarse search: all width trials over some columns.
+
+The upper bound says which drifts may exceed the threshold in which tiles, and the width trials look only there. Their
+local maxima are the seeds of refinement.
+"""
 
 from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
-import numpy.typing as npt
 
 from services.dedoppler.kernels.pair_sums import pair_sums
-from services.dedoppler.kernels.upper_bound import drift_groups, quantised, suspects
-from services.dedoppler.kernels.width_trial import TILE_STARTS, halved, search_rung
-from services.dedoppler.search.upper_bound import Quantisation, plan_screen, quantisation
-from services.dedoppler.search.width_trials import Rung, widest_box
+from services.dedoppler.kernels.upper_bound import Bound, QuantisedStarts, drift_groups, may_exceed, quantised
+from services.dedoppler.kernels.width_trial import TILE_STARTS, Starts, Trial, halved, search_width_trial
+from services.dedoppler.search.upper_bound import Quantisation, plan_bound, quantisation
+from services.dedoppler.search.width_trials import WidthTrial, widest_box
+from shared.arrays import Flags, Power
 
-Power = npt.NDArray[np.float32]
-Quanta = npt.NDArray[np.int16]
-Flags = npt.NDArray[np.uint8]
+# The coarse search finds at least this part of the statistic of a tone that refinement then finds.
+COARSE_EFFICIENCY = 0.8
+# Starts that share a flag of the upper bound: more would make its loops cheaper, and rule out less.
+BOUND_STARTS = 2 * TILE_STARTS
 
-# Starts that the screen looks at together: more would cost less for its loops, and leave more suspects.
-SCREEN_STARTS = 2 * TILE_STARTS
+
+def seed_threshold(snr_threshold: float) -> float:
+    """Return the threshold of the coarse search below which no signal can prove to be above `snr_threshold`."""
+    return COARSE_EFFICIENCY * snr_threshold
 
 
 @dataclass(frozen=True)
 class Seed:
-    """A place where a rung's statistic is above the threshold and largest, and how far off its steps may be."""
+    """A local maximum of a width trial above the threshold, and how far off its drift steps may be."""
 
     value: float
     column: int
@@ -32,104 +39,102 @@ class Seed:
 
     @property
     def order(self) -> tuple[float, int, int, int]:
-        """The strongest come first."""
+        """Sort key: the strongest first."""
         return -self.value, self.column, self.steps, self.width
 
 
-class _RungWork:
-    """What the search of one rung needs, whatever the columns."""
+class _PlannedTrial:
+    """What one width trial needs, whatever the columns."""
 
-    def __init__(self, rung: Rung, quanta: Quantisation, n_spectra: int, threshold: float) -> None:
-        self.rung = rung
-        self.per_box = rung.width // rung.hop
-        self.largest_box = quanta.largest_box
-        self.pairs, self.paths = pair_sums(rung.steps, n_spectra, rung.hop)
-        self.screen = plan_screen(rung, quanta, n_spectra, threshold)
-        self.groups = drift_groups(rung.steps, n_spectra, rung.hop, self.screen.span if self.screen else 0)
+    def __init__(self, trial: WidthTrial, quanta: Quantisation, n_spectra: int, threshold: float) -> None:
+        self.width = trial.width
+        per_box = trial.width // trial.stride
+        self.trial = Trial(per_box, trial.stride, trial.steps, *pair_sums(trial.steps, n_spectra, trial.stride))
+        self.plan = plan_bound(trial, quanta, n_spectra, threshold)
+        self._bound = None
+        if self.plan is not None:
+            groups = drift_groups(trial.steps, n_spectra, trial.stride, self.plan.span)
+            self._bound = Bound(per_box, *groups, quanta.largest_box, self.plan.limit)
 
-    def suspects(self, quanta: Quanta, first: int, n_starts: int) -> Flags:
-        """Which drifts may exceed the threshold, for each `SCREEN_STARTS` starts; all, if the screen is of no use."""
-        if self.screen is None:
-            return np.ones((-(-n_starts // SCREEN_STARTS), len(self.rung.steps)), np.uint8)
-        return suspects(
-            quanta, first, n_starts, SCREEN_STARTS, self.per_box, *self.groups, self.largest_box, self.screen.limit
-        )
+    def may_exceed(self, starts: QuantisedStarts) -> Flags:
+        """Return which drifts may exceed the threshold, for each `BOUND_STARTS` starts; all without a bound."""
+        if self._bound is None:
+            return np.ones((-(-starts.number // BOUND_STARTS), len(self.trial.steps)), np.uint8)
+        return may_exceed(starts, BOUND_STARTS, self._bound)
 
 
-class Climb:
-    """The rungs of one ladder, for spectra of one number and one threshold."""
+@dataclass(frozen=True)
+class _Stride:
+    """The trials of one stride, which share columns and quanta."""
 
-    def __init__(self, rungs: tuple[Rung, ...], n_spectra: int, threshold: float) -> None:
+    channels: int
+    quanta: Quantisation
+    trials: list[_PlannedTrial]
+
+
+class CoarseSearch:
+    """The width trials of a search, for one number of spectra and one threshold."""
+
+    def __init__(self, trials: tuple[WidthTrial, ...], n_spectra: int, threshold: float) -> None:
         self._threshold = threshold
-        self._widest = widest_box(rungs)
-        self._max_steps = max(int(rung.steps[-1]) for rung in rungs)
-        # Sums of wider hops are made of those of narrower ones.
-        self._hops: list[tuple[int, Quantisation, list[_RungWork]]] = []
-        for hop, group in groupby(sorted(rungs, key=lambda rung: rung.hop), key=lambda rung: rung.hop):
-            of_hop = list(group)
-            quanta = quantisation(of_hop, n_spectra)
-            self._hops.append((hop, quanta, [_RungWork(rung, quanta, n_spectra, threshold) for rung in of_hop]))
-        screens = [work.screen for _, _, works in self._hops for work in works if work.screen]
-        self._widest_span = max((screen.span for screen in screens), default=0)
+        self._widest = widest_box(trials)
+        self._max_steps = max(int(trial.steps[-1]) for trial in trials)
+        # In order of stride: sums over wide strides are made from those over narrow ones.
+        self._strides: list[_Stride] = []
+        for channels, group in groupby(sorted(trials, key=lambda trial: trial.stride), key=lambda trial: trial.stride):
+            of_stride = list(group)
+            quanta = quantisation(of_stride, n_spectra)
+            planned = [_PlannedTrial(trial, quanta, n_spectra, threshold) for trial in of_stride]
+            self._strides.append(_Stride(channels, quanta, planned))
+        plans = [one.plan for stride in self._strides for one in stride.trials if one.plan]
+        self._widest_span = max((plan.span for plan in plans), default=0)
 
-    def seeds(self, x: Power, low: int, high: int, hot: Flags) -> list[Seed]:
-        """Local maxima of boxes that start in columns [low, high); `hot` begins there and is set where any is above.
+    def seeds(self, x: Power, low: int, high: int, above_threshold: Flags) -> list[Seed]:
+        """Find the local maxima of boxes that start in columns [low, high).
 
-        `x` is float32 (T, columns) of mean 0 and sigma 1, with zeros as far beyond these columns as any box may reach.
+        Parameters
+        ----------
+        x : float32 (T, columns)
+            Normalised power of mean 0 and sigma 1, with zeros as far beyond these columns as any box may reach.
+        low, high : int
+            Columns in which boxes start.
+        above_threshold : uint8 (high - low or more,)
+            Begins at column `low`; set to 1 where any statistic exceeds the threshold.
         """
-        # Whole hops of every rung, and room for the steepest path.
-        widest_hop = self._hops[-1][0]
-        margin = (self._max_steps // widest_hop + 2) * widest_hop
-        columns = high - low + margin + self._widest + 2 * widest_hop
-        sums, first, hop, found = x, low, 1, []
-        for next_hop, quanta, work in self._hops:
-            while hop < next_hop:
-                begin = first - margin // hop
-                stop = first + columns // hop
-                sums, first, hop = halved(sums, begin, (stop - begin) // 2), margin // (2 * hop), 2 * hop
-            near = margin // hop
-            rounded = quantised(
+        # Whole strides of every trial, and enough columns for the steepest path.
+        widest_stride = self._strides[-1].channels
+        margin = (self._max_steps // widest_stride + 2) * widest_stride
+        columns = high - low + margin + self._widest + 2 * widest_stride
+        sums, first, done, found = x, low, 1, []
+        for stride in self._strides:
+            channels = stride.channels
+            while done < channels:
+                begin = first - margin // done
+                stop = first + columns // done
+                sums, first, done = halved(sums, begin, (stop - begin) // 2), margin // (2 * done), 2 * done
+            near = margin // channels
+            quanta = quantised(
                 sums,
                 first - near,
-                near + (columns + self._widest_span) // hop,
-                np.float32(quanta.quanta_per_sigma),
-                np.float32(quanta.lowest),
-                np.float32(quanta.highest),
+                near + (columns + self._widest_span) // channels,
+                np.float32(stride.quanta.quanta_per_sigma),
+                np.float32(stride.quanta.lowest),
+                np.float32(stride.quanta.highest),
             )
-            for one in work:
-                found += self._look(one, sums, first, rounded, near, low, -(-(high - low) // hop), hot)
+            n_starts = -(-(high - low) // channels)
+            starts, bounded = Starts(sums, first, n_starts), QuantisedStarts(quanta, near, n_starts)
+            for one in stride.trials:
+                flags = one.may_exceed(bounded)
+                if flags.any():
+                    found += self._search(one, starts, flags, low, above_threshold)
         return found
 
-    def _look(
-        self,
-        work: _RungWork,
-        sums: Power,
-        first: int,
-        rounded: Quanta,
-        first_rounded: int,
-        low: int,
-        n_starts: int,
-        hot: Flags,
+    def _search(
+        self, planned: _PlannedTrial, starts: Starts, flags: Flags, low: int, above_threshold: Flags
     ) -> list[Seed]:
-        rung = work.rung
-        suspect = work.suspects(rounded, first_rounded, n_starts)
-        if not suspect.any():
-            return []
-        starts, steps, values = search_rung(
-            sums,
-            first,
-            n_starts,
-            work.per_box,
-            rung.hop,
-            rung.steps,
-            work.pairs,
-            work.paths,
-            self._threshold,
-            suspect,
-            SCREEN_STARTS,
-            hot,
-        )
+        trial, width = planned.trial, planned.width
+        peaks = search_width_trial(starts, trial, self._threshold, flags, BOUND_STARTS, above_threshold)
         return [
-            Seed(float(value), low + int(start) * rung.hop, int(n), rung.width, rung.width + 1)
-            for start, n, value in zip(starts, steps, values, strict=True)
+            Seed(float(value), low + int(start) * trial.stride, int(steps), width, width + 1)
+            for start, steps, value in zip(*peaks, strict=True)
         ]

@@ -6,26 +6,26 @@ from fractions import Fraction
 import numpy as np
 
 
-def path_offset(steps, t, n_spectra, hop=1):
-    """Nearest integer to steps * t / ((T - 1) * hop), halves away from zero, in exact fractions."""
-    exact = Fraction(steps * t, (n_spectra - 1) * hop)
+def path_offset(steps, t, n_spectra, stride=1):
+    """Nearest integer to steps * t / ((T - 1) * stride), halves away from zero, in exact fractions."""
+    exact = Fraction(steps * t, (n_spectra - 1) * stride)
     size = math.floor(abs(exact) + Fraction(1, 2))
     return size if exact >= 0 else -size
 
 
-def box_statistic(x, column, steps, width, hop=1):
+def box_statistic(x, column, steps, width, stride=1):
     """Sum of the boxes of one path over sqrt(T * width)."""
     n_spectra = len(x)
     total = 0.0
     for t in range(n_spectra):
-        start = column + hop * path_offset(steps, t, n_spectra, hop)
+        start = column + stride * path_offset(steps, t, n_spectra, stride)
         total += x[t, start : start + width].sum(dtype=np.float64)
     return total / math.sqrt(n_spectra * width)
 
 
-def rung_statistics(x, first, count, width, hop, drifts):
+def trial_statistics(x, first, count, width, stride, drifts):
     """Statistic of each drift (rows) and start (columns)."""
-    return np.array([[box_statistic(x, first + i * hop, n, width, hop) for i in range(count)] for n in drifts])
+    return np.array([[box_statistic(x, first + i * stride, n, width, stride) for i in range(count)] for n in drifts])
 
 
 def best_box(x, columns, all_steps, widths):

@@ -8,11 +8,12 @@ high SNR in so small a file, and the part of a block of 2048 channels that its b
 import numpy as np
 import pytest
 
+from science.measure.search import rows, search, tone
+from science.simulator import Scene, make_header, simulate
 from science.simulator.scene import pfb_bandpass
 from services.dedoppler.search import boxes as search_module
 from services.dedoppler.waterfall import waterfall_shape
 from shared.hits import HIT_DTYPE, ChunkHits
-from tests.unit.dedoppler.scenes import Scene, make_header, rows, search, simulate, tone
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 

@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from tests.unit.dedoppler.scenes import Scene, chunk_plan, make_header, rows, search, simulate, tone
+from science.measure.search import chunk_plan, rows, search, tone
+from science.simulator import Scene, make_header, simulate
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 

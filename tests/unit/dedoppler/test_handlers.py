@@ -8,8 +8,11 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from science.measure.search import chunk_plan, rows, search, tone
+from science.simulator import Scene, make_header, simulate
 from services.dedoppler import handlers
 from services.dedoppler.handlers import Handler
+from services.dedoppler.noise.scratch import Scratch
 from shared.errors import ObjectNotFoundError, PermanentError
 from shared.events import (
     ChunkPlan,
@@ -22,7 +25,6 @@ from shared.events import (
 )
 from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise
 from shared.object_keys import hits_key
-from tests.unit.dedoppler.scenes import Scene, chunk_plan, make_header, rows, search, simulate, tone
 
 JOB = "a1b2c3d4-0000-4000-8000-000000000001"
 HEADER = make_header(2**13)
@@ -84,7 +86,7 @@ def gist(events):
 
 async def test_hits_are_stored_and_announced(power, read_power, pool):
     blobs = MemoryBlobs()
-    (event,) = await Handler(read_power, blobs, pool).handle(ready(0))
+    (event,) = await Handler(read_power, blobs, pool, Scratch()).handle(ready(0))
     assert isinstance(event, ChunkSearched)
     assert event.hits_key == hits_key(JOB, 0)
     assert event.n_hits == 1
@@ -98,11 +100,11 @@ async def test_hits_are_stored_and_announced(power, read_power, pool):
 
 async def test_a_repeat_gives_the_same_bytes_and_events(read_power, pool):
     blobs = MemoryBlobs()
-    handler = Handler(read_power, blobs, pool)
+    handler = Handler(read_power, blobs, pool, Scratch())
     first = await handler.handle(ready(1))
     stored = dict(blobs.objects)
     assert gist(await handler.handle(ready(1))) == gist(first)
-    assert gist(await Handler(read_power, blobs, pool).handle(ready(1))) == gist(first)
+    assert gist(await Handler(read_power, blobs, pool, Scratch()).handle(ready(1))) == gist(first)
     assert blobs.objects == stored
 
 
@@ -110,7 +112,7 @@ PLAN = ChunkPlan(n_channels=2**13, count=4, stride_channels=2**11, parts=1, over
 
 
 async def test_the_next_chunk_of_the_lane_is_announced_and_none_at_its_end(read_power, pool):
-    handler = Handler(read_power, MemoryBlobs(), pool)
+    handler = Handler(read_power, MemoryBlobs(), pool, Scratch())
     events = {index: await handler.handle(ready(index, PLAN)) for index in range(4)}
     for index in (0, 1):
         searched, following = events[index]
@@ -126,7 +128,7 @@ async def test_the_next_chunk_of_the_lane_is_announced_and_none_at_its_end(read_
 
 async def test_a_lane_leads_from_its_first_chunk_through_all_of_them(read_power, pool):
     blobs = MemoryBlobs()
-    handler, waiting, searched = Handler(read_power, blobs, pool), [ready(0, PLAN), ready(1, PLAN)], []
+    handler, waiting, searched = Handler(read_power, blobs, pool, Scratch()), [ready(0, PLAN), ready(1, PLAN)], []
     while waiting:
         # However often an event comes: what follows on it has the same id.
         for _ in range(2):
@@ -139,13 +141,13 @@ async def test_a_lane_leads_from_its_first_chunk_through_all_of_them(read_power,
 
 async def test_a_chunk_whose_hits_are_stored_is_not_searched_again(read_power, pool):
     blobs = MemoryBlobs()
-    first = await Handler(read_power, blobs, pool).handle(ready(1, PLAN))
+    first = await Handler(read_power, blobs, pool, Scratch()).handle(ready(1, PLAN))
     stored = dict(blobs.objects)
 
     async def fails(_event):
         raise AssertionError("read again")
 
-    assert gist(await Handler(fails, blobs, pool).handle(ready(1, PLAN))) == gist(first)
+    assert gist(await Handler(fails, blobs, pool, Scratch()).handle(ready(1, PLAN))) == gist(first)
     assert blobs.objects == stored
 
 
@@ -153,15 +155,15 @@ async def test_hits_of_another_cut_of_the_channels_are_replaced(read_power, pool
     blobs = MemoryBlobs()
     other = ChunkPlan(n_channels=2**13, count=4, stride_channels=2**11 + 8, parts=1, overlap_channels=200, lanes=2)
     for index in (0, 1):
-        await Handler(read_power, blobs, pool).handle(ready(index, other))
-        await Handler(read_power, blobs, pool).handle(ready(index, PLAN))
+        await Handler(read_power, blobs, pool, Scratch()).handle(ready(index, other))
+        await Handler(read_power, blobs, pool, Scratch()).handle(ready(index, PLAN))
         stored = ChunkHits.from_bytes(blobs.objects[hits_key(JOB, index)])
         assert stored.channels == range(index * 2**11, (index + 1) * 2**11)
 
 
 async def test_chunks_have_their_own_events_and_objects(read_power, pool):
     blobs = MemoryBlobs()
-    handler = Handler(read_power, blobs, pool)
+    handler = Handler(read_power, blobs, pool, Scratch())
     events = [event for index in (0, 1) for event in await handler.handle(ready(index))]
     assert len({event.event_id for event in events}) == 2
     assert set(blobs.objects) == {hits_key(JOB, 0), hits_key(JOB, 1)}
@@ -171,7 +173,7 @@ async def test_other_events_are_refused(read_power, pool):
     blobs = MemoryBlobs()
     stranger = JobProgress.make(job_id=JOB, producer="x", stage="ingest", done=1, total=1)
     with pytest.raises(PermanentError, match=r"job\.progress"):
-        await Handler(read_power, blobs, pool).handle(stranger)
+        await Handler(read_power, blobs, pool, Scratch()).handle(stranger)
     assert blobs.objects == {}
 
 
@@ -179,7 +181,7 @@ async def test_a_failed_read_leaves_room_for_the_next(read_power, pool):
     async def fails(event):
         raise OSError("no such object")
 
-    handler = Handler(fails, MemoryBlobs(), pool)
+    handler = Handler(fails, MemoryBlobs(), pool, Scratch())
     for _ in range(2 * handlers.CHUNKS_IN_HAND):
         with pytest.raises(OSError, match="no such object"):
             await handler.handle(ready())
@@ -207,7 +209,7 @@ async def test_two_chunks_in_hand_and_one_search_at_a_time(pool, monkeypatch):
 
     monkeypatch.setattr(handlers, "search_chunk", slow_search)
     blobs = MemoryBlobs()
-    handler = Handler(read, blobs, pool)
+    handler = Handler(read, blobs, pool, Scratch())
     results = await asyncio.gather(*(handler.handle(ready(index)) for index in range(8)))
     assert len(results) == 8
     assert most == {"hand": 2, "search": 1}
@@ -226,7 +228,7 @@ async def test_the_event_loop_goes_on_while_a_search_runs(pool, monkeypatch):
         return np.zeros((16, 8), np.float32)
 
     monkeypatch.setattr(handlers, "search_chunk", blocked_search)
-    running = asyncio.create_task(Handler(read, MemoryBlobs(), pool).handle(ready()))
+    running = asyncio.create_task(Handler(read, MemoryBlobs(), pool, Scratch()).handle(ready()))
     for _ in range(5):
         await asyncio.sleep(0.005)
     assert not running.done()

@@ -8,14 +8,16 @@ from datetime import UTC, datetime
 import pytest
 from structlog.testing import capture_logs
 
+from science.measure.search import tone
+from science.simulator import Scene, make_header, simulate
 from services.dedoppler import handlers
 from services.dedoppler.handlers import Handler
+from services.dedoppler.noise.scratch import Scratch
 from services.dedoppler.read_ahead import ReadAhead
 from shared.errors import BadObservationError, TransientError
 from shared.events import ChunkPlan, ChunkReady, SearchParameters, Upload
 from shared.hits import ChunkHits
 from tests.unit.dedoppler.blocks import PATIENCE_S, MemoryBlobs, Reader, Search
-from tests.unit.dedoppler.scenes import Scene, make_header, simulate, tone
 
 CHANNELS, COUNT = 2**13, 4
 HEADER = make_header(CHANNELS)
@@ -70,7 +72,7 @@ def slow_search(monkeypatch):
 async def stack(pool, slow_search):
     """A handler, what it reads with, and the search."""
     reader = Reader()
-    async with aclosing(Handler(reader.read, MemoryBlobs(), pool)) as handler:
+    async with aclosing(Handler(reader.read, MemoryBlobs(), pool, Scratch())) as handler:
         yield handler, reader, slow_search
         slow_search.let_go(100)
 
@@ -279,11 +281,11 @@ async def test_nothing_is_read_ahead_where_another_chunk_is_being_read(stack):
 async def test_a_chunk_that_is_stored_starts_no_reading(pool, slow_search):
     slow_search.let_go()
     reader, blobs = Reader(), MemoryBlobs()
-    async with aclosing(Handler(reader.read, blobs, pool)) as handler:
+    async with aclosing(Handler(reader.read, blobs, pool, Scratch())) as handler:
         await handler.handle(ready(2))
     reader.begun.clear()
     # As where the job is submitted again to a worker that is new.
-    searched, following = await Handler(reader.read, blobs, pool).handle(ready(2))
+    searched, following = await Handler(reader.read, blobs, pool, Scratch()).handle(ready(2))
     assert (searched.chunk.index, following.chunk.index) == (2, 3)
     assert not others()
     assert reader.begun == []
@@ -318,7 +320,7 @@ async def test_a_chunk_that_fails_drops_what_was_read_for_the_one_after(pool, sl
     reader.hold(1)
     target = slow_search if where == "search" else blobs
     target.error = TransientError("away")
-    handler = Handler(reader.read, blobs, pool)
+    handler = Handler(reader.read, blobs, pool, Scratch())
     running = asyncio.create_task(handler.handle(ready(0)))
     await until(lambda: reader.n_begun(1))
     slow_search.let_go()
@@ -331,7 +333,7 @@ async def test_a_chunk_that_fails_drops_what_was_read_for_the_one_after(pool, sl
 async def test_closing_the_handler_ends_what_no_event_asked_for(pool, slow_search):
     reader = Reader()
     reader.hold(1)
-    async with aclosing(Handler(reader.read, MemoryBlobs(), pool)) as handler:
+    async with aclosing(Handler(reader.read, MemoryBlobs(), pool, Scratch())) as handler:
         running = asyncio.create_task(handler.handle(ready(0)))
         await until(lambda: reader.n_begun(1))
         slow_search.let_go()
@@ -346,7 +348,7 @@ async def test_what_is_found_does_not_depend_on_it(pool):
 
     async def in_turns(handler_of):
         reader, blobs, waiting = Reader(power), MemoryBlobs(), [ready(0)]
-        handler = Handler(reader.read, blobs, pool)
+        handler = Handler(reader.read, blobs, pool, Scratch())
         while waiting:
             handler = handler_of(handler, reader, blobs)
             _, *waiting = await handler.handle(waiting[0])
@@ -357,7 +359,7 @@ async def test_what_is_found_does_not_depend_on_it(pool):
     reader, found = await in_turns(lambda handler, *_: handler)
     assert reader.begun == [("job", index) for index in range(COUNT)]
     # A new handler for each chunk takes nothing of what was read ahead.
-    again, expected = await in_turns(lambda _, reader, blobs: Handler(reader.read, blobs, pool))
+    again, expected = await in_turns(lambda _, reader, blobs: Handler(reader.read, blobs, pool, Scratch()))
     assert len(again.begun) > COUNT
     assert found == expected
     assert sum(len(ChunkHits.from_bytes(body).hits) for body in found.values()) == 2

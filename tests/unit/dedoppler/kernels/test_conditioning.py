@@ -163,19 +163,14 @@ def test_how_often_neighbours_in_time_are_equal_by_chance():
 def normalised(power, centres, level, sigma, *, pad=5, low=0, high=None, offset=None, flags=None, zero_is_lost=True):
     n_spectra, n_channels = power.shape
     x = np.full((n_spectra, n_channels + 2 * pad), 7.0, np.float32)
-    lost = conditioning.normalise(
-        power,
-        low,
-        n_channels if high is None else high,
-        np.asarray(centres, np.float64),
-        np.asarray(level, np.float64),
-        np.asarray(sigma, np.float64),
+    nodes = conditioning.Nodes(*(np.asarray(values, np.float64) for values in (centres, level, sigma)))
+    losses = conditioning.Losses(
         np.zeros(n_spectra, np.float32) if offset is None else np.asarray(offset, np.float32),
         np.zeros(n_channels, np.uint8) if flags is None else flags,
         zero_is_lost,
-        x,
-        pad,
     )
+    channels = low, n_channels if high is None else high
+    lost = conditioning.normalise(power, channels, nodes, losses, x, pad)
     return x, lost
 
 

@@ -12,12 +12,12 @@ MANY_SPECTRA = [2, 3, 4, 15, 16, 17, 60]
 
 
 @settings(deadline=None)  # the first example may have to wait for the compiler
-@given(steps=st.integers(-5000, 5000), n_spectra=st.integers(2, 300), hop=st.sampled_from([1, 2, 4, 8, 64]))
-def test_path_offset_is_the_nearest_integer(steps, n_spectra, hop):
+@given(steps=st.integers(-5000, 5000), n_spectra=st.integers(2, 300), stride=st.sampled_from([1, 2, 4, 8, 64]))
+def test_path_offset_is_the_nearest_integer(steps, n_spectra, stride):
     for t in {0, 1, n_spectra // 2, n_spectra - 1}:
-        offset = path_offset(steps, t, n_spectra, hop)
-        assert offset == reference.path_offset(steps, t, n_spectra, hop)
-        assert offset == -path_offset(-steps, t, n_spectra, hop)
+        offset = path_offset(steps, t, n_spectra, stride)
+        assert offset == reference.path_offset(steps, t, n_spectra, stride)
+        assert offset == -path_offset(-steps, t, n_spectra, stride)
 
 
 @pytest.mark.parametrize("n_spectra", MANY_SPECTRA)
@@ -34,11 +34,11 @@ def test_halves_go_away_from_zero():
 
 
 @pytest.mark.parametrize("n_spectra", MANY_SPECTRA)
-@pytest.mark.parametrize("hop", [1, 2, 4])
-def test_the_parts_of_a_path_are_its_boxes(n_spectra, hop):
+@pytest.mark.parametrize("stride", [1, 2, 4])
+def test_the_parts_of_a_path_are_its_boxes(n_spectra, stride):
     """Each box of a path is in one pair, at its offset; pairs say at which offsets they are needed, and occur once."""
     drifts = np.arange(-45, 46)
-    pairs, paths = pair_sums(drifts, n_spectra, hop)
+    pairs, paths = pair_sums(drifts, n_spectra, stride)
     assert len({tuple(pair[:2]) for pair in pairs.tolist()}) == len(pairs)
     for steps, path in zip(drifts, paths, strict=True):
         boxes = {}
@@ -48,4 +48,4 @@ def test_the_parts_of_a_path_are_its_boxes(n_spectra, hop):
             boxes[t] = offset
             if t + 1 < n_spectra:
                 boxes[t + 1] = offset + shift
-        assert boxes == {t: reference.path_offset(int(steps), t, n_spectra, hop) for t in range(n_spectra)}
+        assert boxes == {t: reference.path_offset(int(steps), t, n_spectra, stride) for t in range(n_spectra)}

@@ -19,7 +19,7 @@ def test_waterfall_is_the_maximum_over_channels_of_the_mean_over_spectra(n_spect
     x, first = normal(n_spectra, 130), 17
     row_edges, bin_edges = np.array(row_edges), np.array(bin_edges)
     out = np.full((len(row_edges) - 1, len(bin_edges) - 1), -99, np.float32)
-    pictures.waterfall(x, first, bin_edges, 0, len(bin_edges) - 1, row_edges, out)
+    pictures.waterfall(x, pictures.Grid(first, bin_edges, row_edges), 0, len(bin_edges) - 1, out)
     for r in range(len(row_edges) - 1):
         mean = x[row_edges[r] : row_edges[r + 1], first:].mean(axis=0, dtype=np.float64)
         for b in range(len(bin_edges) - 1):
@@ -29,7 +29,7 @@ def test_waterfall_is_the_maximum_over_channels_of_the_mean_over_spectra(n_spect
 
 def test_waterfall_fills_in_only_its_bins():
     out = np.full((2, 4), -99, np.float32)
-    pictures.waterfall(normal(2, 40), 0, np.arange(0, 41, 10), 1, 3, np.arange(3), out)
+    pictures.waterfall(normal(2, 40), pictures.Grid(0, np.arange(0, 41, 10), np.arange(3)), 1, 3, out)
     assert (out[:, [0, 3]] == -99).all()
     assert (out[:, 1:3] > -99).all()
 

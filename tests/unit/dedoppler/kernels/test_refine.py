@@ -1,9 +1,9 @@
-"""The climb to the best box, and the blanking of tracks."""
+"""The way from a seed to the best box, and the blanking of tracks."""
 
 import numpy as np
 import pytest
 
-from services.dedoppler.kernels.refine import blank_track, box_statistic, refine, restore_track
+from services.dedoppler.kernels.refine import Limits, Place, blank_track, box_statistic, refine, restore_track
 from tests.unit.dedoppler import reference
 
 # Float64 sums of the same float32 samples, in another order.
@@ -35,14 +35,14 @@ def test_box_statistic_is_the_plain_sum(n_spectra):
 @pytest.mark.parametrize("width", [1, 2, 3, 5, 8, 12])
 @pytest.mark.parametrize("steps", [-40, -3, 0, 11, 40])
 def test_reaches_the_best_box_of_its_footprint(n_spectra, width, steps):
-    """From seeds off by a third of the width in steps and half of it in place, as the ladder's seeds are."""
+    """From seeds off by a third of the width in steps and half of it in place, as seeds of the coarse search are."""
     x = noise(n_spectra, 400, seed=width + steps + 100)
     add_tone(x, 200, steps, width, 40.0)
     footprint = range(200 - 2 * width - 6, 200 + 2 * width + 7)
     all_steps = range(steps - 2 * width - 6, steps + 2 * width + 7)
     best = reference.best_box(x, footprint, all_steps, range(1, 2 * width + 8))
     for place, off in [(0, 0), (width // 2, width // 3), (-(width // 2), -(width // 3)), (width // 2, -(width // 3))]:
-        found = refine(x, 100, 300, 200 + place, steps + off, width, width + 1, 60, 64)
+        found = refine(x, Place(200 + place, steps + off, width), width + 1, Limits(100, 300, 60, 64))
         assert found[0] == pytest.approx(best[0], abs=FLOAT64_TOLERANCE)
         assert found[1:] == best[1:]
 
@@ -50,7 +50,7 @@ def test_reaches_the_best_box_of_its_footprint(n_spectra, width, steps):
 def test_the_value_is_that_of_the_box():
     x = noise(16, 500, seed=3)
     add_tone(x, 240, 50, 20, 60.0)
-    value, column, steps, width = refine(x, 100, 400, 244, 44, 24, 25, 100, 256)
+    value, column, steps, width = refine(x, Place(244, 44, 24), 25, Limits(100, 400, 100, 256))
     assert value == pytest.approx(reference.box_statistic(x, column, steps, width), abs=FLOAT64_TOLERANCE)
     assert value >= reference.box_statistic(x, 240, 50, 20)
 
@@ -60,7 +60,9 @@ def test_wide_boxes_come_as_near_as_noise_allows(width):
     """Of a box of even brightness the edges are known to about (sqrt(T w) / SNR)^2 channels, here below 1."""
     x = noise(16, 1500, seed=width)
     add_tone(x, 700, 90, width, 200.0)
-    value, column, steps, found_width = refine(x, 400, 1100, 700 + width // 4, 90 - width // 3, width, width, 300, 256)
+    value, column, steps, found_width = refine(
+        x, Place(700 + width // 4, 90 - width // 3, width), width, Limits(400, 1100, 300, 256)
+    )
     assert value >= box_statistic(x, 700, 90, width)
     assert abs(column - 700) <= 2
     assert abs(steps - 90) <= 2
@@ -70,7 +72,7 @@ def test_wide_boxes_come_as_near_as_noise_allows(width):
 def test_a_narrow_seed_grows_to_a_broad_emission():
     x = noise(16, 1500, seed=9)
     add_tone(x, 700, 0, 60, 300.0)
-    _, column, _, width = refine(x, 400, 1100, 720, 0, 2, 3, 100, 256)
+    _, column, _, width = refine(x, Place(720, 0, 2), 3, Limits(400, 1100, 100, 256))
     assert abs(column - 700) <= 2
     assert abs(width - 60) <= 3
 
@@ -87,7 +89,7 @@ def test_never_leaves_its_bounds(seed):
         column, steps = int(rng.integers(first, stop)), int(rng.integers(-max_steps, max_steps + 1))
         width = int(rng.integers(1, widest + 1))
         seeded = box_statistic(x, column, steps, width)
-        value, c, n, w = refine(x, first, stop, column, steps, width, width + 1, max_steps, widest)
+        value, c, n, w = refine(x, Place(column, steps, width), width + 1, Limits(first, stop, max_steps, widest))
         assert c < stop
         assert c + w > first
         assert abs(n) <= max_steps
@@ -103,7 +105,7 @@ def test_tracks_that_enter_from_beyond_the_band_start_at_its_edge(steps):
     add_tone(x, 195 if steps > 0 else 404, steps, 1, 100.0)
     x[:, :first] = 0.0
     x[:, stop:] = 0.0
-    _, column, _, width = refine(x, first, stop, 200 if steps > 0 else 395, steps // 2, 16, 17, 60, 64)
+    _, column, _, width = refine(x, Place(200 if steps > 0 else 395, steps // 2, 16), 17, Limits(first, stop, 60, 64))
     assert column < stop
     assert column + width > first
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.unit.dedoppler.scenes import Scene, make_header, rows, search, simulate, tone
+from science.measure.search import rows, search, tone
+from science.simulator import Scene, make_header, simulate
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from services.dedoppler.search.boxes import Region, Search
-from services.dedoppler.search.width_trials import plan_rungs, widest_box
+from services.dedoppler.search.width_trials import plan_width_trials, widest_box
 from tests.unit.dedoppler import reference
 
 T, WIDTH, MAX_STEPS = 16, 3000, 100
-RUNGS = plan_rungs(T, MAX_STEPS)
-PAD = MAX_STEPS + 2 * widest_box(RUNGS)
+TRIALS = plan_width_trials(T, MAX_STEPS)
+PAD = MAX_STEPS + 2 * widest_box(TRIALS)
 REGION = Region(PAD, PAD + WIDTH)
 
 
@@ -29,7 +29,7 @@ def add(x, column, steps, snr, width=None):
 
 def boxes(x, pool, threshold=10.0):
     before = x.copy()
-    found, cut_short = Search(x, REGION, RUNGS, threshold, pool).boxes()
+    found, cut_short = Search(x, REGION, TRIALS, threshold, pool).boxes()
     np.testing.assert_array_equal(x, before)
     assert not cut_short
     return found
@@ -102,4 +102,4 @@ def test_boxes_stay_in_their_ranges(pool):
         assert box.column < REGION.stop
         assert box.column + box.width > REGION.first
         assert abs(box.steps) <= MAX_STEPS
-        assert 1 <= box.width <= widest_box(RUNGS)
+        assert 1 <= box.width <= widest_box(TRIALS)

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from services.dedoppler.chunk_search import search_chunk
+from services.dedoppler.noise.scratch import Scratch
 from shared.errors import BadObservationError
 from shared.events import Chunk, SearchParameters
 from shared.filterbank import LocalSource, read_block, read_header
@@ -223,7 +224,7 @@ async def test_nan_inf_and_zero_rows_are_told_by_the_search(tmp_path, format_of)
     header, warnings, block = await read_whole(LocalSource(path))
     whole = Chunk(index=0, count=1, start_channel=0, stop_channel=4096, read_start_channel=0, read_stop_channel=4096)
     with ThreadPoolExecutor(1) as pool:
-        found = search_chunk(block, header, whole, SearchParameters(max_drift_rate_hz_s=1.0), pool)
+        found = search_chunk(block, header, whole, SearchParameters(max_drift_rate_hz_s=1.0), pool, Scratch())
     assert warnings == ()
     assert "samples are lost (NaN, zero or constant)" in " ".join(found.warnings)
     assert found.noise.lost_fraction == pytest.approx((2 * 4096 + 100) / power.size)

@@ -3,7 +3,7 @@
 import pytest
 
 from science.measure.efficiency import efficiencies
-from services.dedoppler.search.width_trials import LADDER_EFFICIENCY
+from services.dedoppler.search.width_trials import COARSE_EFFICIENCY
 
 # Float32 sums against float64 ones.
 ROUNDING = 1e-5
@@ -22,7 +22,7 @@ def test_efficiency_of_sixteen_spectra():
 
 
 def test_efficiency_of_slow_drifts():
-    """100 tones up to 0.3 Hz/s, two channels per spectrum, where most rungs overlap."""
+    """100 tones up to 0.3 Hz/s, two channels per spectrum, where most trials overlap."""
     _, before, after = efficiencies(16, 100, seed=4, max_drift=0.3).T
     assert before.mean() >= 0.95
     assert before.min() >= 0.88
@@ -34,7 +34,7 @@ def test_efficiency_whatever_the_number_of_spectra(n_spectra):
     """No tone falls below what the search of seeds allows for, so none at the threshold is lost before refinement."""
     _, before, after = efficiencies(n_spectra, 60, seed=2).T
     assert before.mean() >= 0.92
-    assert before.min() >= LADDER_EFFICIENCY + 0.04
+    assert before.min() >= COARSE_EFFICIENCY + 0.04
     assert after.min() >= 0.999
 
 

@@ -16,7 +16,7 @@ from astropy import units
 from science.training.observe import match, search
 from science.training.signals import fewest_steps, log_uniform, occupied
 from science.training.table import KINDS, NOISE_KIND, STRANGE, Tested
-from services.classify.domain import gather
+from services.classify.measurement import measure_hits
 from shared.arrays import Floats, Power
 from shared.events import SearchParameters
 from shared.filterbank import LocalSource, read_block, read_header
@@ -247,14 +247,14 @@ def observe_held_out(number: int) -> list[Tested]:
     header, power = _saved_and_read(frame)
     parameters = SearchParameters(snr_threshold=5.5 if empty else 10.0, max_drift_rate_hz_s=max_drift)
     found = search(power, header, parameters)
-    gathered = gather(header, parameters, [found])
-    owners = match(gathered.hits, placed, header.n_spectra)
+    measured = measure_hits(header, parameters, [found])
+    owners = match(measured.hits, placed, header.n_spectra)
     brightest: dict[int, float] = {}
-    for hit, owner in zip(gathered.hits, owners, strict=True):
+    for hit, owner in zip(measured.hits, owners, strict=True):
         if owner is not None:
             brightest[owner] = max(brightest.get(owner, 0.0), float(hit["snr"]))
     return [
         Tested(item, kinds[owner] if owner >= 0 else NOISE_KIND, bool(hit["snr"] == brightest[owner]), number)
-        for item, hit, owner in zip(gathered.evidence, gathered.hits, owners, strict=True)
+        for item, hit, owner in zip(measured.evidence, measured.hits, owners, strict=True)
         if owner is not None and (owner < 0 or hit["snr"] >= 0.5 * brightest[owner])
     ]

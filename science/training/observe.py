@@ -11,8 +11,8 @@ from science.simulator.emissions import emission_power
 from science.simulator.scene import simulate
 from science.simulator.tones import path_offsets
 from science.training.signals import Observation, draw_observation
-from services.classify.domain import gather
 from services.classify.evidence import Evidence
+from services.classify.measurement import measure_hits
 from services.dedoppler.chunk_search import search_chunk
 from services.dedoppler.noise.scratch import Scratch
 from shared.events import Chunk, SearchParameters
@@ -109,10 +109,10 @@ def observe(observation: Observation) -> list[Labelled]:
         snr_threshold=observation.snr_threshold, max_drift_rate_hz_s=observation.max_drift_hz_s
     )
     found = search(simulate(observation.scene), header, parameters)
-    gathered = gather(header, parameters, [found])
+    measured = measure_hits(header, parameters, [found])
     placed = [emission_power(header, emission) for emission in observation.scene.emissions]
-    owners = match(gathered.hits, placed, header.n_spectra)
-    return label_hits(gathered.evidence, gathered.hits, owners, observation.truths)
+    owners = match(measured.hits, placed, header.n_spectra)
+    return label_hits(measured.evidence, measured.hits, owners, observation.truths)
 
 
 def observe_seed(seed: int) -> list[Labelled]:

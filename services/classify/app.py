@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from services.classify.handlers import Handler
-from services.classify.model import committed_model
+from services.classify.model import load_model
 from services.classify.settings import Settings
 from shared import service
 from shared.blobs import open_storage
@@ -18,10 +18,10 @@ def utc_now() -> datetime:
 
 async def serve(settings: Settings) -> None:
     """Run until told to stop."""
-    # A model that can't be read ends the process now, not the first job.
-    committed_model()
+    # A model that can't be read ends the process here and not at the first job.
+    model = load_model()
     async with open_storage(settings) as storage, open_publisher(settings) as publisher:
-        handler = Handler(storage.results, now=utc_now, concurrent_reads=settings.concurrent_reads)
+        handler = Handler(storage.results, model=model, now=utc_now, concurrent_reads=settings.concurrent_reads)
         consumer = Consumer(
             settings,
             group="classify",

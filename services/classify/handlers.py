@@ -7,7 +7,8 @@ from typing import Protocol
 
 import structlog
 
-from services.classify.domain import classify_observation
+from services.classify.classification import classify_observation
+from services.classify.model import ShapeModel
 from services.classify.results_document import results_document
 from shared.errors import ObjectNotFoundError, PermanentError
 from shared.events import Chunk, ChunkPlan, ChunkSearched, Event, JobProgress, ObservationClassified, ResultsSummary
@@ -61,7 +62,7 @@ def _is_of_plan(plan: ChunkPlan, index: int, found: ChunkHits) -> bool:
 
 
 def _classified(
-    event: ChunkSearched, raw_chunks: Sequence[bytes], seconds: float
+    event: ChunkSearched, raw_chunks: Sequence[bytes], model: ShapeModel, seconds: float
 ) -> tuple[bytes, ResultsSummary] | None:
     """`results.json` and the summary of a job whose hits objects are all there; None where some are of another plan."""
     chunks = [ChunkHits.from_bytes(raw) for raw in raw_chunks]
@@ -70,16 +71,19 @@ def _classified(
         if strangers:
             logger.warning("chunks of another plan", chunks=len(strangers), first=strangers[0])
             return None
-    hits = classify_observation(event.header, event.parameters, chunks)
-    document = results_document(event, chunks, hits, seconds)
+    hits = classify_observation(event.header, event.parameters, chunks, model)
+    document = results_document(event, chunks, hits, model_version=model.version, processing_time_seconds=seconds)
     return document.to_bytes(), document.summary
 
 
 class Handler:
     """Counts the chunks that are in and, when all are, finishes the job off."""
 
-    def __init__(self, results: ResultsStore, *, now: Callable[[], datetime], concurrent_reads: int = 8) -> None:
+    def __init__(
+        self, results: ResultsStore, *, model: ShapeModel, now: Callable[[], datetime], concurrent_reads: int = 8
+    ) -> None:
         self._results = results
+        self._model = model
         self._now = now
         self._concurrent_reads = concurrent_reads
 
@@ -114,7 +118,7 @@ class Handler:
         results_key = artefact_key(event.job_id, JSON.filename)
         seconds = await self._processing_time(event, results_key)
         # Off the event loop, all of it: with thousands of hits it takes seconds, in which heartbeats must go on.
-        made = await asyncio.to_thread(_classified, event, raw_chunks, seconds)
+        made = await asyncio.to_thread(_classified, event, raw_chunks, self._model, seconds)
         if made is None:
             return None
         document, summary = made

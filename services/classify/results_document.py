@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from services.classify.bands import bands_at, protected_band
-from services.classify.domain import ClassifiedHit, candidates, filtered
+from services.classify.classification import ClassifiedHit
 from services.classify.labels import UNKNOWN_P
-from services.classify.model import committed_model
+from services.classify.selection import candidates, filtered
 from shared.events import ChunkSearched, ResultsSummary, TopCandidate
 from shared.hits import ChunkHits
 from shared.results import (
@@ -121,7 +121,12 @@ def _summary(
 
 
 def results_document(
-    event: ChunkSearched, chunks: Sequence[ChunkHits], hits: Sequence[ClassifiedHit], processing_time_seconds: float
+    event: ChunkSearched,
+    chunks: Sequence[ChunkHits],
+    hits: Sequence[ClassifiedHit],
+    *,
+    model_version: str,
+    processing_time_seconds: float,
 ) -> Results:
     """Return everything that is known of an observation.
 
@@ -133,6 +138,8 @@ def results_document(
         What was found in each chunk, in order.
     hits
         All hits of the chunks, in order of their number.
+    model_version
+        Of the model that labelled them.
     processing_time_seconds
         From the acceptance of the job to now.
     """
@@ -147,7 +154,7 @@ def results_document(
         parameters=event.parameters,
         noise=[noise_record(index, chunk) for index, chunk in enumerate(chunks)],
         labels=ModelUse(
-            model=committed_model().version,
+            model=model_version,
             hits_unlike_training=sum(hit.verdict.novelty > 1 - UNKNOWN_P for hit in hits),
         ),
         warnings=list(dict.fromkeys(warnings)),

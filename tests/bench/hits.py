@@ -15,6 +15,7 @@ from rich.table import Table
 
 from science.simulator import Scene, Tone, make_header, simulate
 from services.classify.handlers import Handler as Classify
+from services.classify.model import load_model
 from services.dedoppler.handlers import Handler as Dedoppler
 from services.dedoppler.noise.scratch import Scratch
 from services.export.artefacts import warm_up
@@ -98,6 +99,7 @@ async def searched(bucket: MemoryBucket, header: Header, chunks: int) -> ChunkSe
 async def measure(console: Console) -> None:
     """Run everything and print a table."""
     warm_up()
+    model = load_model()
     table = Table(title="Observations with many hits: seconds", title_justify="left")
     for heading in ("Hits", "Classify", "Export", "results.json, MB"):
         table.add_column(heading, justify="right")
@@ -106,7 +108,7 @@ async def measure(console: Console) -> None:
         bucket = MemoryBucket()
         last = await searched(bucket, make_header(chunks * CHANNELS), chunks)
         began = time.perf_counter()
-        *_, classified = await Classify(bucket, now=lambda: datetime.now(UTC)).handle(last)
+        *_, classified = await Classify(bucket, model=model, now=lambda: datetime.now(UTC)).handle(last)
         assert isinstance(classified, ObservationClassified)
         classify_s, began = time.perf_counter() - began, time.perf_counter()
         await Export(bucket, bucket).handle(classified)

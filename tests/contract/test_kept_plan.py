@@ -10,6 +10,7 @@ import pytest
 
 from science.simulator import Scene, make_header, spectra, write_fil
 from services.classify.handlers import Handler as Classify
+from services.classify.model import load_model
 from services.dedoppler import handlers
 from services.dedoppler.handlers import Handler as Dedoppler
 from services.dedoppler.noise.scratch import Scratch
@@ -104,7 +105,7 @@ def gist(events):
 
 
 async def test_a_changed_setting_leaves_a_job_its_chunks(storage, submitted, dedoppler):
-    classify = Classify(storage.results, now=lambda: datetime(2026, 1, 2, tzinfo=UTC))
+    classify = Classify(storage.results, model=load_model(), now=lambda: datetime(2026, 1, 2, tzinfo=UTC))
     *ready, _ = first = await ingest(storage, BEFORE).handle(submitted)
     plan = ready[0].plan
     assert plan.count >= 5
@@ -123,7 +124,7 @@ async def test_a_changed_setting_leaves_a_job_its_chunks(storage, submitted, ded
 
 
 async def test_a_plan_that_is_lost_costs_work_and_no_result_of_two_cuts(storage, submitted, dedoppler):
-    classify = Classify(storage.results, now=lambda: datetime(2026, 1, 2, tzinfo=UTC))
+    classify = Classify(storage.results, model=load_model(), now=lambda: datetime(2026, 1, 2, tzinfo=UTC))
     *ready, _ = await ingest(storage, BEFORE).handle(submitted)
     lost = ready[0].plan
     published = await run(ready, dedoppler, classify, at_most=lost.count - 1)
@@ -139,7 +140,7 @@ async def test_a_plan_that_is_lost_costs_work_and_no_result_of_two_cuts(storage,
 @pytest.mark.parametrize("at_most", [1, 2, 1000])
 async def test_a_lowered_limit_cuts_a_job_anew_and_finishes_it_with_that_cut(storage, submitted, dedoppler, at_most):
     """Whether some of its large chunks were searched before, or all; and old events that come late change nothing."""
-    classify = Classify(storage.results, now=lambda: datetime(2026, 1, 2, tzinfo=UTC))
+    classify = Classify(storage.results, model=load_model(), now=lambda: datetime(2026, 1, 2, tzinfo=UTC))
     *old, _ = await ingest(storage, AFTER).handle(submitted)
     await run(old, dedoppler, classify, at_most=at_most)
     searched = len(dedoppler.searched)
@@ -165,7 +166,7 @@ async def test_a_lowered_limit_cuts_a_job_anew_and_finishes_it_with_that_cut(sto
 @pytest.mark.parametrize("seed", range(6))
 async def test_two_ingests_at_once_finish_a_job_with_one_cut(storage, submitted, dedoppler, seed):
     """Both planned before either plan was kept, and their events run in any order."""
-    classify = Classify(storage.results, now=lambda: datetime(2026, 1, 2, tzinfo=UTC))
+    classify = Classify(storage.results, model=load_model(), now=lambda: datetime(2026, 1, 2, tzinfo=UTC))
     plans, queue, rng = [], [], np.random.default_rng(seed)
     for setting in (BEFORE, AFTER):
         *ready, _ = await ingest(storage, setting).handle(submitted)

@@ -9,7 +9,9 @@ from science.measure.search import search
 from science.simulator import Scene, Tone, make_header, simulate, voyager_1
 from science.simulator.emissions import Emission, pass_track, straight_track
 from science.simulator.voyager import VOYAGER_MEAN, VOYAGER_N_CHANNELS, VOYAGER_SIGMA
-from services.classify.domain import candidates, classify_observation, filtered, ranked
+from services.classify.classification import classify_observation
+from services.classify.model import load_model
+from services.classify.selection import candidates, filtered, ranked
 from services.dedoppler.chunk_search import search_chunk
 from services.dedoppler.noise.scratch import Scratch
 from shared.events import Chunk, SearchParameters
@@ -17,12 +19,13 @@ from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise
 
 STAMPS = Path(__file__).parents[2].parent / "shared" / "data" / "voyager1_hits.npz"
 PARAMETERS = SearchParameters()
+MODEL = load_model()
 LOOKS_SENT = {"NARROWBAND_DRIFTING", "CANDIDATE_ET"}
 
 
 def test_the_twin_of_voyager_1(pool):
     scene, truth = voyager_1()
-    hits = classify_observation(scene.header, PARAMETERS, [search(simulate(scene), scene.header, pool)])
+    hits = classify_observation(scene.header, PARAMETERS, [search(simulate(scene), scene.header, pool)], MODEL)
     top = ranked(hits)[:5]
     assert sorted(round(hit.evidence.frequency_hz / 10) for hit in top) == sorted(
         round(hz / 10) for hz in truth["frequency_hz"]
@@ -44,7 +47,7 @@ def test_the_real_stamps_of_voyager_1(pool):
             at = round((stamps[f"m{k}"][5] * 1e6 - header.frequency_hz(0)) / header.foff_hz)
             power[:, at : at + stamps[f"d{k}"].shape[1]] = stamps[f"d{k}"]
             starts.append(stamps[f"m{k}"][0] * 1e6)
-    hits = classify_observation(header, PARAMETERS, [search(power, header, pool)])
+    hits = classify_observation(header, PARAMETERS, [search(power, header, pool)], MODEL)
     order = ranked(hits)
     assert {hit.verdict.label for hit in order[:5]} <= LOOKS_SENT
     # Between the lines of each sideband stands the broad spectrum of the telemetry, which is as strong.
@@ -116,7 +119,7 @@ def l_band(pool):
             at += N_CHUNKS
             chunks.setdefault(at, nothing)
         chunks[at] = found
-    return classify_observation(L_BAND, PARAMETERS, list(chunks.values()))
+    return classify_observation(L_BAND, PARAMETERS, list(chunks.values()), MODEL)
 
 
 def of(hits, name):

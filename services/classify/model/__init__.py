@@ -5,7 +5,6 @@
 
 import json
 from dataclasses import dataclass
-from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -87,9 +86,14 @@ def from_text(trees: str, facts: dict[str, Any]) -> ShapeModel:
     )
 
 
-@cache
-def committed_model() -> ShapeModel:
-    """The model of this version of the software."""
+def load_model() -> ShapeModel:
+    """Read the model of this version of the software.
+
+    Raises
+    ------
+    ValueError
+        It was trained on other features than this version measures.
+    """
     here = resources.files(__name__)
     facts = json.loads((here / FACTS_FILE).read_text(encoding="utf-8"))
     return from_text((here / TREES_FILE).read_text(encoding="utf-8"), facts)

@@ -5,6 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from services.classify.classification import classify_observation
+from services.classify.model import load_model
+from shared.events import SearchParameters
 from shared.header import Header
 from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise, Cutout
 
@@ -60,6 +63,21 @@ class Observation:
             waterfall=np.zeros((4, 8), np.float32),
             **extra,
         )
+
+
+@pytest.fixture(scope="session")
+def model():
+    return load_model()
+
+
+@pytest.fixture
+def classify(model):
+    """Classify the chunks of an observation with the default parameters."""
+
+    def classified(header, *chunks):
+        return classify_observation(header, SearchParameters(), chunks, model)
+
+    return classified
 
 
 @pytest.fixture

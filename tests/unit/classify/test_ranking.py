@@ -5,16 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from services.classify.domain import classify_observation
 from services.classify.labels import Verdict
 from services.classify.ranking import WEIGHTS, components, drift_component, interestingness, snr_component
-from shared.events import SearchParameters
 
 
 @pytest.fixture
-def hit(header, observation):
+def hit(classify, header, observation):
     """Evidence and verdict of one clean drifting tone."""
-    found = classify_observation(header, SearchParameters(), [observation.chunk([(5000, 30, 60.0, {})])])[0]
+    found = classify(header, observation.chunk([(5000, 30, 60.0, {})]))[0]
     return found.evidence, found.verdict
 
 
@@ -89,3 +87,10 @@ def test_all_components_lie_within_0_and_1(hit):
         parts = components(some, verdict)
         assert set(parts) == set(WEIGHTS) - {"cadence"}
         assert all(0 <= value <= 1 for value in [*parts.values(), interestingness(parts)])
+
+
+def test_interestingness_is_the_weighted_mean_of_what_there_is():
+    assert sum(WEIGHTS.values()) == pytest.approx(1)
+    assert interestingness({"snr": 1.0, "drift": 0.0}) == pytest.approx(0.25 / 0.45)
+    everything = dict.fromkeys(WEIGHTS, 1.0)
+    assert interestingness(everything) == pytest.approx(1)

@@ -7,10 +7,12 @@ from datetime import UTC, datetime
 import pytest
 
 from services.classify.handlers import Handler
+from services.classify.model import load_model
 from shared.errors import ObjectNotFoundError
 from shared.events import ChunkPlan, ChunkSearched, JobProgress, ObservationClassified, SearchParameters, Upload
 from shared.object_keys import artefact_key, hits_key
 
+MODEL = load_model()
 JOB = "job"
 SUBMITTED = datetime(2026, 1, 2, tzinfo=UTC)
 CHANNELS = 2**20
@@ -61,7 +63,7 @@ def store(blobs, observation):
 @pytest.fixture
 def handle(blobs, header):
     """Handles the event of one chunk of a plan; the types of what is published."""
-    handler = Handler(blobs, now=lambda: SUBMITTED)
+    handler = Handler(blobs, model=MODEL, now=lambda: SUBMITTED)
 
     async def handled(plan, index):
         event = ChunkSearched.make(

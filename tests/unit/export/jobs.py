@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from services.classify.handlers import Handler as Classify
+from services.classify.model import load_model
 from services.export.handlers import Handler
 from shared.errors import ObjectNotFoundError
 from shared.events import Chunk, ChunkSearched, SearchParameters, Upload
@@ -12,6 +13,7 @@ from shared.header import Header
 from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise, Cutout
 from shared.object_keys import hits_key
 
+MODEL = load_model()
 JOB = "a1b2c3d4-0000-4000-8000-000000000002"
 SUBMITTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 UPLOAD_KEY = "uploads/user/voyager.fil"
@@ -131,5 +133,5 @@ class Job:
             hits_key=hits_key(JOB, 0),
             n_hits=0,
         )
-        _, _, classified = await Classify(self.blobs, now=lambda: SUBMITTED).handle(searched)
+        _, _, classified = await Classify(self.blobs, model=MODEL, now=lambda: SUBMITTED).handle(searched)
         return classified

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from services.classify.handlers import Handler
+from services.classify.model import load_model
 from shared.errors import ObjectNotFoundError, PermanentError
 from shared.events import (
     Chunk,
@@ -20,6 +21,7 @@ from shared.events import (
 )
 from shared.object_keys import artefact_key, hits_key
 
+MODEL = load_model()
 JOB = "a1b2c3d4-0000-4000-8000-000000000001"
 SUBMITTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -89,7 +91,7 @@ def gist(events):
 
 async def test_waits_for_all_chunks(header, observation, blobs, clock):
     await blobs.put(hits_key(JOB, 1), observation.chunk([]).to_bytes())
-    handler = Handler(blobs, now=clock)
+    handler = Handler(blobs, model=MODEL, now=clock)
     first = await handler.handle(searched(header, 1, 3))
     again = await handler.handle(searched(header, 1, 3))
     assert gist(first) == gist(again)
@@ -102,7 +104,7 @@ async def test_waits_for_all_chunks(header, observation, blobs, clock):
 async def test_last_chunk_finishes_the_job_and_repeats_are_the_same(header, observation, voyager, blobs, clock):
     await blobs.put(hits_key(JOB, 0), observation.chunk([], warnings=["chunk 0 is flat"]).to_bytes())
     await blobs.put(hits_key(JOB, 1), voyager.to_bytes())
-    handler = Handler(blobs, now=clock)
+    handler = Handler(blobs, model=MODEL, now=clock)
     first = await handler.handle(searched(header, 1, 2))
     written = blobs.objects[artefact_key(JOB, "results.json")]
     assert gist(await handler.handle(searched(header, 1, 2))) == gist(first)
@@ -150,7 +152,7 @@ async def test_a_job_in_lanes_is_finished_once_in_whatever_order_they_run(header
     # Any order in which the chunks of one lane come one after another.
     queues = {lane: list(range(lane, 10, lanes)) for lane in range(lanes)}
     order = [queues[lane].pop(0) for lane in lane_of]
-    handler = Handler(blobs, now=clock)
+    handler = Handler(blobs, model=MODEL, now=clock)
     events = await finished(handler, blobs, chunk, header, order, 10, plan)
     assert [type(event) for event in events].count(ObservationClassified) == 1
     # All of them once more, as after a broker that lost its memory: the same one finishes it again, to the same bytes.
@@ -163,7 +165,7 @@ async def test_a_job_in_lanes_is_finished_once_in_whatever_order_they_run(header
 
 
 async def test_a_job_that_comes_again_in_fewer_lanes_is_finished_again(header, observation, blobs, clock):
-    chunk, handler = observation.chunk([]).to_bytes(), Handler(blobs, now=clock)
+    chunk, handler = observation.chunk([]).to_bytes(), Handler(blobs, model=MODEL, now=clock)
     # With eight lanes chunk 5 may be the last to come in; with two it is followed by others.
     first = await finished(handler, blobs, chunk, header, [0, 1, 2, 3, 4, 6, 7, 8, 9, 5], 10, plan_of(10, 8))
     again = await finished(handler, blobs, chunk, header, range(10), 10, plan_of(10, 2))
@@ -175,7 +177,7 @@ async def test_a_job_that_comes_again_in_fewer_lanes_is_finished_again(header, o
 
 
 async def test_of_thousands_of_chunks_few_are_reported_and_few_make_a_listing(header, observation, blobs, clock):
-    count, plan, handler = 2000, plan_of(2000, 4), Handler(blobs, now=clock)
+    count, plan, handler = 2000, plan_of(2000, 4), Handler(blobs, model=MODEL, now=clock)
     for index in range(count - 1):
         await blobs.put(hits_key(JOB, index), b"not read")
     events = [
@@ -188,7 +190,7 @@ async def test_of_thousands_of_chunks_few_are_reported_and_few_make_a_listing(he
 
 async def test_zero_hits(header, observation, blobs, clock):
     await blobs.put(hits_key(JOB, 0), observation.chunk([]).to_bytes())
-    _, _, classified = await Handler(blobs, now=clock).handle(searched(header, 0, 1))
+    _, _, classified = await Handler(blobs, model=MODEL, now=clock).handle(searched(header, 0, 1))
     assert (classified.summary.raw_hits, classified.summary.filtered_hits, classified.summary.candidates) == (0, 0, 0)
     assert json.loads(blobs.objects[classified.results_key])["raw_hits"] == []
 
@@ -196,14 +198,14 @@ async def test_zero_hits(header, observation, blobs, clock):
 async def test_at_most_twenty_top_candidates(header, observation, blobs, clock):
     signals = [(5000 + 999 * k * k, 15 + 3 * k, 30.0, {}) for k in range(1, 26)]
     await blobs.put(hits_key(JOB, 0), observation.chunk(signals).to_bytes())
-    _, _, classified = await Handler(blobs, now=clock).handle(searched(header, 0, 1))
+    _, _, classified = await Handler(blobs, model=MODEL, now=clock).handle(searched(header, 0, 1))
     assert classified.summary.candidates == 25
     assert len(classified.summary.top_candidates) == 20
 
 
 async def test_a_clock_that_went_back_gives_no_negative_time(header, observation, blobs):
     await blobs.put(hits_key(JOB, 0), observation.chunk([]).to_bytes())
-    handler = Handler(blobs, now=lambda: SUBMITTED - timedelta(seconds=3))
+    handler = Handler(blobs, model=MODEL, now=lambda: SUBMITTED - timedelta(seconds=3))
     _, _, classified = await handler.handle(searched(header, 0, 1))
     assert classified.summary.processing_time_seconds == 0.0
 
@@ -211,4 +213,4 @@ async def test_a_clock_that_went_back_gives_no_negative_time(header, observation
 async def test_other_events_are_refused(blobs, clock):
     stranger = JobProgress.make(job_id=JOB, producer="x", stage="ingest", done=1, total=1)
     with pytest.raises(PermanentError, match=r"job\.progress"):
-        await Handler(blobs, now=clock).handle(stranger)
+        await Handler(blobs, model=MODEL, now=clock).handle(stranger)

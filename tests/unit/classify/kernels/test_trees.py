@@ -10,7 +10,7 @@ from science.training.fit import PARAMETERS, grow
 from science.training.fit import Table as TrainingTable
 from services.classify.evidence import MODEL_FEATURES
 from services.classify.kernels.trees import parse, raw_scores, softmax
-from services.classify.model import committed_model
+from services.classify.model import load_model
 
 STUMP = """tree
 num_class=2
@@ -71,7 +71,7 @@ def test_other_splits_are_refused(kind, word):
 
 
 def test_committed_trees_equal_a_plain_loop():
-    trees = committed_model().trees
+    trees = load_model().trees
     rows = random_rows(1, 50)
     np.testing.assert_allclose(raw_scores(trees, rows), [plain(trees, row) for row in rows], atol=1e-12)
 
@@ -91,12 +91,12 @@ def test_equal_to_lightgbm():
         )
 
 
-def test_the_committed_model_is_what_lightgbm_reads():
+def test_the_load_model_is_what_lightgbm_reads():
     text = (resources.files("services.classify.model") / "shapes.txt").read_text()
     booster = lightgbm.Booster(model_str=text)
     rows = random_rows(4)
     np.testing.assert_allclose(
-        softmax(raw_scores(committed_model().trees, rows)), np.asarray(booster.predict(rows)), rtol=0, atol=1e-9
+        softmax(raw_scores(load_model().trees, rows)), np.asarray(booster.predict(rows)), rtol=0, atol=1e-9
     )
 
 

@@ -1,5 +1,7 @@
 """Measures of a cut-out on cases whose answers can be written down."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,11 @@ from services.classify.kernels.features import Track, align, measure, row_positi
 
 T = 16
 FOFF, TSAMP = -2.8, 18.0
+# The stamps of Voyager 1's five tones.
+STAMPS = Path(__file__).parents[5] / "shared" / "data" / "voyager1_hits.npz"
+# The observation's background per sample, and what the radiometer equation gives for each tone.
+BACKGROUND_MEAN, BACKGROUND_STD = 1.1057550e10, 1.1497335e9
+RADIOMETER_SNR = (121, 126, 1013, 119, 129)
 
 
 def bow(u):
@@ -192,3 +199,21 @@ def test_a_drift_faster_than_the_path_leans():
 
 def test_rows_as_wide_as_the_box():
     assert measure(tone(width=8, per_row=5.0), 40, 1, track(width=8)).row_width_channels == 8.0
+
+
+@pytest.mark.skipif(not STAMPS.exists(), reason="the real stamps are not at hand")
+@pytest.mark.parametrize("tone", range(5))
+def test_voyager_tones_are_steady_straight_and_as_strong_as_known(tone):
+    with np.load(STAMPS) as stamps:
+        power, about = stamps[f"d{tone}"], stamps[f"m{tone}"]
+    normalised = ((power - BACKGROUND_MEAN) / BACKGROUND_STD).astype(np.float32)
+    track = Track(
+        channel=int(about[1]), steps=int(about[2]), width=1, n_spectra=16, foff_hz=about[6] * 1e6, tsamp_s=about[8]
+    )
+    measured = measure(normalised, 0, 1, track)
+    assert measured.path_snr == pytest.approx(RADIOMETER_SNR[tone], rel=0.02)
+    assert measured.presence == 1.0
+    assert measured.occupancy > 0.85
+    assert measured.curvature_gain == 1.0
+    assert measured.straightness_residual_channels < 1.0
+    assert measured.edge_sharpness > 0.7

@@ -1,0 +1,96 @@
+"""From the chunks' hits objects to one labelled, grouped and scored list of hits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from services.classify.evidence import Evidence, model_rows
+from services.classify.grouping import group_hits, rfi_for_whole_groups
+from services.classify.kernels.features import Features
+from services.classify.kernels.neighbours import count_within
+from services.classify.labels import Verdict, label
+from services.classify.measurement import LIKE_DRIFT_STEPS, measure_hits
+from services.classify.model import ShapeModel
+from services.classify.ranking import components, interestingness
+from shared.arrays import Hits
+from shared.events import SearchParameters
+from shared.header import Header
+from shared.hits import ChunkHits
+from shared.labels import BROADBAND
+
+NEIGHBOUR_REACH_HZ = 5000.0
+
+
+@dataclass(frozen=True)
+class ClassifiedHit:
+    """One hit with everything known about it.
+
+    `number` counts from 0 in order of channel and drift. `chunk` and `chunk_hit` say in which hits object it is (with
+    its cut-out), and where in it. `neighbours` counts the other hits within 5 kHz. `group` is the number of the
+    strongest hit of the same emitter; its own if that is it. `parts` are the components of its interestingness.
+    """
+
+    number: int
+    chunk: int
+    chunk_hit: int
+    values: Hits
+    features: Features
+    neighbours: int
+    evidence: Evidence
+    verdict: Verdict
+    group: int
+    parts: dict[str, float]
+    interestingness: float
+
+
+def classify_observation(
+    header: Header, parameters: SearchParameters, chunks: Sequence[ChunkHits], model: ShapeModel
+) -> list[ClassifiedHit]:
+    """Merge, measure, label, group and score the hits of all chunks.
+
+    Parameters
+    ----------
+    header
+        Of the whole observation.
+    parameters
+        Those of the search.
+    chunks
+        What was found in each chunk, in order.
+    model
+        The model of signal shapes.
+
+    Returns
+    -------
+    list of ClassifiedHit
+        In order of channel and drift; `number` is the index.
+    """
+    measured = measure_hits(header, parameters, chunks)
+    evidence = measured.evidence
+    shapes = model.shapes(model_rows(evidence))
+    verdicts = [label(item, shape) for item, shape in zip(evidence, shapes, strict=True)]
+    is_broad = np.array([verdict.shape == BROADBAND for verdict in verdicts], dtype=bool)
+    broad_emission = np.where(is_broad, measured.broad_emission, -1)
+    comb_spacing_hz = [item.comb_spacing_hz for item in evidence]
+    groups = group_hits(measured.hits, comb_spacing_hz, broad_emission.tolist(), LIKE_DRIFT_STEPS)
+    verdicts = rfi_for_whole_groups(verdicts, groups)
+    neighbours = count_within(measured.hits["frequency_hz"], NEIGHBOUR_REACH_HZ)
+    classified = []
+    for i, (item, verdict) in enumerate(zip(evidence, verdicts, strict=True)):
+        parts = components(item, verdict)
+        classified.append(
+            ClassifiedHit(
+                number=i,
+                chunk=int(measured.chunk[i]),
+                chunk_hit=int(measured.chunk_hit[i]),
+                values=measured.hits[i],
+                features=item.features,
+                neighbours=int(neighbours[i]),
+                evidence=item,
+                verdict=verdict,
+                group=groups[i],
+                parts=parts,
+                interestingness=interestingness(parts),
+            )
+        )
+    return classified

@@ -1,0 +1,128 @@
+"""From the chunks' hits objects to one list of hits, each measured by itself and among the others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from services.classify.evidence import Evidence, broad_limit_hz
+from services.classify.kernels.features import Features, Track, measure
+from services.classify.kernels.neighbours import clusters, count_alike, find_combs, span_within
+from shared.arrays import Floats, Hits, Indices
+from shared.events import SearchParameters
+from shared.header import Header
+from shared.hits import ChunkHits, merge_hits
+
+BROAD_GAP_HZ = 5000.0  # wide hits nearer than this are pieces of one emission
+PIECE_SHARE = 0.5  # of the limit of broadband: a hit at least so wide may be a piece of an emission
+PLACE_HZ = 500.0  # hits nearer than this are one place
+LIKE_DRIFT_STEPS = 2.0  # drifts that differ by at most so many steps of the drift grid are alike
+
+
+@dataclass(frozen=True)
+class MeasuredHits:
+    """Hits of all chunks in order of channel and drift, each emitter once, and all that is known of them.
+
+    `chunk[i]` and `chunk_hit[i]` say in which hits object hit `i` is, and where in it. `broad_emission[i]` numbers the
+    broad emission that hit `i` may be a piece of; -1 for a hit that is not wide.
+    """
+
+    hits: Hits
+    chunk: Indices
+    chunk_hit: Indices
+    evidence: list[Evidence]
+    broad_emission: Indices
+
+
+def measure_hits(header: Header, parameters: SearchParameters, chunks: Sequence[ChunkHits]) -> MeasuredHits:
+    """Merge the chunks' hits and measure each.
+
+    Parameters
+    ----------
+    header
+        Of the whole observation.
+    parameters
+        Those of the search.
+    chunks
+        What was found in each chunk, in order.
+    """
+    every = np.concatenate([chunk.hits for chunk in chunks])
+    chunk = np.concatenate([np.full(len(c.hits), index, dtype=np.int64) for index, c in enumerate(chunks)])
+    chunk_hit = np.concatenate([np.arange(len(c.hits), dtype=np.int64) for c in chunks])
+    kept = merge_hits(every, chunk)
+    hits, chunk, chunk_hit = every[kept], chunk[kept], chunk_hit[kept]
+    places = list(zip(chunk.tolist(), chunk_hit.tolist(), strict=True))
+    features = _measure_cutouts(header, chunks, hits, places)
+    resolution = header.drift_resolution_hz_s
+    tolerance = np.maximum(3 * hits["drift_rate_error_hz_s"], LIKE_DRIFT_STEPS * resolution)
+    place = clusters(hits["frequency_hz"], PLACE_HZ)
+    alike = count_alike(hits["drift_rate_hz_s"], tolerance, place, hits["snr"])
+    span = span_within(hits["drift_rate_hz_s"], tolerance, hits["frequency_hz"])
+    combs = find_combs(
+        hits["frequency_hz"],
+        hits["drift_rate_hz_s"],
+        hits["snr"],
+        np.maximum(1.5 * abs(header.foff_hz), hits["bandwidth_hz"] / 10),
+        tolerance,
+    )
+    broad_emission = _broad_emissions(header, hits)
+    width = _emission_widths(hits, broad_emission, combs.spacing_hz)
+    evidence = [
+        Evidence(
+            snr=float(hit["snr"]),
+            snr_threshold=parameters.snr_threshold,
+            frequency_hz=float(hit["frequency_hz"]),
+            drift_rate_hz_s=float(hit["drift_rate_hz_s"]) + 0.0,
+            drift_rate_error_hz_s=float(hit["drift_rate_error_hz_s"]),
+            drift_resolution_hz_s=resolution,
+            bandwidth_hz=float(hit["bandwidth_hz"]),
+            channel_width_hz=abs(header.foff_hz),
+            drift_channels_per_spectrum=abs(int(hit["steps"])) / (header.n_spectra - 1),
+            n_rows=len(chunks[places[i][0]].cutouts[places[i][1]].power),
+            features=features[i],
+            emission_width_hz=float(width[i]),
+            comb_spacing_hz=float(combs.spacing_hz[i]),
+            comb_teeth=int(combs.teeth[i]),
+            hits_with_like_drift=int(alike[i]),
+            like_drift_span_hz=float(span[i]),
+        )
+        for i, hit in enumerate(hits)
+    ]
+    return MeasuredHits(hits, chunk, chunk_hit, evidence, broad_emission)
+
+
+def _measure_cutouts(
+    header: Header, chunks: Sequence[ChunkHits], hits: Hits, places: Sequence[tuple[int, int]]
+) -> list[Features]:
+    features = []
+    for hit, (chunk, index) in zip(hits, places, strict=True):
+        cutout = chunks[chunk].cutouts[index]
+        track = Track(
+            channel=int(hit["channel"]),
+            steps=int(hit["steps"]),
+            width=int(hit["width"]),
+            n_spectra=header.n_spectra,
+            foff_hz=header.foff_hz,
+            tsamp_s=header.tsamp_s,
+        )
+        features.append(measure(cutout.power, cutout.start_channel, cutout.spectra_per_row, track))
+    return features
+
+
+def _broad_emissions(header: Header, hits: Hits) -> Indices:
+    """Number the emissions that wide hits close to each other are pieces of; -1 for narrow hits."""
+    number = np.full(len(hits), -1, dtype=np.int64)
+    wide = np.flatnonzero(hits["bandwidth_hz"] > PIECE_SHARE * broad_limit_hz(abs(header.foff_hz)))
+    number[wide] = clusters(hits["frequency_hz"][wide], BROAD_GAP_HZ)
+    return number
+
+
+def _emission_widths(hits: Hits, broad_emission: Indices, comb_hz: Floats) -> Floats:
+    """Return the width of the emission or comb that each hit belongs to, lowest hit to highest, Hz; 0 for none."""
+    width = np.zeros(len(hits))
+    for belongs, number in ((broad_emission >= 0, broad_emission), (comb_hz > 0, comb_hz)):
+        for value in np.unique(number[belongs]):
+            own = np.flatnonzero(belongs & (number == value))
+            frequency = hits["frequency_hz"][own]
+            width[own] = float(np.ptp(frequency)) + float(hits["bandwidth_hz"][own].max())
+    return width

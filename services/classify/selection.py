@@ -1,0 +1,25 @@
+"""Which classified hits are filtered hits and candidates, and in what order."""
+
+from collections.abc import Sequence
+
+from services.classify.classification import ClassifiedHit
+from shared.labels import CANDIDATE_LABELS, RFI_OR_NOISE
+
+
+def ranked(hits: Sequence[ClassifiedHit]) -> list[ClassifiedHit]:
+    """Return the hits, most interesting first; equals in order of SNR, then of number."""
+    return sorted(hits, key=lambda hit: (-hit.interestingness, -hit.evidence.snr, hit.number))
+
+
+def filtered(hits: Sequence[ClassifiedHit]) -> list[ClassifiedHit]:
+    """Return the hits without RFI and noise, the strongest of each emitter, in order of number."""
+    strongest_of: dict[int, ClassifiedHit] = {}
+    for hit in sorted(hits, key=lambda hit: (-hit.evidence.snr, hit.number)):
+        if hit.verdict.label not in RFI_OR_NOISE:
+            strongest_of.setdefault(hit.group, hit)
+    return sorted(strongest_of.values(), key=lambda hit: hit.number)
+
+
+def candidates(hits: Sequence[ClassifiedHit]) -> list[ClassifiedHit]:
+    """Return those of the filtered hits that drift, pulse or chirp, most interesting first."""
+    return ranked([hit for hit in filtered(hits) if hit.verdict.label in CANDIDATE_LABELS])

@@ -383,9 +383,7 @@ def test_settings_that_would_leave_the_door_open_are_refused(wrong: dict[str, An
 
 
 @pytest.mark.parametrize("skew_s", [-55, 55])
-async def test_a_fresh_token_and_one_at_its_end_are_good_by_an_issuers_clock_that_is_off(
-    tokens: TokenVerifier, skew_s: int
-) -> None:
+async def test_an_issuers_clock_may_be_off_by_nearly_a_minute(tokens: TokenVerifier, skew_s: int) -> None:
     issuers = int(time.time()) + skew_s
     for issued_ago_s, lifetime_s in [(0, 300), (299, 300)]:
         issued_s = issuers - issued_ago_s

@@ -1,7 +1,6 @@
-"""Objects in S3: the only place that a worker's results live.
+"""Objects in S3, where workers keep all their results.
 
-Keys are deterministic, so that doing the same work twice writes the same object. Failures of the server are
-`TransientError`; an object that is not there is `ObjectNotFoundError`.
+Failures of the server raise `TransientError`; a missing object raises `ObjectNotFoundError`.
 """
 
 import string
@@ -20,15 +19,15 @@ from shared.errors import ObjectNotFoundError, PermanentError, TransientError
 from shared.settings import ServiceSettings
 
 MISSING_CODES = {"404", "NoSuchKey", "NotFound"}
-# A bucket that is missing is one that has yet to be made: no object's fault.
+# A missing bucket counts as transient: it is created later.
 TRANSIENT_CODES = {"NoSuchBucket", "SlowDown", "InternalError", "RequestTimeout"}
-# Of a stream that is read into a buffer: this much is copied at a time.
+# Bytes copied at a time when a stream is read into a buffer.
 MAX_PART_BYTES = 256 * 1024
 PLAIN_FILENAME = frozenset(string.ascii_letters + string.digits + "._- ")
 
 
 class MultipartError(PermanentError):
-    """S3 refused to put the parts of an upload together."""
+    """S3 refused to complete or abort a multipart upload."""
 
     code = "invalid_multipart_upload"
 
@@ -41,7 +40,7 @@ class RangeBeyondEndError(PermanentError):
 
 @dataclass(frozen=True)
 class UploadedPart:
-    """One part of a multipart upload as the client reports it."""
+    """One part of a multipart upload, as the client reports it."""
 
     number: int
     etag: str
@@ -49,7 +48,7 @@ class UploadedPart:
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object as a listing tells of it; `modified_s` is unix time."""
+    """An object in a listing; `modified_s` is unix time."""
 
     key: str
     size: int
@@ -58,7 +57,7 @@ class StoredObject:
 
 @dataclass(frozen=True)
 class OpenMultipart:
-    """A multipart upload that was neither completed nor aborted yet; `initiated_s` is unix time."""
+    """A multipart upload that is neither completed nor aborted; `initiated_s` is unix time."""
 
     key: str
     upload_id: str
@@ -67,7 +66,7 @@ class OpenMultipart:
 
 @contextmanager
 def _translated(key: str) -> Iterator[None]:
-    """Turn the S3 client's errors into ours."""
+    """Translate errors of the S3 client into `WaterholeError`s."""
     try:
         yield
     except ClientError as error:
@@ -81,13 +80,13 @@ def _translated(key: str) -> Iterator[None]:
             raise RangeBeyondEndError(f"The object {key!r} ends before that range.") from error
         raise PermanentError(f"Storage refused {key!r}: {code}", code="storage_refused") from error
     except ParamValidationError as error:
-        raise PermanentError(f"No object can be named {key!r}.", code="storage_refused") from error
+        raise PermanentError(f"{key!r} is not a valid object key.", code="storage_refused") from error
     except (BotoCoreError, HttpClientError, OSError, TimeoutError) as error:
-        raise TransientError(f"Storage is out of reach: {type(error).__name__}") from error
+        raise TransientError(f"Storage is unavailable: {type(error).__name__}") from error
 
 
 def _attachment(filename: str) -> str:
-    """Content-Disposition (RFC 6266) that has browsers save a download as `filename`."""
+    """Return the Content-Disposition (RFC 6266) with which browsers save a download as `filename`."""
     if PLAIN_FILENAME.issuperset(filename):
         return f'attachment; filename="{filename}"'
     return f"attachment; filename*=UTF-8''{quote(filename, safe='')}"
@@ -107,14 +106,14 @@ class Blobs:
             await self._client.head_bucket(Bucket=self.bucket)
 
     async def get(self, key: str) -> bytes:
-        """The whole object; only for objects that are known to be small."""
+        """Return a whole object; for objects that are known to be small."""
         with _translated(key):
             response = await self._client.get_object(Bucket=self.bucket, Key=key)
             async with response["Body"] as body:
                 return bytes(await body.read())
 
     async def get_range(self, key: str, start: int, length: int) -> bytes:
-        """`length` bytes from byte `start`; fewer where the object ends."""
+        """Return `length` bytes from byte `start`, or fewer if the object ends before."""
         if length <= 0:
             return b""
         try:
@@ -128,9 +127,12 @@ class Blobs:
             return b""
 
     async def get_range_into(self, key: str, start: int, buffer: memoryview) -> int:
-        """Fill `buffer` (of bytes) from byte `start`, without a copy of it in between.
+        """Fill `buffer` from byte `start` without an intermediate copy of the whole range.
 
-        Returns the number of bytes, fewer than `buffer` has where the object ends.
+        Returns
+        -------
+        int
+            Number of bytes read, fewer than `buffer` holds if the object ends before.
         """
         filled = 0
         if not len(buffer):
@@ -148,12 +150,12 @@ class Blobs:
         return filled
 
     async def put(self, key: str, body: bytes, content_type: str = "application/octet-stream") -> None:
-        """Write an object, whole."""
+        """Write a whole object."""
         with _translated(key):
             await self._client.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type)
 
     async def size(self, key: str) -> int | None:
-        """Bytes of an object, or None where there is none."""
+        """Return the size of an object in bytes, or None if it does not exist."""
         try:
             with _translated(key):
                 return int((await self._client.head_object(Bucket=self.bucket, Key=key))["ContentLength"])
@@ -161,7 +163,7 @@ class Blobs:
             return None
 
     async def list_keys(self, prefix: str) -> list[str]:
-        """Sorted keys that start with `prefix`."""
+        """Return the keys that start with `prefix`, sorted."""
         keys: list[str] = []
         with _translated(prefix):
             async for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
@@ -169,7 +171,7 @@ class Blobs:
         return sorted(keys)
 
     async def list_pages(self, prefix: str) -> AsyncIterator[list[StoredObject]]:
-        """The objects whose keys start with `prefix`, a page at a time: there may be more than memory should hold."""
+        """Yield the objects whose keys start with `prefix` in pages, since all of them may not fit into memory."""
         with _translated(prefix):
             async for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
                 yield [
@@ -178,7 +180,7 @@ class Blobs:
                 ]
 
     async def list_multiparts(self, prefix: str) -> list[OpenMultipart]:
-        """The multipart uploads under way whose keys start with `prefix`."""
+        """Return the open multipart uploads whose keys start with `prefix`."""
         found: list[OpenMultipart] = []
         with _translated(prefix):
             paginator = self._client.get_paginator("list_multipart_uploads")
@@ -190,37 +192,39 @@ class Blobs:
         return found
 
     async def delete(self, key: str) -> None:
-        """Remove an object; one that is not there is fine."""
+        """Delete an object; do nothing if it does not exist."""
         with _translated(key):
             await self._client.delete_object(Bucket=self.bucket, Key=key)
 
     async def presign_get(self, key: str, *, expires_s: int, filename: str | None = None) -> str:
-        """A URL from which anybody can GET the object for `expires_s`; browsers save it as `filename`."""
+        """Return a URL from which anyone can GET the object for `expires_s`; browsers save it as `filename`."""
         parameters = {"Bucket": self.bucket, "Key": key}
         if filename is not None:
             parameters["ResponseContentDisposition"] = _attachment(filename)
         return await self._presign("get_object", parameters, expires_s)
 
     async def presign_put(self, key: str, *, expires_s: int) -> str:
-        """A URL to which the holder can PUT the object for `expires_s`."""
+        """Return a URL to which anyone can PUT the object for `expires_s`."""
         return await self._presign("put_object", {"Bucket": self.bucket, "Key": key}, expires_s)
 
     async def create_multipart(self, key: str) -> str:
-        """Start a multipart upload; returns its upload id."""
+        """Start a multipart upload and return its upload id."""
         with _translated(key):
             response = await self._client.create_multipart_upload(Bucket=self.bucket, Key=key)
         return str(response["UploadId"])
 
     async def presign_part(self, key: str, upload_id: str, part_number: int, *, expires_s: int) -> str:
-        """A URL to which the holder can PUT part `part_number` (from 1)."""
+        """Return a URL to which anyone can PUT part `part_number` (from 1) for `expires_s`."""
         parameters = {"Bucket": self.bucket, "Key": key, "UploadId": upload_id, "PartNumber": part_number}
         return await self._presign("upload_part", parameters, expires_s)
 
     async def complete_multipart(self, key: str, upload_id: str, parts: Sequence[UploadedPart]) -> None:
-        """Put the parts together.
+        """Complete a multipart upload from its parts.
 
-        Raises:
-            MultipartError: S3 knows no such upload, or a part or ETag is wrong or missing.
+        Raises
+        ------
+        MultipartError
+            The upload does not exist, or a part or ETag is wrong or missing.
         """
         listed = [{"PartNumber": part.number, "ETag": part.etag} for part in sorted(parts, key=lambda p: p.number)]
         try:
@@ -232,10 +236,12 @@ class Blobs:
             raise MultipartError("The upload_id, or one of the parts' numbers or ETags, is not known.") from error
 
     async def abort_multipart(self, key: str, upload_id: str) -> None:
-        """Forget a multipart upload and its parts.
+        """Abort a multipart upload and delete its parts.
 
-        Raises:
-            MultipartError: S3 knows no such upload.
+        Raises
+        ------
+        MultipartError
+            The upload does not exist.
         """
         try:
             with _translated(key):
@@ -263,7 +269,7 @@ class Storage:
 
 @asynccontextmanager
 async def open_storage(settings: ServiceSettings) -> AsyncIterator[Storage]:
-    """Connect to S3 as the settings say."""
+    """Connect to S3."""
     session = aioboto3.Session(
         aws_access_key_id=settings.s3_access_key.get_secret_value() if settings.s3_access_key else None,
         aws_secret_access_key=settings.s3_secret_key.get_secret_value() if settings.s3_secret_key else None,
@@ -276,7 +282,7 @@ async def open_storage(settings: ServiceSettings) -> AsyncIterator[Storage]:
         connect_timeout=5,
         read_timeout=60,
         retries={"max_attempts": 3, "mode": "standard"},
-        # Other servers than Amazon's need not know the newer checksum headers.
+        # Servers other than Amazon S3 may not support the newer checksum headers.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )

@@ -93,8 +93,8 @@ class DataFolder:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise DataFolderInUseError(
-                    f"Another Waterhole runs on the data folder {self.path}; stop it first, or choose another folder with "
-                    "--data DIR."
+                    f"Another Waterhole runs on the data folder {self.path}; stop it first, or choose another folder "
+                    "with --data DIR."
                 ) from error
             # A run that was killed may have left the file behind.
             self._up_file.unlink(missing_ok=True)

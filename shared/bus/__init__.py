@@ -1,7 +1,8 @@
-"""The bus: events in and out of Kafka, at least once, in order per key, with a dead-letter topic.
+"""The bus: events in and out of Kafka, delivered at least once and in order per key, with dead-letter topics.
 
-The consume loop does, in this order: decode, handle, publish and await acknowledgement, commit `offset + 1`. Nothing
-is committed before its results are on the bus, so a process may be killed at any instant.
+For each message the consumer decodes it, calls the handler, publishes the results, waits for their acknowledgement, and
+commits `offset + 1`. A message is committed only after its results are on the bus, so a process may be killed at any
+time.
 """
 
 from shared.bus.consumer import Consumer, Handle

@@ -1,8 +1,8 @@
 """Dead letters from the command line: `python -m shared.bus {list,show,replay,drop}`.
 
-Kafka is where WATERHOLE_KAFKA_BOOTSTRAP says, or `--kafka`. `list` shows what is waiting; `replay` puts letters back on
-the topic that they came from, as they were, for when what kept them from being handled is mended; `drop` marks those
-that need nothing more. Letters are chosen by `--at PARTITION:OFFSET`, by `--job JOB_ID`, or with `--every`.
+`list` shows the letters that wait and `show` all of a letter. `replay` publishes letters again on the topic that they
+came from, after the cause has been fixed. `drop` marks letters that need no action. Letters are selected by
+`--at PARTITION:OFFSET`, `--job JOB_ID` or `--every`. The broker's address is in WATERHOLE_KAFKA_BOOTSTRAP or `--kafka`.
 """
 
 import argparse
@@ -17,49 +17,49 @@ from shared.errors import WaterholeError
 from shared.settings import ServiceSettings
 
 SHOWN_ERROR = 60
-# Said of every replay: what became of the job is not for the bus to know.
+# Shown after every replay, because the bus does not know the state of a job.
 STAYS_FAILED = (
-    "A job that had failed stays so for its user, whatever the replay makes: jobs only move forward. What it makes is "
-    "in the results bucket, and the user may start the observation again."
+    "A failed job stays failed for its user after a replay, because jobs only move forward. The replay's results are "
+    "in the results bucket, and the user may start the analysis again."
 )
 
 
 def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """What was asked for on the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="python -m shared.bus", description="Read, replay and drop dead letters.")
     commands = parser.add_subparsers(dest="command", required=True)
-    listing = commands.add_parser("list", help="one line for each letter that waits")
-    listing.add_argument("--all", action="store_true", help="those that were replayed or dropped, too")
-    show = commands.add_parser("show", help="all of a letter, with the bytes that could not be handled")
+    listing = commands.add_parser("list", help="print one line per waiting letter")
+    listing.add_argument("--all", action="store_true", help="include replayed and dropped letters")
+    show = commands.add_parser("show", help="print all fields of letters, with the original bytes")
     replay = commands.add_parser(
         "replay",
-        help="put letters back on the topic that they came from; their jobs stay failed",
-        description=f"Put letters back on the topic that they came from. {STAYS_FAILED}",
+        help="publish letters again on their topic; their jobs stay failed",
+        description=f"Publish letters again on the topic that they came from. {STAYS_FAILED}",
     )
-    drop = commands.add_parser("drop", help="mark letters that need nothing more")
+    drop = commands.add_parser("drop", help="mark letters that need no action")
     for command in (listing, show, replay, drop):
         command.add_argument("--kafka", help="bootstrap servers (default: WATERHOLE_KAFKA_BOOTSTRAP)")
-        command.add_argument("--topic", help="the topic that the letters came from (default: every one)")
-        command.add_argument("--job", help="letters of this job only")
-        command.add_argument("--limit", type=int, help="the oldest so many only")
+        command.add_argument("--topic", help="topic that the letters came from (default: all topics)")
+        command.add_argument("--job", help="only letters of this job")
+        command.add_argument("--limit", type=int, help="only the oldest LIMIT letters")
     for command in (show, replay, drop):
         command.add_argument(
-            "--at", action="append", help="PARTITION:OFFSET of a letter, as list shows it; needs --topic"
+            "--at", action="append", help="PARTITION:OFFSET of a letter, as list prints it; needs --topic"
         )
     for command in (replay, drop):
-        command.add_argument("--every", action="store_true", help="every letter that waits")
+        command.add_argument("--every", action="store_true", help="all waiting letters")
     options = parser.parse_args(argv)
     if options.limit is not None and options.limit < 1:
         parser.error("--limit must be at least 1")
     if getattr(options, "at", None) and not options.topic:
         parser.error("--at needs --topic")
     if options.command in ("replay", "drop") and not (options.at or options.job or options.every):
-        parser.error("say which letters: --at, --job or --every")
+        parser.error("select letters with --at, --job or --every")
     return options
 
 
 async def chosen(letters: DeadLetters, options: argparse.Namespace) -> list[Letter]:
-    """The letters that the options speak of; settled ones only where they are named, or all are asked for."""
+    """Return the selected letters; replayed and dropped ones only with --at or --all."""
     topics = [options.topic] if options.topic else await letters.topics()
     found = [letter for topic in topics for letter in await letters.read(topic)]
     at = getattr(options, "at", None)
@@ -73,7 +73,7 @@ async def chosen(letters: DeadLetters, options: argparse.Namespace) -> list[Lett
 
 
 def line(letter: Letter) -> str:
-    """A letter in one line: where it is, when, of which job, why, and what became of it."""
+    """Format a letter as one line: topic, place, time, job, outcome, error code and error."""
     fields = [letter.topic, letter.at, f"{letter.set_aside_at:%Y-%m-%dT%H:%M:%SZ}", letter.job_id or "-"]
     why = letter.headers.get("error", "")
     why = why if len(why) <= SHOWN_ERROR else why[: SHOWN_ERROR - 1] + "…"
@@ -81,7 +81,7 @@ def line(letter: Letter) -> str:
 
 
 def whole(letter: Letter) -> str:
-    """All of a letter, as JSON; a value that is no text as it looks."""
+    """Format a letter as JSON; bytes of its value that are not text are escaped."""
     value = None if letter.value is None else letter.value.decode(errors="backslashreplace")
     fields = {"topic": letter.topic, "at": letter.at, "set_aside_at": letter.set_aside_at.isoformat()}
     fields |= {"job_id": letter.job_id, "outcome": letter.outcome or "waiting"}
@@ -89,7 +89,7 @@ def whole(letter: Letter) -> str:
 
 
 async def run(options: argparse.Namespace) -> None:
-    """Do what was asked for."""
+    """Run the command."""
     settings = ServiceSettings(**({"kafka_bootstrap": options.kafka} if options.kafka else {}))
     async with open_dead_letters(settings) as letters:
         found = await chosen(letters, options)
@@ -107,7 +107,7 @@ async def run(options: argparse.Namespace) -> None:
 
 def main() -> None:
     """Entry point of the command."""
-    # The client library logs what the command's own last line says better.
+    # The client library would log the failure that the last line of the command reports.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     options = arguments()
     try:

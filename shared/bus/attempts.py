@@ -1,12 +1,12 @@
-"""How often work on a message was started, kept in Kafka itself.
+"""The number of starts of work on a message, stored in Kafka.
 
 A message that kills its process (out of memory, a crash in compiled code) leaves no error behind. So the number of
-starts is committed, as the metadata of the unmoved offset, before the work starts; the next process reads it back.
+starts is committed before the work starts, as metadata of the unchanged offset, and the next process reads it.
 
-A process that lives has survived its own starts. What it gives up it takes back, and what it has done it puts on record
-even while it is being stopped, before anybody else gets the partition. Where it can't, since it hung for longer than
-its session and lost the partition meanwhile, it does not count its start when the message comes back to it. Another
-member does count it: a process that hangs can't be told from one that died, and the message may be why.
+A process that still runs did not die of a message. So when it gives up a message, it decrements the number, and when
+it has handled one, it commits that even while it stops, before another member gets the partition. It can't do so if it
+hung longer than its session and lost the partition. Then it ignores its own start when the message comes back to it.
+Another member counts that start, because it can't distinguish a process that hangs from one that died of the message.
 """
 
 from collections.abc import Iterable
@@ -18,13 +18,13 @@ PREFIX = "starts="
 
 
 class AttemptLog:
-    """Starts of the message at each partition's committed offset."""
+    """Number of starts of the message at the committed offset of each partition."""
 
     def __init__(self, bootstrap: str, group: str) -> None:
         self._admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
         self._group = group
         self._known: dict[TopicPartition, tuple[int, int]] = {}
-        # By partition: an offset, and how many starts on it this process has committed and not taken back.
+        # By partition: an offset, and the number of its starts that this process has committed and not withdrawn.
         self._own: dict[TopicPartition, tuple[int, int]] = {}
 
     async def open(self) -> None:
@@ -36,16 +36,16 @@ class AttemptLog:
         await self._admin.close()
 
     def forget(self, partitions: Iterable[TopicPartition]) -> None:
-        """Read these partitions afresh: another member may have worked on them."""
+        """Read these partitions again on the next `count`, since another member may have worked on them."""
         for partition in partitions:
             self._known.pop(partition, None)
 
     def note(self, starts: int) -> str:
-        """Offset metadata that records `starts`."""
+        """Return offset metadata that records `starts`."""
         return f"{PREFIX}{starts}"
 
     def add_own(self, partition: TopicPartition, offset: int, change: int) -> None:
-        """This process committed a start on the message at `offset` (1), or took one back (-1)."""
+        """Record that this process committed a start of the message at `offset` (1) or withdrew one (-1)."""
         self._own[partition] = (offset, max(0, self._own_at(partition, offset) + change))
 
     def _own_at(self, partition: TopicPartition, offset: int) -> int:
@@ -53,11 +53,11 @@ class AttemptLog:
         return own if at == offset else 0
 
     async def count(self, partition: TopicPartition, offset: int) -> int:
-        """How often other processes started on the message at `offset`."""
+        """Return how often other processes started work on the message at `offset`."""
         if partition not in self._known:
             committed = await self._admin.list_consumer_group_offsets(self._group, partitions=[partition])
             found = committed.get(partition)
-            # A group that never committed here has none.
+            # There is no metadata if the group never committed.
             metadata = (found.metadata or "") if found is not None else ""
             starts = int(metadata.removeprefix(PREFIX)) if metadata.startswith(PREFIX) else 0
             self._known[partition] = (found.offset if found is not None else -1, starts)

@@ -20,36 +20,35 @@ from shared.settings import ServiceSettings
 
 logger = structlog.get_logger(__name__)
 
-HANDLED = Counter(
-    "waterhole_messages_total", "Messages taken off the bus, by what became of them.", ["topic", "outcome"]
-)
-IN_HAND = Gauge("waterhole_messages_in_hand", "Messages that are being handled: at most one per partition.", ["topic"])
-HANDLE_S = Histogram("waterhole_handle_seconds", "Time from taking a message to its commit, s.", ["topic"])
+HANDLED = Counter("waterhole_messages_total", "Messages received, by outcome.", ["topic", "outcome"])
+IN_HAND = Gauge("waterhole_messages_in_hand", "Messages being handled, at most one per partition.", ["topic"])
+HANDLE_S = Histogram("waterhole_handle_seconds", "Time from receiving a message to its commit, s.", ["topic"])
 
-# In-place tries of one message; the waits between them double from the first.
+# Attempts at one message before the consumer gives up; the pause between them doubles.
 TRIES = 5
 FIRST_WAIT_S = 0.2
-# How often a message may take the process with it before it is set aside.
+# Number of starts after which a message that kills its process becomes a dead letter.
 MAX_STARTS = 3
 POLL_MS = 200
-# An event may be wrong in thousands of places; what is told of them goes into a header.
+# Longest validation error in a header: an event may be invalid in thousands of places.
 MAX_REASON = 1000
 DRAIN_S = 60.0
-# How long a rebalance waits for the messages in hand, s: what takes longer is done again by whoever gets the partition.
+# Time that a rebalance waits for messages being handled, s. Those that take longer are handled again by the member that
+# gets the partition.
 HAND_OVER_S = 30.0
-# How long the broker may take to answer, s: to a commit, to one that a lane makes while it is given up, to the goodbye.
+# Time that the broker may take to answer, s: to a commit, to a commit during cancellation, and when the client closes.
 COMMIT_S = 30.0
 LAST_COMMIT_S = 2.0
 CLOSE_S = 10.0
-# How much longer the client waits than the broker may hold its request to join the group, s: else it would give up, and
-# join anew, while another member is still handing over.
+# Extra time that the client waits for its request to join the group, s. Without it, the client would give up and join
+# again while another member is still finishing its messages.
 JOIN_MARGIN_S = 5.0
 
 Handle = Callable[[Event], Awaitable[Sequence[Event]]]
 
 
 class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka carries no types
-    """Takes events of some topics, gives each to a handler, publishes what comes back, then commits."""
+    """Receives events, calls a handler with each, publishes the resulting events, then commits."""
 
     def __init__(
         self,
@@ -61,20 +60,36 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
         publisher: Publisher,
         stage: Stage | None = None,
     ) -> None:
-        """`stage` names this worker in `job.failed`; None (the gateway) publishes none."""
+        """Configure the client; `run` connects.
+
+        Parameters
+        ----------
+        settings
+            Address and timeouts of the broker.
+        group
+            Consumer group, the name of the service.
+        topics
+            Topics to read.
+        handle
+            Handles one event and returns the events to publish.
+        publisher
+            Publishes results and dead letters.
+        stage
+            Name of this worker in `job.failed`. Without it, as in the gateway, no `job.failed` is published.
+        """
         self._handle = handle
         self._publisher = publisher
         self._stage = stage
         self._group = group
         self._topics = list(topics)
-        self._lanes: dict[TopicPartition, asyncio.Task[None]] = {}
-        # Of the message that a lane works on: its offset, and how often work on it was started.
+        self._tasks: dict[TopicPartition, asyncio.Task[None]] = {}
+        # Of the message being handled in a partition: its offset and number of starts.
         self._in_hand: dict[TopicPartition, tuple[int, int]] = {}
         self._attempts = AttemptLog(settings.kafka_bootstrap, group)
         self._assigned = asyncio.Event()
         self._is_rebalancing = False
         self._stop = asyncio.Event()
-        self._suspects = asyncio.Lock()
+        self._restarts = asyncio.Lock()
         rebalance_s = HAND_OVER_S + LAST_COMMIT_S + COMMIT_S
         self._kafka = AIOKafkaConsumer(
             bootstrap_servers=settings.kafka_bootstrap,
@@ -83,25 +98,27 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
             auto_offset_reset="earliest",
             session_timeout_ms=settings.kafka_session_timeout_ms,
             rebalance_timeout_ms=round(1000 * rebalance_s),
-            # The client has one patience for all its requests; commits and the goodbye have timeouts of their own.
+            # The client has one timeout for all its requests; commits and closing have their own below.
             request_timeout_ms=round(1000 * (rebalance_s + JOIN_MARGIN_S)),
             heartbeat_interval_ms=max(settings.kafka_session_timeout_ms // 6, 100),
-            # Handlers may take minutes; the loop below goes on polling beside them.
+            # Handlers may take minutes; `run` polls meanwhile.
             max_poll_interval_ms=300_000,
             metadata_max_age_ms=10_000,
             fetch_max_wait_ms=settings.kafka_fetch_max_wait_ms,
         )
 
     async def check(self) -> None:
-        """Raise until the group has given this member its partitions."""
+        """Raise until the group has assigned partitions to this member."""
         if not self._assigned.is_set():
             raise TransientError("The consumer has no partitions yet.")
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Consume until `stop` is set, then finish the messages in hand.
+        """Consume until `stop` is set, then finish the messages being handled.
 
-        Raises:
-            TransientError: the bus is away, or a message could not be handled for now; its offset has not moved.
+        Raises
+        ------
+        TransientError
+            The bus is unavailable, or a message could not be handled for now; its offset is not committed.
         """
         self._stop = stop
         try:
@@ -112,29 +129,29 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
                 await self._poll()
             await self._drain()
         except KafkaError as error:
-            raise TransientError(f"The event bus is out of reach: {type(error).__name__}") from error
+            raise TransientError(f"The event bus is unavailable: {type(error).__name__}") from error
         finally:
-            await self._end_lanes(list(self._lanes))
+            await self._end_tasks(list(self._tasks))
             await self._close()
 
     async def _poll(self) -> None:
         batches = await self._kafka.getmany(timeout_ms=POLL_MS)
         if self._is_rebalancing:
-            # Whoever gets the partitions fetches these again, from the committed offsets on. Work that began now would
-            # go on beside theirs, and its start would stay on record.
+            # The members that get the partitions fetch these messages again, from the committed offsets on. Work that
+            # began now would run beside theirs, and its start would stay recorded.
             batches = {}
         for partition, records in batches.items():
-            # Until this batch is done, no more of the partition is fetched: memory stays bounded.
+            # Fetch no more of the partition until this batch is handled, so that memory stays bounded.
             self._kafka.pause(partition)
-            self._lanes[partition] = asyncio.create_task(self._work_off(partition, records))
+            self._tasks[partition] = asyncio.create_task(self._work_off(partition, records))
         self._reap()
 
     def _reap(self) -> None:
-        """Forget the lanes that have ended; raise what one of them ended of."""
-        for partition, lane in list(self._lanes.items()):
-            if lane.done():
-                del self._lanes[partition]
-                lane.result()
+        """Forget the tasks that have ended; raise the error of one that failed."""
+        for partition, task in list(self._tasks.items()):
+            if task.done():
+                del self._tasks[partition]
+                task.result()
 
     async def _work_off(self, partition: TopicPartition, records: list[Any]) -> None:
         for record in records:
@@ -143,14 +160,14 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
             structlog.contextvars.bind_contextvars(topic=record.topic)
             with HANDLE_S.labels(record.topic).time(), IN_HAND.labels(record.topic).track_inprogress():
                 if not await self._process(partition, record):
-                    # The rebalance that takes the partition away, or gives it back, is under way.
+                    # A rebalance is in progress that takes the partition away or returns it.
                     return
             structlog.contextvars.unbind_contextvars("job_id", "event_id")
         if partition in self._kafka.assignment():
             self._kafka.resume(partition)
 
     async def _process(self, partition: TopicPartition, record: ConsumerRecord) -> bool:
-        """Deal with one message; False where the partition was lost before that was on record."""
+        """Handle and commit one message; return False if the partition was lost before the commit."""
         starts = await self._attempts.count(partition, record.offset) + 1
         if starts > MAX_STARTS:
             error = PermanentError(
@@ -159,8 +176,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
             )
             await self._set_aside(record, _try_decode(record), error)
         elif starts > 1:
-            # One suspect at a time, so that the starts of those beside it are not counted when it kills the process.
-            async with self._suspects:
+            # A message that may have killed a process is handled alone, so that it can't take others with it again.
+            async with self._restarts:
                 if not await self._start(partition, record, starts):
                     return False
         elif not await self._start(partition, record, starts):
@@ -168,7 +185,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
         return await self._finish(partition, record.offset)
 
     async def _start(self, partition: TopicPartition, record: ConsumerRecord, starts: int) -> bool:
-        """Put the start on record and work; False where another member owns the partition by now."""
+        """Commit the start and handle the message; return False if another member owns the partition now."""
         try:
             if not await self._commit(partition, record.offset, self._attempts.note(starts)):
                 return False
@@ -176,20 +193,20 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
             self._in_hand[partition] = (record.offset, starts)
             await self._handle_with_tries(partition, record)
         except asyncio.CancelledError:
-            # Given up, for a rebalance or another message's failure; the process did not die of this one.
-            await self._take_back(partition, record.offset, self._attempts.note(starts - 1))
+            # Cancelled by a rebalance or by the failure of another message; the process did not die of this one.
+            await self._withdraw_start(partition, record.offset, self._attempts.note(starts - 1))
             raise
         finally:
             self._in_hand.pop(partition, None)
         return True
 
     async def _finish(self, partition: TopicPartition, offset: int) -> bool:
-        """Put the end of the work on record; False where another member owns the partition by now."""
+        """Commit the end of the work; return False if another member owns the partition now."""
         try:
             return await self._commit(partition, offset + 1, "")
         except asyncio.CancelledError:
-            # Given up with the work done. Left as it is, the record would tell of a start that nobody survived.
-            await self._take_back(partition, offset + 1, "")
+            # The work is done. Without this commit, the start would count as one that killed its process.
+            await self._withdraw_start(partition, offset + 1, "")
             raise
 
     async def _handle_with_tries(self, partition: TopicPartition, record: ConsumerRecord) -> None:
@@ -197,15 +214,15 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
             try:
                 await self._handle_once(record)
             except TransientError as error:
-                logger.warning("transient failure", error=str(error), attempt=attempt)
+                logger.warning("handler will retry", error=str(error), attempt=attempt)
                 if attempt == TRIES:
-                    # The process did not die of this message: it may start afresh.
-                    await self._take_back(partition, record.offset, "")
+                    # The process did not die of this message, so its number of starts begins at 0 again.
+                    await self._withdraw_start(partition, record.offset, "")
                     raise
             except (Exception, asyncio.CancelledError) as error:
                 if _is_being_cancelled():
                     raise
-                logger.exception("handler bug", attempt=attempt)
+                logger.exception("handler failed", attempt=attempt)
                 if attempt == TRIES:
                     bug = PermanentError("An internal error stopped the analysis.", code="internal_error")
                     bug.__cause__ = error
@@ -240,8 +257,10 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
         )
 
     async def _set_aside(self, record: ConsumerRecord, event: Event | None, error: PermanentError) -> None:
-        """Put the original bytes on the dead-letter topic and tell the user that the job failed."""
-        logger.error("message set aside", code=error.code, error=error.message, offset=record.offset)
+        """Publish the original bytes on the dead-letter topic, and `job.failed` for the user."""
+        logger.error(
+            "message moved to the dead-letter topic", code=error.code, error=error.message, offset=record.offset
+        )
         headers = [
             ("error_code", error.code.encode()),
             ("error", error.message.encode()),
@@ -267,70 +286,70 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
         HANDLED.labels(record.topic, "set_aside").inc()
 
     async def _commit(self, partition: TopicPartition, offset: int, metadata: str) -> bool:
-        """Put an offset on record; False where the group has given the partition to another member."""
+        """Commit an offset; return False if the group has assigned the partition to another member."""
         try:
             async with asyncio.timeout(COMMIT_S):
                 await self._kafka.commit({partition: (offset, metadata)})
         except (CommitFailedError, IllegalStateError) as error:
-            # Another member owns the partition now and will do this message again: that is what at-least-once means.
+            # Another member owns the partition now and will handle this message again: delivery is at least once.
             logger.info("commit refused after a rebalance", error=str(error), offset=offset)
             return False
         except TimeoutError as error:
-            raise TransientError("The event bus did not take an offset.") from error
+            raise TransientError("The event bus did not acknowledge a commit.") from error
         return True
 
-    async def _take_back(self, partition: TopicPartition, offset: int, metadata: str) -> None:
-        """Correct what is on record, if the broker answers soon: the work is at its end whether or not it does."""
+    async def _withdraw_start(self, partition: TopicPartition, offset: int, metadata: str) -> None:
+        """Commit that a start no longer counts, if the broker answers soon; otherwise log a warning."""
         try:
             async with asyncio.timeout(LAST_COMMIT_S):
                 if await self._commit(partition, offset, metadata):
                     self._attempts.add_own(partition, offset, -1)
         except (KafkaError, TransientError, TimeoutError) as error:
-            logger.warning("start not taken back", error=str(error), offset=offset)
+            logger.warning("could not commit the end of a start", error=str(error), offset=offset)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Called by the client after a rebalance."""
+        """Resume the assigned partitions; the client calls this after a rebalance."""
         self._is_rebalancing = False
         self._kafka.resume(*assigned)
         self._attempts.forget(assigned)
         self._assigned.set()
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        """Called by the client before a rebalance, which waits: the messages in hand are finished and committed."""
+        """Finish and commit the messages being handled; the client calls this before a rebalance, which waits."""
         self._is_rebalancing = True
-        lanes = [lane for partition, lane in self._lanes.items() if partition in revoked]
-        if lanes:
-            await asyncio.wait(lanes, timeout=HAND_OVER_S)
-        await self._end_lanes(list(revoked))
+        tasks = [task for partition, task in self._tasks.items() if partition in revoked]
+        if tasks:
+            await asyncio.wait(tasks, timeout=HAND_OVER_S)
+        await self._end_tasks(list(revoked))
 
     async def _drain(self) -> None:
-        # Whoever ends the process may lose patience and kill it: that says nothing about the messages in hand.
+        # The process may be killed while it stops, for which its messages are not to blame.
         for partition in list(self._in_hand):
             if partition in self._in_hand:
                 offset, starts = self._in_hand[partition]
-                await self._take_back(partition, offset, self._attempts.note(starts - 1))
-        if self._lanes:
-            await asyncio.wait(self._lanes.values(), timeout=DRAIN_S)
+                await self._withdraw_start(partition, offset, self._attempts.note(starts - 1))
+        if self._tasks:
+            await asyncio.wait(self._tasks.values(), timeout=DRAIN_S)
             self._reap()
 
     async def _close(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_S):
-                # Gathered, since with the broker away the client cancels itself: a task group would take the run for
-                # one that ended as it should, and its failure would be lost.
+                # `gather`, not a task group: without a broker the client cancels itself, and a task group would end as
+                # if it had succeeded.
                 await asyncio.gather(self._attempts.close(), self._kafka.stop(), return_exceptions=True)
 
-    async def _end_lanes(self, partitions: list[TopicPartition]) -> None:
-        lanes = [self._lanes.pop(partition) for partition in partitions if partition in self._lanes]
-        for lane in lanes:
-            lane.cancel()
-        for outcome in await asyncio.gather(*lanes, return_exceptions=True):
+    async def _end_tasks(self, partitions: list[TopicPartition]) -> None:
+        tasks = [self._tasks.pop(partition) for partition in partitions if partition in self._tasks]
+        for task in tasks:
+            task.cancel()
+        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(outcome, Exception):
-                logger.warning("work given up", error=str(outcome))
+                logger.warning("handling cancelled with an error", error=str(outcome))
 
 
 def _is_being_cancelled() -> bool:
-    """Whether the present task was cancelled by whoever owns it, and not by something that it awaited."""
+    """Return whether the current task itself was cancelled, and not something that it awaits."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 

@@ -1,9 +1,9 @@
-"""Dead letters: the messages that were set aside, to be looked at, replayed or dropped.
+"""Dead letters: messages that could not be handled. They can be listed, replayed and dropped.
 
-A letter lies on `<topic>.dlq` and stays there for as long as Kafka keeps it. What became of it is written behind it on
-the same partition, as a mark: a message without a value that names the letter. So nothing but Kafka is needed, any
-number of people may look, and a command that is cut short leaves a letter that is replayed once more, which does no
-harm: handlers take a repeated event as they took the first.
+A letter is on the topic `<topic>.dlq` until Kafka's retention removes it. When it is replayed or dropped, a mark is
+written to the same partition: a message without a value whose header names the letter. So only Kafka is needed, and
+several people may read at once. An interrupted command may leave a replayed letter without its mark; replaying it again
+does no harm, because handlers produce the same results from a repeated event.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -30,7 +30,7 @@ Outcome = Literal["replayed", "dropped"]
 
 @dataclass(frozen=True)
 class Letter:
-    """A message that was set aside, and why. `partition` and `offset` are its own, on the dead-letter topic."""
+    """A message that could not be handled, and why. `partition` and `offset` are those on the dead-letter topic."""
 
     topic: str
     partition: int
@@ -43,17 +43,17 @@ class Letter:
 
     @property
     def at(self) -> str:
-        """How the letter is named within its topic."""
+        """Name of the letter within its topic, `partition:offset`."""
         return f"{self.partition}:{self.offset}"
 
     @property
     def job_id(self) -> str:
-        """The job that it is about, as its key tells; empty where it has none."""
+        """The job, taken from the key; empty without a key."""
         return (self.key or b"").decode(errors="replace").split(":")[0]
 
     @property
     def origin_partition(self) -> int | None:
-        """The partition that it was first read from."""
+        """The partition from which the consumer read the message."""
         text = self.headers.get("origin_partition", "")
         return int(text) if text.isdigit() else None
 
@@ -66,19 +66,21 @@ class DeadLetters:
         self._publisher = publisher
 
     async def topics(self) -> list[str]:
-        """Topics that have, or had, dead letters."""
+        """Return the topics that have or had dead letters."""
         return sorted(name.removesuffix(SUFFIX) for name in await self._reader.topics() if name.endswith(SUFFIX))
 
     async def read(self, topic: str) -> list[Letter]:
-        """All letters of a topic, the oldest first, each with what became of it.
+        """Return all letters of a topic, oldest first, each with its outcome.
 
-        Raises:
-            TransientError: the broker is out of reach.
+        Raises
+        ------
+        TransientError
+            The broker is unavailable.
         """
         try:
             records = await self._records(f"{topic}{SUFFIX}")
         except (KafkaError, TimeoutError) as error:
-            raise TransientError(f"The event bus is out of reach: {type(error).__name__}") from error
+            raise TransientError(f"The event bus is unavailable: {type(error).__name__}") from error
         letters: dict[str, Letter] = {}
         for record in records:
             headers = {name: value.decode(errors="replace") for name, value in record.headers}
@@ -92,10 +94,12 @@ class DeadLetters:
         return sorted(letters.values(), key=lambda letter: (letter.set_aside_at, letter.partition, letter.offset))
 
     async def replay(self, letter: Letter) -> None:
-        """Put the original bytes back on their topic, where they were, and mark the letter.
+        """Publish the original bytes on their topic and partition again, and mark the letter as replayed.
 
-        Raises:
-            TransientError: the broker did not acknowledge.
+        Raises
+        ------
+        TransientError
+            The broker did not acknowledge.
         """
         partition = letter.origin_partition
         if partition is not None and partition >= await self._publisher.partition_count(letter.topic):
@@ -107,10 +111,12 @@ class DeadLetters:
         await self._mark(letter, "replayed")
 
     async def drop(self, letter: Letter) -> None:
-        """Mark the letter as one that needs nothing more.
+        """Mark the letter as dropped.
 
-        Raises:
-            TransientError: the broker did not acknowledge.
+        Raises
+        ------
+        TransientError
+            The broker did not acknowledge.
         """
         await self._mark(letter, "dropped")
 
@@ -120,7 +126,7 @@ class DeadLetters:
         await self._publisher.publish_raw(topic, letter.key, None, headers, partition=letter.partition)
 
     async def _records(self, topic: str) -> list[Any]:
-        """Every message of a topic, in order within each partition."""
+        """Return every message of a topic, in order within each partition."""
         if topic not in await self._reader.topics():
             return []
         partitions = [TopicPartition(topic, number) for number in range(await self._publisher.partition_count(topic))]
@@ -136,10 +142,12 @@ class DeadLetters:
 
 @asynccontextmanager
 async def open_dead_letters(settings: ServiceSettings) -> AsyncIterator[DeadLetters]:
-    """Connect to the broker as the settings say.
+    """Connect to the broker.
 
-    Raises:
-        TransientError: the broker is out of reach.
+    Raises
+    ------
+    TransientError
+        The broker is unavailable.
     """
     async with open_publisher(settings) as publisher:
         reader = AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap, fetch_max_wait_ms=50)
@@ -147,6 +155,6 @@ async def open_dead_letters(settings: ServiceSettings) -> AsyncIterator[DeadLett
             await reader.start()
             yield DeadLetters(reader, publisher)
         except KafkaError as error:
-            raise TransientError(f"The event bus is out of reach: {type(error).__name__}") from error
+            raise TransientError(f"The event bus is unavailable: {type(error).__name__}") from error
         finally:
             await reader.stop()

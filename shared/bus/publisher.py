@@ -1,4 +1,4 @@
-"""Sending events, with the broker's acknowledgement."""
+"""Publishes events and waits for the broker's acknowledgement."""
 
 import asyncio
 import zlib
@@ -15,26 +15,32 @@ from shared.settings import ServiceSettings
 
 PUBLISHED = Counter("waterhole_events_published_total", "Events acknowledged by the broker.", ["topic"])
 
+# Time that the broker may take to answer when a service starts, s.
+START_S = 30.0
+
 Headers = Sequence[tuple[str, bytes]]
 
 
 def partition_of(job_id: str, lane: int, count: int) -> int:
-    """Where the events of a job's lane go, of `count` partitions: neighbouring lanes to neighbouring partitions."""
+    """Return the partition, of `count`, for events of a job's lane; neighbouring lanes get neighbouring partitions."""
     return (zlib.crc32(job_id.encode()) + lane) % count
 
 
 class Publisher:
-    """Sends events; each call returns when the broker has acknowledged."""
+    """Publishes events; each call returns when the broker has acknowledged."""
 
     def __init__(self, producer: AIOKafkaProducer) -> None:
         self._producer = producer
 
     async def publish(self, event: Event) -> None:
-        """Send one event to its topic.
+        """Publish one event on its topic.
 
-        Raises:
-            TransientError: the broker did not acknowledge.
-            PermanentError: the event is larger than the bus takes.
+        Raises
+        ------
+        TransientError
+            The broker did not acknowledge.
+        PermanentError
+            The event is larger than the bus accepts.
         """
         partition = None
         if event.lane is not None:
@@ -42,17 +48,19 @@ class Publisher:
         await self.publish_raw(event.topic, event.partition_key.encode(), event.to_bytes(), partition=partition)
 
     async def partition_count(self, topic: str) -> int:
-        """How many partitions a topic has.
+        """Return the number of partitions of a topic.
 
-        Raises:
-            TransientError: the broker does not tell.
+        Raises
+        ------
+        TransientError
+            The broker does not answer.
         """
         try:
             partitions = await self._producer.partitions_for(topic)
         except (KafkaError, TimeoutError) as error:
-            raise TransientError(f"The event bus does not know {topic}: {type(error).__name__}") from error
+            raise TransientError(f"The event bus can't describe the topic {topic}: {type(error).__name__}") from error
         if not partitions:
-            raise TransientError(f"The event bus has no partitions of {topic} yet.")
+            raise TransientError(f"The topic {topic} has no partitions yet.")
         return len(partitions)
 
     async def publish_raw(
@@ -64,15 +72,20 @@ class Publisher:
         *,
         partition: int | None = None,
     ) -> None:
-        """Send bytes as they are (the dead-letter topics carry what could not be decoded); by their key, or there."""
+        """Publish bytes unchanged, on the partition of their key unless `partition` is given.
+
+        Dead-letter topics hold messages that can't be decoded, so these are not events.
+        """
         if key is None and value is None:
-            value = b""  # Strangers may send a message with neither; this client does not.
+            value = b""  # Other producers may send a message with neither; this client refuses to.
         try:
             await self._producer.send_and_wait(topic, value, key=key, partition=partition, headers=list(headers))
         except MessageSizeTooLargeError as error:
             raise PermanentError("A result is too large for the event bus.", code="event_too_large") from error
         except (KafkaError, TimeoutError) as error:
-            raise TransientError(f"The event bus did not take an event for {topic}: {type(error).__name__}") from error
+            raise TransientError(
+                f"The event bus did not acknowledge an event on {topic}: {type(error).__name__}"
+            ) from error
         PUBLISHED.labels(topic).inc()
 
     async def check(self) -> None:
@@ -80,15 +93,17 @@ class Publisher:
         try:
             await self._producer.client.fetch_all_metadata()
         except (KafkaError, TimeoutError) as error:
-            raise TransientError(f"The event bus is out of reach: {type(error).__name__}") from error
+            raise TransientError(f"The event bus is unavailable: {type(error).__name__}") from error
 
 
 @asynccontextmanager
 async def open_publisher(settings: ServiceSettings) -> AsyncIterator[Publisher]:
-    """Connect to the broker as the settings say.
+    """Connect to the broker.
 
-    Raises:
-        TransientError: the broker is out of reach.
+    Raises
+    ------
+    TransientError
+        The broker is unavailable.
     """
     producer = AIOKafkaProducer(
         bootstrap_servers=settings.kafka_bootstrap,
@@ -98,10 +113,11 @@ async def open_publisher(settings: ServiceSettings) -> AsyncIterator[Publisher]:
         max_request_size=4 * 1024 * 1024,
     )
     try:
-        await asyncio.wait_for(producer.start(), 30)
+        async with asyncio.timeout(START_S):
+            await producer.start()
     except (KafkaError, TimeoutError) as error:
         await producer.stop()
-        raise TransientError(f"The event bus at {settings.kafka_bootstrap} is out of reach.") from error
+        raise TransientError(f"The event bus at {settings.kafka_bootstrap} is unavailable.") from error
     try:
         yield Publisher(producer)
     finally:

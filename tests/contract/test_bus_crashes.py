@@ -209,7 +209,7 @@ async def test_no_broker_is_a_transient_failure():
         return []
 
     consumer = Consumer(settings, group="group", topics=["work"], handle=handle, publisher=None)
-    with pytest.raises(TransientError, match="out of reach"):
+    with pytest.raises(TransientError, match="unavailable"):
         await consumer.run(asyncio.Event())
 
 

@@ -119,8 +119,8 @@ async def test_the_command_lists_shows_drops_and_replays(bus_settings, dead_lett
     assert (await command(bus_settings, "replay", *choice, "--every"))[2] == "0 replayed.\n"
     first, *rest = (await command(bus_settings, "replay", *choice, "--at", letter.at))[2].splitlines()
     assert first == "1 replayed."
-    # Whoever replays expects the job to be well again, and its user goes on seeing it as failed.
-    assert "A job that had failed stays so for its user" in " ".join(rest)
+    # An operator may expect that the replay completes the job, but its user still sees it as failed.
+    assert "A failed job stays failed for its user" in " ".join(rest)
     assert "may start the observation again" in " ".join(rest)
     await until_committed(probe, mended, 4)
     await mended.finish()
@@ -136,10 +136,10 @@ async def test_the_command_wants_to_know_which_letters(bus_settings, arguments):
 async def test_the_help_says_that_a_replay_leaves_the_job_failed(bus_settings):
     status, lines, _ = await command(bus_settings, "replay", "--help")
     assert status == 0
-    assert "stays so for its user" in " ".join(" ".join(lines).split())
+    assert "A failed job stays failed for its user" in " ".join(" ".join(lines).split())
 
 
 async def test_the_command_says_so_when_the_broker_is_away():
     status, _, errors = await command(type("Nowhere", (), {"kafka_bootstrap": "127.0.0.1:1"}), "list")
     assert status == 1
-    assert errors == "The event bus at 127.0.0.1:1 is out of reach.\n"
+    assert errors == "The event bus at 127.0.0.1:1 is unavailable.\n"

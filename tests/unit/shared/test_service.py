@@ -39,7 +39,7 @@ logger = structlog.get_logger(__name__)
 
 async def storage():
     if not ready_file.exists():
-        raise TransientError("Storage is out of reach.")
+        raise TransientError("Storage is unavailable.")
 
 class Worker:
     async def check(self):
@@ -51,7 +51,7 @@ class Worker:
         logger.info("event handled", seconds=0.5, secret=str(settings.s3_secret_key))
         logging.getLogger("aiokafka").warning("a library's %s", "warning")
         if behaviour == "dies":
-            raise TransientError("The event bus is out of reach.")
+            raise TransientError("The event bus is unavailable.")
         if behaviour == "bug":
             raise ZeroDivisionError("a bug")
         await stop.wait()
@@ -167,7 +167,7 @@ async def test_a_service_from_its_start_to_its_end(tmp_path):
         status, _, body = await process.get("/ready")
         assert (status, json.loads(body)) == (
             503,
-            {"ready": False, "checks": {"s3": "unavailable: Storage is out of reach.", "consumer": "ready"}},
+            {"ready": False, "checks": {"s3": "unavailable: Storage is unavailable.", "consumer": "ready"}},
         )
         process.ready_file.touch()
         status, _, body = await process.get("/ready")
@@ -222,7 +222,7 @@ async def test_a_consumer_that_dies_takes_the_process_with_it(tmp_path):
         status, log = await process.ended()
     assert status == 1
     failed = line_of(log, "service failed")
-    assert (failed["level"], failed["errors"]) == ("error", ["The event bus is out of reach."])
+    assert (failed["level"], failed["errors"]) == ("error", ["The event bus is unavailable."])
     # The server being away is no bug: no stack trace.
     assert "exception" not in failed
 

@@ -43,7 +43,7 @@ Predicted = dict[float, tuple[float, float]]
 
 
 def efficiency_lines(tell: Tell) -> tuple[Lines, np.ndarray]:
-    """What is asked: mean at least 0.95, least at least 0.88."""
+    """Measure the efficiency; required are a mean of 0.95 and a least of 0.88."""
     lines: Lines = []
     for n_spectra, number in ((16, 1500), (60, 300), (2, 300)):
         tell(f"efficiency, {n_spectra} spectra")
@@ -58,7 +58,7 @@ def efficiency_lines(tell: Tell) -> tuple[Lines, np.ndarray]:
 
 
 def recovery_lines(pool: Executor, tell: Tell) -> tuple[Lines, np.ndarray]:
-    """Every T, sign of foff and number of bits; half of the scenes in chunks whose edges are at tones."""
+    """Measure recovery for every T, sign of foff and number of bits, in half of the scenes by chunks."""
     lines, everything = [], []
     grids = list(itertools.product(SPECTRA, (-1, 1), BITS))
     for snr, asked in ((15.0, "0.99"), (12.5, "0.9")):
@@ -88,7 +88,7 @@ def _scatter(rows: np.ndarray) -> str:
 
 
 def false_alarm_lines(pool: Executor, tell: Tell) -> tuple[Lines, np.ndarray, Predicted]:
-    """Observations of 16 x 2^20 of noise alone, beside the prediction per observation at some levels."""
+    """Count hits in observations of 16 x 2^20 of noise alone, and predict them at some levels."""
     header = make_header(NOISE_CHANNELS)
     predicted = {}
     for level, samples in FALSE_ALARM_SAMPLES.items():
@@ -115,7 +115,7 @@ def false_alarm_lines(pool: Executor, tell: Tell) -> tuple[Lines, np.ndarray, Pr
 
 
 def beside_lines(rows: np.ndarray) -> Lines:
-    """Ours, and turboSETI's in the third column."""
+    """Compare Waterhole's hits with turboSETI's, which are in the third column."""
 
     def share(part: np.ndarray, name: str) -> str:
         seen = np.isfinite(part[name])
@@ -141,7 +141,7 @@ def beside_lines(rows: np.ndarray) -> Lines:
 
 
 def write_table(folder: Path, asked: Lines, compared: Lines, console: Console) -> None:
-    """The two tables as markdown, CSV and on the screen."""
+    """Write the two tables as markdown and CSV, and print them."""
     text = []
     with (folder / "accuracy.csv").open("w", newline="") as file:
         rows = csv.writer(file)

@@ -1,4 +1,4 @@
-"""Tones in files that we and turboSETI both search."""
+"""Tones in files that both Waterhole and turboSETI search."""
 
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -16,9 +16,9 @@ N_CHANNELS = 2**18
 # turboSETI deletes weaker hits within 800 channels of a stronger one.
 GAP_CHANNELS = 2000
 SNRS = (8.0, 10.0, 11.0, 12.5, 15.0, 20.0, 30.0, 50.0, 100.0)
-# On flat noise turboSETI's definition of SNR reads so much more: its spread leaves out the tails.
+# On flat noise turboSETI's SNR is larger by this factor, because its spread leaves out the tails.
 TURBOSETI_SNR_UNIT = 1.267
-# A hit is a tone's if it is as near as this to its first frequency, beside half of its smear.
+# A hit belongs to a tone within this distance of its first frequency, plus half of its smear.
 NEAR_CHANNELS = 3.0
 
 ROW_DTYPE = np.dtype(
@@ -37,7 +37,7 @@ ROW_DTYPE = np.dtype(
 def _match(
     frequency_hz: np.ndarray, drift: np.ndarray, snr: np.ndarray, true_hz: float, true_drift: float, reach_hz: float
 ) -> tuple[float, float]:
-    """(SNR, drift error) of the strongest hit within reach of a tone; NaN if there is none."""
+    """Return (SNR, drift error) of the strongest hit within reach of a tone; NaN if there is none."""
     near = np.flatnonzero(np.abs(frequency_hz - true_hz) <= reach_hz)
     if not len(near):
         return np.nan, np.nan
@@ -46,9 +46,9 @@ def _match(
 
 
 def compare(folder: Path, pool: Executor, tell: Callable[[str], None]) -> np.ndarray:
-    """ROW_DTYPE of every tone in files of each of `SNRS`, and of 8 bits at SNR 20; turboSETI's NaN without it.
+    """Return ROW_DTYPE of every tone in files of each of `SNRS`, and of 8 bits at SNR 20.
 
-    turboSETI's SNRs are given in units of the calibrated one.
+    turboSETI's SNRs are converted to the calibrated unit; they are NaN if it is not installed.
     """
     plan = [(32, snr) for snr in SNRS] + [(8, 20.0)]
     paths, all_rows, truths = [], [], []
@@ -81,6 +81,6 @@ def compare(folder: Path, pool: Executor, tell: Callable[[str], None]) -> np.nda
 
 
 def _place(header: Header, one: Tone) -> tuple[float, float, float]:
-    """(frequency, drift rate, reach in Hz) of a tone."""
+    """Return (frequency, drift rate, reach in Hz) of a tone."""
     smear = abs(one.drift_rate_hz_s) * header.tsamp_s
     return one.frequency_hz, one.drift_rate_hz_s, NEAR_CHANNELS * abs(header.foff_hz) + smear / 2

@@ -1,7 +1,7 @@
-"""How much of a tone's best statistic the search sees, without noise.
+"""The part of a tone's best statistic that the search finds, without noise.
 
-Efficiency is the statistic found over the best of all boxes: all start channels, steps and widths. Tones have
-sub-channel phases and drifts drawn at random; so are the starts and drifts of the width trials relative to them.
+Efficiency is the statistic found over the best of all boxes: all start channels, steps and widths. The
+sub-channel phases and drifts of the tones are random, and so is their place in the grid of starts and drifts.
 """
 
 from dataclasses import dataclass, replace
@@ -32,9 +32,9 @@ class TestTone:
 
 
 def tones(n_spectra: int, number: int, seed: int, max_drift: float = 4.0) -> tuple[int, list[TestTone]]:
-    """(steps at the end of the range, tones), spread evenly over 0 to max_drift with a random place in each interval.
+    """Return the largest drift steps, and tones: one at a random place in each of `number` equal intervals of drift.
 
-    All observations last as long, whatever their spectra.
+    All observations have the same duration, whatever their number of spectra.
     """
     header = make_header(2 * CHANNEL, n_spectra, tsamp_s=DURATION_S / (n_spectra - 1))
     max_steps = header.max_drift_steps(max_drift)
@@ -50,7 +50,7 @@ def tones(n_spectra: int, number: int, seed: int, max_drift: float = 4.0) -> tup
 
 
 def efficiency(trials: tuple[WidthTrial, ...], max_steps: int, one: TestTone) -> tuple[float, float]:
-    """(before refinement, after it) of one tone."""
+    """Return the efficiency of one tone before and after refinement."""
     n_spectra = len(one.power)
     widest = widest_box(trials)
     # The grid of starts is independent of the tone: it begins at a multiple of every stride.
@@ -73,7 +73,7 @@ def efficiency(trials: tuple[WidthTrial, ...], max_steps: int, one: TestTone) ->
 
 
 def efficiencies(n_spectra: int, number: int, seed: int, max_drift: float = 4.0) -> np.ndarray:
-    """(number, 3): |drift| in Hz/s, efficiency before and after refinement."""
+    """Return float64 (number, 3): |drift| in Hz/s, efficiency before and after refinement."""
     max_steps, made = tones(n_spectra, number, seed, max_drift)
     trials = plan_width_trials(n_spectra, max_steps)
     return np.array([(abs(one.drift_rate_hz_s), *efficiency(trials, max_steps, one)) for one in made])

@@ -1,6 +1,6 @@
-"""How many hits noise alone gives: an estimate from above, and counts from simulated observations.
+"""The number of hits in noise alone: an estimate from above, and counts in simulated observations.
 
-`importance` predicts the number itself.
+`importance` predicts the number.
 """
 
 import functools
@@ -19,7 +19,7 @@ from shared.header import Header
 
 
 def exceedance(snr: np.ndarray | float, width: np.ndarray | int, n_spectra: int, averaged_spectra: float) -> np.ndarray:
-    """Chance that the statistic of one box exceeds `snr`.
+    """Return the probability that the statistic of one box exceeds `snr`.
 
     Detected power is a gamma variable whose shape is the number of averaged spectra, and so is the sum over the box,
     with the shape of all its samples together.
@@ -30,7 +30,7 @@ def exceedance(snr: np.ndarray | float, width: np.ndarray | int, n_spectra: int,
 
 
 def last_of_its_clump(x: np.ndarray | float) -> np.ndarray:
-    """Share of the boxes above a level that no later one of their row exceeds: x^2 nu(x) / 2.
+    """Return the share of the boxes above a level that no later box of their row exceeds: x^2 nu(x) / 2.
 
     `x` is the level times the standard deviation of the statistic's change from one box to the next; nu is Siegmund's
     correction for discrete steps in the approximation of Siegmund and Yakir (2007, The Statistics of Gene Mapping).
@@ -44,7 +44,7 @@ def last_of_its_clump(x: np.ndarray | float) -> np.ndarray:
 
 @functools.cache
 def seen_steps(n_spectra: int, max_steps: int) -> np.ndarray:
-    """Where the search would see a chance box: bool (widths from 0 channels on, steps from -max_steps to max_steps).
+    """Return where the search finds a chance box: bool (widths from 0 channels on, steps -max_steps to max_steps).
 
     Width trials find a box that is up to twice as wide or half as wide as theirs.
     """
@@ -61,11 +61,11 @@ def seen_steps(n_spectra: int, max_steps: int) -> np.ndarray:
 def most_false_hits(
     snr: float, n_channels: int, n_spectra: int = 16, max_steps: int = 391, averaged_spectra: float = 51.0
 ) -> float:
-    """Number of hits above `snr` in noise alone, rather too high: 1.1 to 2 times what `importance` predicts.
+    """Estimate the hits above `snr` in noise alone, from above: 1.1 to 2 times the prediction of `importance`.
 
     A box above the level comes in a clump of its neighbours, which make one hit. By the Poisson clumping heuristic
     (Aldous 1989) the clumps number as many as the boxes that are the last of theirs in each direction. Three changes
-    of a box are taken for independent: one channel more or less at its left edge, the same at its right edge (each
+    of a box are treated as independent: one channel more or less at its left edge, the same at its right edge (each
     changes T of its T * width samples), and one step more or less (it moves half of the spectra, at both edges). Each
     changes the statistic by a standard deviation of 1 / sqrt(width). So
 
@@ -83,7 +83,7 @@ def most_false_hits(
 
 
 def threshold_for(expected: float, n_channels: int, **grid: Any) -> float:
-    """SNR above which no more than `expected` false hits are expected, to 0.01."""
+    """Return the SNR above which at most `expected` false hits are expected, to 0.01."""
     low, high = 4.0, 40.0
     while high - low > 0.01:
         middle = (low + high) / 2
@@ -92,7 +92,7 @@ def threshold_for(expected: float, n_channels: int, **grid: Any) -> float:
 
 
 def counted(header: Header, seeds: Iterable[int], snr_threshold: float, pool: Executor) -> Iterator[np.ndarray]:
-    """SNRs of the hits in one simulated observation after another, noise alone."""
+    """Yield the SNRs of the hits in each simulated observation of noise alone, one per seed."""
     for seed in seeds:
         power = simulate(Scene(header, seed=seed))
         yield search(power, header, pool, snr_threshold=snr_threshold).hits["snr"]

@@ -1,15 +1,14 @@
-"""How many hits noise alone gives, by importance sampling: nothing is fitted, and no hit is waited for.
+"""The number of hits in noise alone, by importance sampling, without fits and without waiting for rare hits.
 
 Let N be how many boxes of a place lie above a level, and H how many hits the search reports there. Where there are
 hits, H is the sum of H / N over these boxes, so the mean number of hits in noise is
 
     E[H] = sum over all boxes b of P(b above the level) * E[H / N, given that b is above the level]
 
-The chance that a box is above the level is the tail of a gamma distribution. What remains is a mean that is not small:
-boxes are drawn, each is given a sum from its tail, noise is made round it, the search as jobs run it looks at that, and
-all boxes of the place are counted one by one. The search is free to miss boxes, to merge them and to err about the
-noise; that is all part of H. The method is that of Naiman and Priebe (2001, J. Comput. Graph. Stat. 10, 296) for scan
-statistics.
+The probability that a box is above the level is the tail of a gamma distribution. What remains is a mean that is not
+small: boxes are drawn, each gets a sum from its tail, noise is made around it, searched as in a job, and all boxes of
+the place are counted one by one. The search may miss boxes, merge them or measure the noise wrongly; H includes that.
+The method is that of Naiman and Priebe (2001, J. Comput. Graph. Stat. 10, 296) for scan statistics.
 """
 
 import math
@@ -27,19 +26,19 @@ from services.dedoppler.kernels.pair_sums import path_offset
 from shared.arrays import Floats
 from shared.header import Header
 
-# Blocks of noise enough for the search to measure it as it does in a large file.
+# Enough blocks for the search to measure the noise as it does in a large file.
 SCENE_CHANNELS = 2**14
-# The search states the SNR by the noise that it measured: a box below a threshold may be stated above it by so much.
+# The search divides by the noise that it measured, so it may report a box below a threshold this far above it.
 MARGIN_SNR = 0.25
-# Wider boxes are so nearly the same as their neighbours that they add less than 0.1 % to the hits.
+# Wider boxes hardly differ from their neighbours and add less than 0.1 % to the hits.
 WIDEST = 80
-# Boxes that the search hardly sees are drawn less often than their number asks for, and count for more.
+# Boxes that the search seldom finds are drawn less often than in proportion to their number, and weigh more.
 UNSEEN = 0.1
 
 
 @dataclass(frozen=True)
 class Place:
-    """Boxes round one: starts, steps and widths in closed ranges."""
+    """The boxes around one box: starts, steps and widths in closed ranges."""
 
     starts: tuple[int, int]
     steps: tuple[int, int]
@@ -47,7 +46,7 @@ class Place:
 
     @classmethod
     def around(cls, start: int, steps: int, width: int, max_steps: int) -> "Place":
-        """All those that are likely to be above a level because this one is."""
+        """Return all boxes that are likely to be above a level because this one is."""
         reach = 3 * width + 20
         return cls(
             (start - reach, start + reach),
@@ -56,7 +55,7 @@ class Place:
         )
 
     def holds(self, hits: np.ndarray) -> int:
-        """How many of these hits are among them."""
+        """Return the number of these hits that are in the place."""
         ranges = {"channel": self.starts, "steps": self.steps, "width": self.widths}
         inside = [(low <= hits[name]) & (hits[name] <= high) for name, (low, high) in ranges.items()]
         return int(np.all(inside, axis=0).sum())
@@ -66,7 +65,7 @@ class Place:
 def boxes_above(
     x: Floats, level: float, starts: tuple[int, int], steps: tuple[int, int], widths: tuple[int, int]
 ) -> int:
-    """How many boxes of a place have a statistic of at least `level`: `x` is float64 (T, columns), mean 0, sigma 1."""
+    """Return how many boxes of a place have a statistic of `level` or more; `x` is float64 (T, columns), sigma 1."""
     n_spectra, above = x.shape[0], 0
     columns = starts[1] - starts[0] + widths[1] + 1
     prefix = np.zeros(columns + 1)
@@ -89,9 +88,10 @@ def boxes_above(
 def noise_with_a_box(
     rng: np.random.Generator, header: Header, level: float, box: tuple[int, int, int], averaged: float
 ) -> np.ndarray:
-    """Power of noise, float32 (T, channels), given that the (start, steps, width) box has a statistic above `level`.
+    """Return noise, float32 (T, channels), in which the (start, steps, width) box has a statistic above `level`.
 
-    Parts of a sum of gamma variables do not depend on the sum, so the sum is drawn from its tail and shared out.
+    Parts of a sum of gamma variables do not depend on the sum, so the sum is drawn from its tail and distributed over
+    the box.
     """
     start, steps, width = box
     n_spectra = header.n_spectra
@@ -117,7 +117,7 @@ def sampled_false_hits(
     max_drift_hz_s: float = 4.0,
     averaged_spectra: float = 51.0,
 ) -> tuple[float, float]:
-    """Expected number of hits above `snr` in noise alone, and the standard error of that."""
+    """Return the expected number of hits above `snr` in noise alone, and its standard error."""
     header = make_header(SCENE_CHANNELS, n_spectra)
     max_steps = header.max_drift_steps(max_drift_hz_s)
     rng, level = np.random.default_rng(seed), snr - MARGIN_SNR
@@ -132,7 +132,7 @@ def sampled_false_hits(
         share = 0.0
         if hits:
             x = (power.astype(np.float64) - averaged_spectra) / math.sqrt(averaged_spectra)
-            # Power was rounded to float32: the box itself may have come to lie below the level by that.
+            # Rounding to float32 may have moved the box itself below the level.
             share = hits / boxes_above(x, level - 1e-4, place.starts, place.steps, place.widths)
         values.append(share * chance[width - 1] / drawn.ravel()[k])
     per_channel = np.array(values)
@@ -140,7 +140,7 @@ def sampled_false_hits(
 
 
 def _boxes(level: float, n_spectra: int, max_steps: int, averaged_spectra: float) -> tuple[np.ndarray, np.ndarray]:
-    """How likely a box of each width is above the level; how often each (width, steps) is drawn, in sum 1."""
+    """Return the probability that a box of each width is above the level, and that each (width, steps) is drawn."""
     widths = np.arange(1, WIDEST + 1)
     chance = exceedance(level, widths, n_spectra, averaged_spectra)
     seen = np.zeros((WIDEST, 2 * max_steps + 1), bool)

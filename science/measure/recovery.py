@@ -1,8 +1,8 @@
-"""Injection and recovery: tones of known frequency, drift and SNR in gamma noise, and what the search says of them.
+"""Injection and recovery: tones of known frequency, drift and SNR in gamma noise, and their hits.
 
 Each scene has its own seed. Tones are so far apart that their tracks do not meet. One in eight does not drift, one in
-eight drifts at an end of the range, the others by anything between. Where chunks are asked for, their edges lie within
-three channels of the start of a tone.
+eight drifts at an end of the range, the others at random in between. If the scene is cut into chunks, their edges lie
+within three channels of the start of a tone.
 """
 
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ N_CHANNELS = 2**17
 GAP_CHANNELS = 500
 TONES_PER_CHUNK = 24
 
-# What is known of each injected tone; NaN where no hit is at its place.
+# Figures of each injected tone; NaN if no hit is at its place.
 RECOVERY_DTYPE = np.dtype(
     [
         ("drift_rate_hz_s", float),
@@ -37,7 +37,7 @@ RECOVERY_DTYPE = np.dtype(
 
 
 def header_of(n_spectra: int = 16, foff_sign: int = -1, n_bits: int = 32, n_channels: int = N_CHANNELS) -> Header:
-    """A high-resolution observation; of more than 32 spectra so short ones that it lasts as long as one of 16."""
+    """Return a high-resolution header; with more than 32 spectra it lasts as long as with 16."""
     fields = {"tsamp_s": 273.804 / (n_spectra - 1)} if n_spectra > 32 else {}
     return make_header(n_channels, n_spectra, foff_mhz=foff_sign * FOFF_MHZ, n_bits=n_bits, **fields)
 
@@ -45,7 +45,7 @@ def header_of(n_spectra: int = 16, foff_sign: int = -1, n_bits: int = 32, n_chan
 def injected(
     header: Header, snr: float, seed: int, gap: int = GAP_CHANNELS
 ) -> tuple[list[Tone], np.ndarray, np.ndarray]:
-    """(tones, their channels, their drift rates); tracks keep `gap` channels between them, less 200 for chance."""
+    """Return tones, their channels and drift rates; tracks are `gap` channels apart, minus up to 200 at random."""
     reach = header.max_drift_steps(MAX_DRIFT_HZ_S)
     spacing = 2 * reach + gap
     rng = np.random.default_rng([seed, 77])
@@ -75,7 +75,7 @@ def _hits(header: Header, power: np.ndarray, channels: np.ndarray, seed: int, ch
 def recover(
     header: Header, snr: float, seed: int, pool: Executor, *, chunked: bool = False, gap: int = GAP_CHANNELS
 ) -> tuple[np.ndarray, int]:
-    """(RECOVERY_DTYPE of each injected tone, number of hits that are at no tone's place).
+    """Return RECOVERY_DTYPE of each injected tone, and the number of hits that are at no tone's place.
 
     A hit is at a tone's place if its frequency is within two channels and half of the smear of the true one.
     """
@@ -101,17 +101,17 @@ def recover(
 
 
 def recover_all(headers: Iterable[Header], snr: float, first_seed: int, pool: Executor) -> tuple[np.ndarray, int]:
-    """`recover` one scene per header, every other one in chunks, and join what comes out."""
+    """Run `recover` on one scene per header, every other one in chunks, and join the results."""
     parts = [recover(header, snr, first_seed + k, pool, chunked=k % 2 == 1) for k, header in enumerate(headers)]
     return np.concatenate([rows for rows, _ in parts]), sum(strangers for _, strangers in parts)
 
 
 def pulls(rows: np.ndarray, name: str) -> np.ndarray:
-    """(stated - true) / stated error of the recovered tones, those left out that drift by whole steps."""
+    """Return (stated - true) / stated error of the recovered tones, without those that drift by whole steps."""
     recovered: np.ndarray = rows[name][rows["found"] & ~rows["on_grid"]]
     return recovered
 
 
 def within_three(rows: np.ndarray, name: str) -> float:
-    """Share of the pulls that are at most 3."""
+    """Return the share of the pulls within ±3."""
     return float(np.mean(np.abs(pulls(rows, name)) <= 3))

@@ -1,7 +1,7 @@
 """turboSETI's hits on the same files, in a process of its own: `python -m science.measure.turboseti FILE ...`.
 
-Prints one line of JSON: for each file a list of (frequency MHz, drift Hz/s, SNR), as in its .dat file. It is told that
-a file is one coarse channel, and searches at the same threshold and drift range as we do.
+Prints one line of JSON: for each file a list of (frequency MHz, drift Hz/s, SNR), as in its .dat file. It treats
+a file as one coarse channel, and searches with the same threshold and drift range as Waterhole.
 """
 
 import contextlib
@@ -43,12 +43,12 @@ def mend() -> None:
 
 
 def is_installed() -> bool:
-    """Whether there is a turboSETI to compare with."""
+    """Return whether turboSETI is installed."""
     return importlib.util.find_spec("turbo_seti") is not None
 
 
 def hits_of(paths: list[Path]) -> dict[str, list[list[float]]]:
-    """turboSETI's hits in each file: (frequency MHz, drift Hz/s, SNR)."""
+    """Return turboSETI's hits in each file: (frequency MHz, drift Hz/s, SNR)."""
     command = [sys.executable, "-m", "science.measure.turboseti", *map(str, paths)]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -1,8 +1,8 @@
 """Simulated observations in physical units: gamma noise, bandpass, DC spike and drifting tones, from a seed.
 
-`scene` says what is in an observation and makes its spectra, `tones` holds the response of the telescope to a tone,
-`emissions` signals of any other shape, `writers` puts spectra into SIGPROC and HDF5 files, `voyager` is a ready-made
-scene with known answers.
+`scene` describes an observation and makes its spectra. `tones` computes the response of the telescope to a tone,
+`emissions` signals of any other shape. `writers` writes SIGPROC and HDF5 files. `voyager` is a ready-made scene with
+known hits.
 """
 
 from science.simulator.scene import Scene, make_header, simulate, spectra

@@ -1,4 +1,4 @@
-"""What is in a simulated observation, and its spectra."""
+"""The content of a simulated observation, and its spectra."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from science.simulator.emissions import Emission, emission_power
-from science.simulator.tones import FloatArray, Tone, tone_power
-from shared.arrays import Power
+from science.simulator.tones import Tone, tone_power
+from shared.arrays import Floats, Power
 from shared.header import GREEN_BANK_TELESCOPE_ID, Header
 
 BL_FCH1_MHZ = 8421.386717353016
@@ -18,9 +18,9 @@ BL_AVERAGED_SPECTRA = 51
 
 
 def make_header(n_channels: int, n_spectra: int = 16, **fields: Any) -> Header:
-    """Header of the high-resolution product of Breakthrough Listen at Green Bank, with `fields` replaced.
+    """Return the header of Breakthrough Listen's high-resolution product at Green Bank, with `fields` replaced.
 
-    There are coarse channels and DC spikes only where `coarse_channel_width` and `has_dc_spike` say so.
+    By default there are no coarse channels and no DC spikes: set `coarse_channel_width` and `has_dc_spike`.
     """
     defaults: dict[str, Any] = {
         "file_format": "fil",
@@ -42,28 +42,45 @@ def make_header(n_channels: int, n_spectra: int = 16, **fields: Any) -> Header:
 class Scene:
     """An observation to simulate.
 
-    Noise is gamma-distributed with `averaged_spectra` as its shape and `mean` as its mean. `bandpass` (n_channels) is
-    the gain that noise and tones share. The DC spike of each coarse channel is `dc_spike` times the mean.
-    Tones add their power without the noise of their own that a real one has. `emissions` are signals of other shapes.
+    Tones add their power without the scatter that the power of a real tone has.
+
+    Attributes
+    ----------
+    header : Header
+        Grid of channels and spectra.
+    tones : tuple of Tone
+        Lines of constant drift.
+    mean : float
+        Mean of the noise, raw units.
+    averaged_spectra : float
+        Shape of the gamma distribution of the noise.
+    bandpass : float64 (channels,) or None
+        Gain of noise and signals; None for 1.
+    dc_spike : float
+        DC spike of each coarse channel, in units of the mean.
+    seed : int
+        Of the noise.
+    emissions : tuple of Emission
+        Signals of other shapes.
     """
 
     header: Header
     tones: tuple[Tone, ...] = ()
     mean: float = 100.0
     averaged_spectra: float = BL_AVERAGED_SPECTRA
-    bandpass: FloatArray | None = None
+    bandpass: Floats | None = None
     dc_spike: float = 30.0
     seed: int = 1
     emissions: tuple[Emission, ...] = ()
 
     @property
     def sigma(self) -> float:
-        """Standard deviation of a sample where the gain is 1."""
+        """Return the standard deviation of a sample where the gain is 1."""
         return float(self.mean / np.sqrt(self.averaged_spectra))
 
 
-def _add_within(row: Power, first: int, values: FloatArray) -> None:
-    """Add `values` to `row` from channel `first` on, leaving out what lies beyond the row's ends."""
+def _add_within(row: Power, first: int, values: Floats) -> None:
+    """Add `values` to `row` from channel `first` on; ignore values beyond the row's ends."""
     low, high = max(first, 0), min(first + len(values), len(row))
     if low < high:
         row[low:high] += values[low - first : high - first].astype(np.float32)
@@ -77,9 +94,9 @@ def _quantised(row: Power, header: Header) -> Power:
 
 
 def spectra(scene: Scene) -> Iterator[Power]:
-    """Make the spectra one at a time, each float32 of (n_channels,), so that memory stays at one spectrum.
+    """Yield the spectra one at a time, each float32 (channels,), so that only one is in memory.
 
-    Spectrum `t` depends on the seed and on `t` alone. With fewer than 32 bits the values are rounded and clipped.
+    Spectrum `t` depends only on the seed and on `t`. With fewer than 32 bits the values are rounded and clipped.
     """
     header = scene.header
     signals = [tone_power(header, tone) for tone in scene.tones]
@@ -100,15 +117,18 @@ def spectra(scene: Scene) -> Iterator[Power]:
 
 
 def simulate(scene: Scene) -> Power:
-    """Make the whole observation: float32 of (n_spectra, n_channels)."""
+    """Return the whole observation: float32 (T, channels)."""
     data = np.empty((scene.header.n_spectra, scene.header.n_channels), np.float32)
     for t, row in enumerate(spectra(scene)):
         data[t] = row
     return data
 
 
-def pfb_bandpass(n_channels: int, coarse_channel_width: int, depth: float = 0.5, edge: float = 0.06) -> FloatArray:
-    """Gain of a polyphase filter bank: flat in each coarse channel, down by `depth` over `edge` of it at its ends."""
+def pfb_bandpass(n_channels: int, coarse_channel_width: int, depth: float = 0.5, edge: float = 0.06) -> Floats:
+    """Return the gain of a polyphase filter bank, float64 (channels,).
+
+    It is flat in each coarse channel and falls by `depth` over the part `edge` of its width at either end.
+    """
     place = (np.arange(n_channels) % coarse_channel_width + 0.5) / coarse_channel_width
     to_edge = np.minimum(place, 1 - place) / edge
     return 1 - depth * np.where(to_edge < 1, 0.5 * (1 + np.cos(np.pi * np.minimum(to_edge, 1))), 0.0)

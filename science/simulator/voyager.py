@@ -1,4 +1,4 @@
-"""Voyager 1 as Green Bank saw it in 2016: the grid of that file and five tones where the spacecraft's were."""
+"""Voyager 1 as Green Bank observed it in 2016: the grid of that file, and the spacecraft's five tones."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ VOYAGER_N_CHANNELS = 2**20
 VOYAGER_MEAN = 1.1057550e10
 VOYAGER_SIGMA = 1.1497335e9
 
-# Start channel, steps over the 16 spectra, radiometer SNR.
+# Start channel, drift steps over the 16 spectra, radiometer SNR.
 VOYAGER_TONES = (
     (739820, 36, 121.0),
     (739933, 39, 126.0),
@@ -30,7 +30,7 @@ TRUTH_DTYPE = np.dtype(
 
 
 def voyager_1(seed: int = 1) -> tuple[Scene, np.ndarray]:
-    """The scene (one coarse channel, 16 spectra, 32 bits, DC spike at channel 524288) and its truth (TRUTH_DTYPE)."""
+    """Return the scene (one coarse channel, 16 spectra, 32 bits, DC spike at channel 524288) and its TRUTH_DTYPE."""
     header = make_header(
         VOYAGER_N_CHANNELS, source_name="Voyager1", coarse_channel_width=VOYAGER_N_CHANNELS, has_dc_spike=True
     )

@@ -16,10 +16,12 @@ _SAMPLE_TYPES = {8: "u1", 16: "<u2", 32: "<f4"}
 
 
 def sample_dtype(header: Header) -> np.dtype[Any]:
-    """Type of one sample in a SIGPROC file, little-endian.
+    """Return the type of one sample in a SIGPROC file, little-endian.
 
-    Raises:
-        ValueError: `n_bits` is not 8, 16 or 32.
+    Raises
+    ------
+    ValueError
+        If `n_bits` is not 8, 16 or 32.
     """
     if header.n_bits not in _SAMPLE_TYPES:
         raise ValueError(f"can't write samples of {header.n_bits} bits; n_bits must be 8, 16 or 32")
@@ -29,8 +31,8 @@ def sample_dtype(header: Header) -> np.dtype[Any]:
 
 
 def packed_angle(value: float) -> float:
-    """An angle in hours or degrees as SIGPROC packs it: 17.5 becomes 173000.0; the sign goes in front."""
-    # In ten-thousandths of a second, so that 59.99999 s carries over into the minutes.
+    """Return an angle in hours or degrees as SIGPROC packs it: 17.5 becomes 173000.0, with the sign in front."""
+    # In units of 0.1 ms, so that 59.99999 s carries over into the minutes.
     total = round(abs(value) * 3600 * 10_000)
     hours, rest = divmod(total, 3600 * 10_000)
     minutes, seconds = divmod(rest, 60 * 10_000)
@@ -44,7 +46,7 @@ def _text(value: str) -> bytes:
 
 
 def sigproc_header(header: Header) -> bytes:
-    """The header of a SIGPROC file, HEADER_START to HEADER_END."""
+    """Return the header of a SIGPROC file, HEADER_START to HEADER_END."""
     integers = {
         "machine_id": 20,
         "telescope_id": header.telescope_id,
@@ -81,11 +83,20 @@ def _write_rows(file: BinaryIO, dtype: np.dtype[Any], data: Spectra) -> None:
 def write_fil(path: Path, header: Header, data: Spectra) -> None:
     """Write a SIGPROC filterbank file.
 
-    `data` is an array of (T, channels) or anything that yields spectra one by one (`scene.spectra`), so memory stays
-    at one spectrum. Values are written as they are: whoever makes 8 or 16 bits rounds and clips first.
+    Parameters
+    ----------
+    path : Path
+        The file.
+    header : Header
+        Its header.
+    data : iterable of (channels,)
+        The spectra, such as an array (T, channels) or `scene.spectra`, which keeps only one in memory. Values are not
+        rounded or clipped: do so before writing 8 or 16 bits.
 
-    Raises:
-        ValueError: `n_bits` is not 8, 16 or 32.
+    Raises
+    ------
+    ValueError
+        If `n_bits` is not 8, 16 or 32.
     """
     dtype = sample_dtype(header)
     with path.open("wb") as file:
@@ -94,11 +105,11 @@ def write_fil(path: Path, header: Header, data: Spectra) -> None:
 
 
 def write_h5(path: Path, header: Header, data: Spectra, *, bitshuffle: bool = False) -> None:
-    """Write an HDF5 filterbank (FBH5) file, with bitshuffle and LZ4 (filter 32008) where asked for.
+    """Write an HDF5 filterbank (FBH5) file, optionally compressed by bitshuffle and LZ4 (filter 32008).
 
-    `data` as in `write_fil`. Chunks are (1, 1, up to 2^20 channels).
+    `data` is as in `write_fil`. Storage chunks are (1, 1, up to 2^20 channels).
     """
-    # Here, since not every service that shares this package has HDF5.
+    # Imported here, because most users of the simulator write no HDF5.
     import h5py
 
     options: dict[str, Any] = {}

@@ -20,8 +20,8 @@ import numpy as np
 from science.simulator import emissions as sim
 from science.simulator.emissions import Emission
 from science.simulator.scene import Scene, make_header, pfb_bandpass
-from science.simulator.tones import FloatArray
 from services.classify.evidence import broad_limit_hz, drift_scatter_steps
+from shared.arrays import Floats
 from shared.header import Header
 from shared.labels import BROADBAND, CHIRP, NARROWBAND_DRIFTING, NARROWBAND_STATIONARY, NOISE, PULSED, SHAPES
 
@@ -166,12 +166,12 @@ def _broadband(rng: Rng, header: Header, hz: float, snr: float, max_drift: float
     )
 
 
-def occupied(envelope: FloatArray) -> float:
+def occupied(envelope: Floats) -> float:
     """Share of the time over which power is spread: (sum p)^2 / (N sum p^2)."""
     return float(envelope.sum() ** 2 / (len(envelope) * np.sum(envelope**2))) if envelope.any() else 0.0
 
 
-def pulses(rng: Rng, header: Header) -> FloatArray:
+def pulses(rng: Rng, header: Header) -> Floats:
     """An envelope of pulses, or of one burst, that fills at most 0.42 of the time and at least two spectra."""
     while True:
         period = log_uniform(rng, 2.5, 2 * header.n_spectra) * header.tsamp_s
@@ -230,7 +230,7 @@ DRAW = {
 }
 
 
-def _part_of_a_coarse_channel(rng: Rng, n_channels: int) -> FloatArray:
+def _part_of_a_coarse_channel(rng: Rng, n_channels: int) -> Floats:
     """The gain over some of a coarse channel of 2^20 fine ones; its edge as likely as its middle."""
     first = 0 if rng.random() < 0.5 else int(rng.integers(COARSE_CHANNELS - n_channels))
     return pfb_bandpass(COARSE_CHANNELS, COARSE_CHANNELS, depth=0.5)[first : first + n_channels]

@@ -1,9 +1,9 @@
-"""How much of a tone's best statistic the search sees, before refinement and after it; see `efficiency`."""
+"""The part of a tone's best statistic that the search finds, before refinement and after it."""
 
 import pytest
 
 from science.measure.efficiency import efficiencies
-from services.dedoppler.search.width_trials import COARSE_EFFICIENCY
+from services.dedoppler.search.coarse_search import COARSE_EFFICIENCY
 
 # Float32 sums against float64 ones.
 ROUNDING = 1e-5
@@ -17,7 +17,7 @@ def test_efficiency_of_sixteen_spectra():
     # Nothing is counted twice: the best of all is 1, to rounding.
     assert after.max() <= 1 + ROUNDING
     assert (after >= before - ROUNDING).all()
-    # Without noise the climb ends at the best box, or at one as good.
+    # Without noise refinement ends at the best box, or at an equal one.
     assert after.min() >= 0.999
 
 

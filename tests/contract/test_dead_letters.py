@@ -121,7 +121,7 @@ async def test_the_command_lists_shows_drops_and_replays(bus_settings, dead_lett
     assert first == "1 replayed."
     # An operator may expect that the replay completes the job, but its user still sees it as failed.
     assert "A failed job stays failed for its user" in " ".join(rest)
-    assert "may start the observation again" in " ".join(rest)
+    assert "may start the analysis again" in " ".join(rest)
     await until_committed(probe, mended, 4)
     await mended.finish()
 

@@ -12,11 +12,12 @@ from services.export import picture
 from services.export.catalogs import to_csv, to_json
 from services.export.columns import COLUMNS, catalogue_rows, classified_rows
 from services.export.dat import to_dat
-from services.export.domain import MAX_PANELS, ChunkPart, Panel, Picture, assemble
 from services.export.fits_table import to_fits
 from services.export.parquet import to_parquet
+from services.export.picture import MAX_PANELS, Panel, Picture
 from services.export.provenance import provenance_of
 from services.export.votable import to_votable
+from services.export.waterfall import ChunkPart, assemble
 from shared import formats
 from shared.events import Artefact, ObservationClassified, ResultsSummary, SearchParameters, Upload
 from shared.formats import Format

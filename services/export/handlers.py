@@ -8,7 +8,8 @@ import structlog
 
 from services.export.artefacts import File, render_pictures, render_tables
 from services.export.digest import UploadStore, sha256_of
-from services.export.domain import MAX_PANELS, ChunkPart
+from services.export.picture import MAX_PANELS
+from services.export.waterfall import ChunkPart
 from shared import formats
 from shared.errors import ObjectNotFoundError, PermanentError
 from shared.events import Event, JobProgress, ObservationClassified, ObservationExported, Upload

@@ -6,19 +6,21 @@ Figures are drawn without pyplot, so nothing is global and the same input gives 
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.ticker import MaxNLocator
 
-from services.export.domain import Panel, Picture, join_labels, max_reduce
+from services.export.mark_labels import join_labels
 from services.export.provenance import telescope_name, utc_date
+from services.export.waterfall import max_reduce
+from shared.arrays import Power
 from shared.header import Header
 from shared.hits import Cutout
 from shared.labels import RFI_OR_NOISE
@@ -36,6 +38,32 @@ HIT_MARK = "#000000"
 RFI_MARK = "#9a9a9a"
 CHARACTER = 0.0062  # width of a character of a mark's label, as a part of the waterfall's
 MAX_MARKS = 2000
+MAX_PANELS = 6
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One candidate's record and its cut-out."""
+
+    record: HitRecord
+    cutout: Cutout
+
+
+@dataclass(frozen=True)
+class Picture:
+    """All that is drawn: the whole observation, every hit, and the first candidates close up.
+
+    `waterfall` is (rows, columns), its columns equally wide, from the first channel to the last.
+    """
+
+    header: Header
+    title: str
+    file_name: str
+    waterfall: Power
+    hits: Sequence[HitRecord]
+    panels: Sequence[Panel]
+    n_candidates: int = 0
+    warnings: Sequence[str] = ()
 
 
 @cache
@@ -50,7 +78,7 @@ def _plain(text: str, limit: int = 72) -> str:
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
 
 
-def _limits(power: npt.NDArray[np.float32]) -> tuple[float, float]:
+def _limits(power: Power) -> tuple[float, float]:
     """Colour limits that bright samples don't move, though they be a third of all.
 
     From the 5th percentile to the median plus ten sigma, which is the median less the 16th percentile.
@@ -62,7 +90,7 @@ def _limits(power: npt.NDArray[np.float32]) -> tuple[float, float]:
     return low, max(middle + 10 * (middle - below), low + 1e-6)
 
 
-def _rising(power: npt.NDArray[np.float32], header: Header) -> npt.NDArray[np.float32]:
+def _rising(power: Power, header: Header) -> Power:
     """Columns in the order of rising frequency."""
     return power[:, ::-1] if header.foff_mhz < 0 else power
 
@@ -181,14 +209,14 @@ def _main_axes(figure: Figure, picture: Picture, bottom: float) -> None:
     _headings(figure, picture)
 
 
-def _shrink(cutout: Cutout) -> npt.NDArray[np.float32]:
+def _shrink(cutout: Cutout) -> Power:
     power = np.nan_to_num(cutout.power, nan=0.0, posinf=0.0, neginf=0.0)
     if power.shape[1] <= PANEL_COLUMNS:
         return power
     return max_reduce(power, np.arange(power.shape[1] + 1, dtype=np.float64), PANEL_COLUMNS)
 
 
-def _path_brightness(power: npt.NDArray[np.float32], drift_hz: float, start_hz: float, span_hz: float) -> float:
+def _path_brightness(power: Power, drift_hz: float, start_hz: float, span_hz: float) -> float:
     """What the brighter tenth of the rows shows on the path, so that a brighter neighbour does not set the colours.
 
     The path starts `start_hz` above the lower end of the panel, which is `span_hz` wide, and moves by `drift_hz`.

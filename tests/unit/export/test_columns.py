@@ -6,6 +6,7 @@ import pytest
 from astropy import units
 from astropy.io.votable.ucd import check_ucd
 
+from deploy.local.servers import REPOSITORY
 from services.export.columns import COLUMNS, catalogue_rows, classified_rows
 from shared.results import Results
 
@@ -73,3 +74,10 @@ def test_classified_carries_whatever_classify_says_of_a_hit():
     assert row["probabilities"] == {"NOISE": 0.1}
     assert "chunk_hit" not in row
     assert list(row)[:5] == ["id", "frequency_hz", "drift_rate", "snr", "classification"]
+
+
+def test_the_document_lists_every_column_in_order():
+    lines = (REPOSITORY / "docs/catalogue.md").read_text().splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `")]
+    assert [row[0] for row in rows] == [f"`{column.name}`" for column in COLUMNS]
+    assert [row[2:] for row in rows] == [[column.unit, column.ucd, column.description] for column in COLUMNS]

@@ -8,8 +8,8 @@ import pytest
 from matplotlib import colormaps
 from PIL import Image
 
-from services.export.domain import ChunkPart, Panel, Picture, assemble
-from services.export.picture import COLOURS, WATERFALL_COLUMNS, draw, draw_thumbnail
+from services.export.picture import COLOURS, WATERFALL_COLUMNS, Panel, Picture, draw, draw_thumbnail
+from services.export.waterfall import ChunkPart, assemble
 from shared.hits import Cutout
 from tests.unit.export.jobs import make_header
 

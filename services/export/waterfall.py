@@ -1,0 +1,50 @@
+"""The power of the whole observation on the columns of a picture, from the chunks' waterfalls."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from shared.arrays import Floats, Power
+from shared.hits import Cutout
+
+
+@dataclass(frozen=True)
+class ChunkPart:
+    """What the pictures need of one chunk: its channels, its waterfall, and the cut-outs of the hits shown close up."""
+
+    channels: range
+    waterfall: Power
+    cutouts: Mapping[int, Cutout]
+
+
+def max_reduce(power: Power, edges: Floats, columns: int) -> Power:
+    """Draw bins with these edges on `columns` equal columns; a column shows the brightest bin that it touches.
+
+    Args:
+        power: (rows, bins).
+        edges: bins + 1 rising edges, in any unit.
+        columns: how many columns to draw; where bins are wider than columns they repeat.
+
+    Returns:
+        (rows, columns). A tone that fills one bin is as bright in the result.
+    """
+    grid = np.linspace(edges[0], edges[-1], columns + 1)
+    first = np.clip(np.searchsorted(edges, grid[:-1], side="right") - 1, 0, power.shape[1] - 1)
+    last = np.clip(np.searchsorted(edges, grid[1:], side="left"), first + 1, power.shape[1])
+    # reduceat takes pairs: what lies between one pair and the next is thrown away.
+    padded = np.concatenate([power, np.full((len(power), 1), -np.inf, power.dtype)], axis=1)
+    reduced: Power = np.maximum.reduceat(padded, np.stack([first, last], axis=1).ravel(), axis=1)
+    return reduced[:, ::2]
+
+
+def assemble(chunks: Sequence[ChunkPart], columns: int) -> Power:
+    """Put the waterfalls of neighbouring chunks side by side on `columns` equal columns of channels."""
+    rows = max(len(chunk.waterfall) for chunk in chunks)
+    parts = [chunk.waterfall[np.arange(rows) * len(chunk.waterfall) // rows] for chunk in chunks]
+    bounds = [
+        np.linspace(chunk.channels.start, chunk.channels.stop, part.shape[1], endpoint=False)
+        for chunk, part in zip(chunks, parts, strict=True)
+    ]
+    end = float(chunks[-1].channels.stop)
+    return max_reduce(np.concatenate(parts, axis=1), np.concatenate([*bounds, [end]]), columns)

@@ -1,8 +1,8 @@
-"""From a file on disk to all of its hits, on every core, beside turboSETI's best on two.
+"""From a file on disk to all of its hits, on every core, compared with turboSETI's best on two.
 
-Ours is dedoppler's own handler over a local file: one chunk is read while another is searched. turboSETI's best is two
-processes that have compiled their kernels before and take a coarse channel at a time, on HDF5, which it reads without
-converting it first. Files are in the page cache for both.
+Ours is dedoppler's handler on a local file: one chunk is read while another is searched. turboSETI's best is two
+processes with compiled kernels that each take one coarse channel at a time, on HDF5, which it reads without converting
+it first. Files are in the page cache for both.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ JOB = "00000000-0000-4000-8000-000000000000"
 
 
 class Forgetful:
-    """A results bucket that keeps nothing."""
+    """A results bucket that stores nothing."""
 
     def __init__(self) -> None:
         self.n_objects = 0
@@ -46,7 +46,7 @@ class Forgetful:
 
 
 def chunks_ready(header: Header, file_key: str, file_name: str, file_size: int, job_id: str = JOB) -> list[ChunkReady]:
-    """The events that announce an observation's chunks."""
+    """Return the `chunk.ready` events of an observation."""
     parameters = SearchParameters(max_drift_rate_hz_s=MAX_DRIFT_HZ_S)
     upload = Upload(
         file_key=file_key,
@@ -72,7 +72,7 @@ def chunks_ready(header: Header, file_key: str, file_name: str, file_size: int, 
 
 
 async def file_to_hits(path: Path, pool: ThreadPoolExecutor) -> tuple[float, int]:
-    """Seconds from the file to the stored hits of all chunks, and the number of hits."""
+    """Return the seconds from the file to the stored hits of all chunks, and the number of hits."""
     began = time.perf_counter()
     source = LocalSource(path)
     header, _ = await read_header(source)
@@ -89,7 +89,7 @@ async def file_to_hits(path: Path, pool: ThreadPoolExecutor) -> tuple[float, int
 
 
 async def read_alone(path: Path) -> float:
-    """Seconds to read all chunks, overlap included, one after the other."""
+    """Return the seconds to read all chunks, overlap included, one after the other."""
     began = time.perf_counter()
     source = LocalSource(path)
     header, _ = await read_header(source)
@@ -99,7 +99,7 @@ async def read_alone(path: Path) -> float:
 
 
 def measure(console: Console, folder: Path, warm: Path, *, long: bool) -> None:
-    """Run everything and print a table."""
+    """Measure, and print a table."""
     made = observation.scene(16 if long else 4)
     header = made.header
     name = observation.size_name(header)

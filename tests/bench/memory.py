@@ -1,8 +1,8 @@
-"""Peak of resident memory of one worker, by the size of the file: the real dedoppler service on the embedded servers.
+"""Peak of resident memory of one worker by size of the file: the dedoppler service on the embedded servers.
 
-The observation goes into S3 in parts, made as they are sent, so nothing of it lies on this process' disk. Its samples
+The observation is uploaded to S3 in parts that are made as they are sent, so it never is on disk as a file. Its samples
 are noise, the same for every 2^20 channels. The worker reads it in byte ranges, as it does every upload; its peak is
-VmHWM of /proc after all chunks' hits are stored.
+VmHWM of /proc after the hits of all chunks are stored.
 """
 
 import asyncio
@@ -41,12 +41,12 @@ COARSE_CHANNELS, LONG_COARSE_CHANNELS = (1, 4, 16), (64,)
 
 @dataclass(frozen=True)
 class Worker:
-    """The service's process."""
+    """The process of the service."""
 
     process: asyncio.subprocess.Process
 
     def megabytes(self, field: str) -> float:
-        """VmHWM or VmRSS."""
+        """Return VmHWM or VmRSS in megabytes."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         found = re.search(rf"{field}:\s+(\d+) kB", status)
         assert found is not None
@@ -55,7 +55,7 @@ class Worker:
 
 @asynccontextmanager
 async def running_worker(environment: dict[str, str]) -> AsyncIterator[Worker]:
-    """One dedoppler."""
+    """Start one dedoppler service; stop it at the end."""
     (port,) = free_ports(1)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "services.dedoppler"),
@@ -64,7 +64,7 @@ async def running_worker(environment: dict[str, str]) -> AsyncIterator[Worker]:
     )
     try:
         async with asyncio.timeout(PATIENCE_S):
-            while not await answers_http(f"http://{HOST}:{port}/ready"):  # noqa: ASYNC110 -- asked from outside
+            while not await answers_http(f"http://{HOST}:{port}/ready"):  # noqa: ASYNC110 -- polls another process
                 await asyncio.sleep(0.1)
         yield Worker(process)
     finally:
@@ -73,7 +73,7 @@ async def running_worker(environment: dict[str, str]) -> AsyncIterator[Worker]:
 
 
 def parts(header: Header) -> Iterator[bytes]:
-    """A file of noise, in parts of `PART_BYTES`, the last one shorter."""
+    """Yield a file of noise in parts of `PART_BYTES`, the last one shorter."""
     rng = np.random.default_rng(1)
     tile = 100 / 51 * rng.standard_gamma(51.0, (header.n_spectra, observation.COARSE_CHANNEL), dtype=np.float32)
     held = bytearray(sigproc_header(header))
@@ -87,7 +87,7 @@ def parts(header: Header) -> Iterator[bytes]:
 
 
 async def upload(uploads: Blobs, key: str, header: Header) -> None:
-    """Store an observation the way that clients do, in parts."""
+    """Upload an observation in parts, as clients do."""
     upload_id = await uploads.create_multipart(key)
     done = []
     async with aiohttp.ClientSession() as session:
@@ -100,14 +100,14 @@ async def upload(uploads: Blobs, key: str, header: Header) -> None:
 
 
 def settings_of(servers: EmbeddedServers) -> ServiceSettings:
-    """The servers' addresses."""
+    """Return settings with the addresses of the servers."""
     environment: Mapping[str, Any] = servers.environment
     names = {name.removeprefix("WATERHOLE_").lower(): value for name, value in environment.items()}
     return ServiceSettings(**{name: value for name, value in names.items() if name in ServiceSettings.model_fields})
 
 
 async def measure(console: Console, folder: Path, *, long: bool) -> None:
-    """Run everything and print a table."""
+    """Measure, and print a table."""
     table = Table(title="One worker: files in S3, chunk events to stored hits", title_justify="left")
     for heading in ("File", "GB", "Chunks", "Seconds", "Resident before, MB", "Peak, MB"):
         table.add_column(heading, justify="right")
@@ -119,7 +119,7 @@ async def measure(console: Console, folder: Path, *, long: bool) -> None:
                 f"Storing a file of {observation.size_name(header)} ({observation.gigabytes(header):.2f} GB) ..."
             )
             await upload(storage.uploads, key, header)
-            # A process of its own for each: a peak never goes down.
+            # One process per file, because a peak never decreases.
             async with running_worker(dict(servers.environment)) as worker:
                 row = await _row(servers, storage, worker, key, header)
             table.add_row(*row)
@@ -137,7 +137,7 @@ async def _row(servers: EmbeddedServers, storage, worker: Worker, key: str, head
         for event in ready:
             await publisher.publish(event)
         prefix = hits_prefix(ready[0].job_id)
-        while len(await storage.results.list_keys(prefix)) < len(ready):  # noqa: ASYNC110 -- S3 tells nobody
+        while len(await storage.results.list_keys(prefix)) < len(ready):  # noqa: ASYNC110 -- S3 sends no events
             await asyncio.sleep(0.1)
     took = time.perf_counter() - began
     return [

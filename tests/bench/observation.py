@@ -1,4 +1,4 @@
-"""Observations to measure with: many coarse channels of noise with a few tones each, made spectrum by spectrum."""
+"""Observations for the benchmarks: coarse channels of noise with a few tones each, made spectrum by spectrum."""
 
 import numpy as np
 from rich.console import Console
@@ -12,7 +12,7 @@ TONES_PER_COARSE_CHANNEL = 3
 
 
 def scene(n_coarse: int, width: int = COARSE_CHANNEL) -> Scene:
-    """16 spectra of `n_coarse` coarse channels on Voyager 1's grid, with tones of SNR 20 to 100 within 4 Hz/s."""
+    """Return 16 spectra of `n_coarse` coarse channels on Voyager 1's grid: tones of SNR 20 to 100, up to 4 Hz/s."""
     header = make_header(n_coarse * width, coarse_channel_width=width, has_dc_spike=True)
     rng = np.random.default_rng(n_coarse)
     tones = []
@@ -23,15 +23,15 @@ def scene(n_coarse: int, width: int = COARSE_CHANNEL) -> Scene:
 
 
 def shown_spectra(made: Scene, console: Console, doing: str):
-    """Its spectra, with progress."""
+    """Yield the spectra of a scene and show progress."""
     return track(spectra(made), doing, total=made.header.n_spectra, console=console, transient=True)
 
 
 def gigabytes(header: Header) -> float:
-    """Size of the samples."""
+    """Return the size of the samples in gigabytes."""
     return header.n_spectra * header.n_channels * header.n_bits / 8e9
 
 
 def size_name(header: Header) -> str:
-    """`16 x 2^20` and the like."""
+    """Return the size in words, such as `16 x 2^20`."""
     return f"{header.n_spectra} x 2^{header.n_channels.bit_length() - 1}"

@@ -1,4 +1,4 @@
-"""turboSETI beside us, where it is installed: `tests.bench.turboseti` as a child process."""
+"""turboSETI, if it is installed: `tests.bench.turboseti` as a child process."""
 
 import importlib.util
 import json
@@ -12,7 +12,7 @@ from deploy.local.servers import REPOSITORY
 
 @dataclass(frozen=True)
 class Measured:
-    """What a run of turboSETI came to."""
+    """Seconds, number of hits and peak memory of turboSETI."""
 
     seconds: list[float]
     hits: int
@@ -20,12 +20,12 @@ class Measured:
 
 
 def is_installed() -> bool:
-    """Whether there is a turboSETI to compare with."""
+    """Return whether turboSETI is installed."""
     return importlib.util.find_spec("turbo_seti") is not None
 
 
 def run(path: Path, warm: Path, *, what: str, max_drift: float, partitions: int = 1, runs: int = 1) -> Measured:
-    """Let turboSETI search a file; `warm` is a small one that it compiles its kernels with."""
+    """Search a file with turboSETI; `warm` is a small file on which it compiles its kernels first."""
     command = [sys.executable, "-m", "tests.bench.turboseti", str(path), "--warm", str(warm), "--what", what]
     command += ["--max-drift", str(max_drift), "--partitions", str(partitions), "--runs", str(runs)]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)

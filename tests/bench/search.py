@@ -1,4 +1,4 @@
-"""Seconds of the search of one coarse channel in memory, beside turboSETI's on the same samples.
+"""Seconds of the search of one coarse channel in memory, compared with turboSETI on the same samples.
 
 Ours is `search_chunk`, from raw power to hits: noise, coarse search and refinement ("search"), cut-outs, waterfall. The
 table also shows noise and search alone. turboSETI's is `search_coarse_channel` on one core, from its statistics to the
@@ -33,7 +33,7 @@ PEER_DRIFT_HZ_S = 4.0
 
 
 def median_s(work: Callable[[], object], runs: int) -> float:
-    """Median wall time of `work` over `runs` runs, s, after one for warming up."""
+    """Return the median wall time of `work` in seconds over `runs` runs, after one that is not counted."""
     times = []
     for _ in range(runs + 1):
         began = time.perf_counter()
@@ -43,7 +43,7 @@ def median_s(work: Callable[[], object], runs: int) -> float:
 
 
 def measure(console: Console, folder: Path, warm: Path, *, runs: int, long: bool) -> None:
-    """Run everything and print a table."""
+    """Measure, and print a table."""
     console.print("Simulating 16 spectra of 2^20 channels (Voyager 1 and its noise) ...")
     scene, _ = voyager_1()
     power, header = simulate(scene), scene.header

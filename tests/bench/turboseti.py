@@ -1,7 +1,7 @@
 """turboSETI on one file, in a process of its own: `python -m tests.bench.turboseti FILE --max-drift 4`.
 
-Prints one line of JSON: seconds of each run, and the peak of resident memory. What counts is what turboSETI itself
-spends on the work; that it be fair is the point:
+Prints one line of JSON: seconds of each run, and the peak of resident memory. To be fair, only the
+time that turboSETI itself spends on the work counts:
 
 - `search`: its `search_coarse_channel` for each coarse channel, on one core, with the data in memory already. That is
   its statistics, tree, hit search and .dat file, which is what `search_chunk` does here too (noise, search, cut-outs).
@@ -23,7 +23,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-# Before numpy and numba are loaded: a thread is a thread.
+# Set before numpy and numba are loaded, so that each process uses one thread.
 for variable in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[variable] = "1"
 
@@ -31,7 +31,7 @@ from science.measure.turboseti import mend  # noqa: E402
 
 
 class Loaded:
-    """Hands out a coarse channel's data as turboSETI's own loader does, but has them in memory before."""
+    """Returns a coarse channel's data as turboSETI's own loader does, but from memory."""
 
     def __init__(self, channel, precision):
         from turbo_seti.find_doppler.find_doppler import load_the_data
@@ -43,7 +43,7 @@ class Loaded:
 
 
 def finder(path, arguments, out):
-    """turboSETI's object for a search of `path`."""
+    """Return turboSETI's object for a search of `path`."""
     from turbo_seti.find_doppler.find_doppler import FindDoppler
 
     found = FindDoppler(

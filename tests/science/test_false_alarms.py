@@ -1,4 +1,4 @@
-"""Noise alone: how often the search sees what is not there, beside the predictions."""
+"""Noise alone: the number of false hits, compared with the predictions."""
 
 import math
 
@@ -71,7 +71,7 @@ def test_boxes_above_a_level():
 
 @pytest.mark.parametrize("n_spectra", [2, 4, 15, 16, 17, 32, 60])
 def test_the_default_threshold_is_above_what_noise_alone_asks_for(n_spectra):
-    """Fewer than 0.01 false hits per 2^20 channels; the rest is room for noise that is not as well behaved."""
+    """Fewer than 0.01 false hits per 2^20 channels; the rest is a reserve for less regular noise."""
     assert threshold_for(0.01, N_CHANNELS, n_spectra=n_spectra) < 7.5 < DEFAULT_THRESHOLD
 
 

@@ -72,7 +72,7 @@ def test_drift_has_the_sign_of_the_sky(pool, foff_sign, drift):
 
 @pytest.mark.parametrize("n_spectra", [2, 3, 15, 17, 60, 300])
 def test_any_number_of_spectra(pool, n_spectra):
-    """The same duration, whatever its spectra."""
+    """The same duration for any number of spectra."""
     header = make_header(2**13, n_spectra, tsamp_s=273.8 / (n_spectra - 1))
     truth = [(2000, -69, 30.0), (5000, 0, 30.0), (7000, -320, 40.0)]
     found = search(simulate(Scene(header, tuple(tone(header, *one) for one in truth))), header, pool)

@@ -1,4 +1,4 @@
-"""From `chunk.ready` to `chunk.searched`: repeats, wrong events, and how much is in hand at once."""
+"""From `chunk.ready` to `chunk.searched`: repeats, wrong events, and the number of chunks in memory."""
 
 import asyncio
 import threading
@@ -118,7 +118,7 @@ async def test_the_next_chunk_of_the_lane_is_announced_and_none_at_its_end(read_
         searched, following = events[index]
         assert isinstance(searched, ChunkSearched)
         assert searched.plan == PLAN
-        # But for who sends it and when, as if ingest had announced it.
+        # Equal to ingest's event, except for sender and time.
         sent_by_ingest = ready(index + 2, PLAN).model_dump(exclude={"occurred_at", "producer"})
         assert following.model_dump(exclude={"occurred_at", "producer"}) == sent_by_ingest
         assert following.lane == index

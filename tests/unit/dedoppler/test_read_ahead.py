@@ -17,7 +17,7 @@ from services.dedoppler.read_ahead import ReadAhead
 from shared.errors import BadObservationError, TransientError
 from shared.events import ChunkPlan, ChunkReady, SearchParameters, Upload
 from shared.hits import ChunkHits
-from tests.unit.dedoppler.blocks import PATIENCE_S, MemoryBlobs, Reader, Search
+from tests.unit.dedoppler.stand_ins import PATIENCE_S, MemoryBlobs, Reader, Search
 
 CHANNELS, COUNT = 2**13, 4
 HEADER = make_header(CHANNELS)
@@ -77,7 +77,7 @@ async def stack(pool, slow_search):
         slow_search.let_go(100)
 
 
-# The class by itself.
+# The class alone.
 
 
 async def test_what_was_read_ahead_is_taken_and_not_read_again():

@@ -131,7 +131,7 @@ def test_dead_channels():
     power[:, 1] = np.nan
     power[:, 2] = [np.nan, 4, 4, 4, np.inf, 4]  # one value wherever there is one
     power[:, 3] = [0, 4, 4, 4, 4, 4]  # the same, and a dropped spectrum
-    power[:, 4] = [np.nan, np.nan, 4, np.nan, np.nan, np.nan]  # a single sample says nothing
+    power[:, 4] = [np.nan, np.nan, 4, np.nan, np.nan, np.nan]  # a single sample proves nothing
     power[:, 5] = [4, 4, 4, 4, 4, 5]
     power[:, 6] = 0.0
     assert dead(power) == ([1, 1, 1, 1, 0, 0, 1, 0], 1)

@@ -43,7 +43,7 @@ def test_time_sum_leaves_out_what_is_not_finite(n_spectra):
     expected = np.zeros(5000)
     for spectrum in power:
         expected += np.where(np.isfinite(spectrum), spectrum, 0)
-    # One sample after the other, whatever the strips: to the last bit.
+    # Equal to the last bit: strips do not change the order of the additions.
     np.testing.assert_array_equal(total[2:4900], expected[2:4900])
     assert (total[[0, 1, 4900, 4999]] == -1).all()
 

@@ -1,4 +1,4 @@
-"""Lost, dead and strange samples: the search goes on with what is left, counts what is not, and says so."""
+"""Lost, dead and unusual samples: the search uses the remaining ones, counts the lost ones and warns about them."""
 
 import numpy as np
 import pytest
@@ -96,7 +96,7 @@ def test_lost_packets(power, header, pool, value):
     power[9:12, 10_000:10_500] = value
     found = search(power, header, pool)
     check_one_hit(found)
-    # A constant piece that fills no block of noise can't be told from samples.
+    # A constant piece that fills no block of noise looks like samples.
     lost = 2048 + (1500 if value != 50.0 else 0)
     assert found.noise.lost_fraction == pytest.approx(lost / power.size)
 

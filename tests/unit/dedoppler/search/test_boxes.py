@@ -1,4 +1,4 @@
-"""The search on normalised power: what is found, blanked and put back."""
+"""The search on normalised power: boxes found, tracks blanked and restored."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def noise(seed=1):
 
 
 def add(x, column, steps, snr, width=None):
-    """An even box along a path; as wide as its drift smears it unless told."""
+    """Add an even box along a path; by default as wide as its drift smears it."""
     width = width or round(abs(steps) / (T - 1)) + 1
     for t in range(T):
         start = PAD + column + reference.path_offset(steps, t, T)
@@ -72,7 +72,7 @@ def test_crossing_tracks_are_two_boxes(pool):
 
 
 def test_thirty_tones_in_a_bundle(pool):
-    """Parallel tracks 30 channels apart, SNR 15 to 300: none is lost beside its neighbours, and there is no other."""
+    """Parallel tracks 30 channels apart, SNR 15 to 300: each is found, and nothing else."""
     x = noise()
     snrs = 15 * 20 ** (np.arange(30) * 7 % 30 / 29)
     for k, snr in enumerate(snrs):

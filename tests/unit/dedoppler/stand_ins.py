@@ -1,4 +1,4 @@
-"""Stand-ins of what reads, searches and stores, which say what is under way and how much of it is in memory."""
+"""Stand-ins for reader, search and results bucket, which record their calls and the power in memory."""
 
 import asyncio
 import threading
@@ -16,7 +16,7 @@ PATIENCE_S = 10.0
 
 
 class Reader:
-    """Reads blocks, each as soon as it may, and counts those that are in memory."""
+    """Returns the power of chunks, as soon as the test allows it, and counts the arrays in memory."""
 
     def __init__(self, power=None):
         self._power = power
@@ -27,7 +27,7 @@ class Reader:
         self._go.set()
 
     def hold(self, index, job_id="job"):
-        """Let the next read of a chunk not end before what is returned is set."""
+        """Return an event; the next read of this chunk ends after it is set."""
         return self._held.setdefault((job_id, index), asyncio.Event())
 
     def n_begun(self, index, job_id="job"):
@@ -52,7 +52,7 @@ class Reader:
         return block
 
     async def _let_searches_go(self):
-        """A thread lets go of what it searched a moment after it has told what it found; a third block stays."""
+        """Wait, for 2 s at most, for a thread to release the array of a search that has just ended."""
         with suppress(TimeoutError):
             async with asyncio.timeout(2.0):
                 while self.alive >= 2:  # noqa: ASYNC110 -- what another thread does
@@ -71,7 +71,7 @@ class Reader:
 
 
 class Search:
-    """Stands in for the search: each chunk's goes on until it is let go."""
+    """Stands in for the search: each search lasts until `let_go`."""
 
     def __init__(self):
         self.searched = []

@@ -1,7 +1,11 @@
-"""Classify: the fan-in of a job. Labels every hit and ranks what is left to look at.
+"""Classify: labels every hit of a job and ranks the candidates, once all chunks are searched.
 
-Consumes `chunk.searched`; reads every hits object of the job from the results bucket. When all chunks are there, it
-writes `jobs/{job_id}/results.json`, notes in `jobs/{job_id}/finished_by_chunk` with which chunk's event that was, and
-publishes `observation.classified` (and `job.progress`, with about a hundred of the chunks). It keeps no state: which
-chunks are done is what the bucket lists. It never reads the observation itself and never opens MongoDB.
+It consumes `chunk.searched` and reads the job's hits objects from the results bucket. When all chunks are there, it
+writes `jobs/{job_id}/results.json`, stores in `jobs/{job_id}/finished_by_chunk` the index of the chunk whose event
+finished the job, and publishes `observation.classified`. For about a hundred of the chunks it publishes `job.progress`.
+It keeps no state: the chunks that are done are those that the bucket lists. It reads neither the observation nor
+MongoDB.
+
+`classification` calls, in this order, `measurement` (one list of measured hits), `model` (shapes), `labels`, `grouping`
+and `ranking`; `selection` picks the filtered hits and candidates; `results_document` makes `results.json`.
 """

@@ -12,13 +12,13 @@ from shared.events import CHUNK_SEARCHED
 
 
 def utc_now() -> datetime:
-    """The present time."""
+    """Return the current time (UTC)."""
     return datetime.now(UTC)
 
 
 async def serve(settings: Settings) -> None:
-    """Run until told to stop."""
-    # A model that can't be read ends the process here and not at the first job.
+    """Run until the process is asked to stop."""
+    # Read before the first job comes, so that a damaged model ends the process at once.
     model = load_model()
     async with open_storage(settings) as storage, open_publisher(settings) as publisher:
         handler = Handler(storage.results, model=model, now=utc_now, concurrent_reads=settings.concurrent_reads)

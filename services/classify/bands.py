@@ -1,8 +1,8 @@
-"""Where on the spectrum our own transmitters are, and what their emissions look like.
+"""The bands of services that transmit on Earth and from satellites, and what their emissions look like.
 
-A hit is put down to a service only where both the band and the shape agree: a narrow drifting tone between two
-satellites' spread-spectrum signals is not theirs. Allocations differ by region; the table takes those that matter at
-the observatories whose data are public. Protected bands are noted apart and never name an interferer.
+A hit is attributed to a service only where both the band and the shape agree: a narrow drifting tone between two
+satellites' spread-spectrum signals is not theirs. Allocations differ by region; the table has those that matter at the
+observatories whose data are public. Protected bands are a table of their own and never name an interferer.
 """
 
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ Category = Literal["terrestrial", "satellite"]
 
 @dataclass(frozen=True)
 class Band:
-    """One service's band and the shapes of its real emissions.
+    """One service's band and the shapes of its emissions.
 
-    `widths_hz`: least and greatest width of one emission as a whole. `carriers`: it radiates narrow lines (carriers,
-    pilots) that do not drift. `lines_hz`: least and greatest width of the lines that its spectrum is made of, if it is
-    (code lines, preambles); those of a `moving` transmitter drift by Doppler; `comb_hz` > 0 says that they come as a
-    comb with spacings of whole multiples of that. `pulsed`: it comes in bursts.
+    `widths_hz`: smallest and largest width of one emission as a whole. `carriers`: whether it radiates narrow lines
+    (carriers, pilots) that do not drift. `lines_hz`: smallest and largest width of the lines that its spectrum is made
+    of (code lines, preambles), None for none. `moving`: whether Doppler makes these lines drift. `comb_hz`: if it is
+    positive, the lines form a comb whose spacing is a whole multiple of it. `pulsed`: whether it comes in bursts.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Band:
 
 
 def _navigation(name: str, low_mhz: float, high_mhz: float, widths_hz: tuple[float, float]) -> Band:
-    """Codes that repeat every millisecond give lines 1 kHz apart, each as wide as 50 to 250 bit/s make it."""
+    """Return a band of lines 1 kHz apart (codes repeat every millisecond), widened by 50 to 250 bit/s of data."""
     lines = (40.0, 600.0)
     return Band(name, "world", "satellite", low_mhz, high_mhz, widths_hz, lines_hz=lines, comb_hz=1000.0, moving=True)
 
@@ -91,10 +91,10 @@ MOVING_DRIFT_PER_HZ = 0.6e-6
 
 @dataclass(frozen=True)
 class Appearance:
-    """What of a hit's shape matters for a service: widths in Hz, drift in Hz/s (0: it stands still).
+    """The properties of a hit that are compared with a service: widths in Hz, drift in Hz/s (0: stationary).
 
-    `emission_width_hz` is the width of the emission as a whole, of which a `broad` hit may be a piece;
-    `comb_spacing_hz` is 0 for a line that is no tooth of a comb.
+    `emission_width_hz` is the width of the emission as a whole, of which a `broad` hit may be a piece.
+    `comb_spacing_hz` is 0 for a line that is not part of a comb.
     """
 
     width_hz: float
@@ -106,13 +106,13 @@ class Appearance:
 
 
 def bands_at(frequency_hz: float) -> tuple[Band, ...]:
-    """Services that may transmit at a frequency."""
+    """Return the services that may transmit at a frequency."""
     mhz = frequency_hz / 1e6
     return tuple(band for band in BANDS if band.low_mhz <= mhz <= band.high_mhz)
 
 
 def protected_band(frequency_hz: float) -> str:
-    """Name of the protected radio astronomy band at a frequency, or an empty string."""
+    """Return the name of the protected radio astronomy band at a frequency, or an empty string."""
     mhz = frequency_hz / 1e6
     return next((name for name, low, high in PROTECTED_MHZ if low <= mhz <= high), "")
 
@@ -122,7 +122,7 @@ def _is_line_of(band: Band, frequency_hz: float, seen: Appearance) -> bool:
         return False
     if band.comb_hz:
         multiple = seen.comb_spacing_hz / band.comb_hz
-        # Measured spacings of wide lines are good to some ten Hz.
+        # The spacing of wide lines is measured to some ten Hz.
         if round(multiple) < 1 or abs(multiple - round(multiple)) > 0.05:
             return False
     fastest = MOVING_DRIFT_PER_HZ * frequency_hz if band.moving else 0.0
@@ -138,7 +138,7 @@ def _agrees(band: Band, frequency_hz: float, seen: Appearance) -> bool:
 
 
 def agreeing_band(frequency_hz: float, seen: Appearance) -> Band | None:
-    """The first service whose band and whose shape both agree with a signal.
+    """Return the first service whose band and shape both agree with a signal, or None.
 
     A broad emission agrees from half the service's narrowest to its widest; a narrow steady line that does not drift
     with services that have carriers; bursts with services that come in bursts; a line with services that are made of

@@ -1,8 +1,7 @@
-"""All that is known of one hit before it is labelled, and the row of numbers that the model sees of it.
+"""Everything that is known about one hit before it is labelled, and the row of numbers that the model gets of it.
 
-The model sees the signal alone: its cut-out and its box. What other hits and the band say (combs, equal drifts,
-services) is left to written rules: how crowded a simulated band is would be our own choice, and the model would learn
-it.
+The model gets the signal alone: its cut-out and its box. Combs, equal drifts and services are left to written rules:
+the simulation would decide how crowded a band is, and the model would learn that choice.
 """
 
 from collections.abc import Sequence
@@ -20,12 +19,12 @@ DRIFT_ERRORS = 3.0
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that labels and ranks look at.
+    """The properties of one hit that decide its label and rank.
 
-    `emission_width_hz` is the width of the whole emission whose piece or comb's tooth the hit is (0: it stands alone),
-    `comb_spacing_hz` the distance of the comb's teeth (0: no comb), `comb_teeth` their number. `hits_with_like_drift`
-    counts the other places of the observation (hits within 500 Hz are one) with a hit that drifts alike,
-    `like_drift_span_hz` is how far those hits are apart.
+    `emission_width_hz` is the width of the whole emission or comb that the hit is part of; 0 if it stands alone.
+    `comb_spacing_hz` is the spacing of the comb's teeth (0: no comb), `comb_teeth` their number. `hits_with_like_drift`
+    counts the other places of the observation with a hit that drifts alike; hits within 500 Hz are one place.
+    `like_drift_span_hz` is the frequency range over which hits drift alike.
     """
 
     snr: float
@@ -47,24 +46,24 @@ class Evidence:
 
 
 def broad_limit_hz(channel_width_hz: float) -> float:
-    """Bandwidth beyond which a signal is broadband: 500 Hz and 8 channels."""
+    """Return the bandwidth above which a signal is broadband, Hz: 500 Hz and 8 channels."""
     return max(BROAD_HZ, BROAD_CHANNELS * channel_width_hz)
 
 
 def drift_limit_hz_s(evidence: Evidence) -> float:
-    """Drift rate, without sign, up to which a hit can't be told from a stationary one: 3 errors, one grid step."""
+    """Return the largest drift rate, without sign, that may be zero: three errors, or one step of the grid."""
     return max(DRIFT_ERRORS * evidence.drift_rate_error_hz_s, 1.01 * evidence.drift_resolution_hz_s)
 
 
 def drift_scatter_steps(width_channels: float, snr: float) -> float:
-    """Scatter of a drift, in steps of the grid, roughly: the scale in which the model sees drifts.
+    """Return the approximate scatter of a measured drift, in steps of the grid: the unit of drifts in the model.
 
-    A hit states its own error; this stays the same while the search learns to state its errors better.
+    It does not use the error that a hit states, so the model stays valid when the search states better errors.
     """
     return hypot(0.6, 1.8 * width_channels / max(snr, 1.0))
 
 
-# Name of each number that the model sees; `model_row` says how it comes about.
+# The numbers that the model gets, as `model_row` computes them.
 MODEL_FEATURES = (
     "log_snr",
     "log_rows",
@@ -89,16 +88,16 @@ MODEL_FEATURES = (
     "lean_over_width",
     "residual_over_width",
 )
-# Novelty goes by shape alone: brightness, drift and width are the transmitter's choice (and the kurtosis of a steady
-# tone is that of its last percent).
+# Novelty uses the shape alone: brightness, drift and width are the transmitter's choice, and the last percent of a
+# steady tone decides its kurtosis.
 NOVELTY_FEATURES = MODEL_FEATURES[MODEL_FEATURES.index("support") :]
 
 
 def model_row(evidence: Evidence) -> list[float]:
-    """The numbers named by `MODEL_FEATURES`: none has a unit, so one model serves every grid of channels and spectra.
+    """Return the numbers named by `MODEL_FEATURES`, without units, so that one model fits every grid.
 
-    Widths count in channels of the box or in units of the limit of broadband, drifts in units of their scatter;
-    logarithms and asinh keep strong and wide signals within reach.
+    Widths are in channels of the box or in units of the limit of broadband, drifts in units of their scatter;
+    logarithms and asinh compress the range of strong and wide signals.
     """
     f = evidence.features
     limit = broad_limit_hz(evidence.channel_width_hz)
@@ -132,5 +131,5 @@ def model_row(evidence: Evidence) -> list[float]:
 
 
 def model_rows(evidence: Sequence[Evidence]) -> npt.NDArray[np.float64]:
-    """Rows of all hits: (hits, features)."""
+    """Return the rows of all hits: float64 (hits, features)."""
     return np.array([model_row(item) for item in evidence], np.float64).reshape(-1, len(MODEL_FEATURES))

@@ -20,39 +20,39 @@ from shared.results import Results
 logger = structlog.get_logger(__name__)
 
 PRODUCER = "classify"
-# Of a job's chunks, about so many make a `job.progress`: each takes a listing of the job's objects.
+# About so many chunks of a job publish `job.progress`: each needs a listing of the job's objects.
 MOST_PROGRESS = 100
 
 
 class ResultsStore(Protocol):
-    """What the handler needs of the results bucket."""
+    """The operations on the results bucket that the handler uses."""
 
     async def get(self, key: str) -> bytes:
-        """The whole object."""
+        """Return the whole object; raise `ObjectNotFoundError` if there is none."""
 
     async def put(self, key: str, body: bytes, content_type: str = ...) -> None:
-        """Write an object, whole."""
+        """Write the whole object."""
 
     async def list_keys(self, prefix: str) -> list[str]:
-        """Sorted keys that start with `prefix`."""
+        """Return the keys that start with `prefix`, sorted."""
 
 
 def _may_be_last(event: ChunkSearched) -> bool:
-    """Whether the chunk may be the last one of its job to come in.
+    """Return whether the chunk may be the last of its job to be stored.
 
-    A lane's chunks are stored one after another, so the last one of all is the last one of its lane. Where all chunks
-    were announced at once, any may be.
+    A lane's chunks are stored one after another, so the last of all is the last of its lane. Without a plan all chunks
+    are announced at once, and any may be the last.
     """
     return event.plan is None or event.plan.ends_lane(event.chunk.index)
 
 
 def _is_reported(chunk: Chunk) -> bool:
-    """Whether progress is told with this chunk: with every one of a small job, with some of a large one."""
+    """Return whether this chunk publishes progress: every chunk of a small job does, some of a large one."""
     return chunk.index % -(-chunk.count // MOST_PROGRESS) == 0
 
 
 def _finisher_key(job_id: str) -> str:
-    """Key of the object that says with which chunk's event the job was finished."""
+    """Return the key of the object that holds the index of the chunk whose event finished the job."""
     return artefact_key(job_id, "finished_by_chunk")
 
 
@@ -64,7 +64,7 @@ def _is_of_plan(plan: ChunkPlan, index: int, found: ChunkHits) -> bool:
 def _classified(
     event: ChunkSearched, raw_chunks: Sequence[bytes], model: ShapeModel, seconds: float
 ) -> tuple[bytes, ResultsSummary] | None:
-    """`results.json` and the summary of a job whose hits objects are all there; None where some are of another plan."""
+    """Return `results.json` and the summary of a job, or None if some hits objects are of another plan."""
     chunks = [ChunkHits.from_bytes(raw) for raw in raw_chunks]
     if event.plan is not None:
         strangers = [index for index, found in enumerate(chunks) if not _is_of_plan(event.plan, index, found)]
@@ -77,7 +77,7 @@ def _classified(
 
 
 class Handler:
-    """Counts the chunks that are in and, when all are, finishes the job off."""
+    """Counts the chunks that are stored and finishes the job when all are."""
 
     def __init__(
         self, results: ResultsStore, *, model: ShapeModel, now: Callable[[], datetime], concurrent_reads: int = 8
@@ -88,15 +88,19 @@ class Handler:
         self._concurrent_reads = concurrent_reads
 
     async def handle(self, event: Event) -> Sequence[Event]:
-        """Publish, for some of the chunks, how many are searched and, when all are, the classified observation.
+        """Return the progress of the job and, once all its chunks are stored, the classified observation.
 
-        The event with which the last chunk came in finishes the job; handled again, it finishes it again: the same
-        bytes, the same events. Events of other chunks that come after it leave it at that, since they come after its
-        acknowledgement, on the same partition.
+        The event of the chunk that was stored last finishes the job. If it is delivered again, the job is finished
+        again with the same bytes and events. Later events of other chunks do not finish it again.
 
-        Of a job that was cut twice (see `services.ingest.kept_plan`), chunks of both cuts may lie in the bucket. It is
-        not finished with these: where chunks that fit are under way, their event finishes it; else it is silent, and
-        the gateway submits it again.
+        If a job was cut twice (see `services.ingest.kept_plan`), the bucket may hold chunks of both plans. The job is
+        not finished with such a mixture: the event of the last matching chunk finishes it, or if there is none, the
+        gateway submits the job again.
+
+        Raises
+        ------
+        PermanentError
+            The event is of another type.
         """
         if not isinstance(event, ChunkSearched):
             raise PermanentError(f"Classify can't handle {event.topic}.", code="unexpected_event")
@@ -117,7 +121,7 @@ class Handler:
         raw_chunks = await self._read_chunks(keys)
         results_key = artefact_key(event.job_id, JSON.filename)
         seconds = await self._processing_time(event, results_key)
-        # Off the event loop, all of it: with thousands of hits it takes seconds, in which heartbeats must go on.
+        # In a thread: with thousands of hits it takes seconds, and the consumer must send heartbeats meanwhile.
         made = await asyncio.to_thread(_classified, event, raw_chunks, self._model, seconds)
         if made is None:
             return None
@@ -137,9 +141,9 @@ class Handler:
         )
 
     async def _was_finished_by_another(self, event: ChunkSearched) -> bool:
-        """Whether the event of another chunk finished the job, and would finish it again.
+        """Return whether the event of another chunk finished the job, and would finish it again.
 
-        Where its plan was lost and it was cut into more or fewer lanes, another chunk than before may have to do it.
+        If the plan was lost and the job was cut into more or fewer lanes, a different chunk may have to finish it.
         """
         try:
             finisher = int(await self._results.get(_finisher_key(event.job_id)))
@@ -158,7 +162,7 @@ class Handler:
         return list(await asyncio.gather(*map(read, keys)))
 
     async def _processing_time(self, event: ChunkSearched, results_key: str) -> float:
-        """Seconds from acceptance to now; a repeat keeps the first finish's, so that it writes the same bytes."""
+        """Return the seconds from acceptance to now; for a repeat those of the first time, so that the bytes are equal."""
         try:
             earlier = await self._results.get(results_key)
         except ObjectNotFoundError:

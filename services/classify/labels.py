@@ -1,21 +1,21 @@
-"""The nine labels: how shape, band and the rest of the observation make one.
+"""Which of the nine labels a hit gets: from its shape, its frequency band and the other hits.
 
 **Shape.** A model of boosted trees, trained on simulated signals (`model`, docs/model-card.md), tells six shapes apart
 by the cut-out alone:
 
-- NARROWBAND_DRIFTING, NARROWBAND_STATIONARY: up to 500 Hz (8 channels) wide, there most of the time, straight.
-- BROADBAND: wider, beyond the smear of its drift, than 500 Hz and than 8 channels.
+- NARROWBAND_DRIFTING, NARROWBAND_STATIONARY: up to 500 Hz (8 channels) wide, present most of the time, straight.
+- BROADBAND: wider than 500 Hz and than 8 channels, not counting the smear of its drift.
 - PULSED: narrow, its power spread over less than half of the time, in at least two spectra.
 - CHIRP: narrow, its drift changes: no straight path holds it.
-- NOISE: a glitch in a single spectrum, or nothing there. A written rule adds what the cut-out does not bear out (path
-  SNR under 5 and under half of what the search stated).
+- NOISE: a glitch in a single spectrum, or nothing. A written rule adds hits that the cut-out does not support (path SNR
+  below 5 and below half of the SNR that the search states).
 
-A hit unlike anything in the training data is told so by `novelty`, 1 minus the share of known signals that are as far
-out. Where under 1 % are, confidence falls in proportion, and the shape is the nearest guess.
+`novelty` says how unlike the training data a hit is: 1 minus the share of known signals that lie as far out. Where that
+share is below 1 %, the shape is the nearest guess, and confidence falls in proportion.
 
-**RFI.** RFI_TERRESTRIAL or RFI_SATELLITE replaces a shape other than NOISE, and `rfi_source` names the service, where a
-service's band and the shape both agree (see `bands`). A comb of at least five lines that do not drift is the work of a
-clock on the ground: RFI_TERRESTRIAL without a source.
+**RFI.** RFI_TERRESTRIAL or RFI_SATELLITE replaces a shape other than NOISE where a service's band and the shape both
+agree (see `bands`); `rfi_source` names the service. A comb of at least five lines that do not drift comes from a clock
+on the ground: RFI_TERRESTRIAL without a source.
 
 **CANDIDATE_ET** replaces NARROWBAND_DRIFTING where all of `candidate_conditions` hold.
 """
@@ -36,25 +36,41 @@ from shared.labels import (
     RFI_TERRESTRIAL,
 )
 
+# A cut-out that holds less along the path than half of the stated SNR, and less than this, does not support a hit.
 NOISE_PATH_SNR = 5.0
-MIN_ROWS_IN_TIME = 4
+
+# The conditions of CANDIDATE_ET. A candidate is for people to look at, so each condition excludes what has an ordinary
+# explanation more often than not.
+# Twice the default threshold: noise never gets there, and the shape of so strong a signal can be measured.
 CANDIDATE_SNR = 20.0
+# A transmitter's carrier is as narrow as the file can show: one channel, and its neighbours if it lies between two.
 CANDIDATE_CHANNELS = 3
+# Fewer stretches of time can't show whether a signal was present all the time.
+MIN_ROWS_IN_TIME = 4
+# The share of time over which the power is spread: 1 for a steady tone, 0.89 for one that swings by half of its mean.
 CANDIDATE_OCCUPANCY = 0.7
+# The gain is 1 where no parabola is better than the straight path, else more than this (`kernels.features`).
+CANDIDATE_CURVATURE_GAIN = 1.1
+# A distant transmitter drifts by itself; ten other hits with its drift point to a source near the receiver.
 CANDIDATE_ALIKE = 10
-CANDIDATE_PROBABILITY = 0.9
+# Doppler drift is proportional to frequency. Three equal drifts over more than 1 MHz are the receiver's oscillator.
 FAR_APART_HZ, FAR_APART_HITS = 1e6, 3
-MAX_DRIFT_PER_HZ = 200e-9  # 1/s; the fastest drift expected of a planet's transmitter (Sheikh et al. 2019)
-# Under this share of known signals lie as far out: a hit is told to be unlike them.
+# 1/s; the fastest drift expected of a planet's transmitter (Sheikh et al. 2019).
+MAX_DRIFT_PER_HZ = 200e-9
+# Of held-out hits with at least this probability, 98 % or more have that shape (docs/model-card.md, reliability).
+CANDIDATE_PROBABILITY = 0.9
+
+# If a smaller share of known signals lies as far out as a hit, the hit counts as unlike the training data.
 UNKNOWN_P = 0.01
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A label, how sure it is (0..1), the service a hit is put down to (empty: none), and why.
+    """The label of one hit, and why it has it.
 
-    `shape` is the label before band and neighbours, `shape_probability` the model's; `novelty` is 0..1, the share of
-    known signals that are less strange. `reasons` are sentences for people.
+    `confidence` is how sure the label is, 0 to 1. `rfi_source` is the service that the hit is attributed to, empty for
+    none. `shape` is the label by shape alone, `shape_probability` the model's probability of it. `novelty` is the share
+    of known signals that are less unusual, 0 to 1. `reasons` are sentences for people.
     """
 
     label: str
@@ -68,18 +84,18 @@ class Verdict:
 
 
 def is_unsupported(evidence: Evidence) -> bool:
-    """Whether the cut-out does not bear the hit out."""
+    """Return whether the cut-out does not support the hit."""
     return evidence.features.path_snr < min(NOISE_PATH_SNR, evidence.snr / 2)
 
 
 def _drift_hz_s(evidence: Evidence, shape: str) -> float:
-    """The drift, 0 where it can't be told from none."""
-    still = shape == NARROWBAND_STATIONARY or abs(evidence.drift_rate_hz_s) <= drift_limit_hz_s(evidence)
-    return 0.0 if still else evidence.drift_rate_hz_s
+    """Return the drift, or 0 if it does not differ from zero by more than its error."""
+    is_stationary = shape == NARROWBAND_STATIONARY or abs(evidence.drift_rate_hz_s) <= drift_limit_hz_s(evidence)
+    return 0.0 if is_stationary else evidence.drift_rate_hz_s
 
 
 def attributed(evidence: Evidence, shape: str) -> Band | None:
-    """The service whose band and shape agree with a hit, if any."""
+    """Return the service whose band and shape agree with a hit, or None."""
     return agreeing_band(
         evidence.frequency_hz,
         Appearance(
@@ -94,61 +110,79 @@ def attributed(evidence: Evidence, shape: str) -> Band | None:
 
 
 def drifts_with_far_hits(evidence: Evidence) -> bool:
-    """Whether three other hits or more drift alike and reach over more than 1 MHz: a drift of the receiver's own.
+    """Return whether at least three other hits, over more than 1 MHz, drift alike: the receiver itself drifts.
 
-    Doppler is proportional to frequency, an unsteady oscillator in the receiver moves everything alike.
+    Doppler drift is proportional to frequency; an unsteady oscillator in the receiver moves all frequencies alike.
     """
     return evidence.hits_with_like_drift >= FAR_APART_HITS and evidence.like_drift_span_hz > FAR_APART_HZ
 
 
 def candidate_conditions(evidence: Evidence, shape: Shape) -> dict[str, bool]:
-    """The written definition of CANDIDATE_ET: each condition, and whether a NARROWBAND_DRIFTING hit meets it."""
+    """Return each condition of CANDIDATE_ET, and whether a NARROWBAND_DRIFTING hit meets it.
+
+    Parameters
+    ----------
+    evidence
+        Of the hit.
+    shape
+        What the model says of it.
+
+    Returns
+    -------
+    dict
+        From the condition as a text for people, as it stands in a hit's `reasons`, to whether it holds.
+    """
     f = evidence.features
     narrow_hz = min(CANDIDATE_CHANNELS * evidence.channel_width_hz * 1.001, BROAD_HZ)
     residual = 1 + evidence.drift_channels_per_spectrum
     return {
-        "SNR at least 20 and twice the threshold": evidence.snr >= max(2 * evidence.snr_threshold, CANDIDATE_SNR),
-        "at most 3 channels and 500 Hz wide": evidence.bandwidth_hz <= narrow_hz,
-        "there in all of at least 4 stretches of time": f.presence >= 1.0 and evidence.n_rows >= MIN_ROWS_IN_TIME,
-        "steady (occupancy at least 0.7)": f.occupancy >= CANDIDATE_OCCUPANCY,
-        "straight": f.curvature_gain < 1.1 and f.straightness_residual_channels <= residual,
+        f"SNR at least {CANDIDATE_SNR:g} and twice the threshold": evidence.snr
+        >= max(2 * evidence.snr_threshold, CANDIDATE_SNR),
+        f"at most {CANDIDATE_CHANNELS} channels and {BROAD_HZ:g} Hz wide": evidence.bandwidth_hz <= narrow_hz,
+        f"there in all of at least {MIN_ROWS_IN_TIME} stretches of time": f.presence >= 1.0
+        and evidence.n_rows >= MIN_ROWS_IN_TIME,
+        f"steady (occupancy at least {CANDIDATE_OCCUPANCY:g})": f.occupancy >= CANDIDATE_OCCUPANCY,
+        "straight": f.curvature_gain < CANDIDATE_CURVATURE_GAIN and f.straightness_residual_channels <= residual,
         "drift told from none": abs(evidence.drift_rate_hz_s) > drift_limit_hz_s(evidence),
-        "drift at most 200 nHz/s per Hz": abs(evidence.drift_rate_hz_s) <= MAX_DRIFT_PER_HZ * evidence.frequency_hz,
+        f"drift at most {MAX_DRIFT_PER_HZ * 1e9:g} nHz/s per Hz": abs(evidence.drift_rate_hz_s)
+        <= MAX_DRIFT_PER_HZ * evidence.frequency_hz,
         "no tooth of a comb": not evidence.comb_spacing_hz,
-        "fewer than 10 other hits drift alike": evidence.hits_with_like_drift < CANDIDATE_ALIKE,
-        "no like drifts over more than 1 MHz": not drifts_with_far_hits(evidence),
+        f"fewer than {CANDIDATE_ALIKE} other hits drift alike": evidence.hits_with_like_drift < CANDIDATE_ALIKE,
+        f"no like drifts over more than {FAR_APART_HZ / 1e6:g} MHz": not drifts_with_far_hits(evidence),
         "no service with carriers in its band": not any(band.carriers for band in bands_at(evidence.frequency_hz)),
-        "a shape that the model is sure of (0.9)": shape.probabilities.get(NARROWBAND_DRIFTING, 0.0)
+        f"a shape that the model is sure of ({CANDIDATE_PROBABILITY:g})": shape.probabilities.get(
+            NARROWBAND_DRIFTING, 0.0
+        )
         >= CANDIDATE_PROBABILITY,
         "a shape that the model knows": shape.novelty_p >= UNKNOWN_P,
     }
 
 
 def _reasons(evidence: Evidence, shape: Shape, name: str, band: Band | None) -> list[str]:
-    """Why a hit has its label, but for the conditions of CANDIDATE_ET."""
+    """Return why a hit has its label, without the conditions of CANDIDATE_ET."""
     ordered = sorted(shape.probabilities.items(), key=lambda item: -item[1])
-    said = [f"Shape: {name}" + (f" ({shape.probabilities[name]:.2f})." if name == shape.name else " by rule.")]
+    reasons = [f"Shape: {name}" + (f" ({shape.probabilities[name]:.2f})." if name == shape.name else " by rule.")]
     if name == shape.name and len(ordered) > 1 and ordered[1][1] >= 0.05:
-        said.append(f"It may be {ordered[1][0]} ({ordered[1][1]:.2f}).")
+        reasons.append(f"It may be {ordered[1][0]} ({ordered[1][1]:.2f}).")
     if name != shape.name:
-        said.append(f"Its cut-out holds an SNR of {evidence.features.path_snr:.1f} only.")
+        reasons.append(f"Its cut-out holds an SNR of {evidence.features.path_snr:.1f} only.")
     if shape.novelty_p < UNKNOWN_P:
-        said.append(f"Unlike what the model knows (fewer than {shape.novelty_p:.1g} of signals are as strange).")
+        reasons.append(f"Unlike what the model knows (fewer than {shape.novelty_p:.1g} of signals are as strange).")
     if band is not None:
-        said.append(f"{band.name} transmits here, and the shape agrees.")
+        reasons.append(f"{band.name} transmits here, and the shape agrees.")
     elif others := bands_at(evidence.frequency_hz):
-        said.append(f"{others[0].name} has its band here, but its emissions look different.")
+        reasons.append(f"{others[0].name} has its band here, but its emissions look different.")
     if name_of_band := protected_band(evidence.frequency_hz):
-        said.append(f"In a band protected for radio astronomy ({name_of_band}).")
+        reasons.append(f"In a band protected for radio astronomy ({name_of_band}).")
     if evidence.comb_spacing_hz:
-        said.append(f"One of {evidence.comb_teeth} lines {evidence.comb_spacing_hz:.1f} Hz apart.")
+        reasons.append(f"One of {evidence.comb_teeth} lines {evidence.comb_spacing_hz:.1f} Hz apart.")
     if name == NARROWBAND_DRIFTING and drifts_with_far_hits(evidence):
-        said.append(f"{evidence.hits_with_like_drift} other hits, far apart, drift alike.")
-    return said
+        reasons.append(f"{evidence.hits_with_like_drift} other hits, far apart, drift alike.")
+    return reasons
 
 
 def label(evidence: Evidence, shape: Shape) -> Verdict:
-    """The label of one hit whose shape the model has told."""
+    """Return the label of one hit, given the shape that the model found."""
     name = NOISE if is_unsupported(evidence) else shape.name
     probability = shape.probabilities[shape.name] if name == shape.name else 1.0
     confidence = probability * min(1.0, shape.novelty_p / UNKNOWN_P)

@@ -6,7 +6,7 @@ from shared.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """What every service has, and how fast hits objects are read."""
+    """The settings of every service, and how many hits objects are read at once."""
 
     port: int = Field(default=8083, description="Port that the HTTP server listens on.")
     concurrent_reads: int = Field(default=8, ge=1, description="Hits objects read from S3 at the same time.")

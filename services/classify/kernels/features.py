@@ -1,11 +1,11 @@
-"""What a hit's cut-out says about the signal: shape in time, shape in frequency, straightness.
+"""Measures of a hit's cut-out: shape in time, shape in frequency, straightness.
 
-All measures are taken along the hit's own path (column `channel + steps * u` at spectrum `u * (T - 1)`), in units of
-the noise: a cut-out has mean 0 and sigma 1 per sample before its rows are averaged. The drift-aligned cut-out has each
-row shifted so that the path stands upright; its mean over time is the aligned spectrum, the power in the box per row is
+All measures are taken along the hit's path (column `channel + steps * u` at spectrum `u * (T - 1)`), in units of the
+noise: a cut-out has mean 0 and sigma 1 per sample before its rows are averaged. In the drift-aligned cut-out each row
+is shifted so that the path is vertical; its mean over time is the aligned spectrum, and the power in the box per row is
 the profile in time.
 
-| measure | unit | is |
+| measure | unit | definition |
 |---|---|---|
 | path_snr | sigma | SNR along the path, from the cut-out alone |
 | occupancy | 0..1 | share of the time in which the power is spread: (sum p)^2 / (N sum p^2), noise taken off |
@@ -13,18 +13,18 @@ the profile in time.
 | peak_fraction | 0..1 | share of the path's positive power in its brightest row |
 | kurtosis | none | excess kurtosis of the power per row: near 0 for a steady tone, large for a pulse |
 | fwhm_hz | Hz | full width at half maximum of the aligned spectrum, smoothed over an eighth of the box |
-| window_fill | 0..1 | the same width as a share of the window looked at (1: no edge in sight) |
-| edge_sharpness | 0..1 | fall of the aligned spectrum from the box to just outside of it (1: all of it) |
+| window_fill | 0..1 | the same width as a share of the window looked at (1: no edge seen) |
+| edge_sharpness | 0..1 | fall of the aligned spectrum from the box to just outside it (1: to zero) |
 | side_share | 0..1 | share of the aligned spectrum's power that lies outside of the box (side lobes, pedestals) |
 | curvature_gain | >= 1 | path SNR of the best parabola over the straight path's; 1 if it gains under 4 sigma or 0.1 |
 | curvature_hz_s2 | Hz/s^2 | second derivative of the frequency along that parabola |
-| bend_channels | channels | how far that parabola leaves its own chord, without sign |
-| row_width_channels | channels | width of the box (1, 2, 4, ... up to the hit's) that gathers most in single rows |
-| wobble_channels | channels | rms of the places of those boxes from the best parabola through them |
-| lean_channels | channels | how far that parabola moves away from the hit's path in all, without sign |
-| straightness_residual_channels | channels | rms of the peaks' columns from a line; 0 where too faint to tell |
+| bend_channels | channels | distance of that parabola from its own chord, without sign |
+| row_width_channels | channels | width of the box (1, 2, 4, ... up to the hit's) with the highest SNR in single rows |
+| wobble_channels | channels | rms distance of those boxes from the best parabola through them |
+| lean_channels | channels | total movement of that parabola relative to the hit's path, without sign |
+| straightness_residual_channels | channels | rms distance of the peaks from a line; 0 if too faint to measure |
 
-What depends on other hits (neighbours, combs, equal drifts) is in `neighbours`, what depends on the band in `bands`.
+`neighbours` has the measures that depend on other hits (combs, equal drifts), `bands` those that depend on the band.
 """
 
 from dataclasses import dataclass
@@ -37,10 +37,10 @@ from shared.arrays import Floats, Indices, Power
 MAX_SEGMENTS = 8
 BRIGHT_SEGMENT_SNR = 5.0
 PRESENT_FRACTION = 0.3
-# Trying a thousand parabolas gains up to so many sigma on noise, and up to this share on a tone between channels.
+# The best of a thousand parabolas gains up to so many sigma on noise, and up to this share on a tone between channels.
 CURVATURE_SIGMA, CURVATURE_SHARE = 4.0, 0.1
 MAX_OFFSET_CHANNELS = 64
-# Single rows are looked at as far as a cut-out reaches; noise rarely has such a peak there.
+# How far from the path single rows are searched, and the SNR that noise rarely reaches there.
 ROW_REACH_CHANNELS, BRIGHT_ROW_SNR = 32, 6.0
 _TURNS = np.linspace(0.0, 1.0, 7)
 _BENDS = np.geomspace(3.0, 160.0, 16)
@@ -71,7 +71,7 @@ class Features:
 
 @dataclass(frozen=True)
 class Track:
-    """The hit's box and path, and the grid it lies on."""
+    """A hit's box and path, and the grid of the observation."""
 
     channel: int
     steps: int
@@ -83,7 +83,7 @@ class Track:
 
 @dataclass(frozen=True)
 class _Box:
-    """The box of a track in the cut-out's own columns: first column per row, width, and columns to look at beside."""
+    """The box of a track in columns of the cut-out: first column per row, width, and columns used on either side."""
 
     first: Indices
     width: int
@@ -91,14 +91,14 @@ class _Box:
 
 
 def row_positions(n_rows: int, spectra_per_row: int, n_spectra: int) -> Floats:
-    """Middle of each row on the path, from 0 at the first spectrum to 1 at the last."""
+    """Return the position of each row's middle on the path, from 0 at the first spectrum to 1 at the last."""
     middle = (np.arange(n_rows) + 0.5) * spectra_per_row - 0.5
     positions: Floats = np.minimum(middle, n_spectra - 1) / (n_spectra - 1)
     return positions
 
 
 def _box(track: Track, start_channel: int, spectra_per_row: int, positions: Floats) -> _Box:
-    # Within a row of several spectra the path itself moves on.
+    # The path moves within a row of several spectra.
     smear = int(np.ceil((spectra_per_row - 1) * abs(track.steps) / (track.n_spectra - 1)))
     width = track.width + smear
     first = np.rint(track.channel + track.steps * positions - smear / 2 - start_channel).astype(np.int64)
@@ -106,16 +106,23 @@ def _box(track: Track, start_channel: int, spectra_per_row: int, positions: Floa
 
 
 def _gather(power: Floats, rows: Indices, columns: Indices) -> Floats:
-    """Samples at (rows, columns); 0, the noise's mean, where the cut-out ends."""
+    """Return the samples at (rows, columns); 0, the mean of the noise, outside the cut-out."""
     inside = (columns >= 0) & (columns < power.shape[1])
     gathered: Floats = np.where(inside, power[rows, np.clip(columns, 0, power.shape[1] - 1)], 0.0)
     return gathered
 
 
 def align(power: Floats, track: Track, start_channel: int, spectra_per_row: int) -> tuple[Floats, int, int]:
-    """Shift each row so that the path stands upright.
+    """Shift each row so that the path is vertical.
 
-    Returns the aligned power (rows, pad + box + pad), the box's width and the pad, in channels.
+    Returns
+    -------
+    aligned : ndarray
+        float64 (rows, pad + width + pad).
+    width : int
+        Of the box, channels.
+    pad : int
+        Channels on either side of the box.
     """
     box = _box(track, start_channel, spectra_per_row, row_positions(len(power), spectra_per_row, track.n_spectra))
     columns = box.first[:, None] + np.arange(-box.pad, box.width + box.pad)
@@ -123,7 +130,7 @@ def align(power: Floats, track: Track, start_channel: int, spectra_per_row: int)
 
 
 def _time_measures(profile: Floats) -> tuple[float, float, float, float]:
-    """Occupancy, presence, peak fraction and kurtosis of the power per row (in units of its own noise)."""
+    """Return occupancy, presence, peak fraction and kurtosis of the power per row, in units of its noise."""
     n = len(profile)
     spread = max(float(np.sum(profile**2)) - n, 1e-9)
     occupancy = float(np.clip(np.sum(profile) ** 2 / (n * spread), 1 / n, 1.0)) if np.sum(profile) > 0 else 1 / n
@@ -137,8 +144,8 @@ def _time_measures(profile: Floats) -> tuple[float, float, float, float]:
 
 
 def _frequency_measures(spectrum: Floats, width: int, pad: int) -> tuple[int, float, float]:
-    """Columns at half maximum round the peak of the box, the sharpness of its edges, the share of power beside it."""
-    # A faint, wide hump has peaks of noise on it: they are smoothed over an eighth of the box.
+    """Return the columns at half maximum, the sharpness of the edges, and the share of power beside the box."""
+    # A faint, wide signal has peaks of noise on it, so it is smoothed over an eighth of the box.
     smooth = np.convolve(spectrum, np.ones(max(1, width // 8)) / max(1, width // 8), mode="same")
     peak = pad + int(np.argmax(smooth[pad : pad + width]))
     below = np.flatnonzero(smooth < smooth[peak] / 2)
@@ -155,7 +162,7 @@ def _frequency_measures(spectrum: Floats, width: int, pad: int) -> tuple[int, fl
 
 
 def parabolas(bend: Floats, turn: Floats, shift: Floats) -> Floats:
-    """All combinations of `bend * ((u - turn)^2 - shift)`, as rows of (bend, turn, bend * shift)."""
+    """Return all combinations of `bend * ((u - turn)^2 - shift)`, as rows of (bend, turn, bend * shift)."""
     grid = np.stack(np.meshgrid(bend, turn, shift, indexing="ij"), axis=-1).reshape(-1, 3)
     grid[:, 2] *= grid[:, 0]
     return grid
@@ -167,21 +174,21 @@ def _first_parabolas() -> Floats:
 
 
 def _offsets(parabola: Floats, positions: Floats) -> Indices:
-    """Columns of `box_sums` on parabolas of (bend, turn, bend * shift): (parabolas, rows)."""
+    """Return the columns of `_box_sums` on parabolas of (bend, turn, bend * shift): (parabolas, rows)."""
     bend, turn, shift = parabola[:, :1], parabola[:, 1:2], parabola[:, 2:]
     columns: Indices = np.rint(bend * (positions - turn) ** 2 - shift).astype(np.int64) + MAX_OFFSET_CHANNELS
     return columns
 
 
 def _best_parabola(sums: Floats, positions: Floats, tried: Floats) -> tuple[float, Floats]:
-    """Largest sum of `sums` (rows, offsets) along the parabolas, and that parabola."""
+    """Return the largest sum of `sums` (rows, offsets) along the parabolas, and that parabola."""
     totals = _gather(sums, np.arange(len(sums))[None, :], _offsets(tried, positions)).sum(axis=1)
     best = int(np.argmax(totals))
     return float(totals[best]), tried[best]
 
 
 def _box_sums(power: Floats, box: _Box) -> Floats:
-    """Power in the box, moved from the path by up to MAX_OFFSET_CHANNELS either way: (rows, offsets)."""
+    """Return the power in the box, moved from the path by up to MAX_OFFSET_CHANNELS either way: (rows, offsets)."""
     columns = box.first[:, None] + np.arange(-MAX_OFFSET_CHANNELS, MAX_OFFSET_CHANNELS + box.width)
     summed = np.cumsum(_gather(power, np.arange(len(power))[:, None], columns), axis=1)
     sums: Floats = summed[:, box.width - 1 :] - np.pad(summed, ((0, 0), (1, 0)))[:, : 2 * MAX_OFFSET_CHANNELS + 1]
@@ -198,10 +205,10 @@ class _Curve:
 
 
 def _curve(power: Floats, box: _Box, positions: Floats, sigma: float) -> _Curve:
-    """Look for a parabola near the path that holds more.
+    """Search for a parabola near the path with a higher SNR.
 
-    A bent signal touches its straight path somewhere (`turn`) or crosses it twice (`shift` > 0); the best of a coarse
-    grid of such parabolas is refined once.
+    A bent signal touches its straight path at one place (`turn`) or crosses it twice (`shift` > 0). The best of a
+    coarse grid of such parabolas is refined once.
     """
     sums = _box_sums(power, box) / (np.sqrt(box.width) * sigma)
     scale = 1 / np.sqrt(len(sums))
@@ -220,7 +227,7 @@ def _curve(power: Floats, box: _Box, positions: Floats, sigma: float) -> _Curve:
 
 
 def _row_measures(power: Floats, box: _Box, positions: Floats, sigma: float) -> tuple[int, float, float]:
-    """Width of what single rows show, how far its places are from a parabola, and how far that leaves the path."""
+    """Return the width of the signal in single rows, its rms from a parabola, and how far that leaves the path."""
     reach = ROW_REACH_CHANNELS + 2 * box.width
     columns = box.first[:, None] + np.arange(-reach, reach + box.width)
     summed = np.pad(np.cumsum(_gather(power, np.arange(len(power))[:, None], columns), axis=1), ((0, 0), (1, 0)))
@@ -241,7 +248,7 @@ def _row_measures(power: Floats, box: _Box, positions: Floats, sigma: float) -> 
 
 
 def _straightness(aligned: Floats, width: int, sigma: float) -> float:
-    """Rms of the brightest columns of the stretches of time from their own straight line, channels."""
+    """Return the rms distance of the brightest columns of the stretches of time from a straight line, channels."""
     parts = np.array_split(aligned, min(len(aligned), MAX_SEGMENTS))
     box = np.ones(width) / (np.sqrt(width) * sigma)
     columns, times = [], []
@@ -259,11 +266,16 @@ def _straightness(aligned: Floats, width: int, sigma: float) -> float:
 def measure(power: Power, start_channel: int, spectra_per_row: int, track: Track) -> Features:
     """Measure one hit on its cut-out.
 
-    Args:
-        power: (rows, channels), mean 0 and sigma 1 per sample before `spectra_per_row` spectra are averaged to a row.
-        start_channel: the file's channel of the first column.
-        spectra_per_row: spectra averaged in each row.
-        track: the hit's box, path and grid.
+    Parameters
+    ----------
+    power
+        float32 (rows, channels), mean 0 and sigma 1 per sample before `spectra_per_row` spectra are averaged to a row.
+    start_channel
+        The file's channel of the first column.
+    spectra_per_row
+        Spectra averaged in each row.
+    track
+        The hit's box, path and grid.
     """
     clean = np.nan_to_num(power.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     n_rows = len(clean)

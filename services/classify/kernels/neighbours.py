@@ -1,4 +1,4 @@
-"""What the other hits of an observation say about one: crowding, equal drifts, combs."""
+"""Measures of a hit among the other hits of an observation: crowding, equal drifts, combs."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ COMB_STRONGEST = 2000
 
 
 def count_within(values: Floats, reach: Floats | float) -> Indices:
-    """For each value, how many others lie within `reach` of it (same unit)."""
+    """Return for each value how many others lie within `reach` of it (same unit)."""
     ordered = np.sort(values)
     above = np.searchsorted(ordered, values + reach, side="right")
     counts: Indices = (above - np.searchsorted(ordered, values - reach, side="left") - 1).astype(np.int64)
@@ -20,7 +20,7 @@ def count_within(values: Floats, reach: Floats | float) -> Indices:
 
 
 def clusters(frequency_hz: Floats, gap_hz: float) -> Indices:
-    """Number the runs of hits whose neighbours in frequency are at most `gap_hz` away."""
+    """Return for each hit the number of its cluster: neighbours in frequency are at most `gap_hz` apart."""
     order = np.argsort(frequency_hz, kind="stable")
     labels = np.empty(len(frequency_hz), dtype=np.int64)
     if len(order):
@@ -29,7 +29,7 @@ def clusters(frequency_hz: Floats, gap_hz: float) -> Indices:
 
 
 def _teeth(ordered: Floats, spacing: float, tolerance: float) -> list[int]:
-    """Positions in `ordered` of the unbroken run of teeth from the first on; the spacing is refined on the way."""
+    """Return the positions in `ordered` of the unbroken run of teeth from the first on, refining the spacing."""
     found = [0]
     while True:
         if len(found) > 1:
@@ -42,7 +42,7 @@ def _teeth(ordered: Floats, spacing: float, tolerance: float) -> list[int]:
 
 
 def _on_lattice(ordered: Floats, run: list[int], spacing: float, tolerance: float) -> Indices:
-    """Positions of all that lie on the teeth of a run, or of one more at its end."""
+    """Return the positions of all hits on the teeth of a run, or on one more at its end."""
     distance = ordered - ordered[0]
     residual = np.abs(distance - np.rint(distance / spacing) * spacing)
     inside = distance <= ordered[run[-1]] - ordered[0] + 1.5 * spacing
@@ -50,13 +50,18 @@ def _on_lattice(ordered: Floats, run: list[int], spacing: float, tolerance: floa
 
 
 def count_alike(values: Floats, reach: Floats, place: Indices, strength: Floats) -> Indices:
-    """For each value, how many other places hold one within `reach` of it; a place counts by its strongest.
+    """Return for each value how many other places hold a value within `reach` of it.
 
-    Args:
-        values: (n,), what may be alike.
-        reach: (n,), same unit.
-        place: (n,), numbers of the places from 0 on, none left out.
-        strength: (n,), of equal ones the first counts.
+    Parameters
+    ----------
+    values
+        (n,), what is compared. Of each place, only the value of the strongest hit counts.
+    reach
+        (n,), same unit.
+    place
+        (n,), number of the place, from 0 without gaps.
+    strength
+        (n,), by which the strongest is chosen; of equals the first.
     """
     if not len(values):
         return np.empty(0, np.int64)
@@ -71,7 +76,7 @@ def count_alike(values: Floats, reach: Floats, place: Indices, strength: Floats)
 
 
 class Combs(NamedTuple):
-    """For each hit: spacing of its comb's teeth in Hz (0: it is no tooth), and how many teeth the comb has."""
+    """For each hit the spacing of its comb's teeth in Hz (0: no comb), and how many teeth the comb has."""
 
     spacing_hz: Floats
     teeth: Indices
@@ -84,10 +89,10 @@ def find_combs(
     tolerance_hz: Floats | float,
     drift_tolerance_hz_s: Floats | float,
 ) -> Combs:
-    """Which hits are the teeth of combs.
+    """Find the hits that are teeth of combs.
 
     A comb is at least five hits at equal distances (within the tolerance of its first tooth) whose drifts agree with
-    the first one's (within both tolerances). Only the 2000 strongest hits are looked at: the cost stays bounded.
+    that of the first (within both tolerances). Only the 2000 strongest hits are tried, to limit the cost.
     """
     spacing, teeth = np.zeros(len(frequency_hz)), np.zeros(len(frequency_hz), np.int64)
     tolerance = np.broadcast_to(tolerance_hz, spacing.shape)
@@ -102,7 +107,7 @@ def find_combs(
         teeth_at = ordered[alike]
         for step in range(1, min(COMB_LOOK_AHEAD, len(alike) - 1) + 1):
             distance = float(teeth_at[step] - teeth_at[0])
-            # Closer than this, anything would look like a comb.
+            # Closer hits would look like a comb by chance.
             if distance <= 8 * within or spacing[order[first]]:
                 continue
             run = _teeth(teeth_at, distance, within)
@@ -115,7 +120,7 @@ def find_combs(
 
 
 def span_within(values: Floats, reach: Floats, place: Floats) -> Floats:
-    """For each value, how far apart the places of all values within `reach` of it are (in the unit of `place`)."""
+    """Return for each value the range of `place` over all values within `reach` of it."""
     order = np.argsort(values, kind="stable")
     ordered, places = values[order], place[order]
     low = np.searchsorted(ordered, values - reach, side="left")
@@ -130,7 +135,7 @@ def span_within(values: Floats, reach: Floats, place: Floats) -> Floats:
 
 
 def _running(values: Floats, take: np.ufunc) -> Floats:
-    """`take` over the runs of 1, 2, 4, ... values that start at each place: (levels, n)."""
+    """Return `take` over the runs of 1, 2, 4, ... values that start at each index: (levels, n)."""
     levels = [values]
     while 2 ** len(levels) <= len(values):
         half, last = 2 ** (len(levels) - 1), levels[-1]

@@ -1,4 +1,4 @@
-"""How far a hit lies from everything that a model was trained on."""
+"""Distance of a hit from the training data of a model."""
 
 import numpy as np
 
@@ -8,14 +8,20 @@ SMALLEST_P = 1e-6
 
 
 def distances(rows: Floats, centres: Floats, whitening: Floats) -> Floats:
-    """Mahalanobis distance of each row from the nearest cluster of known signals.
+    """Return the Mahalanobis distance of each row from the nearest cluster of known signals.
 
-    Args:
-        rows: (rows, d).
-        centres: (clusters, d), the clusters' means.
-        whitening: (clusters, d, d), inverse of the Cholesky factor of each cluster's covariance.
+    Parameters
+    ----------
+    rows
+        (rows, d).
+    centres
+        (clusters, d), the clusters' means.
+    whitening
+        (clusters, d, d), inverse of the Cholesky factor of each cluster's covariance.
 
-    Returns:
+    Returns
+    -------
+    ndarray
         (rows,); about sqrt(d) for a typical known signal.
     """
     nearest = np.full(len(rows), np.inf)
@@ -26,15 +32,21 @@ def distances(rows: Floats, centres: Floats, whitening: Floats) -> Floats:
 
 
 def p_values(distance: Floats, known: Floats, shares: Floats) -> Floats:
-    """Share of known signals that lie as far out or farther.
+    """Return the share of known signals that lie as far out or farther.
 
-    Args:
-        distance: (rows,).
-        known: (k,), rising distances of known signals that the model was not trained on.
-        shares: (k,), falling: the share of them that lies at `known[i]` or beyond.
+    Parameters
+    ----------
+    distance
+        (rows,).
+    known
+        (k,), rising distances of known signals that the model was not trained on.
+    shares
+        (k,), falling: the share of them that lies at `known[i]` or beyond.
 
-    Returns:
-        (rows,), from 1 down to 1e-6: log-linear between the entries, and beyond the last by the last two's slope.
+    Returns
+    -------
+    ndarray
+        (rows,), from 1 down to 1e-6: log-linear between the entries; beyond the last, with the slope of the last two.
     """
     log_share = np.log(shares)
     slope = (log_share[-1] - log_share[-2]) / (known[-1] - known[-2])

@@ -1,7 +1,7 @@
 """Boosted trees, read from LightGBM's text format and evaluated without LightGBM.
 
-Only what the labels' model uses: several classes, numeric splits (`value <= threshold` goes left), no categories. A NaN
-counts as 0, as LightGBM has it where no value was missing in training.
+It supports what the labels' model uses: several classes and numeric splits (`value <= threshold` goes left). A NaN
+counts as 0, as in LightGBM if no value was missing in training.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ class Trees:
     """All trees, padded to one size; tree `i` votes for class `i % n_classes`.
 
     `feature`, `threshold`, `left`, `right` are (trees, nodes); a child >= 0 is a node, a child `c` < 0 the leaf `~c`.
-    `value` is (trees, leaves). `depth` is the longest way from a root to a leaf.
+    `value` is (trees, leaves). `depth` is the longest path from a root to a leaf.
     """
 
     n_classes: int
@@ -35,7 +35,7 @@ class Trees:
 
 
 def _blocks(text: str) -> Iterator[dict[str, str]]:
-    """The header and each tree as keys and values."""
+    """Yield the header and each tree as keys and values."""
     for block in text.split("end of trees")[0].split("\nTree="):
         yield dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
 
@@ -51,8 +51,10 @@ def _depth(left: Indices, right: Indices) -> int:
 def parse(text: str) -> Trees:
     """Read a model that LightGBM saved as text.
 
-    Raises:
-        ValueError: it has categorical splits, or splits that treat missing values in a way of their own.
+    Raises
+    ------
+    ValueError
+        It has categorical splits, or splits with rules for missing values.
     """
     header, *blocks = _blocks(text)
     nodes = max(int(block["num_leaves"]) for block in blocks) - 1
@@ -77,7 +79,7 @@ def parse(text: str) -> Trees:
 
 
 def raw_scores(trees: Trees, rows: Floats) -> Floats:
-    """Sum of the leaves' values per class: (rows, classes), from rows of (rows, features)."""
+    """Return the sum of the leaves' values per class, (rows, classes), for rows of (rows, features)."""
     clean = np.nan_to_num(rows, nan=0.0, posinf=np.inf, neginf=-np.inf)
     parts = [_scores(trees, clean[at : at + _ROWS_AT_ONCE]) for at in range(0, len(clean), _ROWS_AT_ONCE)]
     return np.concatenate(parts) if parts else np.empty((0, trees.n_classes))
@@ -98,7 +100,7 @@ def _scores(trees: Trees, rows: Floats) -> Floats:
 
 
 def softmax(scores: Floats) -> Floats:
-    """Probabilities from scores, along the last axis."""
+    """Return probabilities from scores, along the last axis."""
     powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
     shares: Floats = powers / powers.sum(axis=-1, keepdims=True)
     return shares

@@ -1,6 +1,6 @@
 """The trained model of signal shapes: `shapes.txt` (trees) and `shapes.json` (calibration, novelty, provenance).
 
-`python -m science.training` writes both. They are read once; nothing but numpy is needed.
+`python -m science.training` writes both. They are read once, with numpy alone.
 """
 
 import json
@@ -20,9 +20,9 @@ TREES_FILE, FACTS_FILE = "shapes.txt", "shapes.json"
 
 @dataclass(frozen=True)
 class Shape:
-    """What the model says of one hit: its most probable shape, all probabilities, and how strange it is.
+    """What the model says of one hit: its most probable shape and the probability of each.
 
-    `novelty_p` is the share of known signals of that shape that lie as far from the training data, or farther.
+    `novelty_p` is the share of known signals of that shape that lie at least as far from the training data.
     """
 
     name: str
@@ -47,11 +47,11 @@ class ShapeModel:
     version: str
 
     def probabilities(self, rows: Floats) -> Floats:
-        """Calibrated probabilities (rows, classes) of rows of `MODEL_FEATURES`."""
+        """Return calibrated probabilities, (rows, classes), for rows of `MODEL_FEATURES`."""
         return softmax(raw_scores(self.trees, rows) / self.temperature)
 
     def shapes(self, rows: Floats) -> list[Shape]:
-        """The shape of each row."""
+        """Return the shape of each row."""
         chances = self.probabilities(rows)
         names = [self.classes[k] for k in np.argmax(chances, axis=1)] if len(rows) else []
         away = distances(rows[:, -len(NOVELTY_FEATURES) :], self.centres, self.whitening)
@@ -66,10 +66,12 @@ class ShapeModel:
 
 
 def from_text(trees: str, facts: dict[str, Any]) -> ShapeModel:
-    """Put a model together from the texts of its two files.
+    """Make a model from the contents of its two files.
 
-    Raises:
-        ValueError: it was trained on other features than this version measures.
+    Raises
+    ------
+    ValueError
+        It was trained on other features than this version measures.
     """
     parsed = parse(trees)
     if parsed.features != MODEL_FEATURES or tuple(facts["classes"]) != tuple(facts["known_distances"]):

@@ -162,7 +162,7 @@ class Handler:
         return list(await asyncio.gather(*map(read, keys)))
 
     async def _processing_time(self, event: ChunkSearched, results_key: str) -> float:
-        """Return the seconds from acceptance to now; for a repeat those of the first time, so that the bytes are equal."""
+        """Return the seconds from acceptance to now; for a repeat those of the first time, so that bytes are equal."""
         try:
             earlier = await self._results.get(results_key)
         except ObjectNotFoundError:

@@ -11,21 +11,21 @@ from shared.blobs import open_storage
 from shared.bus import Consumer, open_publisher
 from shared.events import OBSERVATION_CLASSIFIED
 
-# Pictures and tables of one job are made side by side. The allocator keeps an arena for each thread, as large as the
-# most that was ever drawn there: as many threads as asyncio would take hold 50 to 100 MB more, and on two cores they
-# are no faster.
+# Pictures and tables of one job are made at the same time. The allocator keeps an arena for each thread, as large as
+# the largest picture drawn there: asyncio's default number of threads takes 50 to 100 MB more, and is no faster on two
+# cores.
 THREADS = 2
 
 
 def use_few_threads() -> None:
-    """Have `asyncio.to_thread` go to so many threads at most."""
+    """Make `asyncio.to_thread` use at most `THREADS` threads."""
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="export"))
 
 
 async def serve(settings: Settings) -> None:
-    """Run until told to stop."""
+    """Run until the process is asked to stop."""
     use_few_threads()
-    # Fonts and lazily loaded modules would cost the first job a second.
+    # Load fonts and lazily imported modules now: they would delay the first job by a second.
     await asyncio.to_thread(warm_up)
     async with open_storage(settings) as storage, open_publisher(settings) as publisher:
         handler = Handler(

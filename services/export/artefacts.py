@@ -1,4 +1,4 @@
-"""Every file that a classified observation gives, rendered from its results."""
+"""Every file of a classified observation, made from its results."""
 
 import hashlib
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ class File:
 
 
 def render_pictures(event: ObservationClassified, results: Results, parts: Sequence[ChunkPart]) -> list[File]:
-    """The waterfall and its thumbnail."""
+    """Return the waterfall picture and its thumbnail."""
     drawing = Picture(
         header=event.header,
         title=results.source_name,
@@ -68,7 +68,7 @@ def render_pictures(event: ObservationClassified, results: Results, parts: Seque
 
 
 def render_tables(event: ObservationClassified, results: Results, input_sha256: str | None) -> list[File]:
-    """Every catalogue but `results.json`, which classify wrote. `input_sha256` is None where it was not taken."""
+    """Return every catalogue except `results.json`, which classify wrote; `input_sha256` is None if it is not known."""
     rows, provenance = catalogue_rows(results), provenance_of(event, results, input_sha256)
     about = {"job_id": results.job_id, "source_name": results.source_name, "file_name": results.file_name}
     classified = {**about, "signals": classified_rows(results)}
@@ -85,7 +85,7 @@ def render_tables(event: ObservationClassified, results: Results, input_sha256: 
 
 
 def _example() -> tuple[ObservationClassified, Results, list[ChunkPart]]:
-    """The smallest observation with a candidate."""
+    """Return the smallest observation with a candidate."""
     header = Header(
         file_format="fil", n_spectra=2, n_channels=8, n_ifs=1, n_bits=32, fch1_mhz=1.0, foff_mhz=1e-6, tsamp_s=1.0
     )
@@ -124,7 +124,7 @@ def _example() -> tuple[ObservationClassified, Results, list[ChunkPart]]:
 
 
 def warm_up() -> None:
-    """Render a small observation, so that fonts, colours and lazily loaded modules don't keep the first job waiting."""
+    """Make the files of a small observation, which loads fonts, colours and lazily imported modules."""
     event, results, parts = _example()
     render_pictures(event, results, parts)
     render_tables(event, results, None)

@@ -8,20 +8,20 @@ from typing import Any
 
 from services.export.columns import COLUMNS, Row
 
-# A spreadsheet runs a cell that starts with one of these as a formula; some take the full-width signs for the same.
+# A spreadsheet evaluates a cell that starts with one of these as a formula; some accept the full-width signs too.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def plain_cell(value: Any) -> Any:
-    """Text that no spreadsheet takes for a formula; numbers as they are, nothing for None."""
+    """Return text that no spreadsheet evaluates as a formula, numbers unchanged, and an empty cell for None."""
     if isinstance(value, str):
-        # The csv module would write a lone carriage return without quotes, and readers would take it for a line's end.
+        # The csv module writes a lone carriage return without quotes, and readers would end the line there.
         return ("'" if value.startswith(FORMULA_STARTS) else "") + value.replace("\r", " ")
     return "" if value is None else value
 
 
 def to_csv(rows: Sequence[Row]) -> bytes:
-    """The catalogue as UTF-8 CSV with a header line; floats keep all their digits."""
+    """Return the catalogue as UTF-8 CSV with a header line; floats keep all their digits."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([column.name for column in COLUMNS])
@@ -30,5 +30,5 @@ def to_csv(rows: Sequence[Row]) -> bytes:
 
 
 def to_json(document: Any) -> bytes:
-    """Strict JSON, readable."""
+    """Return the document as strict, indented JSON."""
     return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False).encode()

@@ -1,4 +1,4 @@
-"""The columns of the catalogue: one table that every format takes its names, units and descriptions from."""
+"""The columns of the catalogue: names, units and descriptions for every format."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from shared.results import Results
 Row = Mapping[str, Any]
 
 Kind = Literal["text", "number", "count"]
-# Stands for "none" among counts in formats that have no other way to say so.
+# Means "no value" among counts in formats that have no null.
 NO_COUNT = -(2**63)
 
 
@@ -17,8 +17,8 @@ NO_COUNT = -(2**63)
 class Column:
     """One column: `kind` is text (UTF-8), number (float64) or count (int64).
 
-    `unit` as FITS and VOTable write it, empty for none; `ucd` in the words of the IVOA's list (UCD1+). `path` leads
-    into a record of `results.json`; where the record has nothing there, the cell is empty.
+    `unit` is written as in FITS and VOTable, empty for none; `ucd` is from the IVOA's list (UCD1+). `path` is the place
+    of the value in a hit of `results.json`, by default the column's name. Without a value there, the cell is empty.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Column:
     path: tuple[str, ...] = ()
 
     def value(self, record: Mapping[str, Any]) -> Any:
-        """The column's value in a record, or None where the record has none."""
+        """Return the column's value in a record, or None if the record has none."""
         found: Any = record
         for key in self.path or (self.name,):
             found = found.get(key) if isinstance(found, Mapping) else None
@@ -39,12 +39,12 @@ class Column:
 def _feature(
     name: str, unit: str, ucd: str, description: str, *, kind: Kind = "number", key: str | None = None
 ) -> Column:
-    """A column from a hit's `features`."""
+    """Return a column from a hit's `features`."""
     return Column(name, kind, unit, ucd, description, ("features", key or name))
 
 
 def _component(name: str, description: str) -> Column:
-    """A column from the components of a hit's interestingness."""
+    """Return a column from the components of a hit's interestingness."""
     return Column(f"{name}_component", "number", "", "stat.weight", description, ("interestingness_components", name))
 
 
@@ -86,7 +86,7 @@ COLUMNS = (
     _feature("hits_with_like_drift", "", "meta.number", "Other hits that drift alike", kind="count"),
 )
 
-# What only our own services need to find a hit's cut-out.
+# Fields that only the services need, to find a hit's cut-out.
 _INTERNAL = frozenset({"chunk_hit"})
 _FIRST = (
     "id",
@@ -103,7 +103,7 @@ _FIRST = (
 
 
 def catalogue_rows(results: Results) -> list[dict[str, Any]]:
-    """Every hit as a flat row, most interesting first (equals as in `raw_hits`)."""
+    """Return every hit as a flat row, most interesting first; equals in the order of `raw_hits`."""
     rank = {record["id"]: at for at, record in enumerate(results.candidates, start=1)}
     ordered = sorted(results.raw_hits, key=lambda record: -record["interestingness"])
     return [
@@ -118,7 +118,7 @@ def catalogue_rows(results: Results) -> list[dict[str, Any]]:
 
 
 def classified_rows(results: Results) -> list[dict[str, Any]]:
-    """Return every hit's label and all that stands behind it, in order of frequency channel."""
+    """Return every hit with its label and all other fields, in order of channel."""
     rows: list[dict[str, Any]] = []
     for hit in results.raw_hits:
         record: dict[str, Any] = {**hit}

@@ -7,9 +7,9 @@ Nine lines of header, then one line per hit in order of channel, fields and form
   turboSETI, which applies no correction either.
 - Index: channel of the signal's centre in the first spectrum, within its coarse channel, in the file's order. A file
   without coarse channels counts as one.
-- freq_start, freq_end, MHz: the first and last channel, in the file's order, of the range that turboSETI sets aside for
-  a hit: twice the steps of the widest drift on either side of Index, cut off at the ends of the coarse channel.
-- SEFD and SEFD_freq: 0, not known. Full_number_of_hits: hits of the coarse channel.
+- freq_start, freq_end, MHz: the first and last channel, in the file's order, of the range that turboSETI reserves for a
+  hit: twice the steps of the widest drift on either side of Index, cut off at the ends of the coarse channel.
+- SEFD and SEFD_freq: 0, unknown. Full_number_of_hits: hits of the coarse channel.
 """
 
 import math
@@ -42,12 +42,12 @@ COLUMN_NAMES = (
 
 
 def _plain(text: str) -> str:
-    """ASCII without what separates the header's fields: readers split lines at colons and tabs."""
+    """Return ASCII text without colons and tabs, at which readers split the header's lines."""
     return re.sub(r"[^ -9;-~]", "_", text).strip()
 
 
 def sexagesimal(value: float | None, unit: str, decimals: int) -> str:
-    """An angle as 17h10m03.984s or -05d03m00.0s: `value` in hours (`unit` h) or degrees (d)."""
+    """Return an angle as 17h10m03.984s or -05d03m00.0s; `value` is in hours (`unit` h) or degrees (d)."""
     if value is None:
         return "unknown"
     scale = 10**decimals
@@ -74,20 +74,22 @@ def _header_lines(event: ObservationClassified, input_sha256: str | None) -> lis
         f"\tmax_drift_rate: {event.parameters.max_drift_rate_hz_s:10.6f}\tobs_length: {header.duration_s:10.6f}",
         RULE,
         "# " + "".join(f"{name} \t" for name in COLUMN_NAMES),
-        # Readers skip this line, so it may say where the file comes from.
+        # Readers skip this line, so it can name the software.
         f"{RULE} {made_by}{checksum}",
     ]
 
 
-def _set_aside(header: Header, max_drift_rate_hz_s: float, index: int, first: int, width: int) -> tuple[float, float]:
-    """freq_start and freq_end, MHz, of a hit at `index` of the coarse channel that begins at channel `first`."""
+def _reserved_range(
+    header: Header, max_drift_rate_hz_s: float, index: int, first: int, width: int
+) -> tuple[float, float]:
+    """Return freq_start and freq_end, MHz, of a hit at `index` of the coarse channel that starts at `first`."""
     reach = 2 * math.ceil(max_drift_rate_hz_s / header.drift_resolution_hz_s)
     low, high = max(0, index - reach), min(width, index + reach) - 1
     return header.frequency_hz(first + low) / 1e6, header.frequency_hz(first + max(low, high)) / 1e6
 
 
 def _centre(hit: HitRecord) -> int:
-    """Middle channel of a hit's box in the first spectrum: turboSETI's boxes are one channel wide."""
+    """Return the middle channel of a hit's box in the first spectrum; turboSETI's boxes are one channel wide."""
     return int(hit["channel"] + (hit["width"] - 1) // 2)
 
 
@@ -100,7 +102,7 @@ def to_dat(hits: Sequence[HitRecord], event: ObservationClassified, input_sha256
     lines = _header_lines(event, input_sha256)
     for number, hit in enumerate(hits, start=1):
         coarse, index = divmod(_centre(hit), width)
-        start, end = _set_aside(header, event.parameters.max_drift_rate_hz_s, index, coarse * width, width)
+        start, end = _reserved_range(header, event.parameters.max_drift_rate_hz_s, index, coarse * width, width)
         snr = math.nan if hit["snr_turboseti"] is None else hit["snr_turboseti"]
         frequency = f"{hit['frequency_hz'] / 1e6:14.6f}"
         cells = (

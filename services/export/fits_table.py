@@ -9,21 +9,21 @@ from astropy.io import fits
 from services.export.columns import COLUMNS, NO_COUNT, Column, Row
 from services.export.provenance import Fact, Provenance
 
-# Longer text would need CONTINUE cards, which not every reader knows.
+# Longer text needs CONTINUE cards, which not every reader supports.
 LONGEST_TEXT = 68
 # A card has 80 characters: `KEYWORD = '...' / comment`.
-ROOM_FOR_TEXT_AND_COMMENT = 65
-# astropy would put the time of day into the comments of the checksum cards, and no two files would be equal.
+LONGEST_TEXT_AND_COMMENT = 65
+# astropy writes the time of day into the comments of the checksum cards, which makes every file different.
 CHECKSUM_COMMENT = "of this HDU"
 
 
 def _plain(value: str) -> str:
-    """FITS text is printable ASCII; spaces at its end don't count (and astropy's checksums miscount them)."""
+    """Return printable ASCII without trailing spaces, which FITS ignores and astropy's checksums miscount."""
     return "".join(char if " " <= char <= "~" else "?" for char in value).rstrip(" ")
 
 
 def _column(column: Column, rows: Sequence[Row]) -> fits.Column:
-    """One column; text is as wide as its longest cell, so that no column is of variable length."""
+    """Return one column; text is as wide as its longest cell, so that no column has variable length."""
     values = [row[column.name] for row in rows]
     unit = column.unit or None
     if column.kind == "text":
@@ -41,23 +41,23 @@ def _card(fact: Fact) -> fits.Card:
     if isinstance(fact.value, str):
         value = _plain(fact.value)[:LONGEST_TEXT]
         # A quote is written twice.
-        has_room = len(value) + value.count("'") + len(comment) <= ROOM_FOR_TEXT_AND_COMMENT
-        return fits.Card(fact.keyword, value, comment if has_room else "")
+        fits_on_card = len(value) + value.count("'") + len(comment) <= LONGEST_TEXT_AND_COMMENT
+        return fits.Card(fact.keyword, value, comment if fits_on_card else "")
     if isinstance(fact.value, float):
-        # astropy cuts a number off at 20 characters; the standard does not ask for it.
+        # astropy cuts numbers off at 20 characters, which the standard does not require.
         return fits.Card.fromstring(f"{fact.keyword:<8}= {repr(fact.value).upper():>20} / {comment}"[:80])
     return fits.Card(fact.keyword, fact.value, comment)
 
 
 def _describe(table: fits.BinTableHDU) -> None:
-    """UCDs and descriptions, under the keywords that TOPCAT and others read them from."""
+    """Add UCDs and descriptions under the keywords that TOPCAT and other tools read."""
     for number, column in enumerate(COLUMNS, start=1):
         table.header[f"TUCD{number}"] = column.ucd
         table.header[f"TCOMM{number}"] = column.description
 
 
 def to_fits(rows: Sequence[Row], provenance: Provenance) -> bytes:
-    """One table with units (TUNITn), UCDs (TUCDn) and descriptions (TCOMMn); facts as keywords of both HDUs."""
+    """Return a table with units (TUNITn), UCDs (TUCDn) and descriptions (TCOMMn); facts are keywords of both HDUs."""
     primary = fits.PrimaryHDU()
     table = fits.BinTableHDU.from_columns([_column(column, rows) for column in COLUMNS], name="HITS")
     _describe(table)

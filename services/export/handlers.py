@@ -23,17 +23,17 @@ PRODUCER = "export"
 
 
 class ResultsStore(Protocol):
-    """What the handler needs of the results bucket."""
+    """The operations on the results bucket that the handler uses."""
 
     async def get(self, key: str) -> bytes:
-        """The whole object."""
+        """Return the whole object; raise `ObjectNotFoundError` if there is none."""
 
     async def put(self, key: str, body: bytes, content_type: str = ...) -> None:
-        """Write an object, whole."""
+        """Write the whole object."""
 
 
 class Handler:
-    """Reads the results, draws and writes the files."""
+    """Reads the results of a job and writes its files."""
 
     def __init__(
         self,
@@ -43,19 +43,25 @@ class Handler:
         concurrent_reads: int = 8,
         hash_up_to_bytes: int | None = None,
     ) -> None:
-        """Observations of up to `hash_up_to_bytes` are read once more, for their SHA-256; None: no observation is."""
+        """Observations of at most `hash_up_to_bytes` are read for their SHA-256; None: none is."""
         self._results = results
         self._uploads = uploads
         self._concurrent_reads = concurrent_reads
         self._hash_up_to_bytes = hash_up_to_bytes
 
     async def handle(self, event: Event) -> Sequence[Event]:
-        """Write every artefact of a classified observation and publish where they are."""
+        """Write every file of a classified observation; return the event with their keys, and the progress.
+
+        Raises
+        ------
+        PermanentError
+            The event is of another type, or the results can't be read.
+        """
         if not isinstance(event, ObservationClassified):
             raise PermanentError(f"Export can't handle {event.topic}.", code="unexpected_event")
         raw = await self._results.get(event.results_key)
         results = await asyncio.to_thread(Results.from_bytes, raw)
-        # The observation is read while the pictures, which don't name its checksum, are drawn.
+        # The observation is read for its checksum while the pictures, which don't state it, are drawn.
         writing = asyncio.create_task(self._tables(event, results))
         try:
             pictures = await self._pictures(event, results)
@@ -89,13 +95,13 @@ class Handler:
         return files
 
     async def _input_sha256(self, upload: Upload) -> str | None:
-        """Checksum of the uploaded file; None where it is not asked for, or the file was removed in the meantime."""
+        """Return the checksum of the uploaded file, or None if it is not wanted or the file was removed."""
         if self._hash_up_to_bytes is None or upload.file_size > self._hash_up_to_bytes:
             return None
         try:
             return await sha256_of(self._uploads, upload.file_key)
         except ObjectNotFoundError:
-            logger.warning("the observation is gone: catalogues do not state its checksum", file_key=upload.file_key)
+            logger.warning("observation was removed; catalogues do not state its checksum", file_key=upload.file_key)
             return None
 
     async def _read_parts(self, event: ObservationClassified, shown: Iterable[HitRecord]) -> list[ChunkPart]:

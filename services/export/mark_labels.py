@@ -4,10 +4,19 @@ from collections.abc import Sequence
 
 
 def join_labels(places: Sequence[float], character: float) -> list[tuple[float, str]]:
-    """Labels 1, 2, ... of marks at `places` (0..1), joined to "1,3" where they would overlap.
+    """Return the labels 1, 2, ... of the marks at `places`, joined to "1,3" where they would overlap.
 
-    `character` is the width of one character on that scale. Returns where the middle of each label goes, and its text,
-    from left to right.
+    Parameters
+    ----------
+    places
+        Of the marks, 0 to 1.
+    character
+        Width of one character on that scale.
+
+    Returns
+    -------
+    list of (float, str)
+        The place of each label's middle, and its text, from left to right.
     """
 
     def text_of(group: Sequence[tuple[float, int]]) -> str:
@@ -20,8 +29,8 @@ def join_labels(places: Sequence[float], character: float) -> list[tuple[float, 
     for mark in sorted((place, number) for number, place in enumerate(places, start=1)):
         group = [mark]
         while groups:
-            room = (len(text_of(groups[-1])) + len(text_of(group)) + 2) / 2 * character
-            if middle_of(group) - middle_of(groups[-1]) >= room:
+            needed = (len(text_of(groups[-1])) + len(text_of(group)) + 2) / 2 * character
+            if middle_of(group) - middle_of(groups[-1]) >= needed:
                 break
             group = [*groups.pop(), *group]
         groups.append(group)

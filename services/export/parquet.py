@@ -1,4 +1,4 @@
-"""The catalogue as Parquet, for pandas, pyarrow, DuckDB and the like; the same rows give the same bytes."""
+"""The catalogue as Parquet, for pandas, pyarrow, DuckDB and others; the same rows give the same bytes."""
 
 import io
 import json
@@ -19,15 +19,15 @@ def _field(column: Column) -> pa.Field:
 
 
 def to_parquet(rows: Sequence[Row], provenance: Provenance) -> bytes:
-    """One row group; units, UCDs and descriptions in the fields' metadata, facts as JSON in the schema's (`waterhole`).
+    """Return a file with one row group; a cell without a value is null.
 
-    A cell without a value is null.
+    Units, UCDs and descriptions are in the fields' metadata, facts as JSON in the schema's (key `waterhole`).
     """
     about = {"facts": provenance.values(), "warnings": list(provenance.warnings)}
     schema = pa.schema(map(_field, COLUMNS), metadata={"waterhole": json.dumps(about, ensure_ascii=False)})
     table = pa.Table.from_pylist(list(map(dict, rows)), schema=schema)
     buffer = io.BytesIO()
-    # Everything that the bytes depend on is said here, but for pyarrow's own version.
+    # With every option stated, the bytes depend only on the rows and on pyarrow's version.
     write_table(
         table,
         buffer,

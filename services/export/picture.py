@@ -1,7 +1,7 @@
-"""The waterfall picture: the whole observation, its hits, and the first candidates close up.
+"""The waterfall picture: the whole observation, its hits, and the first candidates in detail.
 
 Frequency rises to the right whatever the sign of the file's channel width; time runs down from the first spectrum.
-Figures are drawn without pyplot, so nothing is global and the same input gives the same bytes.
+Figures are drawn without pyplot, so no state is global and the same input gives the same bytes.
 """
 
 import io
@@ -29,7 +29,7 @@ from shared.results import HitRecord
 DPI = 100
 LEFT, WIDTH = 0.055, 0.875  # of the waterfall, as parts of the figure's width
 TOP = 0.865  # upper end of the waterfall, as a part of the figure's height
-WATERFALL_COLUMNS = 700  # two pixels each: a tone of one channel is a line that one can see
+WATERFALL_COLUMNS = 700  # two pixels each, so that a tone of one channel is visible
 PANEL_COLUMNS = 120
 WIDEST_PANEL, PANEL_GAP = 0.28, 0.018
 COLOURS = "viridis"
@@ -51,9 +51,9 @@ class Panel:
 
 @dataclass(frozen=True)
 class Picture:
-    """All that is drawn: the whole observation, every hit, and the first candidates close up.
+    """Everything that is drawn: the whole observation, every hit, and the first candidates in detail.
 
-    `waterfall` is (rows, columns), its columns equally wide, from the first channel to the last.
+    `waterfall` is float32 (rows, columns) with equally wide columns from the first channel to the last.
     """
 
     header: Header
@@ -68,20 +68,20 @@ class Picture:
 
 @cache
 def _drawable() -> frozenset[int]:
-    """Code points that the font has."""
+    """Return the code points that the font has."""
     return frozenset(get_font(findfont("DejaVu Sans")).get_charmap())
 
 
 def _plain(text: str, limit: int = 72) -> str:
-    """What the font can draw, short enough for one line."""
+    """Return text that the font can draw, short enough for one line."""
     clean = "".join(char if char.isprintable() and ord(char) in _drawable() else "?" for char in text)
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
 
 
 def _limits(power: Power) -> tuple[float, float]:
-    """Colour limits that bright samples don't move, though they be a third of all.
+    """Return colour limits that don't depend on bright samples, even if these are a third of all.
 
-    From the 5th percentile to the median plus ten sigma, which is the median less the 16th percentile.
+    From the 5th percentile to the median plus ten sigma, where sigma is the median less the 16th percentile.
     """
     finite = power[np.isfinite(power)]
     if finite.size == 0:
@@ -91,12 +91,12 @@ def _limits(power: Power) -> tuple[float, float]:
 
 
 def _rising(power: Power, header: Header) -> Power:
-    """Columns in the order of rising frequency."""
+    """Return the columns in order of rising frequency."""
     return power[:, ::-1] if header.foff_mhz < 0 else power
 
 
 def _show_waterfall(axes: Axes, picture: Picture, columns: int) -> Any:
-    """The waterfall on so many columns: no more than the pixels that it gets, or some would be left out."""
+    """Show the waterfall on `columns` columns: at most one per pixel, or columns would be skipped."""
     header, power = picture.header, picture.waterfall
     if power.shape[1] > columns:
         power = max_reduce(power, np.arange(power.shape[1] + 1, dtype=np.float64), columns)
@@ -114,7 +114,7 @@ def _show_waterfall(axes: Axes, picture: Picture, columns: int) -> Any:
 
 
 def _ticks(axes: Axes, hits: Sequence[HitRecord], colour: str) -> None:
-    """A short line above the picture for each hit."""
+    """Draw a short line above the picture for each hit."""
     strongest = sorted(hits, key=lambda record: -record["snr"])[:MAX_MARKS]
     axes.plot(
         [record["frequency_hz"] / 1e6 for record in strongest],
@@ -140,7 +140,7 @@ def _triangles(axes: Axes, panels: Sequence[Panel], height: float, size: int) ->
 
 
 def _mark_hits(figure: Figure, axes: Axes, picture: Picture) -> None:
-    """Marks stand above the picture, so that they hide nothing."""
+    """Draw the marks above the picture, where they hide nothing."""
     left, right = axes.get_xlim()
     rfi = [record for record in picture.hits if record["classification"] in RFI_OR_NOISE]
     others = [record for record in picture.hits if record["classification"] not in RFI_OR_NOISE]
@@ -217,9 +217,10 @@ def _shrink(cutout: Cutout) -> Power:
 
 
 def _path_brightness(power: Power, drift_hz: float, start_hz: float, span_hz: float) -> float:
-    """What the brighter tenth of the rows shows on the path, so that a brighter neighbour does not set the colours.
+    """Return the 90th percentile over the rows of the brightest sample on the path.
 
-    The path starts `start_hz` above the lower end of the panel, which is `span_hz` wide, and moves by `drift_hz`.
+    Colours follow it, so that a brighter neighbour does not set them. The path starts `start_hz` above the lower end of
+    the panel, which is `span_hz` wide, and moves by `drift_hz`.
     """
     rows, columns = power.shape
     place = (start_hz + drift_hz * np.linspace(0, 1, rows)) / span_hz * columns
@@ -228,7 +229,7 @@ def _path_brightness(power: Power, drift_hz: float, start_hz: float, span_hz: fl
 
 
 def _drift_lines(axes: Axes, header: Header, drift: float, half_width: float) -> None:
-    """Two dashed lines on either side of the path: they show its slope and leave the signal free."""
+    """Draw two dashed lines on either side of the path, which show its slope and leave the signal visible."""
     times = [0.5 * header.tsamp_s, header.duration_s - 0.5 * header.tsamp_s]
     for side in (-half_width, half_width):
         axes.plot([side, side + drift], times, "--", color="white", linewidth=1.1, alpha=0.85)
@@ -284,7 +285,7 @@ def _panels(figure: Figure, picture: Picture) -> None:
 
 def _to_png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
-    # Without matplotlib's version in it, the bytes depend on what is drawn alone.
+    # Without matplotlib's version in the metadata, the bytes depend on the drawing alone.
     figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     return buffer.getvalue()
 
@@ -296,7 +297,7 @@ def _figure(width_px: int, height_px: int) -> Figure:
 
 
 def draw(picture: Picture) -> bytes:
-    """The whole picture, 1600 x 1000 pixels, as PNG."""
+    """Return the whole picture, 1600 x 1000 pixels, as PNG."""
     figure = _figure(1600, 1000)
     if picture.panels:
         _main_axes(figure, picture, bottom=0.48)
@@ -313,7 +314,7 @@ def draw(picture: Picture) -> bytes:
 
 
 def draw_thumbnail(picture: Picture) -> bytes:
-    """The waterfall alone with the candidates marked, 400 x 250 pixels, as PNG."""
+    """Return the waterfall alone with the candidates marked, 400 x 250 pixels, as PNG."""
     figure = _figure(400, 250)
     axes = figure.add_axes((0.0, 0.0, 1.0, 0.94))
     _show_waterfall(axes, picture, 400)

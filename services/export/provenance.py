@@ -1,4 +1,4 @@
-"""What a catalogue says about its observation and about how it was made: one list for every format."""
+"""What a catalogue states about its observation and about how it was made: one list for every format."""
 
 import math
 import statistics
@@ -36,7 +36,7 @@ LAST_MJD = 2_973_483  # the end of the year 9999
 
 @dataclass(frozen=True)
 class Fact:
-    """One thing that is known: `keyword` is its name in FITS (8 characters at most), `name` elsewhere."""
+    """One fact: `keyword` is its name in FITS (at most 8 characters), `name` its name in other formats."""
 
     keyword: str
     name: str
@@ -48,23 +48,23 @@ class Fact:
 
 @dataclass(frozen=True)
 class Provenance:
-    """All facts about one catalogue, and the warnings that came up on the way."""
+    """The facts about one catalogue, and the warnings of the job."""
 
     facts: Sequence[Fact]
     warnings: Sequence[str]
 
     def values(self) -> dict[str, str | float | int]:
-        """The facts by name."""
+        """Return the values by name."""
         return {fact.name: fact.value for fact in self.facts}
 
 
 def telescope_name(telescope_id: int) -> str:
-    """Name of a telescope by SIGPROC's number; 0 is how files say that they don't know."""
+    """Return the name of a telescope by SIGPROC's number; 0 means unknown."""
     return TELESCOPES.get(telescope_id, f"SIGPROC id {telescope_id}" if telescope_id else "unknown")
 
 
 def utc_date(mjd: float) -> str | None:
-    """ISO date and time (UTC, to the millisecond) of a modified Julian date; None where it can be no date."""
+    """Return the ISO date and time (UTC, to the millisecond) of a modified Julian date, or None if it is no date."""
     if not 0 < mjd < LAST_MJD:
         return None
     return (MJD_EPOCH + timedelta(days=mjd)).isoformat(timespec="milliseconds").removesuffix("+00:00")
@@ -79,7 +79,7 @@ def _over_chunks(reduce: Callable[[list[float]], float], values: Iterable[float 
 def _fact(
     keyword: str, name: str, value: str | float | None, unit: str, ucd: str, description: str
 ) -> tuple[Fact, ...]:
-    """A fact, if it is known."""
+    """Return a fact in a tuple, which is empty if the value is not known."""
     if value is None or value == "" or (isinstance(value, float) and not math.isfinite(value)):
         return ()
     return (Fact(keyword, name, value, unit, ucd, description),)
@@ -152,9 +152,9 @@ def _of_the_search(event: ObservationClassified, noise: Sequence[NoiseRecord]) -
 
 
 def provenance_of(event: ObservationClassified, results: Results, input_sha256: str | None) -> Provenance:
-    """What is known of an observation and its search, without anything that differs when it is done again.
+    """Return the facts about an observation and its search, without any that differ when it is analyzed again.
 
-    `input_sha256` is that of the uploaded file, None where it was not taken.
+    `input_sha256` is that of the uploaded file, None if it is not known.
     """
     facts = (
         *_of_the_file(event, input_sha256),

@@ -1,4 +1,4 @@
-"""The catalogue as a VOTable (IVOA's XML), for TOPCAT and other tools of the Virtual Observatory."""
+"""The catalogue as a VOTable, the XML format of the Virtual Observatory, for TOPCAT and other tools."""
 
 import io
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ DATATYPES = {
 
 
 def _legal(text: str) -> str:
-    """Text that XML can hold and that comes back as it was: no control characters, no lone surrogates."""
+    """Return text that XML can hold and that is read back unchanged: no control characters, no lone surrogates."""
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
@@ -36,7 +36,7 @@ def _parameter(document: tree.VOTableFile, fact: Fact) -> tree.Param:
     value = _legal(fact.value) if isinstance(fact.value, str) else fact.value
     parameter = tree.Param(
         document,
-        # Identifiers are unique in a document, and a column may have the same name.
+        # Identifiers must be unique in a document, and a column may have the same name.
         ID=f"fact_{fact.name}",
         name=fact.name,
         value=value,
@@ -57,7 +57,7 @@ def _cell(column: Column, value: Any) -> Any:
 
 
 def to_votable(rows: Sequence[Row], provenance: Provenance) -> bytes:
-    """VOTable with one table HITS; facts are its PARAMs, warnings are INFOs. Floats keep all their digits."""
+    """Return a VOTable with one table HITS; facts are its PARAMs, warnings INFOs. Floats keep all their digits."""
     document = tree.VOTableFile()
     resource = tree.Resource(type="results")
     document.resources.append(resource)
@@ -72,7 +72,7 @@ def to_votable(rows: Sequence[Row], provenance: Provenance) -> bytes:
     )
     table.create_arrays(len(rows))
     for column in COLUMNS:
-        # Whole columns at once: cell by cell takes three times as long.
+        # Whole columns at once; cell by cell takes three times as long.
         table.array.data[column.name] = [_cell(column, row[column.name]) for row in rows]
     buffer = io.BytesIO()
     document.to_xml(buffer)

@@ -11,7 +11,7 @@ from shared.hits import Cutout
 
 @dataclass(frozen=True)
 class ChunkPart:
-    """What the pictures need of one chunk: its channels, its waterfall, and the cut-outs of the hits shown close up."""
+    """The parts of one chunk that are drawn: its channels, its waterfall, and the cut-outs of hits shown in detail."""
 
     channels: range
     waterfall: Power
@@ -19,20 +19,26 @@ class ChunkPart:
 
 
 def max_reduce(power: Power, edges: Floats, columns: int) -> Power:
-    """Draw bins with these edges on `columns` equal columns; a column shows the brightest bin that it touches.
+    """Reduce bins with these edges to `columns` equal columns; a column has the brightest bin that it touches.
 
-    Args:
-        power: (rows, bins).
-        edges: bins + 1 rising edges, in any unit.
-        columns: how many columns to draw; where bins are wider than columns they repeat.
+    Parameters
+    ----------
+    power
+        float32 (rows, bins).
+    edges
+        bins + 1 rising edges, in any unit.
+    columns
+        How many columns to return. Bins wider than a column repeat.
 
-    Returns:
-        (rows, columns). A tone that fills one bin is as bright in the result.
+    Returns
+    -------
+    ndarray
+        float32 (rows, columns). A tone that fills one bin is as bright in the result.
     """
     grid = np.linspace(edges[0], edges[-1], columns + 1)
     first = np.clip(np.searchsorted(edges, grid[:-1], side="right") - 1, 0, power.shape[1] - 1)
     last = np.clip(np.searchsorted(edges, grid[1:], side="left"), first + 1, power.shape[1])
-    # reduceat takes pairs: what lies between one pair and the next is thrown away.
+    # reduceat takes pairs of edges; every second result, between one pair and the next, is dropped.
     padded = np.concatenate([power, np.full((len(power), 1), -np.inf, power.dtype)], axis=1)
     reduced: Power = np.maximum.reduceat(padded, np.stack([first, last], axis=1).ravel(), axis=1)
     return reduced[:, ::2]

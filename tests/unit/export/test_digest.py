@@ -24,7 +24,7 @@ class Uploads:
 @pytest.mark.parametrize("size", [0, 1, 99, 100, 101, 200, 1255])
 async def test_equals_the_checksum_of_the_whole(size):
     uploads = Uploads(DATA[:size])
-    assert await sha256_of(uploads, "k", block_bytes=100) == hashlib.sha256(DATA[:size]).hexdigest()
+    assert await sha256_of(uploads, "k", read_bytes=100) == hashlib.sha256(DATA[:size]).hexdigest()
     assert uploads.asked == [(100 * n, 100) for n in range(size // 100 + 1)]
 
 

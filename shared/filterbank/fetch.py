@@ -112,7 +112,7 @@ async def fill(source: Source, start: int, buffer: memoryview) -> None:
         )
 
 
-async def beside(n_bytes: int, decode: Callable[[], None]) -> None:
+async def beside(n_bytes: int, decode: Callable[[], object]) -> None:
     """Run `decode`, which works on `n_bytes`, in a thread where it is worth the way there.
 
     A thread can't be stopped. So whoever is cancelled meanwhile waits until the piece is decoded: nobody writes to

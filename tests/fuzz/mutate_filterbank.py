@@ -15,15 +15,20 @@ import resource
 import signal
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
 from shared.errors import BadObservationError
 from shared.filterbank import LocalSource, read_block, read_header
+from shared.filterbank.hdf5 import process
+from shared.logs import configure_logs
 from tests.unit.shared.filterbank.files import BITSHUFFLE, POWER, fil, h5, keyword
 
 SECONDS_PER_FILE = 60
+# Of the HDF5 child process.
+CPU_S = 2
 # Beyond what the process has when it starts; what is touched, and what may be asked for.
 RESIDENT_BYTES = 200 * 2**20
 ADDRESS_BYTES = 4 * 2**30
@@ -111,32 +116,40 @@ def status_bytes(field: str) -> int:
     return int(found[1]) * 1024
 
 
+async def read_all(first: int, count: int, path: Path) -> Counter[bool]:
+    """Read files `first` to `first + count`; return how many were read (True) and refused (False)."""
+    for raw in SOUND.values():
+        path.write_bytes(raw)
+        assert await is_read(path)
+    resident, limit = status_bytes("VmRSS"), status_bytes("VmSize") + ADDRESS_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    outcomes: Counter[bool] = Counter()
+    for number in range(first, first + count):
+        kind, raw = damaged(number)
+        sys.stderr.write(f"file {number} ({kind})\n")
+        path.write_bytes(raw)
+        # The peak of what is resident counts from here.
+        Path("/proc/self/clear_refs").write_text("5")
+        # The signal ends this process where a read does not end.
+        signal.alarm(SECONDS_PER_FILE)
+        outcomes[await is_read(path)] += 1
+        signal.alarm(0)
+        taken = status_bytes("VmHWM") - resident
+        if taken > RESIDENT_BYTES:
+            sys.exit(f"it took {taken / 1e6:.0f} MB")
+    return outcomes
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz.mutate_filterbank")
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--count", type=int, default=1000)
     arguments = parser.parse_args()
-    outcomes = {True: 0, False: 0}
+    configure_logs("fuzz", "WARNING")
+    # Else files that send the library into a loop would take most of the time.
+    process.CPU_S = CPU_S
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "damaged.h5"
-        for raw in SOUND.values():
-            path.write_bytes(raw)
-            assert asyncio.run(is_read(path))
-        resident, limit = status_bytes("VmRSS"), status_bytes("VmSize") + ADDRESS_BYTES
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-        for number in range(arguments.first, arguments.first + arguments.count):
-            kind, raw = damaged(number)
-            sys.stderr.write(f"file {number} ({kind})\n")
-            path.write_bytes(raw)
-            # The peak of what is resident counts from here.
-            Path("/proc/self/clear_refs").write_text("5")
-            # Whoever hangs, in Python or in a library, is ended by the signal.
-            signal.alarm(SECONDS_PER_FILE)
-            outcomes[asyncio.run(is_read(path))] += 1
-            signal.alarm(0)
-            taken = status_bytes("VmHWM") - resident
-            if taken > RESIDENT_BYTES:
-                sys.exit(f"it took {taken / 1e6:.0f} MB")
+        outcomes = asyncio.run(read_all(arguments.first, arguments.count, Path(folder) / "damaged.h5"))
     sys.stdout.write(json.dumps({"read": outcomes[True], "refused": outcomes[False]}) + "\n")
 
 

@@ -1,1 +1,1 @@
-"""HDF5 filterbank files (FBH5, `.h5`)."""
+"""HDF5 (FBH5) filterbank files (`.h5`). Only the child process, `child`, calls the HDF5 library."""

@@ -13,6 +13,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -65,10 +66,13 @@ def library() -> Decompress | None:
 
     None where the installed library does not show it; HDF5 can still call it as a filter.
     """
-    import hdf5plugin
-
+    # Found without an import, which would load HDF5 into this process.
+    package = find_spec("hdf5plugin")
     try:
-        found = ctypes.CDLL(str(next(Path(hdf5plugin.PLUGIN_PATH).glob("*h5bshuf.*")))).bshuf_decompress_lz4
+        if package is None or package.origin is None:
+            return None
+        plugins = Path(package.origin).parent / "plugins"
+        found = ctypes.CDLL(str(next(plugins.glob("*h5bshuf.*")))).bshuf_decompress_lz4
     except (StopIteration, OSError, AttributeError):
         return None
     found.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_size_t]

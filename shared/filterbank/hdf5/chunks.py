@@ -22,13 +22,15 @@ from shared.filterbank.hdf5.bitshuffle import (
     find_last_blocks,
     unpack,
 )
-from shared.filterbank.hdf5.filters import unpack_chunk
-from shared.filterbank.hdf5.stored_chunks import Filter, check_stored
-from shared.filterbank.hdf5.thread import in_hdf5_thread
+from shared.filterbank.hdf5.process import DamagedFileError, ask
+from shared.filterbank.hdf5.protocol import UNPACK
+from shared.filterbank.hdf5.stored_chunks import Filter, Undone, undo_filters
 from shared.filterbank.header.fields import bad_file
 from shared.filterbank.rows import AS_IN_A_BLOCK, RowLayout, read_piece, row_pieces
 from shared.filterbank.source import Source
 
+# The child holds a chunk this often, stored and unpacked, while the library unpacks it.
+UNPACKING_COPIES = 4
 # Bounds the memory beside the block itself, where chunks are large.
 BYTES_AT_ONCE = 32 * 2**20
 # Of a chunk whose first samples are wanted, as many bytes as are likely to hold them, and some more.
@@ -123,15 +125,48 @@ async def _read_plain(
 async def _read_filtered(
     source: Source, layout: ChunkLayout, chunk: StoredChunk, column: int, part: Block, scratch: Scratch
 ) -> None:
-    """Fill `part` from a chunk that HDF5's filters unpack."""
+    """Fill `part` from a chunk that went through other filters than bitshuffle with LZ4 alone."""
     assert chunk.offset_bytes is not None
     raw = scratch.take(chunk.size_bytes, "stored")
     await fill(source, chunk.offset_bytes, raw)
-    await beside(len(raw), partial(check_stored, raw, layout.filters, chunk.skipped, layout.chunk_bytes))
-    unpack_whole = partial(unpack_chunk, raw, layout.shape, layout.dtype, layout.filters, chunk.skipped)
-    plain = await in_hdf5_thread(unpack_whole)
+    steps: list[Undone] = []
+
+    def undo() -> None:
+        undone = undo_filters(raw, layout.filters, chunk.skipped, layout.chunk_bytes, layout.dtype.itemsize)
+        if not undone.filters:
+            columns = slice(column, column + part.shape[1])
+            _copy(np.ndarray(layout.shape, layout.dtype, undone.raw)[: len(part), 0, columns], part)
+        steps.append(undone)
+
+    await beside(len(raw), undo)
+    if steps[0].filters:
+        wanted = await _unpacked_by_hdf5(source, layout, steps[0], len(part), (column, column + part.shape[1]))
+        _copy(np.ndarray(part.shape, layout.dtype, wanted), part)
+
+
+async def _unpacked_by_hdf5(
+    source: Source, layout: ChunkLayout, chunk: Undone, spectra: int, channels: tuple[int, int]
+) -> bytearray:
+    """Return the first `spectra` of some channels of a chunk."""
+    request = {
+        "kind": UNPACK,
+        "shape": layout.shape,
+        "dtype": layout.dtype.str,
+        "filters": [(step.code, step.values) for step in chunk.filters],
+        "spectra": spectra,
+        "channels": channels,
+    }
+    memory_bytes = UNPACKING_COPIES * (len(chunk.raw) + layout.chunk_bytes)
+    try:
+        return (await ask(source, request, chunk.raw, memory_bytes)).payload
+    except DamagedFileError as error:
+        raise DamagedChunkError(f"a compressed chunk can't be unpacked ({error})") from error
+
+
+def _copy(samples: npt.NDArray[Any], part: Block) -> None:
+    # What float32 can't hold becomes infinite, and is masked by the search.
     with np.errstate(over="ignore", invalid="ignore"):
-        part[...] = plain[: len(part), 0, column : column + part.shape[1]]
+        part[...] = samples
 
 
 async def _read_packed(

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+from h5py import h5t
 
 from shared.filterbank.header.fields import Value, decode_text
 
@@ -15,8 +16,6 @@ def is_plain_number(kind: Any) -> bool:
 
     HDF5 lets files define any other; with damaged ones its conversions may never end.
     """
-    from h5py import h5t
-
     if isinstance(kind, h5t.TypeIntegerID):
         fills = kind.get_precision() == 8 * kind.get_size() and kind.get_offset() == 0
         return fills and kind.get_size() in (1, 2, 4, 8) and kind.get_order() in (h5t.ORDER_LE, h5t.ORDER_BE)
@@ -29,23 +28,13 @@ def read_attribute(owner: Any, key: str) -> Value | None:
 
     What is neither comes as text that says so, for messages.
     """
-    from h5py import h5t
-
     if key not in owner.attrs:
         return None
     attribute = owner.attrs.get_id(key)
     kind = attribute.get_type()
     if attribute.get_storage_size() > MAX_ATTRIBUTE_BYTES:
         return UNREADABLE
-    is_text = isinstance(kind, h5t.TypeStringID)
-    # `text_attributes` bounds the length of a single text whose type is stated where the attribute is.
-    if (
-        is_text
-        and kind.is_variable_str()
-        and (kind.committed() or attribute.get_space().get_simple_extent_npoints() > 1)
-    ):
-        return UNREADABLE
-    if not is_text and not is_plain_number(kind):
+    if not isinstance(kind, h5t.TypeStringID) and not is_plain_number(kind):
         return UNREADABLE
     return _plain(owner.attrs[key])
 
@@ -56,7 +45,9 @@ def _plain(value: Any) -> Value | None:
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, bytes):
-        return decode_text(value)
+        value = decode_text(value)
+    if isinstance(value, str) and len(value) > MAX_ATTRIBUTE_BYTES:
+        return UNREADABLE
     if isinstance(value, int | float | str):
         return value
     # Empty ones have the size 0 (arrays) or None (null data spaces).

@@ -1,4 +1,4 @@
-"""What goes on between HDF5's thread and the event loop: storage that fails, files that fail, callers that leave."""
+"""Opening files: storage that fails, files that fail, texts that lie, and callers that leave."""
 
 import asyncio
 import gc
@@ -11,7 +11,8 @@ import pytest
 
 from shared.errors import BadObservationError, TransientError
 from shared.filterbank import LocalSource, read_block, read_header
-from shared.filterbank.hdf5.range_file import BLOCK_BYTES, RangeFile
+from shared.filterbank.hdf5 import process
+from tests.unit.shared.filterbank.files import h5
 
 ATTRIBUTES = {"fch1": 8421.0, "foff": -2.8e-06, "tsamp": 18.25, "tstart": 57650.0, "nchans": 64, "nbits": 32}
 
@@ -35,77 +36,6 @@ def source(tmp_path, power):
         return LocalSource(path)
 
     return make
-
-
-class Memory:
-    """Bytes in memory; it notes what is read and how many reads are under way."""
-
-    name = "memory"
-
-    def __init__(self, raw):
-        self.raw = raw
-        self.reads = []
-        self.at_once = self.most_at_once = 0
-
-    async def size(self):
-        return len(self.raw)
-
-    async def read(self, start, length):
-        self.reads.append((start, length))
-        self.at_once += 1
-        self.most_at_once = max(self.most_at_once, self.at_once)
-        await asyncio.sleep(0.001)
-        self.at_once -= 1
-        return self.raw[start : start + length]
-
-
-@pytest.fixture
-def memory():
-    """Five blocks and a bit."""
-    return Memory(np.random.default_rng(0).bytes(5 * BLOCK_BYTES + 100))
-
-
-@pytest.fixture
-def remote(memory):
-    """A file over that memory, to be used in a thread."""
-
-    def make():
-        return RangeFile(memory, len(memory.raw), asyncio.get_running_loop())
-
-    return make
-
-
-async def test_small_reads_come_from_blocks_that_are_read_once(memory, remote):
-    file = remote()
-
-    def read():
-        parts = []
-        for start in (10, BLOCK_BYTES - 50, 20, 5 * BLOCK_BYTES + 90):
-            file.seek(start)
-            parts.append((start, file.read(100)))
-        return parts
-
-    for start, part in await asyncio.to_thread(read):
-        assert part == memory.raw[start : start + 100]
-    assert [start for start, _ in memory.reads] == [0, BLOCK_BYTES, 5 * BLOCK_BYTES]
-
-
-async def test_it_ends_where_the_file_ends(memory, remote):
-    file = remote()
-    assert file.seek(-30, io.SEEK_END) == len(memory.raw) - 30
-    assert await asyncio.to_thread(file.read, 100) == memory.raw[-30:]
-    assert await asyncio.to_thread(file.read, 100) == b""
-    assert file.seek(100, io.SEEK_CUR) == file.tell() == len(memory.raw) + 100
-
-
-async def test_a_failure_stays(memory, remote):
-    file = remote()
-    memory.raw = memory.raw[:100]
-    with pytest.raises(OSError, match="it ends at byte 100"):
-        await asyncio.to_thread(file.read, 200)
-    with pytest.raises(OSError, match="it ends at byte 100"):
-        await asyncio.to_thread(file.read, 10)
-    assert isinstance(file.failure, BadObservationError)
 
 
 class Away:
@@ -170,7 +100,7 @@ async def test_bad_and_good_files_side_by_side_never_wait_for_each_other(source)
     assert outcomes == [{(good, True), (bad, False), (worse, False)}] * 4
 
 
-async def test_giving_up_leaves_no_thread_behind(source, power):
+async def test_the_next_read_is_well_after_one_that_was_given_up(source, power):
     observation = source()
     header, _ = await read_header(observation)
 
@@ -183,3 +113,58 @@ async def test_giving_up_leaves_no_thread_behind(source, power):
             await read_block(Stuck(observation, 0), header, 0, 64)
     async with asyncio.timeout(5):
         assert np.array_equal(await read_block(observation, header, 0, 64), power[:, 0])
+
+
+async def test_the_time_that_storage_takes_does_not_count(source, monkeypatch):
+    class Slow(LocalSource):
+        async def read(self, start, length):
+            await asyncio.sleep(1.2)
+            return await super().read(start, length)
+
+    monkeypatch.setattr(process, "CPU_S", 1)
+    header, _ = await read_header(Slow(source().path))
+    assert header.n_channels == 64
+
+
+async def test_a_list_of_texts_is_no_name(tmp_path):
+    held = io.BytesIO(h5(source_name=None))
+    with h5py.File(held, "r+") as file:
+        file["data"].attrs["source_name"] = np.array(["Voyager", "1"], object)
+    path = tmp_path / "list.h5"
+    path.write_bytes(held.getvalue())
+    header, warnings = await read_header(LocalSource(path))
+    assert (header.source_name, warnings) == ("", ())
+
+
+async def test_a_text_that_is_longer_than_any_name_is_no_name(tmp_path):
+    path = tmp_path / "long.h5"
+    path.write_bytes(h5(source_name="x" * 100_000, src_raj="9" * 100_000))
+    header, (warning,) = await read_header(LocalSource(path))
+    assert (header.source_name, header.ra_hours) == ("", None)
+    assert (
+        warning == "src_raj in the header is '(of a type that is not read)', no position on the sky; it was left out."
+    )
+
+
+async def test_text_that_is_no_unicode_comes_back(tmp_path):
+    path = tmp_path / "text.h5"
+    held = io.BytesIO(h5(source_name=None))
+    with h5py.File(held, "r+") as file:
+        kind = h5py.string_dtype("utf-8")
+        file["data"].attrs.create("source_name", b"Gr\xf6\xdfe", dtype=kind)
+    path.write_bytes(held.getvalue())
+    header, _ = await read_header(LocalSource(path))
+    assert header.source_name == "Gr  e"
+
+
+async def test_heaps_all_over_a_file_are_no_endless_work(tmp_path, monkeypatch):
+    raw = h5(source_name="The one and only source")
+    heap = raw.index(b"GCOL")
+    # Each of thousands of heaps claims to go on to the file's end, in objects of no bytes.
+    start = raw[heap : heap + 8] + (2**40).to_bytes(8, "little")
+    objects = (1).to_bytes(8, "little") + bytes(8)
+    path = tmp_path / "heaps.h5"
+    path.write_bytes(raw[:heap] + start * 2000 + objects * 16384)
+    monkeypatch.setattr(process, "CPU_S", 1)
+    with pytest.raises(BadObservationError, match="HDF5 content is damaged"):
+        await read_header(LocalSource(path))

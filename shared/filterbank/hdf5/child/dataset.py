@@ -1,0 +1,243 @@
+"""The `data` set of an HDF5 filterbank file: whether it can be searched, its keywords, and where its chunks are."""
+
+from collections.abc import Iterator
+from math import ceil, prod
+from typing import Any
+
+import h5py
+import hdf5plugin  # noqa: F401  # registers the filters
+import numpy as np
+import numpy.typing as npt
+
+from shared.filterbank.hdf5.child.attributes import UNREADABLE, is_plain_number, read_attribute
+from shared.filterbank.hdf5.child.errors import DamagedError, UnreadableError
+from shared.filterbank.hdf5.child.range_file import RangeFile
+from shared.filterbank.hdf5.protocol import NOT_STORED, Message
+from shared.filterbank.hdf5.stored_chunks import (
+    BITSHUFFLE,
+    READ_FILTERS,
+    SAMPLE_BYTES_VALUE,
+    Filter,
+    is_compressor,
+)
+from shared.filterbank.header.fields import Value, decode_text
+
+KEYWORDS = (
+    *("fch1", "foff", "tsamp", "tstart", "nchans", "nbits", "nifs"),
+    *("telescope_id", "nfpc", "source_name", "src_raj", "src_dej"),
+)
+CLASS = "CLASS"
+MAX_SHOWN = 80
+# A chunk is unpacked whole, however little of it is wanted.
+MAX_CHUNK_BYTES = 2**29
+# Compression of noise never comes near this ratio; a file that claims more would only exhaust memory.
+MAX_COMPRESSION = 2000
+# More chunks than this, each smaller than that, are refused: their index takes long to read.
+MANY_CHUNKS, SMALL_CHUNK_BYTES = 5_000, 2**16
+# Counting the stored chunks reads the whole index.
+COUNTED_CHUNKS = 20_000
+
+# What h5py raises for damaged files.
+HDF5_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, OverflowError)
+
+MAX_INT64 = 2**63 - 1
+
+Shape = tuple[int, int, int]
+
+
+def describe(file: RangeFile, file_bytes: int, channels: list[int] | None) -> tuple[Message, bytes]:
+    """Describe the data set of a file and, where `channels` [start, stop) are asked for, say where their samples are.
+
+    Returns
+    -------
+    The description, and bytes: for a data set in storage chunks the chunks with some of the channels, int64
+    (chunks, fields as in `CHUNK_FIELDS`); for a compact one, which lies among the metadata, the samples as float32
+    (spectra, channels); else none.
+
+    Raises
+    ------
+    UnreadableError
+        The file can't be searched.
+    DamagedError
+        The library fails on it.
+    """
+    try:
+        with h5py.File(file, "r", rdcc_nbytes=0) as opened:
+            return _describe(opened, file_bytes, channels)
+    except HDF5_ERRORS as error:
+        raise DamagedError.by(error) from error
+
+
+def _describe(file: Any, file_bytes: int, channels: list[int] | None) -> tuple[Message, bytes]:
+    handle = _find(file)
+    values = {key: value for key in KEYWORDS if (value := read_attribute(handle, key)) is not None}
+    if values.get("source_name") == UNREADABLE:
+        del values["source_name"]
+    warnings = []
+    if str(read_attribute(file, CLASS)).strip() != "FILTERBANK":
+        warnings.append("The file is not marked as FILTERBANK (attribute CLASS); its data set was read all the same.")
+    shape = _shape(handle, values)
+    if handle.ndim == 2:
+        warnings.append("The data set has two dimensions instead of three; it was read as (time, channel).")
+    dtype = _sample_type(handle)
+    if prod(shape) * dtype.itemsize > MAX_COMPRESSION * file_bytes:
+        raise UnreadableError(
+            f"its data set claims the shape {shape}, far more than {file_bytes} bytes can hold. Upload the whole file."
+        )
+    offset, chunk_shape, filters = _storage(handle, dtype)
+    if offset is not None and offset + prod(shape) * dtype.itemsize > file_bytes:
+        raise UnreadableError("it ends before its last data. Upload the whole file.")
+    warnings += _missing_chunks(handle, shape, chunk_shape)
+    description = {
+        "shape": shape,
+        "dtype": dtype.str,
+        "offset_bytes": offset,
+        "chunk_shape": chunk_shape,
+        "filters": [(step.code, step.values) for step in filters],
+        "fill_value": float(handle.fillvalue),
+        "values": values,
+        "warnings": warnings,
+    }
+    raw = b""
+    if channels is not None and chunk_shape is not None:
+        raw = _chunks(handle, chunk_shape, *channels).tobytes()
+    elif channels is not None and offset is None:
+        raw = _compact(handle, *channels).tobytes()
+    return description, raw
+
+
+def _find(file: Any) -> Any:
+    # Asked for first, since to look up a link to another file opens that file.
+    link = file.get("data", getlink=True)
+    if link is None:
+        found = ", ".join(repr(key[:MAX_SHOWN]) for key, _ in zip(file, range(5), strict=False)) or "nothing"
+        raise UnreadableError(
+            f"it has no data set 'data' (its root holds: {found}). Write it as a filterbank (FBH5) file."
+        )
+    # A link to another file would let an upload show a file that its owner may not read.
+    if not isinstance(link, h5py.HardLink):
+        raise UnreadableError("its data set 'data' is a link. Store the samples in the file itself.")
+    handle = file["data"]
+    if not isinstance(handle, h5py.Dataset):
+        raise UnreadableError("'data' is a group and no data set. Write it as a filterbank (FBH5) file.")
+    return handle
+
+
+def _shape(handle: Any, values: dict[str, Value]) -> Shape:
+    """(spectra, IFs, channels)"""
+    shape = tuple(int(length) for length in handle.shape or ())
+    if len(shape) == 2 and str(values.get("nchans")) == str(shape[1]):
+        shape = (shape[0], 1, shape[1])
+    if len(shape) != 3:
+        raise UnreadableError(
+            f"its data set has the shape {shape}; it must be (time, IF, channel). Write it with that shape."
+        )
+    if 0 in shape:
+        raise UnreadableError(f"its data set is empty: it has the shape {shape}. Write it with its samples.")
+    return (shape[0], shape[1], shape[2])
+
+
+def _sample_type(handle: Any) -> np.dtype[Any]:
+    if not is_plain_number(handle.id.get_type()):
+        raise UnreadableError("its samples are of a type that is not read; write them as real numbers, best float32.")
+    dtype: np.dtype[Any] = handle.dtype
+    return dtype
+
+
+def _storage(handle: Any, dtype: np.dtype[Any]) -> tuple[int | None, Shape | None, tuple[Filter, ...]]:
+    """Return the offset of contiguous samples or the shape of a chunk, where there is one, and the filters."""
+    plan = handle.id.get_create_plist()
+    layout = plan.get_layout()
+    if layout == h5py.h5d.VIRTUAL or plan.get_external_count() > 0:
+        raise UnreadableError("its samples are stored in other files. Store them in the file itself.")
+    filters = tuple(_filters(plan))
+    if sum(map(is_compressor, filters)) > 1:
+        raise UnreadableError("its data are compressed more than once. Rewrite it with one compressor (h5repack).")
+    if layout == h5py.h5d.CHUNKED:
+        return None, _chunk_shape(handle, dtype), filters
+    if layout != h5py.h5d.CONTIGUOUS:
+        return None, None, filters
+    offset = handle.id.get_offset()
+    if offset is None:
+        raise UnreadableError("its data were never written. Upload the whole file.")
+    return int(offset), None, filters
+
+
+def _chunk_shape(handle: Any, dtype: np.dtype[Any]) -> Shape:
+    chunk = tuple(int(length) for length in handle.chunks)
+    if prod(chunk) * dtype.itemsize > MAX_CHUNK_BYTES:
+        raise UnreadableError(
+            f"its data are stored in chunks of {chunk} samples; one may have {MAX_CHUNK_BYTES} bytes. "
+            "Rewrite it with smaller chunks (h5repack)."
+        )
+    count = prod(ceil(length / size) for length, size in zip(handle.shape, chunk, strict=True))
+    if count > MANY_CHUNKS and prod(chunk) * dtype.itemsize < SMALL_CHUNK_BYTES:
+        raise UnreadableError(
+            f"its data are stored in {count} chunks of {chunk} samples; looking them up would take minutes. "
+            "Rewrite it with larger chunks (h5repack)."
+        )
+    return chunk[0], 1 if len(chunk) == 2 else chunk[1], chunk[-1]
+
+
+def _filters(plan: Any) -> Iterator[Filter]:
+    for number in range(plan.get_nfilters()):
+        code, _, values, name = plan.get_filter(number)
+        if code not in READ_FILTERS:
+            raise UnreadableError(
+                f"its data are compressed with filter {code} ({decode_text(name)[:MAX_SHOWN]!r}), which is not read. "
+                f"Rewrite it (h5repack) with one of {', '.join(READ_FILTERS.values())}."
+            )
+        if code == BITSHUFFLE and (len(values) <= SAMPLE_BYTES_VALUE or values[SAMPLE_BYTES_VALUE] < 1):
+            raise UnreadableError("its bitshuffle filter has no size of a sample. Rewrite it (h5repack).")
+        yield Filter(code, tuple(values))
+
+
+def _missing_chunks(handle: Any, shape: Shape, chunk_shape: Shape | None) -> list[str]:
+    """Warn where chunks were never written; they read as the fill value, mostly 0, which the search masks."""
+    if chunk_shape is None:
+        return []
+    total = prod(ceil(length / chunk) for length, chunk in zip(shape, chunk_shape, strict=True))
+    if total > COUNTED_CHUNKS:
+        return []
+    stored = handle.id.get_num_chunks()
+    if stored == 0:
+        raise UnreadableError("its data were never written. Upload the whole file.")
+    if stored < total:
+        missing = f"{total - stored} of the file's {total} data chunks were never written"
+        return [f"{missing}; their samples count as {handle.fillvalue:g}."]
+    return []
+
+
+def _chunks(handle: Any, chunk_shape: Shape, start_channel: int, stop_channel: int) -> npt.NDArray[np.int64]:
+    """Return the chunks with some of the first IF's channels [start, stop): int64 (chunks, fields)."""
+    rows, _, columns = chunk_shape
+    stored: dict[tuple[int, int], Any] = {}
+
+    def keep(chunk: Any) -> None:
+        spectrum, *ifs, channel = chunk.chunk_offset
+        if not any(ifs) and start_channel - columns < channel < stop_channel and chunk.byte_offset is not None:
+            stored.setdefault((spectrum, channel), chunk)
+
+    # One pass over the index. To look up chunks one by one is a pass for each.
+    handle.id.chunk_iter(keep)
+    found = []
+    for spectrum in range(0, handle.shape[0], rows):
+        for channel in range(start_channel // columns * columns, stop_channel, columns):
+            chunk = stored.get((spectrum, channel))
+            offset, size, skipped = (
+                (NOT_STORED, 0, 0) if chunk is None else (chunk.byte_offset, chunk.size, chunk.filter_mask)
+            )
+            found.append((min(offset, MAX_INT64), size, skipped, spectrum, channel))
+    return np.array(found, np.int64)
+
+
+def _compact(handle: Any, start_channel: int, stop_channel: int) -> npt.NDArray[np.float32]:
+    """Return the first IF's channels [start, stop): float32 (spectra, channels)."""
+    block = np.empty((handle.shape[0], stop_channel - start_channel), np.float32)
+    channels = slice(start_channel, stop_channel)
+    if handle.ndim == 2:
+        handle.read_direct(block, (slice(None), channels))
+    else:
+        # To an array of another rank HDF5 copies sample by sample, twenty times as slowly.
+        handle.read_direct(block[:, np.newaxis], (slice(None), slice(0, 1), channels))
+    return block

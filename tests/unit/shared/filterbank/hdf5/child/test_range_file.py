@@ -1,0 +1,70 @@
+"""The file object of the HDF5 library: small reads come from blocks, large ones in parts of bounded size."""
+
+import io
+
+import numpy as np
+import pytest
+
+from shared.filterbank.hdf5.child.range_file import BLOCK_BYTES, KEPT_BLOCKS, RangeFile
+from shared.filterbank.hdf5.protocol import MAX_READ_BYTES
+
+
+class Memory:
+    """A worker that has the file in memory; it notes what it is asked for."""
+
+    def __init__(self, raw):
+        self.raw = raw
+        self.reads = []
+
+    def fetch(self, start, length):
+        self.reads.append((start, length))
+        if start + length > len(self.raw):
+            raise OSError("no such bytes")
+        return bytearray(self.raw[start : start + length])
+
+
+@pytest.fixture
+def memory():
+    """Five blocks and a bit."""
+    return Memory(np.random.default_rng(0).bytes(5 * BLOCK_BYTES + 100))
+
+
+@pytest.fixture
+def file(memory):
+    return RangeFile(memory, len(memory.raw))
+
+
+def test_small_reads_come_from_blocks_that_are_read_once(memory, file):
+    for start in (10, BLOCK_BYTES - 50, 20, 5 * BLOCK_BYTES + 90):
+        file.seek(start)
+        assert file.read(100) == memory.raw[start : start + 100]
+    assert [start for start, _ in memory.reads] == [0, BLOCK_BYTES, 5 * BLOCK_BYTES]
+
+
+def test_it_ends_where_the_file_ends(memory, file):
+    assert file.seek(-30, io.SEEK_END) == len(memory.raw) - 30
+    assert file.read(100) == memory.raw[-30:]
+    assert file.read(100) == b""
+    assert file.seek(100, io.SEEK_CUR) == file.tell() == len(memory.raw) + 100
+    assert file.read(100) == b""
+
+
+def test_large_reads_come_in_parts():
+    memory = Memory(bytes(2 * MAX_READ_BYTES + 7))
+    assert len(RangeFile(memory, len(memory.raw)).read(len(memory.raw))) == len(memory.raw)
+    assert [length for _, length in memory.reads] == [MAX_READ_BYTES, MAX_READ_BYTES, 7]
+
+
+def test_only_the_last_blocks_are_kept():
+    memory = Memory(bytes((KEPT_BLOCKS + 1) * BLOCK_BYTES))
+    file = RangeFile(memory, len(memory.raw))
+    for number in (*range(KEPT_BLOCKS + 1), 1, 0):
+        file.seek(number * BLOCK_BYTES)
+        file.read(1)
+    assert [start // BLOCK_BYTES for start, _ in memory.reads] == [*range(KEPT_BLOCKS + 1), 0]
+
+
+def test_a_read_that_fails_is_an_error(memory, file):
+    memory.raw = memory.raw[:100]
+    with pytest.raises(OSError, match="no such bytes"):
+        file.read(200)

@@ -1,4 +1,4 @@
-"""`python -m science.training`: simulate, search, learn, calibrate, test on setigen's signals, write."""
+"""`python -m science.training`: simulate, search, train, calibrate, test on setigen's signals, write."""
 
 import argparse
 import contextlib
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 def _quietly(work: Callable[[int], T], seed: int) -> T:
-    """Without the chatter that setigen's file writer prints."""
+    """Call `work` without the messages that setigen's file writer prints."""
     logging.disable(logging.INFO)
     with contextlib.redirect_stdout(io.StringIO()):
         return work(seed)
@@ -50,7 +50,7 @@ def _all(pool: ProcessPoolExecutor, work: Callable[[int], list[T]], seeds: Itera
 
 
 def build(training: Sequence[Labelled], calibration: Sequence[Labelled], tested: bytes) -> tuple[str, dict[str, Any]]:
-    """The model's two files, figures and provenance included."""
+    """Return the contents of the model's two files, with figures and provenance."""
     text, facts = fit.learn(training, calibration)
     facts["version"] = hashlib.sha256(text.encode()).hexdigest()[:12]
     model = from_text(text, facts)
@@ -68,7 +68,7 @@ def build(training: Sequence[Labelled], calibration: Sequence[Labelled], tested:
 
 
 def differences(new: dict[str, Any], old: dict[str, Any]) -> list[str]:
-    """What of the held-out figures differs by more than the tolerance."""
+    """Return the held-out figures that differ by more than the tolerance, as lines for people."""
     found = []
     for part in ("shapes", "labels"):
         if abs(new[part]["macro_f1"] - old[part]["macro_f1"]) > F1_TOLERANCE:
@@ -88,10 +88,12 @@ def _write(text: str, facts: dict[str, Any], tested: bytes) -> None:
 
 
 def main() -> None:
-    """Train, and write or compare."""
+    """Train a model, and write it or compare it with the committed one."""
     parser = argparse.ArgumentParser(prog="python -m science.training", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="compare with the model in place instead of writing")
-    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="observations at the same time")
+    parser.add_argument("--check", action="store_true", help="compare with the committed model instead of writing")
+    parser.add_argument(
+        "--processes", type=int, default=os.cpu_count() or 1, help="number of observations made at the same time"
+    )
     options = parser.parse_args()
     with ProcessPoolExecutor(options.processes) as pool:
         print(f"Simulating and searching {len(TRAINING) + len(CALIBRATION)} observations ...", flush=True)
@@ -109,8 +111,8 @@ def main() -> None:
         return
     committed = json.loads((MODEL / FACTS_FILE).read_text(encoding="utf-8"))["held_out"]
     if found := differences(held_out, committed):
-        raise SystemExit("The retrained model differs from the one in place:\n" + "\n".join(found))
-    print("The retrained model's figures are those of the one in place.")
+        raise SystemExit("The retrained model differs from the committed one:\n" + "\n".join(found))
+    print("The retrained model's figures are those of the committed one.")
 
 
 if __name__ == "__main__":

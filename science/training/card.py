@@ -1,6 +1,7 @@
-"""The model card: what the model is, what it was trained and tested on, how well it does, where it fails."""
+"""The model card: the model, its training and test data, its quality, its known failures."""
 
 from collections.abc import Sequence
+from textwrap import fill
 from typing import Any
 
 from science.training.metrics import LEAST_SNR
@@ -25,37 +26,39 @@ Written by `python -m science.training`; do not edit by hand.
 
 ## What it is
 
-{trees} boosted trees (LightGBM, at most {leaves} leaves) tell six shapes apart: {shapes}. Written rules make nine
-labels of them, with the band, the other hits and the definition of CANDIDATE_ET (`services/classify/labels.py`). No
-service needs LightGBM: `services/classify/kernels/trees.py` evaluates the text with numpy, equal to LightGBM to 1e-9.
+{trees} boosted trees (LightGBM, at most {leaves} leaves) tell six shapes apart: {shapes}.
+Written rules make nine labels of them, with the frequency band, the other hits and the definition of CANDIDATE_ET
+(`services/classify/labels.py`). No service needs LightGBM: `services/classify/kernels/trees.py` evaluates the text with
+numpy, equal to LightGBM to 1e-9.
 
-The model sees {n_features} numbers of one hit (`services/classify/evidence.py`), all without units, so that one model
-serves every grid: {features}.
-What other hits and the band say is left to the rules: how crowded a simulated band is would be our own choice, and the
-model would learn it.
+The model uses {n_features} numbers of one hit (`services/classify/evidence.py`), all without units, so that one model
+fits every grid:
+{features}.
+Other hits and the band are left to the rules: the simulation decides how crowded a band is, and the model would learn
+that choice.
 
-Probabilities are calibrated by a temperature ({temperature:.3f}) found on hits that the trees were not grown on.
-`novelty` is 1 minus the share of such hits (of the same shape) that lie as far, or farther, from the training data: the
+Probabilities are calibrated by a temperature ({temperature:.3f}), fitted on hits that the trees were not trained on.
+`novelty` is 1 minus the share of such hits (of the same shape) that lie at least as far from the training data: the
 Mahalanobis distance from the nearest of {clusters} clusters in {n_novelty} numbers of shape.
 
 ## Data
 
 Training: {training_hits} hits of {training_observations} simulated observations; calibration: {calibration_hits} hits
-of {calibration_observations} others (`science/training/signals.py`, on the simulator in `science/simulator`). The
+of {calibration_observations} others (`science/training/signals.py`, with the simulator in `science/simulator`). The
 grids are those of real products: 2.79, 2.84 and 2.93 Hz x 18.25, 17.98 and 17.40 s with 4 to 60 spectra, 1.397 Hz x
 1.43 s with 32 to 150, 2.86 kHz x 1.07 s with 60. Noise is gamma-distributed (51 or 102 averaged spectra), half of the
 observations have the gain of a part of a coarse channel, two in five are quantised to 8 or 16 bits. Signals are drawn
-in Hz, Hz/s, s and SNR (6 to 1500), their shapes as defined in `signals.py`. All hits come from the real search, at
+in Hz, Hz/s, s and SNR (6 to 1500), with shapes as defined in `signals.py`. All hits come from the real search, at
 thresholds of 10, 8 and 5.5; a hit has the shape of the emission that explains at least half of its SNR.
 
-Held out: {hits} hits of {observations} observations by setigen {setigen} (another generator: chi-squared noise,
-its own paths and profiles), written as `.fil` files and read and searched as a user's are. Kinds: {kinds}; every sixth
-observation has noise alone, searched at a threshold of 5.5. Nothing of them was used in training or calibration; other
-observations of the same kinds were looked at while the features were made.
+Held out: {hits} hits of {observations} observations by setigen {setigen} (another generator: chi-squared noise, its own
+paths and profiles), written as `.fil` files, then read and searched like a user's. Kinds: {kinds};
+every sixth observation is noise alone, searched at a threshold of 5.5. None of them was used in training or
+calibration; other observations of the same kinds were examined while the features were designed.
 
-`python -m science.training --check` trains anew and compares the figures below with those in place: the same to
+`python -m science.training --check` trains again and compares the figures below with the committed ones: equal within
 0.01 in macro F1 and 0.04 in each recall. (Every seed is fixed; another processor, another version of a package or a
-change of the search may move a few hits.)
+change of the search may change a few hits.)
 
 | what | version |
 |---|---|
@@ -63,23 +66,23 @@ change of the search may move a few hits.)
 
 ## Results on held-out data
 
-One hit per emitter (its strongest), SNR {snr:.0f} and more. As in training, nothing was drawn near the limits between
-shapes (see the failures).
+The strongest hit of each emitter, SNR {snr:.0f} and more. As in training, nothing was drawn near the limits between
+shapes (see the known failures).
 """
 
 FAILURES = """
 ## Known failures
 
 - Near the limits the shape is a matter of convention: widths of 350 to 700 Hz, power in 0.42 to 0.6 of the time,
-  drifts of one to three grid steps, tracks bent by one to three channels were not drawn. There, expect either answer.
-- Emission wider than some 6 kHz on fine grids passes for bandpass in the search; what is found are its edges and what
-  stands out of it, and these pieces are labelled, not the whole.
-- A burst in a single spectrum can't be told from a glitch and is NOISE.
-- A tone that drifts faster than the search looks for appears in pieces, mostly as CHIRP or BROADBAND.
-- Signals that wander or hop are often told by their novelty, not always (see the table); the rest is mostly CHIRP.
+  drifts of one to three grid steps, and tracks bent by one to three channels were not drawn. Expect either label there.
+- The search treats emission wider than some 6 kHz on fine grids as bandpass. It finds the edges and the peaks; these
+  pieces are labelled, not the whole.
+- A burst in a single spectrum can't be distinguished from a glitch and is NOISE.
+- A tone that drifts faster than the search covers appears in pieces, mostly as CHIRP or BROADBAND.
+- Signals that wander or hop often have a high novelty, but not always (see the table); the rest is mostly CHIRP.
 - Artefacts beside very strong wide signals, which belong to no emission, were left out of training and tests.
-- With fewer than 8 spectra, pulses, chirps and glitches were not trained: their shapes in time can't be seen.
-- All figures are for simulated signals. On real data the model was tried on the five stamps of Voyager 1 only.
+- With fewer than 8 spectra, pulses, chirps and glitches were not trained: their shapes in time can't be resolved.
+- All figures are for simulated signals. Of real data, only the five stamps of Voyager 1 were tried.
 """
 
 
@@ -109,18 +112,26 @@ def _reliability(metrics: dict[str, Any]) -> str:
         (f"{item['from']:.2f} to {item['to']:.2f}", str(item["hits"]), f"{item['stated']:.3f}", f"{item['right']:.3f}")
         for item in metrics["bins"]
     ]
-    table = _table(("stated probability", "hits", "mean", "came true"), rows)
+    table = _table(("stated probability", "hits", "mean", "right"), rows)
     return f"{table}\n\nExpected calibration error: {metrics['expected_calibration_error']:.4f}."
 
 
 def _novelty(metrics: dict[str, Any]) -> str:
     rows = [("known shapes", "", f"{metrics['told_of_known']:.3f}")]
     rows += [(kind, str(own["hits"]), f"{own['told']:.3f}") for kind, own in metrics["told_of_strange"].items()]
-    return _table(("kind", "hits", "told to be unlike the training data"), rows)
+    return _table(("kind", "hits", "reported as unlike the training data"), rows)
+
+
+def _wrapped(text: str) -> str:
+    """Wrap the paragraphs of a Markdown text, without its headings and tables."""
+    return "\n\n".join(
+        part if part.startswith(("#", "|")) else fill(part, 120, break_long_words=False, break_on_hyphens=False)
+        for part in text.strip().split("\n\n")
+    )
 
 
 def render(facts: dict[str, Any]) -> str:
-    """The card in Markdown, from the facts in `shapes.json`."""
+    """Return the card in Markdown, from the facts in `shapes.json`."""
     metrics, trained = facts["held_out"], facts["trained"]
     by_snr = [
         (
@@ -149,7 +160,7 @@ def render(facts: dict[str, Any]) -> str:
         **{key: trained[key] for key in ("calibration_hits", "calibration_observations")},
     )
     parts = [
-        opening.rstrip(),
+        _wrapped(opening),
         _scores(metrics["labels"], "The nine labels"),
         _scores(metrics["shapes"], "The six shapes"),
         "### Shapes by SNR (all hits)\n\n" + _table(("SNR", "hits", "right"), by_snr),

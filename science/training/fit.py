@@ -1,4 +1,4 @@
-"""Learning: boosted trees by LightGBM, a temperature that calibrates them, clusters that say what is known."""
+"""Training: boosted trees by LightGBM, a temperature that calibrates them, and clusters of known signals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ PARAMETERS: dict[str, Any] = {
     "num_threads": 1,
     "verbose": -1,
 }
-# What an evaluation, ours or LightGBM's, needs of the text.
+# The lines of the text that are needed to evaluate the trees, here or in LightGBM.
 KEPT = {
     *("version", "num_class", "num_tree_per_iteration", "label_index", "max_feature_idx", "objective"),
     *("feature_names", "feature_infos", "num_leaves", "num_cat", "split_feature", "threshold", "decision_type"),
@@ -43,20 +43,20 @@ DIGITS = 6
 
 @dataclass(frozen=True)
 class Table:
-    """Rows that the model sees and the number of each one's shape in `SHAPES`."""
+    """Rows of the model's numbers, (hits, features), and the index in `SHAPES` of each one's true shape."""
 
     rows: Floats
     truth: Indices
 
 
 def table_of(hits: Sequence[Labelled]) -> Table:
-    """Rows and truths of labelled hits."""
+    """Return the rows and true shapes of labelled hits."""
     truth = np.array([SHAPES.index(hit.truth) for hit in hits], np.int64)
     return Table(model_rows([hit.evidence for hit in hits]), truth)
 
 
 def _slim(text: str) -> str:
-    """The model's text without the lines that only training uses."""
+    """Return the model's text without the lines that only training uses."""
     kept = []
     for line in text.split("end of trees")[0].splitlines():
         key = line.split("=", 1)[0]
@@ -66,7 +66,7 @@ def _slim(text: str) -> str:
 
 
 def grow(table: Table, rounds: int = ROUNDS) -> str:
-    """Train the trees, each shape with the same weight in all; returns LightGBM's text. The same data give the same."""
+    """Train the trees with equal total weight per shape; return LightGBM's text, which the same data reproduce."""
     counts = np.bincount(table.truth, minlength=len(SHAPES))
     weight = (len(table.truth) / (len(SHAPES) * np.maximum(counts, 1)))[table.truth]
     data = lightgbm.Dataset(table.rows, table.truth, weight=weight, feature_name=list(MODEL_FEATURES))
@@ -75,7 +75,7 @@ def grow(table: Table, rounds: int = ROUNDS) -> str:
 
 
 def temperature_of(scores: Floats, truth: Indices) -> float:
-    """The temperature that makes the truth most probable."""
+    """Return the temperature that makes the true shapes most probable."""
     tried = np.geomspace(0.3, 3.0, 200)
     at = np.arange(len(truth))
     loss = [-float(np.mean(np.log(softmax(scores / t)[at, truth] + 1e-12))) for t in tried]
@@ -83,7 +83,7 @@ def temperature_of(scores: Floats, truth: Indices) -> float:
 
 
 def _means(rows: Floats, count: int, rng: np.random.Generator) -> Indices:
-    """Cluster number of each row, by k-means in units of the rows' spread."""
+    """Return the cluster number of each row, by k-means in units of the rows' spread."""
     scaled = rows / np.maximum(rows.std(axis=0), LEAST_SPREAD)
     centres = scaled[rng.choice(len(scaled), count, replace=False)]
     number = np.zeros(len(rows), np.int64)
@@ -97,7 +97,7 @@ def _means(rows: Floats, count: int, rng: np.random.Generator) -> Indices:
 
 
 def clusters_of(table: Table) -> tuple[Floats, Floats]:
-    """Centres (n, d) and whitening matrices (n, d, d) of the clusters of each shape's training hits."""
+    """Return centres (n, d) and whitening matrices (n, d, d) of the clusters of each shape's training hits."""
     rng = np.random.default_rng(1612)
     shape = table.rows[:, -len(NOVELTY_FEATURES) :]
     centres, whitening = [], []
@@ -116,25 +116,25 @@ def clusters_of(table: Table) -> tuple[Floats, Floats]:
 
 
 def known_distances(distance: Floats, predicted: Indices) -> dict[str, list[float]]:
-    """For each shape that is predicted, the distances beyond which the `SHARES` of its hits lie."""
+    """Return for each predicted shape the distances beyond which the `SHARES` of its hits lie."""
     known = {}
     for k, name in enumerate(SHAPES):
         own = distance[predicted == k]
         quantiles = np.quantile(own, 1 - np.array(SHARES))
-        # They must rise.
+        # Strictly rising, as `p_values` interpolates between them.
         known[name] = (np.maximum.accumulate(quantiles) + 1e-6 * np.arange(len(SHARES))).tolist()
     return known
 
 
 def _short(values: Any) -> Any:
-    """Nested lists of numbers with six digits each."""
+    """Return nested lists of numbers rounded to six digits."""
     if isinstance(values, np.ndarray | list | tuple):
         return [_short(value) for value in values]
     return float(f"{float(values):.{DIGITS}g}")
 
 
 def learn(training: Sequence[Labelled], calibration: Sequence[Labelled]) -> tuple[str, dict[str, Any]]:
-    """The model's two files: LightGBM's text, and the facts beside it (without provenance)."""
+    """Return the contents of the model's two files: LightGBM's text, and the facts without provenance."""
     table, other = table_of(training), table_of(calibration)
     text = grow(table)
     scores = raw_scores(parse(text), other.rows)

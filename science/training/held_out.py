@@ -1,6 +1,6 @@
-"""Observations by another generator than the training's: setigen's noise, paths and profiles, as files, searched.
+"""Held-out hits, from observations that setigen generates: its own noise, paths and profiles, through files.
 
-Each kind of signal has its shape and its label in truth. Kinds of `STRANGE` belong to no shape: they test the novelty.
+Each kind of signal has a true shape and a true label. Kinds of `STRANGE` have no shape and test the novelty.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ def _profile(rng: Rng, low_hz: float, high_hz: float) -> Any:
 
 
 def _pulses(rng: Rng, times_s: Floats) -> Floats:
-    """Gaussian pulses that fill at most 0.42 of the time and at least two spectra."""
+    """Return Gaussian pulses that fill at most 0.42 of the time and at least two spectra."""
     tsamp = float(times_s[1] - times_s[0])
     while True:
         period = log_uniform(rng, 4.0, 2.0 * len(times_s)) * tsamp
@@ -79,12 +79,12 @@ class _Signals:
         self.span = frame.tchans * frame.dt
 
     def draw(self, kind: str, hz: float) -> tuple[Any, Any, Any, float]:
-        """Path, envelope, profile and matched SNR."""
+        """Return path, envelope, profile and matched SNR of a signal of some kind at `hz`."""
         draw: Callable[[float], tuple[Any, Any, Any, float]] = getattr(self, kind)
         return draw(hz)
 
     def _least_drift(self, width_hz: float, snr: float) -> float:
-        """Drift (Hz/s) from which a signal counts as drifting."""
+        """Return the drift (Hz/s) from which a signal counts as drifting."""
         return fewest_steps(width_hz / self.frame.df + 1, snr) * float(self.step)
 
     def _line(self) -> Any:
@@ -152,14 +152,14 @@ class _Signals:
         return setigen.constant_path(hz * HZ, drift * HZ / S), 1, profile, log_uniform(self.rng, 100, 800)
 
     def sine(self, hz: float) -> tuple[Any, Any, Any, float]:
-        """A tone whose frequency swings to and fro, two to four times."""
+        """Draw a tone whose frequency oscillates two to four times."""
         period = self.span / self.rng.uniform(2, 4)
         amplitude = self.rng.uniform(6, 20) * self.frame.df
         path = setigen.sine_path(hz * HZ, 0.0 * HZ / S, period * S, amplitude * HZ)
         return path, 1, self._line(), log_uniform(self.rng, 60, 800)
 
     def hops(self, hz: float) -> tuple[Any, Any, Any, float]:
-        """A tone that jumps to another channel in each spectrum."""
+        """Draw a tone that jumps to another channel in each spectrum."""
         spread = self.rng.uniform(10, 30) * self.frame.df
         path = setigen.simple_rfi_path(
             hz * HZ, 0.0 * HZ / S, spread * HZ, spread_type="uniform", seed=int(self.rng.integers(2**31))
@@ -167,12 +167,12 @@ class _Signals:
         return path, 1, self._line(), log_uniform(self.rng, 60, 800)
 
     def sweep(self, hz: float) -> tuple[Any, Any, Any, float]:
-        """A tone that drifts faster than the search looks for."""
+        """Draw a tone that drifts faster than the search covers."""
         drift = _drift(self.rng, 1.3 * self.max_drift, 3 * self.max_drift)
         return setigen.constant_path(hz * HZ, drift * HZ / S), 1, self._line(), log_uniform(self.rng, 150, 1500)
 
     def walk(self, hz: float) -> tuple[Any, Any, Any, float]:
-        """A random walk of several channels from spectrum to spectrum."""
+        """Draw a random walk of several channels from spectrum to spectrum."""
         path = setigen.simple_rfi_path(
             hz * HZ,
             0.0 * HZ / S,
@@ -185,7 +185,7 @@ class _Signals:
 
 
 def _add(frame: Any, drawn: tuple[Any, Any, Any, float], hz: float) -> tuple[int, Floats]:
-    """Put a signal of a matched SNR into the frame; returns its power in the file's channels, in units of sigma."""
+    """Add a signal of a matched SNR to the frame; return its first channel in the file, and its power in sigma."""
     path, envelope, profile, snr = drawn
     reach = SLOT_CHANNELS / 2 * frame.df
     added = frame.add_signal(
@@ -199,7 +199,7 @@ def _add(frame: Any, drawn: tuple[Any, Any, Any, float], hz: float) -> tuple[int
     frame.data += added * (scale - 1)
     columns = np.flatnonzero(added.any(axis=0))
     low, high = int(columns[0]), int(columns[-1]) + 1
-    # The file's channels run down in frequency, the frame's run up.
+    # Frequency falls with the file's channels and rises with the frame's.
     return frame.fchans - high, (added[:, low:high] * scale / frame.noise_std)[:, ::-1]
 
 
@@ -210,7 +210,7 @@ async def _read(path: Path) -> tuple[Header, Power]:
 
 
 def _saved_and_read(frame: Any) -> tuple[Header, Power]:
-    """Through a file, as a user's observation would come."""
+    """Write the frame to a file and read it as a user's observation is read."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "held_out.fil"
         frame.save_fil(str(path))
@@ -218,7 +218,7 @@ def _saved_and_read(frame: Any) -> tuple[Header, Power]:
 
 
 def _plan(rng: Rng) -> tuple[list[str], tuple[float, float, int, int, float], float]:
-    """Kinds of signals that share one observation, its grid, and the frequency of its first channel in MHz."""
+    """Return the kinds of signals in one observation, its grid, and the frequency of its first channel, MHz."""
     first = str(rng.choice([*KINDS, *STRANGE]))
     kind = KINDS.get(first, KINDS["chirp"])
     grid = GRIDS[int(rng.choice(kind.grids))]
@@ -232,7 +232,7 @@ def _plan(rng: Rng) -> tuple[list[str], tuple[float, float, int, int, float], fl
 
 
 def observe_held_out(number: int) -> list[Tested]:
-    """The hits of one observation; every sixth has nothing in it and is searched at a low threshold."""
+    """Return the hits of one observation; every sixth holds noise alone and is searched at a low threshold."""
     rng = np.random.default_rng([number, 1977])
     kinds, (df, dt, tchans, fchans, max_drift), mhz = _plan(rng)
     empty = number % 6 == 0

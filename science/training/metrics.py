@@ -1,4 +1,4 @@
-"""How well labels, probabilities and novelty do on held-out hits."""
+"""Quality of labels, probabilities and novelty on held-out hits."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -18,10 +18,10 @@ SNR_EDGES = (0.0, 10.0, 15.0, 30.0, 100.0, 1e9)
 RELIABILITY_EDGES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0001)
 
 
-def scores_of(names: Sequence[str], truth: Sequence[str], said: Sequence[str]) -> dict[str, Any]:
-    """Confusion matrix (rows: truth), precision, recall and F1 per class, and the mean of the F1s."""
+def scores_of(names: Sequence[str], truth: Sequence[str], predicted: Sequence[str]) -> dict[str, Any]:
+    """Return confusion matrix (rows: truth), precision, recall and F1 per class, and the mean of the F1s."""
     confusion = np.zeros((len(names), len(names)), int)
-    np.add.at(confusion, ([names.index(name) for name in truth], [names.index(name) for name in said]), 1)
+    np.add.at(confusion, ([names.index(name) for name in truth], [names.index(name) for name in predicted]), 1)
     right = np.diag(confusion)
     recall = right / np.maximum(confusion.sum(axis=1), 1)
     precision = right / np.maximum(confusion.sum(axis=0), 1)
@@ -37,7 +37,7 @@ def scores_of(names: Sequence[str], truth: Sequence[str], said: Sequence[str]) -
 
 
 def reliability_of(stated: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> dict[str, Any]:
-    """Bins of stated probability with what came true, and the expected calibration error (their mean difference)."""
+    """Return bins of stated probability with the share that was right, and their mean difference."""
     bins, error = [], 0.0
     for low, high in pairwise(RELIABILITY_EDGES):
         inside = (stated >= low) & (stated < high)
@@ -50,7 +50,7 @@ def reliability_of(stated: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]
 
 
 def evaluate(model: ShapeModel, tested: Sequence[Tested]) -> dict[str, Any]:
-    """All figures of the model card; classes are scored on each emitter's strongest hit of SNR 15 or more."""
+    """Return all figures of the model card; classes are scored on each emitter's strongest hit of SNR 15 or more."""
     shapes = model.shapes(model_rows([hit.evidence for hit in tested]))
     verdicts = [label(hit.evidence, shape) for hit, shape in zip(tested, shapes, strict=True)]
     kinds = [KINDS.get(hit.kind, NOTHING) for hit in tested]

@@ -1,4 +1,4 @@
-"""From an observation whose content is known to labelled hits, by the real search."""
+"""Hits with known shapes: simulated observations, searched by the real search."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,10 +20,10 @@ from shared.header import Header
 from shared.hits import ChunkHits
 from shared.labels import NOISE
 
-# A hit belongs to the emission that explains at least half of it; it counts if it is at least half of that emission's
-# strongest hit. What is explained by none, but near to one, is an artefact of it, and left out.
+# A hit belongs to the emission that explains at least half of its SNR. It counts if it has at least half the SNR of
+# that emission's strongest hit. A hit that no emission explains, but that is near one, is an artefact and is left out.
 EXPLAINED, WORTH = 0.5, 0.5
-# The noise is measured per 2048 channels, so a strong wide emission leaves wide artefacts further off.
+# The noise is measured per 2048 channels, so a strong wide emission leaves wide artefacts farther away.
 NEAR_CHANNELS, NEAR_WIDE_CHANNELS, WIDE_CHANNELS = 600, 6000, 48
 MOST_FALSE_ALARMS = 40
 
@@ -32,7 +32,7 @@ Placed = Sequence[tuple[int, npt.NDArray[np.float64]]]
 
 @dataclass(frozen=True)
 class Labelled:
-    """A hit, its shape in truth, and whether it is its emission's strongest."""
+    """A hit, its true shape, and whether it is the strongest of its emission."""
 
     evidence: Evidence
     truth: str
@@ -40,7 +40,7 @@ class Labelled:
 
 
 def search(power: npt.NDArray[np.float32], header: Header, parameters: SearchParameters) -> ChunkHits:
-    """The search of a whole observation in one chunk, on one thread."""
+    """Search a whole observation as one chunk, on one thread."""
     n = header.n_channels
     chunk = Chunk(index=0, count=1, start_channel=0, stop_channel=n, read_start_channel=0, read_stop_channel=n)
     with ThreadPoolExecutor(1) as pool:
@@ -48,7 +48,7 @@ def search(power: npt.NDArray[np.float32], header: Header, parameters: SearchPar
 
 
 def _expected(hit: npt.NDArray[np.void], placed: Placed, n_spectra: int) -> npt.NDArray[np.float64]:
-    """SNR that each emission by itself leaves in a hit's box."""
+    """Return the SNR that each emission alone leaves in a hit's box."""
     offsets = int(hit["channel"]) + path_offsets(n_spectra, int(hit["steps"]))
     width = int(hit["width"])
     shares = np.zeros(len(placed))
@@ -65,7 +65,7 @@ def _expected(hit: npt.NDArray[np.void], placed: Placed, n_spectra: int) -> npt.
 
 
 def match(hits: npt.NDArray[np.void], placed: Placed, n_spectra: int) -> list[int | None]:
-    """For each hit the emission that it belongs to, -1 for none anywhere near, None where it can't be told."""
+    """Return for each hit the emission that it belongs to, -1 if none is near, None if that is unclear."""
     owners: list[int | None] = []
     for hit in hits:
         expected = _expected(hit, placed, n_spectra)
@@ -84,18 +84,18 @@ def match(hits: npt.NDArray[np.void], placed: Placed, n_spectra: int) -> list[in
 def label_hits(
     evidence: Sequence[Evidence], hits: npt.NDArray[np.void], owners: Sequence[int | None], truths: Sequence[str]
 ) -> list[Labelled]:
-    """Hits with their truth; those that belong to none are NOISE, at most the first 40 of them."""
+    """Return hits with their true shape; those of no emission are NOISE, at most the first 40 of them."""
     brightest: dict[int, float] = {}
     for hit, owner in zip(hits, owners, strict=True):
         if owner is not None and owner >= 0:
             brightest[owner] = max(brightest.get(owner, 0.0), float(hit["snr"]))
-    found, alarms = [], 0
+    found, false_alarms = [], 0
     for item, hit, owner in zip(evidence, hits, owners, strict=True):
         if owner is None:
             continue
         if owner < 0:
-            alarms += 1
-            if alarms <= MOST_FALSE_ALARMS:
+            false_alarms += 1
+            if false_alarms <= MOST_FALSE_ALARMS:
                 found.append(Labelled(item, NOISE, True))
         elif hit["snr"] >= WORTH * brightest[owner]:
             found.append(Labelled(item, truths[owner], bool(hit["snr"] == brightest[owner])))
@@ -103,7 +103,7 @@ def label_hits(
 
 
 def observe(observation: Observation) -> list[Labelled]:
-    """Simulate, search, and tell which hit is whose."""
+    """Simulate and search an observation; return its labelled hits."""
     header = observation.scene.header
     parameters = SearchParameters(
         snr_threshold=observation.snr_threshold, max_drift_rate_hz_s=observation.max_drift_hz_s
@@ -116,5 +116,5 @@ def observe(observation: Observation) -> list[Labelled]:
 
 
 def observe_seed(seed: int) -> list[Labelled]:
-    """The labelled hits of the observation of one seed."""
+    """Return the labelled hits of the observation of one seed."""
     return observe(draw_observation(seed))

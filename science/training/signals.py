@@ -1,15 +1,15 @@
-"""What the training observations hold: grids of real products, and signals drawn in Hz, Hz/s, s and SNR.
+"""The training observations: grids of real products, and signals drawn in Hz, Hz/s, s and SNR.
 
-The shapes are told apart by what was put in, with a gap between neighbouring shapes (nothing is drawn where the
+The shapes are defined by what is simulated, with a gap between neighbouring shapes (nothing is drawn where the
 difference is a matter of convention):
 
 - NARROWBAND_STATIONARY: at most 350 Hz (6 channels) wide, moves by under 0.7 channel in all. Also modulated carriers
   with side lobes, and oscillators that wander by a third of a channel.
-- NARROWBAND_DRIFTING: as wide, moves by at least 3 channels, and by enough to be told from none.
+- NARROWBAND_DRIFTING: as wide, moves by at least 3 channels, and by enough to differ from no drift.
 - BROADBAND: at least 700 Hz and 12 channels wide: steady or in bursts, noise-like or not, flat or peaked.
 - PULSED: narrow, spread over at most 0.42 of the time, at least two spectra.
 - CHIRP: narrow, its track bends away from its chord by at least three channels and its own width.
-- NOISE: a glitch in one spectrum, and whatever the search reports where nothing is.
+- NOISE: a glitch in one spectrum, and everything that the search reports where no emission is.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ Rng = np.random.Generator
 
 @dataclass(frozen=True)
 class Grid:
-    """A product's channel width (Hz), spectrum (s), spectra, and what is simulated and searched of it."""
+    """A product's channel width (Hz), time per spectrum (s) and spectra; channels simulated, and drifts searched."""
 
     foff_hz: float
     tsamp_s: float
@@ -59,12 +59,12 @@ FEWEST_SPECTRA_FOR_TIME = 8
 SLOT_CHANNELS, COARSE_CHANNELS = 4096, 2**20
 SNR_RANGE = (6.0, 1500.0)
 THRESHOLDS = (10.0, 8.0, 5.5)
-SCATTERS_FROM_NONE = 7.5  # of the drift's scatter: so much more than none is drawn as drifting
+SCATTERS_FROM_NONE = 7.5  # times the drift's scatter: the smallest drift that is drawn as drifting
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What to simulate and how to search it; `truths[i]` is the shape of `scene.emissions[i]`."""
+    """A scene to simulate and the search's parameters; `truths[i]` is the shape of `scene.emissions[i]`."""
 
     scene: Scene
     truths: tuple[str, ...]
@@ -73,12 +73,12 @@ class Observation:
 
 
 def log_uniform(rng: Rng, low: float, high: float) -> float:
-    """A number whose logarithm is uniform."""
+    """Draw a number whose logarithm is uniform."""
     return float(np.exp(rng.uniform(np.log(low), np.log(max(high, low * 1.0001)))))
 
 
 def _narrow_profile(rng: Rng, header: Header, widest_hz: float = 350.0) -> dict[str, Any]:
-    """Profile and width of a narrow signal: half of them plain lines."""
+    """Draw profile and width of a narrow signal; half of them are plain lines."""
     channel = abs(header.foff_hz)
     widest = min(widest_hz, 6 * channel) if channel > 50 else widest_hz
     if rng.random() < 0.5 or widest <= channel:
@@ -87,7 +87,7 @@ def _narrow_profile(rng: Rng, header: Header, widest_hz: float = 350.0) -> dict[
 
 
 def _sidebands(rng: Rng, header: Header, width_hz: float) -> tuple[tuple[float, float], ...]:
-    """None mostly; else those of an amplitude- or frequency-modulated carrier, apart from it."""
+    """Draw sidebands of an amplitude- or frequency-modulated carrier, apart from it; none in three of four cases."""
     if rng.random() < 0.75:
         return ()
     channel = abs(header.foff_hz)
@@ -98,7 +98,7 @@ def _sidebands(rng: Rng, header: Header, width_hz: float) -> tuple[tuple[float, 
 
 
 def _steady(rng: Rng, header: Header, seed: int) -> dict[str, Any]:
-    """An envelope that is there all the time: constant, or fading by up to 0.5."""
+    """Draw an envelope without gaps: constant, or fading by up to 0.5."""
     if rng.random() < 0.5:
         return {}
     depth = rng.uniform(0.05, 0.5)
@@ -106,7 +106,7 @@ def _steady(rng: Rng, header: Header, seed: int) -> dict[str, Any]:
 
 
 def fewest_steps(width_channels: float, snr: float) -> float:
-    """Steps of the drift grid from which a drift can be told from none."""
+    """Return the steps of the drift grid from which a drift differs from none."""
     return max(3.0, SCATTERS_FROM_NONE * drift_scatter_steps(width_channels, snr))
 
 
@@ -154,7 +154,7 @@ def _broadband(rng: Rng, header: Header, hz: float, snr: float, max_drift: float
             header, 2 * header.duration_s, on, rng.uniform(0, header.duration_s - header.tsamp_s)
         )
     noisy = 51.0 if rng.random() < 0.5 else 0.0
-    # The power of a wide emission is spread thin: strong ones are common.
+    # The power of a wide emission is spread over many channels, so strong ones are common.
     return Emission(
         sim.straight_track(header, hz, drift),
         snr * 3,
@@ -167,12 +167,12 @@ def _broadband(rng: Rng, header: Header, hz: float, snr: float, max_drift: float
 
 
 def occupied(envelope: Floats) -> float:
-    """Share of the time over which power is spread: (sum p)^2 / (N sum p^2)."""
+    """Return the share of the time over which power is spread: (sum p)^2 / (N sum p^2)."""
     return float(envelope.sum() ** 2 / (len(envelope) * np.sum(envelope**2))) if envelope.any() else 0.0
 
 
 def pulses(rng: Rng, header: Header) -> Floats:
-    """An envelope of pulses, or of one burst, that fills at most 0.42 of the time and at least two spectra."""
+    """Draw an envelope of pulses, or of one burst, that fills at most 0.42 of the time and at least two spectra."""
     while True:
         period = log_uniform(rng, 2.5, 2 * header.n_spectra) * header.tsamp_s
         on = rng.uniform(0.08, 0.4) * period
@@ -200,7 +200,7 @@ def _chirp(rng: Rng, header: Header, hz: float, snr: float, max_drift: float, se
     change = float(rng.choice([-1, 1])) * 8 * sag * channel / span**2
     turn = rng.uniform(0, span)
     if rng.random() < 0.25:
-        # A satellite at its nearest: the bend of its Doppler curve, slowed to what the search reaches.
+        # The Doppler curve of a satellite at its closest approach, slowed to the drifts that are searched.
         distance = log_uniform(rng, 8e5, 4e7)
         track = sim.pass_track(header, hz, turn, distance, speed_m_s=np.sqrt(max_drift * 3e8 * distance / hz))
         bend = float(np.abs(track - np.linspace(track[0], track[-1], len(track))).max())
@@ -231,13 +231,13 @@ DRAW = {
 
 
 def _part_of_a_coarse_channel(rng: Rng, n_channels: int) -> Floats:
-    """The gain over some of a coarse channel of 2^20 fine ones; its edge as likely as its middle."""
+    """Draw the gain over a part of a coarse channel of 2^20 fine ones: in half of the cases its edge."""
     first = 0 if rng.random() < 0.5 else int(rng.integers(COARSE_CHANNELS - n_channels))
     return pfb_bandpass(COARSE_CHANNELS, COARSE_CHANNELS, depth=0.5)[first : first + n_channels]
 
 
 def draw_observation(seed: int) -> Observation:
-    """One observation: a grid, a bandpass, a number of bits, and a signal of some shape in most of its slots."""
+    """Draw one observation: a grid, a bandpass, a number of bits, and a signal in most of its slots."""
     rng = np.random.default_rng([seed, 20161122])
     weights = np.array([grid.weight for grid in GRIDS])
     grid = GRIDS[rng.choice(len(GRIDS), p=weights / weights.sum())]

@@ -1,4 +1,4 @@
-"""The held-out hits as a table: what kinds of signals there are, and how the table is kept in the repository."""
+"""The held-out hits as a table: the kinds of signals, and the file format of the table."""
 
 import io
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from shared.labels import (
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of signal: shape and label in truth, the bands (MHz) it is put in, and which grids show it."""
+    """A kind of signal: its true shape and label, the bands (MHz) where it is placed, and the grids it is drawn on."""
 
     shape: str
     label: str
@@ -47,20 +47,20 @@ KINDS = {
     "inmarsat": Kind(NARROWBAND_STATIONARY, RFI_SATELLITE, ((1526.0, 1558.0),)),
     "iridium": Kind(NARROWBAND_DRIFTING, RFI_SATELLITE, ((1619.0, 1626.0),), grids=(0, 1, 2)),
 }
-# Signals of no shape that the model knows.
+# Signals whose shape the model does not know.
 STRANGE = ("sine", "hops", "walk", "sweep")
 NOTHING = Kind(NOISE, NOISE)
 
 _NUMBERS = [field.name for field in fields(Evidence) if field.name != "features"]
 _FEATURES = [field.name for field in fields(Features)]
 _WHOLE = frozenset(["n_rows", "comb_teeth", "hits_with_like_drift"])
-# Four digits are enough, and compress well.
+# Bits dropped from a float32 leave four digits, which compress well.
 _DROPPED_BITS = 9
 
 
 @dataclass(frozen=True)
 class Tested:
-    """A hit, the kind of signal that it is of, whether it is its strongest, and the observation's number."""
+    """A hit, its kind of signal, whether it is the signal's strongest hit, and the observation's number."""
 
     evidence: Evidence
     kind: str
@@ -75,7 +75,7 @@ def _rounded(values: Sequence[Any]) -> np.ndarray:
 
 
 def to_bytes(hits: Sequence[Tested]) -> bytes:
-    """The table as `.npz`, numbers rounded to four digits; the same hits give the same bytes."""
+    """Return the table as `.npz` with four digits per number; the same hits give the same bytes."""
     columns: dict[str, np.ndarray] = {
         name: _rounded([getattr(hit.evidence, name) for hit in hits]) for name in _NUMBERS
     }
@@ -89,7 +89,7 @@ def to_bytes(hits: Sequence[Tested]) -> bytes:
 
 
 def from_bytes(raw: bytes) -> list[Tested]:
-    """Read what `to_bytes` wrote."""
+    """Read a table that `to_bytes` wrote."""
     with np.load(io.BytesIO(raw), allow_pickle=False) as archive:
         columns = {name: archive[name].tolist() for name in archive.files}
     return [_tested(columns, i) for i in range(len(columns["kind"]))]

@@ -1,7 +1,6 @@
 """The committed model on the committed held-out hits, and that training is what the model card says."""
 
 import json
-from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
@@ -12,11 +11,10 @@ from science.training import card, table
 from science.training.__main__ import CARD, HELD_OUT, differences
 from science.training.fit import grow, table_of
 from science.training.held_out import observe_held_out
-from science.training.metrics import evaluate, reliability_of, scores_of
-from science.training.observe import match, observe_seed
-from science.training.signals import draw_observation, occupied
+from science.training.metrics import evaluate
+from science.training.observe import observe_seed
 from services.classify.model import FACTS_FILE, TREES_FILE, from_text, load_model
-from shared.labels import BROADBAND, CHIRP, LABELS, NARROWBAND_DRIFTING, NOISE, PULSED, SHAPES
+from shared.labels import LABELS, SHAPES
 
 MODEL = resources.files("services.classify.model")
 
@@ -36,7 +34,7 @@ def metrics(held_out):
     return evaluate(load_model(), held_out)
 
 
-def test_the_committed_figures_are_those_of_the_load_model(facts, metrics):
+def test_the_committed_figures_are_those_of_the_committed_model(facts, metrics):
     assert json.loads(json.dumps(metrics)) == facts["held_out"]
     assert CARD.read_text() == card.render(facts)
 
@@ -87,66 +85,6 @@ def test_the_model_is_as_good_on_what_the_search_finds_today(held_out):
     # A broken measure anywhere would bring it down to a half or less.
     right = [row["right"] for row in evaluate(load_model(), made)["accuracy_by_snr"] if row["from"] >= 15]
     assert min(right) >= 0.9
-
-
-def test_the_table_comes_back_to_four_digits(held_out):
-    some = held_out[:50]
-    again = table.from_bytes(table.to_bytes(some))
-    assert again == some
-    shaken = [replace(hit, evidence=replace(hit.evidence, snr=hit.evidence.snr * (1 + 1e-6))) for hit in some]
-    assert table.from_bytes(table.to_bytes(shaken)) == some
-
-
-def test_signals_are_drawn_as_their_shapes_are_defined():
-    seen = set()
-    for seed in range(40):
-        observation = draw_observation(seed)
-        header = observation.scene.header
-        for emission, truth in zip(observation.scene.emissions, observation.truths, strict=True):
-            seen.add(truth)
-            middle = (emission.track_hz[1:] + emission.track_hz[:-1]) / 2
-            chord = np.linspace(middle[0], middle[-1], len(middle))
-            moved = abs(middle[-1] - middle[0]) / abs(header.foff_hz)
-            if truth == PULSED:
-                assert occupied(emission.envelope) <= 0.42
-                assert emission.envelope.max() < 0.7 * emission.envelope.sum()
-            elif truth == BROADBAND:
-                assert emission.width_hz >= max(700, 12 * abs(header.foff_hz)) * 0.999
-            elif truth == NOISE:
-                assert np.count_nonzero(emission.envelope) == 1
-            elif truth == CHIRP:
-                assert np.abs(middle - chord).max() >= 2.5 * abs(header.foff_hz)
-            elif truth == NARROWBAND_DRIFTING:
-                assert moved >= 2.99
-            else:
-                assert moved <= 2.0
-            assert truth == BROADBAND or emission.width_hz <= max(350.0, 6 * abs(header.foff_hz)) * 1.001
-    assert seen == set(SHAPES)
-
-
-def test_a_hit_belongs_to_the_emission_that_explains_it():
-    hits = np.zeros(4, [("channel", int), ("steps", int), ("width", int), ("snr", float)])
-    hits["channel"], hits["width"], hits["snr"] = [10, 100, 50, 5000], 2, [40.0, 40.0, 40.0, 6.0]
-    power = np.zeros((16, 4))
-    power[:, :2] = 40.0 / np.sqrt(16 * 2) * 16 * 2 / (16 * 2)
-    weak = power / 4
-    placed = [(10, power), (100, weak)]
-    # Of the second hit its emission explains a quarter; the third is near to others, the last near to none.
-    assert match(hits, placed, 16) == [0, None, None, -1]
-
-
-def test_scores_by_hand():
-    scores = scores_of(("a", "b"), ["a", "a", "a", "b"], ["a", "a", "b", "b"])
-    assert scores["confusion"] == [[2, 1], [0, 1]]
-    assert scores["precision"] == [1.0, 0.5]
-    assert scores["recall"] == pytest.approx([2 / 3, 1.0])
-    assert scores["macro_f1"] == pytest.approx((0.8 + 2 / 3) / 2)
-
-
-def test_reliability_by_hand():
-    found = reliability_of(np.array([0.6, 0.6, 0.995, 0.995]), np.array([True, False, True, True]))
-    assert [(item["hits"], item["right"]) for item in found["bins"]] == [(2, 0.5), (2, 1.0)]
-    assert found["expected_calibration_error"] == pytest.approx((0.1 * 2 + 0.005 * 2) / 4)
 
 
 def test_a_retrained_model_is_compared_within_the_tolerance(metrics):

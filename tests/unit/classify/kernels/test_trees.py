@@ -91,7 +91,7 @@ def test_equal_to_lightgbm():
         )
 
 
-def test_the_load_model_is_what_lightgbm_reads():
+def test_the_committed_model_is_what_lightgbm_reads():
     text = (resources.files("services.classify.model") / "shapes.txt").read_text()
     booster = lightgbm.Booster(model_str=text)
     rows = random_rows(4)

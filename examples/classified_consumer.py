@@ -1,7 +1,7 @@
-"""Print observations as Waterhole classifies them: `python examples/classified_consumer.py`.
+"""Print each observation when Waterhole has classified it: `python examples/classified_consumer.py`.
 
-A program of your own that subscribes to the events; docs/asyncapi.json describes all of them. It needs aiokafka and
-nothing of Waterhole. Without arguments it finds the broker of the stack that `make up` runs in this folder.
+This program subscribes to events as your own program would. It needs only aiokafka and nothing of Waterhole;
+docs/asyncapi.json describes all events. Without arguments it connects to the stack that `make up` runs in this folder.
 """
 
 import argparse
@@ -17,19 +17,21 @@ from aiokafka.errors import KafkaError
 
 TOPIC = "observation.classified"
 VERSION = 1
-# Events may come more than once; so many ids are remembered to tell a repeat from news.
+# An event may arrive more than once. The ids of so many events are kept to recognize repeats.
 REMEMBERED = 10_000
 
 
 class NoBrokerError(Exception):
-    """There is no broker to listen to; the message says what to do."""
+    """No broker answers; the message says what to do."""
 
 
 def bootstrap_of(up_file: Path) -> str:
-    """The broker's address in the file that a running stack writes.
+    """Return the broker's address from the file that a running stack writes.
 
-    Raises:
-        NoBrokerError: no stack runs there.
+    Raises
+    ------
+    NoBrokerError
+        The file does not exist, so no stack runs.
     """
     try:
         return str(json.loads(up_file.read_text())["kafka"])
@@ -38,7 +40,7 @@ def bootstrap_of(up_file: Path) -> str:
 
 
 def describe(event: dict[str, Any]) -> str:
-    """One observation in one line, and its best candidate in another."""
+    """Format an observation as one line, and its best candidate as another."""
     summary, upload = event["summary"], event["upload"]
     lines = [
         f"{event['occurred_at']}  {upload['source_name']}  job {event['job_id']}: "
@@ -53,21 +55,23 @@ def describe(event: dict[str, Any]) -> str:
 
 
 def read(raw: bytes | None) -> dict[str, Any] | None:
-    """The event in a message, or None where it is of another version than the one that is known here."""
+    """Return the event in a message, or None if it has another type or version."""
     event: dict[str, Any] = json.loads(raw or b"{}")
     return event if (event.get("type"), event.get("version")) == (TOPIC, VERSION) else None
 
 
 async def follow(bootstrap: str, *, from_start: bool, count: int | None) -> None:
-    """Print events until `count` of them are printed, or for ever.
+    """Print `count` events, or without `count` all events until the program is stopped.
 
-    Raises:
-        NoBrokerError: the broker does not answer.
+    Raises
+    ------
+    NoBrokerError
+        The broker does not answer.
     """
     consumer = AIOKafkaConsumer(
         TOPIC,
         bootstrap_servers=bootstrap,
-        # No group: every such program gets every event, and nothing is remembered for it on the broker.
+        # Without a group, every running program gets every event, and the broker stores no offsets.
         group_id=None,
         auto_offset_reset="earliest" if from_start else "latest",
     )
@@ -76,7 +80,10 @@ async def follow(bootstrap: str, *, from_start: bool, count: int | None) -> None
     except KafkaError as error:
         await consumer.stop()
         raise NoBrokerError(f"No broker answers at {bootstrap}.") from error
-    print(f"Listening to {TOPIC} at {bootstrap}; Ctrl-C ends it.", file=sys.stderr, flush=True)
+    # Look up the offsets now, or events published before the first read would be missed.
+    for partition in consumer.assignment():
+        await consumer.position(partition)
+    print(f"Listening to {TOPIC} at {bootstrap}; press Ctrl-C to stop.", file=sys.stderr, flush=True)
     seen: OrderedDict[str, None] = OrderedDict()
     printed = 0
     try:
@@ -96,14 +103,16 @@ async def follow(bootstrap: str, *, from_start: bool, count: int | None) -> None
 
 
 def main() -> int:
-    """Run; returns the exit code."""
-    parser = argparse.ArgumentParser(description="Print observations as they are classified.")
+    """Run the program and return its exit code."""
+    parser = argparse.ArgumentParser(description="Print each observation when it has been classified.")
     parser.add_argument("--kafka", help="bootstrap address of the broker, host:port")
     parser.add_argument(
-        "--up-file", type=Path, default=Path(".waterhole/up.json"), help="what a running stack writes of itself"
+        "--up-file", type=Path, default=Path(".waterhole/up.json"), help="file that a running stack writes"
     )
-    parser.add_argument("--from-start", action="store_true", help="print what the broker still holds as well")
-    parser.add_argument("--count", type=int, help="end after so many observations")
+    parser.add_argument(
+        "--from-start", action="store_true", help="print earlier events that the broker still holds, too"
+    )
+    parser.add_argument("--count", type=int, help="stop after COUNT observations")
     arguments = parser.parse_args()
     try:
         bootstrap = arguments.kafka or bootstrap_of(arguments.up_file)

@@ -99,12 +99,12 @@ def service_environment(kafka: str, s3: str, secrets: Secrets) -> dict[str, str]
     }
 
 
-def gateway_settings(mongodb: str, secrets: Secrets) -> dict[str, str]:
+def gateway_settings(mongodb: str, secrets: Secrets, database: str = DATABASE) -> dict[str, str]:
     """Return the settings that only the gateway has."""
     return {
         "WATERHOLE_KAFKA_FETCH_MAX_WAIT_MS": str(GATEWAY_FETCH_MAX_WAIT_MS),
         "WATERHOLE_MONGODB_URL": mongodb,
-        "WATERHOLE_MONGODB_DATABASE": DATABASE,
+        "WATERHOLE_MONGODB_DATABASE": database,
         "WATERHOLE_API_KEY_PEPPER": secrets.api_key_pepper,
     }
 
@@ -118,6 +118,7 @@ class EmbeddedServers:
         self._secrets = folder.secrets()
         self._ports = known_ports(folder)
         self._broker_address_file = folder.subfolder(BROKER) / "address"
+        self.database = DATABASE
         self._kafka = ""
 
     @property
@@ -145,7 +146,7 @@ class EmbeddedServers:
     @property
     def gateway_environment(self) -> dict[str, str]:
         """Settings of the gateway: those of every service, MongoDB and its secrets."""
-        return self.environment | gateway_settings(self.mongodb, self._secrets)
+        return self.environment | gateway_settings(self.mongodb, self._secrets, self.database)
 
     def pid_of(self, name: str) -> int:
         """Return the process id of a server (`broker`, `mongodb`, `s3`).

@@ -26,6 +26,7 @@ class Disturber:
         self._say = say
         self._rested: dict[str, float] = {}
         self.counts: Counter[str] = Counter()
+        self.killed: set[str] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Disturb."""
@@ -55,6 +56,8 @@ class Disturber:
     async def _disturb(self, action: str, name: str) -> None:
         self._say(f"{action} {name}")
         self.counts[f"{action} {'server' if name in SERVERS else 'service'}"] += 1
+        if action == "kill":
+            self.killed.add(name)
         if action == "freeze":
             await self._playground.freeze(name, FREEZE_S)
         else:

@@ -11,13 +11,13 @@ from deploy.local.stack import Stack, running_stack
 from science.simulator import spectra, voyager_1, write_fil
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     async with running_stack(tmp_path_factory.mktemp("stack"), port=free_ports(1)[0]) as running:
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 async def client(stack: Stack) -> AsyncIterator[Waterhole]:
     async with Waterhole(stack.url, stack.api_key) as waterhole:
         yield waterhole

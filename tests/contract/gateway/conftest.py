@@ -1,13 +1,15 @@
 """A MongoDB job store, S3 with presigned URLs, and a Kafka broker, with the gateway on them."""
 
+import copy
 import time
+import uuid
 from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from deploy.local.servers import EmbeddedServers, embedded_servers
+from deploy.local.servers import EmbeddedServers
 from services.gateway.accounts.key_use import KeyUses
 from services.gateway.accounts.user_cache import UserCache
 from services.gateway.api.application import Routes, make_http_app
@@ -35,9 +37,11 @@ TIERS = DEFAULT_TIERS | {"researcher": DEFAULT_TIERS["researcher"].model_copy(up
 
 
 @pytest.fixture(scope="module")
-async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedServers]:
-    async with embedded_servers(tmp_path_factory.mktemp("servers")) as servers:
-        yield servers
+def servers(embedded: EmbeddedServers) -> EmbeddedServers:
+    """The servers that all tests share, with a database of this file; a file that kills servers has its own."""
+    servers = copy.copy(embedded)
+    servers.database = f"gateway_{uuid.uuid4().hex[:8]}"
+    return servers
 
 
 @pytest.fixture(scope="module")

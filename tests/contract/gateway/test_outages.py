@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from deploy.local.servers import EmbeddedServers
+from deploy.local.servers import EmbeddedServers, embedded_servers
 from deploy.local.stack import create_user
 from services.gateway.api.document.operations import OPERATIONS
 from shared.blobs import open_storage
@@ -86,6 +86,13 @@ class World:
         async with self.process.request("GET", "/ready") as response:
             checks = (await response.json())["checks"]
             return response.status, {name for name, state in checks.items() if state != "ready"}
+
+
+@pytest.fixture(scope="module")
+async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedServers]:
+    """Servers of this file alone: a test kills the broker, and clients of the others would keep its old address."""
+    async with embedded_servers(tmp_path_factory.mktemp("servers")) as servers:
+        yield servers
 
 
 @pytest.fixture(scope="module")

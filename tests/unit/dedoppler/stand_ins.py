@@ -47,6 +47,8 @@ class Reader:
             self.cancelled.append(name)
             raise
         if name in self.failures:
+            # The traceback holds this frame and would keep the block.
+            del block
             raise self.failures[name]
         self.ended.append(name)
         return block

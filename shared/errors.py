@@ -1,14 +1,14 @@
-"""Errors that carry their public code.
+"""Errors with a public code.
 
-A `TransientError` is worth another try (a server is away, a time-out). A `PermanentError` will fail the same way
-for ever (a bad file): the message goes to the dead-letter topic and the user gets its sentence.
+A `TransientError` is worth a retry (a server is unavailable, a timeout). A `PermanentError` fails again in the same way
+(a bad file): the event goes to the dead-letter topic, and the user gets the error's message.
 """
 
 
 class WaterholeError(Exception):
     """Base of every error that the services raise on purpose.
 
-    `code` is stable and machine-readable; `message` is a sentence for the user and never holds a secret.
+    `code` is stable and machine-readable; `message` is a sentence for the user and never contains a secret.
     """
 
     code = "internal_error"
@@ -21,13 +21,13 @@ class WaterholeError(Exception):
 
 
 class TransientError(WaterholeError):
-    """Something outside is away or slow; the same work may succeed later."""
+    """A server is unavailable or slow; the same work may succeed later."""
 
     code = "temporarily_unavailable"
 
 
 class PermanentError(WaterholeError):
-    """The same input will always fail; `message` says what is wrong and how to mend it."""
+    """The same input always fails; `message` names the problem and its fix."""
 
     code = "processing_failed"
 
@@ -39,6 +39,6 @@ class BadObservationError(PermanentError):
 
 
 class ObjectNotFoundError(PermanentError):
-    """An object that should be in S3 is not there."""
+    """An object does not exist in S3."""
 
     code = "object_not_found"

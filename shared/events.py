@@ -1,7 +1,7 @@
 """The events on the bus: a public, versioned contract.
 
-Events are frozen and carry pointers, never arrays. Unknown fields pass; an unknown version does not decode. The same
-input gives the same `event_id`, so a consumer can tell a repeat from news.
+Events are frozen and carry pointers, never arrays. Unknown fields are ignored; an unknown version does not decode. The
+same input gives the same `event_id`, so a consumer recognises a repeat.
 """
 
 import uuid
@@ -34,13 +34,13 @@ TOPICS = (
 
 
 class UndecodableEventError(ValueError):
-    """Bytes on a topic that are no event of a known type and version."""
+    """The bytes of a message are no event of a known type and version."""
 
 
 class Record(BaseModel):
     """A frozen part of an event; fields that a later producer adds are ignored.
 
-    Numbers are finite: JSON has no others, so an event that held one would be sent and then be read by nobody.
+    Numbers are finite: JSON has no others, so no consumer could read an event with NaN or infinity.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
@@ -51,14 +51,14 @@ MaxDriftRate = Annotated[float, Field(ge=0.0, le=50.0)]
 
 
 class SearchParameters(Record):
-    """What the user asked the search for."""
+    """The search parameters that the user chose."""
 
     snr_threshold: SnrThreshold = 10.0
     max_drift_rate_hz_s: MaxDriftRate = 4.0
 
 
 class Upload(Record):
-    """The uploaded file that a job is about."""
+    """The uploaded file of a job."""
 
     file_key: str = Field(description="Key in the uploads bucket.")
     file_name: str = Field(description="Name as the user gave it, for display.")
@@ -70,8 +70,8 @@ class Upload(Record):
 class Chunk(Record):
     """A run of fine channels that one worker searches.
 
-    The chunk owns `[start_channel, stop_channel)` and reads `[read_start_channel, read_stop_channel)`, wider by the
-    widest drift path on either side (clipped at the file's ends), so that a signal that crosses an edge is seen whole.
+    The chunk owns `[start_channel, stop_channel)` and reads `[read_start_channel, read_stop_channel)`: more by the
+    widest drift path on either side (clipped at the file's ends), so that a signal that crosses an edge is complete.
     """
 
     index: int = Field(ge=0)
@@ -88,28 +88,33 @@ class Chunk(Record):
 
 
 class ChunkPlan(Record):
-    """How an observation is cut into chunks, and how many of them are under way at a time.
+    """How an observation is cut into chunks, and how many of them are in progress at a time.
 
-    The channels are a row of strides, each of which is cut into `parts` as equal as whole channels allow; the file's
-    end cuts the last one. So any chunk follows from its index, and an event stays small however many chunks there are.
+    The channels are divided into strides of `stride_channels`, the last of which ends with the file. Each stride is cut
+    into `parts` that are as equal as whole channels allow. Any chunk follows from its index, so an event stays small
+    for any number of chunks.
     """
 
     n_channels: int = Field(ge=1)
     count: int = Field(ge=1, description="Chunks of the observation.")
     stride_channels: int = Field(ge=1)
     parts: int = Field(ge=1)
-    overlap_channels: int = Field(ge=0, description="Channels that a chunk reads beyond its own on either side.")
+    overlap_channels: int = Field(
+        ge=0, description="Channels that a chunk reads in addition to its own on either side."
+    )
     lanes: int = Field(
-        default=1, ge=1, description="Chunks announced at first; each one that is searched announces that many further."
+        default=1,
+        ge=1,
+        description="Number of chunks announced at the start; after chunk i, chunk i + lanes is announced.",
     )
 
     def edge(self, index: int) -> int:
-        """First channel of a chunk; of `count`, the number of channels."""
+        """Return the first channel of a chunk; for index `count`, the number of channels."""
         stride, part = divmod(index, self.parts)
         return min(self.n_channels, stride * self.stride_channels + self.stride_channels * part // self.parts)
 
     def chunk(self, index: int) -> Chunk:
-        """The chunk of that index."""
+        """Return the chunk of an index."""
         start, stop = self.edge(index), self.edge(index + 1)
         return Chunk(
             index=index,
@@ -121,16 +126,16 @@ class ChunkPlan(Record):
         )
 
     def ends_lane(self, index: int) -> bool:
-        """Whether no chunk follows on this one."""
+        """Return whether the chunk is the last of its lane."""
         return index + self.lanes >= self.count
 
 
-# Left out where there is none, as in events of before there were plans.
+# Left out if there is none, as in events from before plans existed.
 OptionalPlan = Annotated[ChunkPlan | None, Field(exclude_if=lambda plan: plan is None)]
 
 
 class Event(Record):
-    """What every event carries. `step` tells apart the events of one type within a job."""
+    """The fields of every event."""
 
     topic: ClassVar[str]
 
@@ -143,7 +148,10 @@ class Event(Record):
 
     @classmethod
     def make(cls, *, job_id: str, producer: str, step: str = "", **fields: Any) -> Self:
-        """Build an event whose id follows from its job, type and step, stamped with the present time (UTC)."""
+        """Make an event whose id follows from its job, type and `step`, with the current time (UTC).
+
+        `step` distinguishes the events of one type within a job.
+        """
         return cls(
             event_id=uuid.uuid5(EVENT_NAMESPACE, f"{job_id}/{cls.topic}/{step}"),
             job_id=job_id,
@@ -154,16 +162,19 @@ class Event(Record):
 
     @property
     def partition_key(self) -> str:
-        """Kafka key: events of one key arrive in order, on one partition."""
+        """Return the Kafka key: events with the same key arrive in order, on one partition."""
         return self.job_id
 
     @property
     def lane(self) -> int | None:
-        """Events of one job and different lanes go to different partitions, as far as there are; None: by the key."""
+        """Return the event's lane, or None if it has none.
+
+        Lanes of one job go to different partitions if there are enough; without a lane, the key decides.
+        """
         return None
 
     def to_bytes(self) -> bytes:
-        """Serialise as UTF-8 JSON."""
+        """Return the event as UTF-8 JSON."""
         return self.model_dump_json().encode()
 
 
@@ -180,8 +191,8 @@ class ObservationSubmitted(Event):
 class ChunkReady(Event):
     """Ingest to dedoppler: one chunk of a valid observation is to be searched.
 
-    With a plan, ingest announces the first `plan.lanes` chunks, and dedoppler with each chunk that is searched the next
-    one of its lane; without one (as before there were plans), all chunks are announced at once.
+    With a plan, ingest announces the first `plan.lanes` chunks, and dedoppler announces the next chunk of a lane after
+    each chunk that it searched. Without a plan, ingest announces all chunks at once.
     """
 
     topic = CHUNK_READY
@@ -204,7 +215,7 @@ class ChunkReady(Event):
 
 
 class ChunkSearched(Event):
-    """Dedoppler to classify: one chunk was searched; its hits object is in the results bucket."""
+    """Dedoppler to classify: one chunk was searched, and its hits object is in the results bucket."""
 
     topic = CHUNK_SEARCHED
     type: Literal["chunk.searched"] = CHUNK_SEARCHED
@@ -220,7 +231,7 @@ class ChunkSearched(Event):
 
 
 class TopCandidate(Record):
-    """One row of a job's `top_candidates`, as the API shows it."""
+    """One entry of a job's `top_candidates`, as the API shows it."""
 
     frequency_hz: float
     drift_rate: float = Field(description="Hz/s.")
@@ -242,7 +253,7 @@ class ResultsSummary(Record):
 
 
 class ObservationClassified(Event):
-    """Classify to export and gateway: all chunks are in, hits are labelled and ranked."""
+    """Classify to export and gateway: all chunks are searched, and all hits are labelled and ranked."""
 
     topic = OBSERVATION_CLASSIFIED
     type: Literal["observation.classified"] = OBSERVATION_CLASSIFIED
@@ -257,7 +268,7 @@ class ObservationClassified(Event):
 
 
 class Artefact(Record):
-    """One file that a user can download. `format` is the API's name of it."""
+    """One file that a user can download; `format` is the API's name of its format."""
 
     format: str
     key: str
@@ -268,7 +279,7 @@ class Artefact(Record):
 
 
 class ObservationExported(Event):
-    """Export to gateway: every artefact of the job is in the results bucket."""
+    """Export to gateway: every file of the job is in the results bucket."""
 
     topic = OBSERVATION_EXPORTED
     type: Literal["observation.exported"] = OBSERVATION_EXPORTED
@@ -280,7 +291,7 @@ Stage = Literal["ingest", "dedoppler", "classify", "export"]
 
 
 class JobProgress(Event):
-    """Any worker to gateway: `done` of `total` parts of a stage are finished."""
+    """Any worker to gateway: `done` of `total` steps of a stage are finished."""
 
     topic = JOB_PROGRESS
     type: Literal["job.progress"] = JOB_PROGRESS
@@ -291,7 +302,7 @@ class JobProgress(Event):
 
 
 class JobFailed(Event):
-    """Any worker to gateway: the job can't go on; `message` is a sentence for the user."""
+    """Any worker to gateway: the job failed; `message` is a sentence for the user."""
 
     topic = JOB_FAILED
     type: Literal["job.failed"] = JOB_FAILED
@@ -318,13 +329,15 @@ _ADAPTER: TypeAdapter[Event] = TypeAdapter(AnyEvent)
 def decode(raw: bytes) -> Event:
     """Read an event from the bytes of a message.
 
-    Raises:
-        UndecodableEventError: not JSON, or of an unknown type or version, or with a missing or wrong field.
+    Raises
+    ------
+    UndecodableEventError
+        They are no JSON, of an unknown type or version, or have a missing or wrong field.
     """
     try:
         event = _ADAPTER.validate_json(raw)
     except ValidationError as error:
         raise UndecodableEventError(f"not an event of a known type and version: {error}") from error
     if "version" not in event.model_fields_set:
-        raise UndecodableEventError("an event that does not tell its version")
+        raise UndecodableEventError("an event without its version")
     return event

@@ -1,4 +1,4 @@
-"""The header of an observation: what a filterbank file says about its own grid."""
+"""The header of an observation: its grid of channels and spectra, and its origin."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ GREEN_BANK_TELESCOPE_ID = 6
 
 
 class Header(BaseModel):
-    """The grid and the provenance of one filterbank file, whichever its format.
+    """The grid and the origin of one filterbank file of any format.
 
     The frequency of channel `c` is `fch1_mhz + c * foff_mhz` (its centre); `foff_mhz` may have either sign.
     `data_offset_bytes` is where the samples start in a SIGPROC file, and 0 for HDF5.
@@ -32,10 +32,11 @@ class Header(BaseModel):
     dec_deg: float | None = None
     telescope_id: int = 0
     coarse_channel_width: int | None = Field(
-        default=None, description="Fine channels per coarse channel, or None where the file has no such structure."
+        default=None, description="Fine channels per coarse channel, or None if the file has no such structure."
     )
     has_dc_spike: bool = Field(
-        default=False, description="Whether the middle channel of each coarse channel holds the digitiser's DC spike."
+        default=False,
+        description="Whether the middle channel of each coarse channel contains the digitiser's DC spike.",
     )
 
     @property
@@ -50,11 +51,11 @@ class Header(BaseModel):
 
     @property
     def drift_resolution_hz_s(self) -> float:
-        """Drift rate of a path that moves one channel from the first spectrum to the last, Hz/s, without sign."""
+        """Drift rate of a path that moves one channel from the first spectrum to the last, Hz/s, unsigned."""
         return abs(self.foff_hz) / ((self.n_spectra - 1) * self.tsamp_s)
 
     def frequency_hz(self, channel: float) -> float:
-        """Frequency of the centre of a (fractional) channel, Hz."""
+        """Return the frequency of the centre of a (fractional) channel, Hz."""
         return (self.fch1_mhz + channel * self.foff_mhz) * 1e6
 
     @property
@@ -64,9 +65,9 @@ class Header(BaseModel):
         return min(ends), max(ends)
 
     def drift_rate_hz_s(self, steps: float) -> float:
-        """Sky drift rate, Hz/s, of a path that moves `steps` channels from the first spectrum to the last."""
+        """Return the sky drift rate, Hz/s, of a path of `steps` channels from the first spectrum to the last."""
         return steps * self.foff_hz / ((self.n_spectra - 1) * self.tsamp_s)
 
     def max_drift_steps(self, max_drift_rate_hz_s: float) -> int:
-        """Largest number of steps whose drift rate does not exceed `max_drift_rate_hz_s`; none beyond the band."""
+        """Return the largest number of steps with at most `max_drift_rate_hz_s`, limited to the band."""
         return min(int(max_drift_rate_hz_s / self.drift_resolution_hz_s + 1e-9), self.n_channels)

@@ -1,4 +1,4 @@
-"""The hits object: what the search of one chunk leaves in S3 for the classifier and the exporter."""
+"""The hits object: the result of the search of one chunk, stored in S3 for classify and export."""
 
 import io
 import json
@@ -22,7 +22,7 @@ HIT_DTYPE = np.dtype(
         ("frequency_error_hz", np.float64),
         ("drift_rate_hz_s", np.float64),  # sky sign
         ("drift_rate_error_hz_s", np.float64),
-        ("bandwidth_hz", np.float64),  # width of the box less the smear of the drift, at least one channel
+        ("bandwidth_hz", np.float64),  # width of the box minus the smear of the drift, at least one channel
         ("bandwidth_error_hz", np.float64),
     ]
 )
@@ -30,7 +30,7 @@ HIT_DTYPE = np.dtype(
 
 @dataclass(frozen=True)
 class Cutout:
-    """Normalised power around one hit's track (mean 0, sigma 1 of the chunk's noise).
+    """Normalised power around one hit's path (mean 0, sigma 1 of the chunk's noise).
 
     `power` is float32 of shape (rows, channels); row `i` averages spectra `[i * spectra_per_row, (i+1) * ...)`,
     its first column is the file's channel `start_channel`.
@@ -139,26 +139,31 @@ def _noise_in(statistics: Mapping[str, float]) -> ChunkNoise:
 
 
 def merge_hits(hits: Hits, chunk: Indices) -> Indices:
-    """Keep each emitter once where neighbouring chunks both saw it.
+    """Keep each emitter once if neighbouring chunks both found it.
 
-    From the strongest hit down, a hit takes out every weaker one of another chunk in its footprint: within
-    `|dsteps| + width` channels of it, where `dsteps` is how far their drifts differ and `width` is the stronger hit's.
-    Hits of one chunk are different emitters, however near they are: the search saw to that. Equal SNRs go by channel,
-    then steps, so the result does not depend on the order of the input (but for exact duplicates, where the first is
-    kept).
+    From the strongest hit down, a hit removes every weaker hit of another chunk in its footprint: within
+    `|dsteps| + width` channels of it, where `dsteps` is the difference of their drifts and `width` the stronger hit's.
+    Hits of one chunk are different emitters at any distance, as the search already removed repeats. Equal SNRs are
+    ordered by channel, then steps, so the result does not depend on the order of the input (except for exact
+    duplicates, of which the first is kept).
 
-    Args:
-        hits: any number of `HIT_DTYPE`, in any order.
-        chunk: the chunk that each is from.
+    Parameters
+    ----------
+    hits
+        `HIT_DTYPE`, (n,), in any order.
+    chunk
+        (n,), the chunk of each hit.
 
-    Returns:
+    Returns
+    -------
+    ndarray
         Indices of the hits that are kept, sorted by (channel, steps).
     """
     by_channel = np.argsort(hits["channel"], kind="stable")
-    channel, home = hits["channel"][by_channel], chunk[by_channel]
+    channel, chunk_of = hits["channel"][by_channel], chunk[by_channel]
     steps, width = hits["steps"][by_channel].astype(np.int64), hits["width"][by_channel].astype(np.int64)
     snr = hits["snr"][by_channel]
-    alive, winner = np.ones(len(hits), dtype=bool), np.zeros(len(hits), dtype=bool)
+    alive, kept_already = np.ones(len(hits), dtype=bool), np.zeros(len(hits), dtype=bool)
     widest_difference = int(steps.max() - steps.min()) if len(hits) else 0
     for i in np.lexsort((steps, channel, -snr)):
         if not alive[i]:
@@ -168,8 +173,8 @@ def merge_hits(hits: Hits, chunk: Indices) -> Indices:
             np.searchsorted(channel, channel[i] - reach), np.searchsorted(channel, channel[i] + reach, side="right")
         )
         inside = np.abs(channel[near] - channel[i]) <= np.abs(steps[near] - steps[i]) + width[i]
-        winner[i] = True
-        alive[near] &= ~inside | winner[near] | (home[near] == home[i])
+        kept_already[i] = True
+        alive[near] &= ~inside | kept_already[near] | (chunk_of[near] == chunk_of[i])
     kept = by_channel[alive]
     order: Indices = kept[np.lexsort((hits["steps"][kept], hits["channel"][kept]))].astype(np.int64)
     return order

@@ -138,7 +138,7 @@ def test_code_lines_of_gps(l_band):
     assert verdicts(l_band, "gps") == {("RFI_SATELLITE", "GPS/Galileo L1")}
 
 
-def test_a_satellite_that_passes(l_band):
+def test_a_passing_satellite(l_band):
     assert len(of(l_band, "iridium")) >= 1
     assert verdicts(l_band, "iridium") == {("RFI_SATELLITE", "Iridium")}
 
@@ -150,13 +150,13 @@ def test_carriers_in_and_out_of_a_satellites_band(l_band):
     assert verdicts(l_band, "carriers") == {("NARROWBAND_STATIONARY", "")}
 
 
-def test_a_comb_that_stands_still_is_a_clock_on_the_ground(l_band):
+def test_a_stationary_comb_is_terrestrial(l_band):
     assert len(of(l_band, "comb")) == 8
     assert verdicts(l_band, "comb") == {("RFI_TERRESTRIAL", "")}
     assert all("8 lines 5000.0 Hz" in " ".join(hit.verdict.reasons) for hit in of(l_band, "comb"))
 
 
-def test_the_tone_ranks_first_and_all_else_is_set_aside_or_stationary(l_band):
+def test_the_tone_ranks_first_and_all_else_is_rfi_noise_or_stationary(l_band):
     first = ranked(l_band)[0]
     assert abs(first.evidence.frequency_hz - TONE_HZ) < 5
     assert (first.verdict.label, first.verdict.rfi_source) == ("CANDIDATE_ET", "")

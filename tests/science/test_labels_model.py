@@ -40,7 +40,7 @@ def test_the_committed_figures_are_those_of_the_committed_model(facts, metrics):
 
 
 @pytest.mark.parametrize(("part", "names"), [("labels", LABELS), ("shapes", SHAPES)])
-def test_labels_are_right_on_another_generators_signals(metrics, part, names):
+def test_labels_are_right_on_signals_of_another_generator(metrics, part, names):
     scores = metrics[part]
     assert scores["names"] == list(names)
     assert min(sum(row) for row in scores["confusion"]) >= 50
@@ -48,7 +48,7 @@ def test_labels_are_right_on_another_generators_signals(metrics, part, names):
     assert min(scores["recall"]) >= 0.9
 
 
-def test_probabilities_are_reliable_and_strangers_are_told(metrics):
+def test_probabilities_are_reliable_and_unknown_signals_are_reported(metrics):
     assert metrics["reliability"]["expected_calibration_error"] < 0.03
     assert metrics["novelty"]["told_of_known"] < 0.04
     told = {name: kind["told"] for name, kind in metrics["novelty"]["told_of_strange"].items()}
@@ -76,7 +76,7 @@ def test_observing_and_training_again_gives_the_same():
     assert grow(table_of(once), rounds=4) == grow(table_of(again), rounds=4)
 
 
-def test_the_model_is_as_good_on_what_the_search_finds_today(held_out):
+def test_the_model_is_as_good_on_hits_of_the_current_search(held_out):
     """The table's hits are those of the search when the model was trained; these are observed now."""
     numbers = sorted({hit.observation for hit in held_out})[:6]
     made = [hit for number in numbers for hit in observe_held_out(number)]

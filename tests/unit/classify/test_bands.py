@@ -36,14 +36,14 @@ def test_code_lines_are_a_comb_of_whole_kilohertz():
     assert agrees(1575.42, width=3, comb=1000.0) == ""
 
 
-def test_a_narrow_drifting_tone_between_satellites_is_not_theirs():
+def test_a_narrow_drifting_tone_between_satellites_is_not_attributed_to_them():
     assert agrees(1620.0, width=300, drift=-3.0) == "Iridium"
     assert agrees(1620.0, width=3, drift=-3.0) == ""
     # Faster than any orbit's Doppler at that frequency.
     assert agrees(1620.0, width=300, drift=2000.0) == ""
 
 
-def test_carriers_stand_still():
+def test_carriers_do_not_drift():
     assert agrees(100.1) == "FM radio"
     assert agrees(1540.0) == "Inmarsat"
     assert agrees(100.1, drift=0.5) == ""

@@ -49,7 +49,7 @@ def test_one_signal_one_label(labels_of, observation, signal, label):
     assert labels_of(observation.chunk([signal])) == [label]
 
 
-def test_hit_that_its_cutout_does_not_bear_out_is_noise(labels_of, observation):
+def test_a_hit_that_its_cutout_does_not_support_is_noise(labels_of, observation):
     chunk = observation.chunk([(5000, 30, 60.0, {})])
     empty = replace(chunk.cutouts[0], power=np.zeros_like(chunk.cutouts[0].power))
     assert labels_of(replace(chunk, cutouts=[empty])) == ["NOISE"]

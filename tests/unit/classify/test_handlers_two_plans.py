@@ -98,9 +98,7 @@ async def test_with_chunks_of_one_plan_a_job_is_finished(blobs, store, handle):
 
 
 @pytest.mark.parametrize("stranger", range(8))
-async def test_one_chunk_of_another_plan_keeps_it_from_being_finished_until_it_is_replaced(
-    blobs, store, handle, stranger
-):
+async def test_a_job_is_not_finished_until_the_chunk_of_another_plan_is_replaced(blobs, store, handle, stranger):
     await store(EIGHT, *range(8))
     # Of four chunks there are but the first four; of sixteen there is one at each place.
     await store(plan_of(16), stranger)
@@ -111,19 +109,19 @@ async def test_one_chunk_of_another_plan_keeps_it_from_being_finished_until_it_i
     assert await handle(EIGHT, 7) == FINISHED
 
 
-async def test_the_first_half_of_finer_chunks_is_not_taken_for_the_whole(store, handle):
+async def test_the_first_half_of_smaller_chunks_does_not_finish_a_job(store, handle):
     await store(EIGHT, *range(8))
     assert await handle(FOUR, 3) == [JobProgress]
     assert await handle(EIGHT, 7) == FINISHED
 
 
-async def test_chunks_without_edges_are_believed(blobs, observation, handle):
+async def test_chunks_that_do_not_state_their_channels_are_accepted(blobs, observation, handle):
     for index in range(4):
         await blobs.put(hits_key(JOB, index), observation.chunk([]).to_bytes())
     assert await handle(FOUR, 3) == FINISHED
 
 
-async def test_who_finished_it_by_a_longer_plan_keeps_nobody_of_a_shorter_one_from_it(store, handle):
+async def test_a_job_finished_with_a_longer_plan_is_finished_again_with_a_shorter_one(store, handle):
     """The word that it was finished may be lost, and the plan with it: the next cut has no chunk of that number."""
     await store(EIGHT, *range(8))
     assert ObservationClassified in await handle(EIGHT, 7)

@@ -89,13 +89,13 @@ def test_the_model_must_be_sure_and_know_the_shape(given, condition):
     assert condition in missing[0]
 
 
-def test_what_the_cutout_does_not_bear_out_is_noise():
+def test_a_hit_without_support_in_its_cutout_is_noise():
     verdict = label(replace(TONE, features=replace(STEADY, path_snr=3.0)), shape())
     assert (verdict.label, verdict.shape) == ("NOISE", "NOISE")
     assert verdict.reasons == ("Shape: NOISE by rule.", "Its cut-out holds an SNR of 3.0 only.")
 
 
-def test_novelty_takes_from_confidence_and_is_told():
+def test_novelty_lowers_confidence_and_is_reported():
     confidences = [label(TONE, shape(p=p)).confidence for p in (1.0, 0.01, 0.005, 1e-6)]
     assert confidences == pytest.approx([0.98, 0.98, 0.49, 0.98e-4])
     told = label(TONE, shape("CHIRP", p=0.001))
@@ -113,7 +113,7 @@ def test_band_and_shape_give_a_source():
     assert "Inmarsat has its band here, but its emissions look different." in drifting.reasons
 
 
-def test_a_protected_band_is_told_and_names_no_source():
+def test_a_protected_band_is_reported_and_names_no_source():
     verdict = label(replace(TONE, frequency_hz=1.4204e9, drift_rate_hz_s=0.05), shape())
     assert verdict.rfi_source == ""
     assert "In a band protected for radio astronomy (H I)." in verdict.reasons
@@ -123,7 +123,7 @@ def test_noise_has_no_source_whatever_the_band():
     assert label(replace(TONE, frequency_hz=1.54e9), shape("NOISE")).rfi_source == ""
 
 
-def test_a_comb_that_stands_still_is_terrestrial_and_one_that_drifts_is_not():
+def test_a_stationary_comb_is_terrestrial_and_a_drifting_one_is_not():
     comb = replace(TONE, comb_spacing_hz=1000.0, comb_teeth=7)
     still = label(replace(comb, drift_rate_hz_s=0.0), shape("NARROWBAND_STATIONARY"))
     assert (still.label, still.rfi_source) == ("RFI_TERRESTRIAL", "")
@@ -154,6 +154,6 @@ def test_the_row_has_no_units():
     assert MODEL_FEATURES[-len(NOVELTY_FEATURES) :] == NOVELTY_FEATURES
 
 
-def test_a_drift_is_told_from_none_beyond_three_errors_and_a_step():
+def test_a_drift_differs_from_none_beyond_three_errors_and_a_step():
     assert drift_limit_hz_s(replace(TONE, drift_rate_error_hz_s=0.1)) == pytest.approx(0.3)
     assert drift_limit_hz_s(replace(TONE, drift_rate_error_hz_s=0.001)) == pytest.approx(0.0102 * 1.01)

@@ -34,7 +34,7 @@ def test_more_novelty_never_lowers_it(hit):
     assert rising([score(evidence, replace(verdict, novelty=n)) for n in np.linspace(0, 1, 40)])
 
 
-def test_a_surer_shape_never_lowers_it(hit):
+def test_a_more_probable_shape_never_lowers_it(hit):
     evidence, verdict = hit
     assert rising([score(evidence, replace(verdict, shape_probability=p)) for p in np.linspace(0.2, 1, 40)])
 
@@ -60,7 +60,7 @@ def test_a_band_or_a_comb_lowers_it(hit, change):
 
 
 @pytest.mark.parametrize("label", ["RFI_TERRESTRIAL", "RFI_SATELLITE", "NOISE"])
-def test_what_is_set_aside_has_no_freedom_from_rfi(hit, label):
+def test_rfi_and_noise_have_no_freedom_from_rfi(hit, label):
     evidence, verdict = hit
     assert components(evidence, replace(verdict, label=label))["rfi_freedom"] == 0.0
     assert score(evidence, replace(verdict, label=label)) < score(evidence, verdict)

@@ -35,7 +35,7 @@ def test_other_text_comes_back(name):
     assert len(table.columns) == len(COLUMNS)
 
 
-def test_what_is_not_known_is_an_empty_cell():
+def test_an_unknown_value_is_an_empty_cell():
     table = pd.read_csv(io.BytesIO(to_csv([row("x", novelty=None, snr=1e-300)])))
     assert table["novelty"].isna().all()
     assert table["snr"].tolist() == [1e-300]

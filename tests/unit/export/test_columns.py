@@ -47,7 +47,7 @@ def test_the_first_columns_are_the_contract_s():
     ]
 
 
-def test_what_a_record_lacks_is_none_in_its_row():
+def test_a_value_that_a_record_lacks_is_none_in_its_row():
     bare = record()
     del bare["novelty"], bare["features"]
     (row,) = catalogue_rows(results(bare))
@@ -68,7 +68,7 @@ def test_rows_are_ordered_by_interest_and_ranked():
     assert [(row["id"], row["candidate_rank"]) for row in rows] == [(1, 1), (0, 0)]
 
 
-def test_classified_carries_whatever_classify_says_of_a_hit():
+def test_classified_has_every_field_of_a_hit():
     hit = record(probabilities={"NOISE": 0.1}, chunk_hit=7)
     (row,) = classified_rows(results(hit))
     assert row["probabilities"] == {"NOISE": 0.1}

@@ -1,4 +1,4 @@
-"""The checksum equals that of the whole, whatever the blocks, and never holds more than two of them."""
+"""The checksum is that of the whole object, for any size of the reads, of which at most two are in memory."""
 
 import hashlib
 
@@ -28,6 +28,6 @@ async def test_equals_the_checksum_of_the_whole(size):
     assert uploads.asked == [(100 * n, 100) for n in range(size // 100 + 1)]
 
 
-async def test_an_object_that_is_not_there():
+async def test_a_missing_object():
     with pytest.raises(ObjectNotFoundError):
         await sha256_of(Uploads(b""), "other")

@@ -102,7 +102,7 @@ async def test_checksum_is_left_out_where_it_is_not_wanted(job, header, signals,
     assert "input_sha256" not in json.loads(files["catalog.json"])["provenance"]
 
 
-async def test_an_observation_that_is_gone_does_not_keep_the_artefacts_back(job, header, signals):
+async def test_artefacts_are_made_without_a_removed_observation(job, header, signals):
     event = await job.finish(header, signals)
     job.uploads.objects.clear()
     files = await job.export(event)
@@ -110,7 +110,7 @@ async def test_an_observation_that_is_gone_does_not_keep_the_artefacts_back(job,
     assert "input_sha256" not in json.loads(files["catalog.json"])["provenance"]
 
 
-async def test_a_try_that_fails_reads_the_observation_no_further(job, header, signals, monkeypatch):
+async def test_a_failed_export_stops_reading_the_observation(job, header, signals, monkeypatch):
     event = await job.finish(header, signals)
     job.blobs.objects.pop(next(key for key in job.blobs.objects if key.endswith(".npz")))
     stopped = asyncio.Event()
@@ -149,6 +149,15 @@ async def test_chunks_lie_where_the_plan_says(job, header, signals):
     with pytest.raises(PermanentError, match="early version") as refused:
         await job.export(event)
     assert refused.value.code == "outdated_results"
+
+
+async def test_unreadable_results_are_refused_in_a_sentence(job, header, signals):
+    event = await job.finish(header, signals)
+    results = json.loads(body(job, event, "results.json"))
+    job.blobs.objects[event.results_key] = json.dumps(results | {"format_version": 3}).encode()
+    with pytest.raises(PermanentError, match=r"results of the job can't be read \(format_version") as refused:
+        await job.handler().handle(event)
+    assert refused.value.code == "unreadable_results"
 
 
 async def test_other_events_are_refused(job):

@@ -51,7 +51,7 @@ async def test_facts(job, header):
     assert (values["lost_fraction"], values["dead_channels"]) == (0.5, 3)
 
 
-async def test_what_is_not_known_is_left_out(job):
+async def test_unknown_facts_are_left_out(job):
     unknown = make_header(ra_hours=None, dec_deg=None, tstart_mjd=0.0, source_name="", telescope_id=0)
     values = (await provenance(job, unknown, noise=[{}])).values()
     assert not {"ra_deg", "dec_deg", "equinox", "date_obs", "tstart_mjd", "header_source_name"} & set(values)

@@ -33,7 +33,7 @@ def part(channels, waterfall):
     return ChunkPart(channels, waterfall, {})
 
 
-def test_chunks_of_unequal_size_land_where_their_channels_are():
+def test_chunks_of_unequal_size_are_drawn_at_their_channels():
     one, two = np.full((2, 10), 1, np.float32), np.full((2, 10), 2, np.float32)
     whole = assemble([part(range(900), one), part(range(900, 1000), two)], 100)
     assert whole[0].tolist() == [1.0] * 90 + [2.0] * 10

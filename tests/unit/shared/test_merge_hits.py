@@ -50,7 +50,7 @@ def test_strongest_in_the_footprint_wins():
     assert merge(make([(100, 5, 1, 20.0), (104, 2, 1, 21.0), (109, 5, 1, 20.0)])).tolist() == [1, 2]
 
 
-def test_a_weaker_wide_hit_does_not_take_out_a_stronger_narrow_one():
+def test_a_weaker_wide_hit_does_not_remove_a_stronger_narrow_one():
     assert merge(make([(100, 0, 1, 30.0), (110, 0, 16, 20.0)])).tolist() == [0, 1]
 
 
@@ -79,7 +79,7 @@ def test_equals_the_slow_reference_in_any_order(seed):
     np.testing.assert_array_equal(hits[order][merge(hits[order], chunk[order])], hits[kept])
 
 
-def test_what_one_chunk_saw_apart_stays_apart():
+def test_hits_of_one_chunk_stay_apart():
     crossing = make([(100, 40, 1, 30.0), (120, -40, 1, 20.0)])
     assert merge(crossing, np.array([3, 3])).tolist() == [0, 1]
     assert merge(crossing, np.array([3, 4])).tolist() == [0]

@@ -144,7 +144,7 @@ def test_power_beside_the_box_is_its_share():
     assert measure(power, 40, 1, track()).side_share == pytest.approx(3 / 12)
 
 
-def test_a_hump_with_peaks_of_noise_keeps_its_width():
+def test_a_wide_signal_with_peaks_of_noise_keeps_its_width():
     rng = np.random.default_rng(5)
     power = rng.normal(size=(T, 1024))
     power[:, 400:464] += 1.5

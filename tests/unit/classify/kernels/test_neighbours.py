@@ -24,7 +24,7 @@ def comb_of(frequencies, drifts=None):
     return find_combs(frequencies, drifts, np.full(len(frequencies), 20.0), 1.0, 0.01).spacing_hz
 
 
-def test_five_equal_teeth_are_a_comb_and_a_stranger_is_not():
+def test_five_equal_teeth_are_a_comb_and_another_hit_is_not_part_of_it():
     assert comb_of([0, 100, 200, 230, 300.5, 400]).tolist() == [100, 100, 100, 0, 100, 100]
 
 

@@ -38,7 +38,7 @@ def test_farther_is_never_less_strange():
 
 
 @pytest.mark.parametrize("share", [0.5, 0.1, 0.02])
-def test_shares_of_known_signals_come_true(share):
+def test_shares_of_known_signals_are_right(share):
     rng = np.random.default_rng(3)
     shares = np.array([1.0, 0.9, 0.7, 0.5, 0.3, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01])
     known = np.quantile(distances(rng.normal(size=(5000, 3)), np.zeros((1, 3)), IDENTITY), 1 - shares)

@@ -68,7 +68,7 @@ def test_the_header_of_a_sigproc_file(tmp_path):
     assert "signed" not in found
 
 
-def test_unknown_facts_are_left_out(tmp_path):
+def test_unknown_values_are_left_out(tmp_path):
     header = make_header(16, 2, ra_hours=None, dec_deg=None)
     write_fil(tmp_path / "a.fil", header, simulate(Scene(header)))
     found, _ = read_sigproc(tmp_path / "a.fil")

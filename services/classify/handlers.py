@@ -67,9 +67,9 @@ def _classified(
     """Return `results.json` and the summary of a job, or None if some hits objects are of another plan."""
     chunks = [ChunkHits.from_bytes(raw) for raw in raw_chunks]
     if event.plan is not None:
-        strangers = [index for index, found in enumerate(chunks) if not _is_of_plan(event.plan, index, found)]
-        if strangers:
-            logger.warning("chunks of another plan", chunks=len(strangers), first=strangers[0])
+        foreign = [index for index, found in enumerate(chunks) if not _is_of_plan(event.plan, index, found)]
+        if foreign:
+            logger.warning("chunks of another plan", chunks=len(foreign), first=foreign[0])
             return None
     hits = classify_observation(event.header, event.parameters, chunks, model)
     document = results_document(event, chunks, hits, model_version=model.version, processing_time_seconds=seconds)

@@ -13,7 +13,7 @@ the profile in time.
 | peak_fraction | 0..1 | share of the path's positive power in its brightest row |
 | kurtosis | none | excess kurtosis of the power per row: near 0 for a steady tone, large for a pulse |
 | fwhm_hz | Hz | full width at half maximum of the aligned spectrum, smoothed over an eighth of the box |
-| window_fill | 0..1 | the same width as a share of the window looked at (1: no edge seen) |
+| window_fill | 0..1 | the same width as a share of the window examined (1: no edge seen) |
 | edge_sharpness | 0..1 | fall of the aligned spectrum from the box to just outside it (1: to zero) |
 | side_share | 0..1 | share of the aligned spectrum's power that lies outside of the box (side lobes, pedestals) |
 | curvature_gain | >= 1 | path SNR of the best parabola over the straight path's; 1 if it gains under 4 sigma or 0.1 |

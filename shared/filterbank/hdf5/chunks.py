@@ -146,7 +146,7 @@ async def _read_filtered(
 
 async def _unpacked_by_hdf5(
     source: Source, layout: ChunkLayout, chunk: Undone, spectra: int, channels: tuple[int, int]
-) -> bytearray:
+) -> memoryview:
     """Return the first `spectra` of some channels of a chunk."""
     request = {
         "kind": UNPACK,

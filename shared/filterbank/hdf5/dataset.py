@@ -42,7 +42,7 @@ class DataSet:
     fill_value: float
     values: dict[str, Value]
     warnings: tuple[str, ...]
-    payload: bytearray
+    payload: memoryview
 
 
 async def open_data_set(source: Source, size: int, channels: tuple[int, int] | None = None) -> DataSet:

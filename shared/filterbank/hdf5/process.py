@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import structlog
 
 from shared.errors import TransientError
@@ -43,6 +44,8 @@ logger = structlog.get_logger(__name__)
 MEMORY_BYTES = 256 * 2**20
 # Processor time of one request, without the time that it waits for storage. The largest chunks take some seconds.
 CPU_S = 30
+# A memory file of up to this size is kept for the next request.
+KEPT_BYTES = 16 * 2**20
 # One that is slow, or in an endless loop until its time is over, does not keep other files waiting.
 CHILDREN = 2
 # The library's fault: what a damaged file made of it. Any other signal comes from outside.
@@ -62,7 +65,7 @@ class Answer:
     """What a child answers."""
 
     message: Message
-    payload: bytearray
+    payload: memoryview
 
 
 async def ask(source: Source, request: Message, payload: memoryview | bytes = b"", memory_bytes: int = 0) -> Answer:
@@ -134,7 +137,8 @@ class ChildProcess:
                 await self._send({"kind": NO_BYTES if failure else BYTES}, raw)
         except (EOFError, ConnectionError) as error:
             raise failure or await self._cause_of_death() from error
-        os.ftruncate(self._memory_file, 0)
+        if os.fstat(self._memory_file).st_size > KEPT_BYTES:
+            os.ftruncate(self._memory_file, 0)
         self.is_idle = True
         if failure is not None:
             # The library only knows that a read failed.
@@ -159,7 +163,7 @@ class ChildProcess:
     async def _receive(self) -> Answer:
         text_bytes, payload_bytes = HEAD.unpack(await self._exactly(HEAD.size))
         message = decode(await self._exactly(text_bytes))
-        payload = bytearray(payload_bytes)
+        payload = np.empty(payload_bytes, np.uint8).data
         await beside(payload_bytes, partial(os.preadv, self._memory_file, [payload], 0))
         return Answer(message, payload)
 

@@ -47,7 +47,7 @@ def main(end: int, memory_file: int) -> None:
         connection.send(answer, raw)
 
 
-def _answer(connection: Connection, message: Message, payload: bytearray) -> tuple[Message, bytes | memoryview]:
+def _answer(connection: Connection, message: Message, payload: memoryview) -> tuple[Message, bytes | memoryview]:
     if message["kind"] == OPEN:
         with RangeFile(connection, message["size"]) as file:
             description, raw = describe(file, message["size"], message["channels"])

@@ -3,6 +3,8 @@
 import os
 import socket
 
+import numpy as np
+
 from shared.filterbank.hdf5.protocol import BYTES, HEAD, READ, Message, decode, encode
 
 
@@ -18,7 +20,7 @@ class Connection:
         os.pwrite(self._memory_file, payload, 0)
         self._end.sendall(encode(message, len(payload)))
 
-    def receive(self) -> tuple[Message, bytearray] | None:
+    def receive(self) -> tuple[Message, memoryview] | None:
         """Return the next message and its bytes, or None where the worker has closed its end."""
         head = self._exactly(HEAD.size)
         if head is None:
@@ -27,11 +29,11 @@ class Connection:
         text = self._exactly(text_bytes)
         if text is None:
             return None
-        payload = bytearray(payload_bytes)
+        payload = np.empty(payload_bytes, np.uint8).data
         os.preadv(self._memory_file, [payload], 0)
         return decode(text), payload
 
-    def fetch(self, start: int, length: int) -> bytearray:
+    def fetch(self, start: int, length: int) -> memoryview:
         """Return `length` bytes of the file from byte `start`.
 
         Raises:

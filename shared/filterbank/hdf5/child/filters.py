@@ -16,7 +16,7 @@ ERRORS = (OSError, RuntimeError, ValueError)
 
 
 def unpack_chunk(
-    raw: bytearray, shape: tuple[int, ...], dtype: np.dtype[Any], filters: Sequence[Filter]
+    raw: memoryview, shape: tuple[int, ...], dtype: np.dtype[Any], filters: Sequence[Filter]
 ) -> npt.NDArray[Any]:
     """Unpack a chunk; the library runs filters only for data sets, so the chunk is put into one of its own in memory.
 

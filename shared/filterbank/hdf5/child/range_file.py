@@ -19,7 +19,7 @@ class RangeFile(io.RawIOBase):
         self._connection = connection
         self._size = size
         self._position = 0
-        self._blocks: OrderedDict[int, bytearray] = OrderedDict()
+        self._blocks: OrderedDict[int, memoryview] = OrderedDict()
 
     def readable(self) -> bool:
         """Return True."""
@@ -58,11 +58,11 @@ class RangeFile(io.RawIOBase):
     def _part(self, start: int, length: int) -> memoryview:
         """Return at most `length` bytes, and at least one, from byte `start`."""
         if length > BLOCK_BYTES:
-            return memoryview(self._connection.fetch(start, min(length, MAX_READ_BYTES)))
+            return self._connection.fetch(start, min(length, MAX_READ_BYTES))
         number, offset = divmod(start, BLOCK_BYTES)
-        return memoryview(self._block(number))[offset : offset + length]
+        return self._block(number)[offset : offset + length]
 
-    def _block(self, number: int) -> bytearray:
+    def _block(self, number: int) -> memoryview:
         if number not in self._blocks:
             start = number * BLOCK_BYTES
             self._blocks[number] = self._connection.fetch(start, min(BLOCK_BYTES, self._size - start))

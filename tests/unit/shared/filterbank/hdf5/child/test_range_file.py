@@ -20,7 +20,7 @@ class Memory:
         self.reads.append((start, length))
         if start + length > len(self.raw):
             raise OSError("no such bytes")
-        return bytearray(self.raw[start : start + length])
+        return memoryview(self.raw)[start : start + length]
 
 
 @pytest.fixture

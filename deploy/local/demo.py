@@ -26,6 +26,8 @@ POLL_S = 0.1
 LONGEST_JOB_S = 600.0
 EXPORTS_S = 120.0
 SUFFIXES = (".fil", ".h5")
+# The name that the simulated file has for users; the name on disk changes with the simulator.
+MADE_NAME = "voyager_1.fil"
 
 
 class DemoError(LocalError):
@@ -76,11 +78,11 @@ def made_observation(folder: Path, console: Console) -> Path:
     return path
 
 
-async def upload(client: Waterhole, path: Path, console: Console) -> str:
-    """Upload with a progress bar; return the file_key."""
+async def upload(client: Waterhole, path: Path, name: str, console: Console) -> str:
+    """Upload with a progress bar that shows `name`; return the file_key."""
     columns = (TextColumn("Uploading {task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task(path.name, total=path.stat().st_size)  # noqa: ASYNC240 -- a local file
+        task = progress.add_task(name, total=path.stat().st_size)  # noqa: ASYNC240 -- a local file
         return await client.upload(path, lambda sent: progress.advance(task, sent))
 
 
@@ -138,7 +140,7 @@ def report(job: dict[str, Any], timings: Timings, console: Console) -> None:
     )
     if timings.stages_s:
         seen = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in timings.stages_s.items())
-        console.print(f"Start of each stage: {seen}.", highlight=False)
+        console.print(f"First news of each stage: {seen}.", highlight=False)
     console.print(
         f"{results['raw_hits']} raw hits, {results['filtered_hits']} after filtering, "
         f"{results['candidates']} candidates.\n",
@@ -202,9 +204,10 @@ async def run_demo(data_dir: Path, file: Path | None, out: Path, console: Consol
 
 
 async def _analyze(client: Waterhole, path: Path, out: Path, console: Console, *, made: bool) -> None:
-    file_key = await upload(client, path, console)
+    name = MADE_NAME if made else path.name
+    file_key = await upload(client, path, name, console)
     submitted = time.perf_counter()
-    job_id = await client.analyze(file_key, path.name, "Voyager 1 (simulated)" if made else None)
+    job_id = await client.analyze(file_key, name, "Voyager 1 (simulated)" if made else None)
     job, timings = await follow(client, job_id, submitted, console)
     report(job, timings, console)
     artefacts = await download_all(client, job_id, out, console)

@@ -28,8 +28,8 @@ Written by `python -m science.training`; do not edit by hand.
 
 {trees} boosted trees (LightGBM, at most {leaves} leaves) tell six shapes apart: {shapes}.
 Written rules make nine labels of them, with the frequency band, the other hits and the definition of CANDIDATE_ET
-(`services/classify/labels.py`). No service needs LightGBM: `services/classify/kernels/trees.py` evaluates the text with
-numpy, equal to LightGBM to 1e-9.
+(`services/classify/labels.py`). No service needs LightGBM: `services/classify/kernels/trees.py` evaluates the stored
+trees with numpy, equal to LightGBM to 1e-9.
 
 The model uses {n_features} numbers of one hit (`services/classify/evidence.py`), all without units, so that one model
 fits every grid:
@@ -53,8 +53,8 @@ thresholds of 10, 8 and 5.5; a hit has the shape of the emission that explains a
 
 Held out: {hits} hits of {observations} observations by setigen {setigen} (another generator: chi-squared noise, its own
 paths and profiles), written as `.fil` files, then read and searched like a user's. Kinds: {kinds};
-every sixth observation is noise alone, searched at a threshold of 5.5. None of them was used in training or
-calibration; other observations of the same kinds were examined while the features were designed.
+every sixth observation is noise alone, searched at a threshold of 5.5. The held-out observations were not used in
+training or calibration. The features were chosen with the help of other observations of the same kinds.
 
 `python -m science.training --check` trains again and compares the figures below with the committed ones: equal within
 0.01 in macro F1 and 0.04 in each recall. (Every seed is fixed; another processor, another version of a package or a

@@ -11,7 +11,7 @@ RUNTIME_EXTRAS := gateway,ingest,dedoppler,classify,export,local
 KERNEL_SOURCES := $(shell find services/dedoppler services/classify -path '*kernels*' -name '*.py')
 
 help: ## Show this help.
-	@echo "Waterhole: every drifting narrowband signal in a radio observation."
+	@echo "Waterhole: technosignature search as a service."
 	@echo
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 

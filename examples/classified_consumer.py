@@ -47,7 +47,7 @@ def describe(event: dict[str, Any]) -> str:
         f"{summary['raw_hits']} hits, {summary['candidates']} candidates"
     ]
     lines += [
-        f"    {best['frequency_hz'] / 1e6:.6f} MHz  {best['drift_rate']:+.4f} Hz/s  S/N {best['snr']:.1f}  "
+        f"    {best['frequency_hz'] / 1e6:.6f} MHz  {best['drift_rate']:+.4f} Hz/s  SNR {best['snr']:.1f}  "
         f"{best['classification']}  {best['interestingness']:.2f}"
         for best in summary["top_candidates"][:1]
     ]

@@ -25,7 +25,7 @@ async def client(stack: Stack) -> AsyncIterator[Waterhole]:
 
 @pytest.fixture(scope="session")
 def voyager_fil(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of 64 MB like that of Voyager 1 in 2016: above the limit from which uploads come in parts."""
+    """A file of 67 MB like that of Voyager 1 in 2016: above the limit from which uploads come in parts."""
     path = tmp_path_factory.mktemp("voyager") / "voyager_1.fil"
     scene, _ = voyager_1()
     write_fil(path, scene.header, spectra(scene))

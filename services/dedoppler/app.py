@@ -13,11 +13,12 @@ from shared.arrays import Power
 from shared.blobs import open_storage
 from shared.bus import Consumer, open_publisher
 from shared.events import CHUNK_READY, ChunkReady
-from shared.filterbank import BlobSource, read_block
+from shared.filterbank import BlobSource, prepare_hdf5, read_block
 
 
 async def serve(settings: Settings) -> None:
     """Run until the process is asked to stop."""
+    prepare_hdf5()
     with ThreadPoolExecutor(settings.threads, thread_name_prefix="search") as pool:
         scratch = Scratch()
         # Before the first job, so that no job waits for the compiler; from the on-disk cache if that is filled.

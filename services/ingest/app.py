@@ -6,10 +6,12 @@ from shared import service
 from shared.blobs import open_storage
 from shared.bus import Consumer, open_publisher
 from shared.events import CHUNK_READY, OBSERVATION_SUBMITTED
+from shared.filterbank import prepare_hdf5
 
 
 async def serve(settings: Settings) -> None:
     """Run the service until SIGTERM or SIGINT."""
+    prepare_hdf5()
     async with open_storage(settings) as storage, open_publisher(settings) as publisher:
 
         async def lanes() -> int:

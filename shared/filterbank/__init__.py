@@ -1,10 +1,11 @@
 """Filterbank files, read in place: SIGPROC `.fil` and HDF5 (FBH5) `.h5`, on disk or as byte ranges of an S3 object.
 
-The format follows from the content, never from the name. Only the bytes that are asked for are read, and a file that
-can't be searched ends as a `BadObservationError` whose sentence names the file, the field and the fix.
+The format follows from the content, not from the name. Only the bytes that are asked for are read. A file that can't be
+searched raises a `BadObservationError` whose sentence names the file, the field and the fix.
 """
 
+from shared.filterbank.hdf5.process import prepare_hdf5
 from shared.filterbank.reader import read_block, read_header
 from shared.filterbank.source import BlobSource, LocalSource, Source
 
-__all__ = ["BlobSource", "LocalSource", "Source", "read_block", "read_header"]
+__all__ = ["BlobSource", "LocalSource", "Source", "prepare_hdf5", "read_block", "read_header"]

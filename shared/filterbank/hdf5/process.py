@@ -210,7 +210,7 @@ def _turn() -> asyncio.Semaphore:
 @contextmanager
 def _child() -> Iterator[ChildProcess]:
     """Lend a child. It is kept if it has answered; else it is ended and another one is started."""
-    prepare()
+    prepare_hdf5()
     child = _idle.pop()
     try:
         yield child
@@ -219,10 +219,10 @@ def _child() -> Iterator[ChildProcess]:
             _idle.append(child)
         else:
             logger.warning("HDF5 process replaced", pid=child.pid, status=child.end())
-            prepare()
+            prepare_hdf5()
 
 
-def prepare() -> None:
+def prepare_hdf5() -> None:
     """Start a child unless one waits already, so that the first file does not wait for its start."""
     if not _idle:
         _idle.append(ChildProcess())

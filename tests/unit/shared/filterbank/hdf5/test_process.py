@@ -155,7 +155,7 @@ def killing(source, monkeypatch):
     """Makes a source that sends a signal to the child which reads it."""
 
     def make(number):
-        process.prepare()
+        process.prepare_hdf5()
         monkeypatch.setattr(Killing, "signal", number)
         monkeypatch.setattr(Killing, "child", process._idle[-1].pid, raising=False)
         return Killing(source(h5()).path)

@@ -16,7 +16,7 @@ help: ## Show this help.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 $(BIN)/python:
-	@echo "==> Making a virtual environment in $(VENV) with $(PYTHON)"
+	@echo "==> Creating a virtual environment in $(VENV) with $(PYTHON)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Waterhole needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 
@@ -32,20 +32,20 @@ $(DEV_STAMP): $(RUNTIME_STAMP)
 
 $(KERNEL_STAMP): $(RUNTIME_STAMP) $(KERNEL_SOURCES)
 	@echo "==> Compiling the search kernels, once, into the on-disk cache"
-	@find services -path '*kernels*' -name '*.nb[ic]' -delete # A kernel's cache does not see that one it calls has changed.
+	@find services -path '*kernels*' -name '*.nb[ic]' -delete # The cache of a kernel does not notice that a kernel it calls has changed.
 	@$(BIN)/python -m services.dedoppler.compile
 	@touch $@
 
-setup: $(RUNTIME_STAMP) $(KERNEL_STAMP) ## Set up: virtual environment, dependencies, compiled kernels.
+setup: $(RUNTIME_STAMP) $(KERNEL_STAMP) ## Create the virtual environment, install dependencies, compile kernels.
 
 demo: export OBSERVATION = $(value FILE)
-demo: setup ## Run an observation end to end (FILE=path for your own); results in out/.
+demo: setup ## Analyze an observation end to end (FILE=path for your own); results in out/.
 	@$(BIN)/python -m deploy.local demo $(if $(value FILE),--file "$$OBSERVATION")
 
-up: setup ## Serve on this machine until Ctrl-C; prints the URL and a key.
+up: setup ## Run all services on this machine until Ctrl-C; prints the URL and an API key.
 	@$(BIN)/python -m deploy.local up
 
-user: setup ## Create a user of a tier on the running stack and print a key once (TIER=researcher).
+user: setup ## Create a user on the running stack and print an API key once (TIER=researcher).
 	@$(BIN)/python -m deploy.local user --tier '$(or $(TIER),researcher)'
 
 test: $(DEV_STAMP) $(KERNEL_STAMP) ## Run every test (PYTEST_ARGS="-k word").
@@ -55,19 +55,19 @@ test: $(DEV_STAMP) $(KERNEL_STAMP) ## Run every test (PYTEST_ARGS="-k word").
 test-fast: $(DEV_STAMP) $(KERNEL_STAMP) ## Run the unit tests, in parallel, in under two minutes.
 	@$(BIN)/python -m pytest tests/unit -m "not slow" -n auto $(PYTEST_ARGS)
 
-test-real: $(DEV_STAMP) $(KERNEL_STAMP) ## The contract tests on Kafka, MongoDB and SeaweedFS, in containers.
+test-real: $(DEV_STAMP) $(KERNEL_STAMP) ## Run the contract tests on Kafka, MongoDB and SeaweedFS in containers.
 	@$(BIN)/python -m tests.servers
 
-chaos: $(DEV_STAMP) $(KERNEL_STAMP) ## Kill and freeze processes while jobs run, then audit (SERVERS=real, JOBS=200).
+chaos: $(DEV_STAMP) $(KERNEL_STAMP) ## Kill and freeze processes while jobs run, then check every result (SERVERS=real, JOBS=200).
 	@$(BIN)/python -m tests.chaos --servers '$(or $(SERVERS),embedded)' --jobs '$(or $(JOBS),200)'
 
-rolling: $(DEV_STAMP) $(KERNEL_STAMP) ## Restart every service while jobs run and requests come; none may fail (SERVERS=real).
+rolling: $(DEV_STAMP) $(KERNEL_STAMP) ## Restart every service under load; no request may fail (SERVERS=real).
 	@$(BIN)/python -m tests.chaos.rolling --servers '$(or $(SERVERS),embedded)'
 
-backlog: $(DEV_STAMP) $(KERNEL_STAMP) ## Let jobs pile up and watch the memory of each service (JOBS=1000).
+backlog: $(DEV_STAMP) $(KERNEL_STAMP) ## Let jobs pile up and measure the memory of each service (JOBS=1000).
 	@$(BIN)/python -m tests.chaos.backlog --jobs '$(or $(JOBS),1000)'
 
-check: $(DEV_STAMP) ## Lint, types and architecture.
+check: $(DEV_STAMP) ## Run the linter, the type checker and the import contracts.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -79,7 +79,7 @@ bench: $(DEV_STAMP) $(KERNEL_STAMP) ## Measure the search and the gateway on thi
 science: $(DEV_STAMP) $(KERNEL_STAMP) ## Measure the search's accuracy; figures and tables in out/science/.
 	@$(BIN)/python -m science.measure
 
-train: $(DEV_STAMP) $(KERNEL_STAMP) ## Train the model of shapes anew and write its card (some five minutes).
+train: $(DEV_STAMP) $(KERNEL_STAMP) ## Train the shape model again and write its model card (about five minutes).
 	@$(BIN)/python -m science.training
 
 clean: ## Remove the virtual environment, caches and local data.

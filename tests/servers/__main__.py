@@ -1,8 +1,8 @@
 """The contract tests on real servers: `python -m tests.servers [--install] [--as-far-as-possible]`.
 
-Prepares the servers (see `prepare`), runs the contract suites of bus, job store and blobs on those that could be
-prepared, and says plainly which ran and which did not. Exits 1 where a test fails, and where no server could be
-prepared unless `--as-far-as-possible`; further arguments go to pytest.
+Prepares the servers (see `prepare`), runs the contract tests of bus, job store and blobs on those that could be
+prepared, and prints on which servers they ran and on which not. Exits with 1 if a test fails, or if no server could be
+prepared, unless `--as-far-as-possible` is given. Further arguments go to pytest.
 """
 
 import argparse
@@ -22,10 +22,10 @@ SUITES = (
 
 
 def main() -> None:
-    """Prepare, run, tell."""
+    """Prepare the servers, run the tests, and print which servers they ran on."""
     parser = argparse.ArgumentParser(prog="python -m tests.servers", description="Contract tests on real servers.")
-    parser.add_argument("--install", action="store_true", help="install missing tools by apt")
-    parser.add_argument("--as-far-as-possible", action="store_true", help="exit 0 where there are no servers at all")
+    parser.add_argument("--install", action="store_true", help="install missing tools with apt")
+    parser.add_argument("--as-far-as-possible", action="store_true", help="exit with 0 if no server can be prepared")
     options, more = parser.parse_known_args()
     there, missing = prepare_all(install=options.install)
     if not there:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.filterbank.hdf5.child.errors import DamagedError
-from shared.filterbank.hdf5.stored_chunks import Filter
+from shared.filterbank.hdf5.stored_chunks import BITSHUFFLE, BLOCK_SAMPLES_VALUE, Filter
 
 # What h5py raises where a filter fails.
 ERRORS = (OSError, RuntimeError, ValueError)
@@ -40,7 +40,9 @@ def unpack_chunk(
     plan.set_chunk(shape)
     try:
         for step in filters:
-            plan.set_filter(step.code, 0, step.values)
+            # For a new data set bitshuffle writes the first values itself.
+            values = step.values[BLOCK_SAMPLES_VALUE:] if step.code == BITSHUFFLE else step.values
+            plan.set_filter(step.code, 0, values)
         with h5py.File.in_memory() as file:
             space = h5py.h5s.create_simple(shape)
             data = h5py.h5d.create(file.id, b"chunk", h5py.h5t.py_create(dtype), space, plan)

@@ -145,6 +145,26 @@ async def test_channels_whose_blocks_are_larger_than_likely_are_fetched_in_a_sec
     assert len(source.read_bytes) == 4
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"compression": "lzf", "shuffle": True},
+        {"compression": "gzip", "shuffle": True, "fletcher32": True},
+        hdf5plugin.Bitshuffle(nelems=0, cname="zstd"),
+        hdf5plugin.Bitshuffle(nelems=64, cname="none"),
+        {**BITSHUFFLE, "fletcher32": True},
+    ],
+    ids=["lzf", "gzip", "zstd", "no compressor", "bitshuffle and a checksum"],
+)
+@pytest.mark.parametrize("dtype", ["<f4", ">f8", "<i2"])
+async def test_other_filters_give_the_samples_back(tmp_path, options, dtype):
+    samples = np.random.default_rng(0).integers(0, 100, (5, 2, 700)).astype(dtype)
+    source = write(tmp_path / "filtered.h5", samples, chunks=(2, 2, 300), **options)
+    header, _ = await read_header(source)
+    for start, stop in ((0, 700), (250, 640), (299, 300)):
+        assert np.array_equal(await read_block(source, header, start, stop), samples[:, 0, start:stop].astype("f4"))
+
+
 @pytest.mark.parametrize("options", [{}, BITSHUFFLE], ids=["plain", "bitshuffle"])
 async def test_chunks_that_were_never_written_hold_the_fill_value(tmp_path, options):
     path = tmp_path / "holes.h5"

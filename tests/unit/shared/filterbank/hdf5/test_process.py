@@ -1,6 +1,7 @@
 """The HDF5 child process: what a damaged file does to it, and what becomes of the worker and of the next file."""
 
 import asyncio
+import io
 import os
 import signal
 import struct
@@ -9,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from structlog.testing import capture_logs
@@ -124,8 +126,9 @@ async def test_the_memory_of_the_child_is_limited(source):
 async def test_a_file_that_crashes_the_library_is_refused(source, monkeypatch):
     n_channels = 2**26
     options = {"chunks": (1, 1, n_channels), **BITSHUFFLE}
-    # This chunk unpacks to no more than 64 bytes. The library reads as many as a chunk has, beyond its own memory.
-    frame = struct.pack(">QI", 64, 64) + bytes(500)
+    # This chunk unpacks to 64 bytes. The library reads as many as a chunk should have, beyond its own memory.
+    with h5py.File(io.BytesIO(h5(np.ones((2, 1, 64), "u1"), options={"chunks": (1, 1, 64), **BITSHUFFLE}))) as small:
+        frame = small["data"].id.read_direct_chunk((0, 0, 0))[1]
     raw = with_chunk(h5(np.ones((2, 1, n_channels), "u1"), options=options, nchans=n_channels), (1, 0, 0), frame)
     # As where the bitshuffle library can only be called as a filter of HDF5.
     monkeypatch.setattr(bitshuffle, "library", lambda: None)

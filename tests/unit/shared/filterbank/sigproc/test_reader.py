@@ -10,7 +10,7 @@ import pytest
 from shared.errors import BadObservationError
 from shared.filterbank import LocalSource, read_block, read_header
 
-GOLDEN = Path(__file__).parents[3].parent / "shared" / "data" / "gbt_cband_sgrb2.fil"
+GOLDEN = REPOSITORY.parent / "shared" / "data" / "gbt_cband_sgrb2.fil"
 
 FIELDS = {
     "source_name": "Voyager1",

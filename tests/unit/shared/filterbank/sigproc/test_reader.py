@@ -2,11 +2,11 @@
 
 import asyncio
 import struct
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from deploy.local.servers import REPOSITORY
 from shared.errors import BadObservationError
 from shared.filterbank import LocalSource, read_block, read_header
 

@@ -158,7 +158,7 @@ async def test_user_command_prints_a_key_once(stack):
 async def test_user_command_refuses_an_unknown_tier(stack):
     status, output, errors = await run_user_command(stack.folder.path, "nonsense")
     assert (status, output) == (1, "")
-    assert "There is no tier 'nonsense'; choose one of free, researcher, institution, enterprise." in errors
+    assert "The tier 'nonsense' does not exist; choose one of free, researcher, institution, enterprise." in errors
 
 
 async def test_user_command_without_a_stack_says_so(tmp_path):
@@ -221,7 +221,7 @@ async def test_up_serves_until_it_is_told_to_stop(tmp_path, signum):
     argv = (sys.executable, "-c", COMMAND_LINE, "up", "--data", str(tmp_path), "--port", str(port))
     up = await asyncio.create_subprocess_exec(*argv, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
-        shown = await asyncio.wait_for(up.stdout.readuntil(b"stops it"), PATIENCE_S)
+        shown = await asyncio.wait_for(up.stdout.readuntil(b"to stop"), PATIENCE_S)
         up_file = json.loads((tmp_path / "up.json").read_text())
         assert up_file["url"] == f"http://127.0.0.1:{port}"
         assert {up_file["url"], up_file["api_key"]} <= set(shown.decode().split())

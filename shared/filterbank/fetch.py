@@ -1,4 +1,4 @@
-"""Many reads of one file, several under way at once, in memory that does not grow with their number."""
+"""Read many ranges of one file, several at once, in memory that does not grow with their number."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -11,22 +11,22 @@ from shared.filterbank.header.fields import bad_file
 from shared.filterbank.source import Source
 
 READS_AT_ONCE = 8
-# Size of one read where it is ours to choose: with the number of reads under way this bounds the memory they take.
+# Size of one read where it can be chosen. With the number of reads at once it bounds the memory that they take.
 READ_BYTES = 4 * 2**20
-# Smaller pieces are decoded sooner than a thread takes over.
+# To decode a smaller piece takes less time than to hand it to a thread.
 THREAD_BYTES = 256 * 1024
 
 Piece = TypeVar("Piece")
 
 
 class Scratch:
-    """Memory that one piece after the other uses: fresh memory costs more time than what is copied into it."""
+    """Memory that is reused for one piece after another: to allocate it takes longer than to copy a piece into it."""
 
     def __init__(self) -> None:
         self._areas: dict[str, npt.NDArray[np.uint8]] = {}
 
     def take(self, n_bytes: int, area: str = "") -> memoryview:
-        """`n_bytes` of an area, whatever they hold; what was taken of it before must no longer be used."""
+        """Return `n_bytes` of an area, with undefined content. What was taken of it before must no longer be used."""
         if area not in self._areas or len(self._areas[area]) < n_bytes:
             self._areas[area] = np.empty(n_bytes, np.uint8)
         return self._areas[area][:n_bytes].data
@@ -37,10 +37,10 @@ async def for_each(
 ) -> None:
     """Await `work(piece, scratch)` for every piece, in their order, `at_once` of them at a time.
 
-    Where one fails, or the caller is cancelled, the others are cancelled, and have ended before this does.
+    If one fails or the caller is cancelled, the others are cancelled. All have ended when this returns.
 
     Raises:
-        WaterholeError: what one of those that failed did.
+        WaterholeError: the error of one that failed.
     """
     todo = iter(pieces)
 
@@ -49,23 +49,23 @@ async def for_each(
         for piece in todo:
             await work(piece, scratch)
 
-    # No task group: its errors lead back to themselves, see below.
+    # No task group: its errors refer to themselves, see below.
     await _ended([asyncio.create_task(worker()) for _ in range(at_once)], until_one_fails=True)
 
 
 async def _ended(futures: list[asyncio.Future[None]], *, until_one_fails: bool) -> None:
-    """Wait until all have ended, however often the caller is cancelled meanwhile; they are taken out of the list.
+    """Wait until all have ended, even if the caller is cancelled meanwhile, and remove them from the list.
 
-    Where one has failed, or the caller was cancelled, the others are cancelled if `until_one_fails`.
+    If one has failed or the caller was cancelled, the others are cancelled if `until_one_fails`.
 
     Raises:
         asyncio.CancelledError: the caller was cancelled, at least once.
-        Exception: what one of those that failed did.
+        Exception: the error of one that failed.
     """
     is_cancelled = False
     while not all(future.done() for future in futures):
         try:
-            # Other than to await them, this does not cancel them.
+            # If the caller is cancelled, `wait` does not cancel them.
             await asyncio.wait(futures, return_when=asyncio.FIRST_EXCEPTION)
         except asyncio.CancelledError:
             is_cancelled = True
@@ -74,8 +74,8 @@ async def _ended(futures: list[asyncio.Future[None]], *, until_one_fails: bool) 
     error = _first_error(futures)
     if is_cancelled:
         error = asyncio.CancelledError()
-    # An error leads to this frame. If the frame led back to it, by a future or a name, all that is held in other frames
-    # on its way (the block that was read) would stay in memory until the garbage collector comes by.
+    # The error's traceback refers to this frame. If the frame referred to the error, by a future or a name, everything
+    # in the frames between them (such as the block that was read) would stay in memory until garbage is collected.
     futures.clear()
     try:
         if error is not None:
@@ -90,8 +90,8 @@ def _cancel(futures: Sequence[asyncio.Future[None]]) -> None:
 
 
 def _first_error(ended: Sequence[asyncio.Future[None]]) -> BaseException | None:
-    """What one of them failed of; a cancellation only where none failed: then nobody here asked for it."""
-    # Every one is asked, since the event loop complains of failures that nobody asked for.
+    """Return the error of one that failed; or, if none failed, `CancelledError` if one was cancelled."""
+    # All errors are retrieved: the event loop logs those that are not.
     errors = [future.exception() for future in ended if not future.cancelled()]
     error = next(filter(None, errors), None)
     return asyncio.CancelledError() if error is None and len(errors) < len(ended) else error
@@ -101,8 +101,8 @@ async def fill(source: Source, start: int, buffer: memoryview) -> None:
     """Fill `buffer` with the file's bytes from `start` on.
 
     Raises:
-        BadObservationError: the file ends before.
-        TransientError: storage is out of reach.
+        BadObservationError: the file ends before the buffer is full.
+        TransientError: storage is unavailable.
     """
     filled = await source.read_into(start, buffer)
     if filled != len(buffer):
@@ -113,10 +113,10 @@ async def fill(source: Source, start: int, buffer: memoryview) -> None:
 
 
 async def beside(n_bytes: int, decode: Callable[[], object]) -> None:
-    """Run `decode`, which works on `n_bytes`, in a thread where it is worth the way there.
+    """Run `decode`, which works on `n_bytes`: in a thread if they are many, else at once.
 
-    A thread can't be stopped. So whoever is cancelled meanwhile waits until the piece is decoded: nobody writes to
-    memory, or holds it, after the read has ended.
+    A thread can't be stopped. So a caller that is cancelled waits until the piece is decoded: nothing writes to memory,
+    or keeps it, after the read has ended.
     """
     if n_bytes < THREAD_BYTES:
         decode()
@@ -124,7 +124,7 @@ async def beside(n_bytes: int, decode: Callable[[], object]) -> None:
     failures: list[Exception] = []
 
     def run() -> None:
-        # What a thread pool is left with, it holds on to until the garbage collector comes by.
+        # A thread pool keeps an error that it is left with until garbage is collected.
         try:
             decode()
         except Exception as error:  # noqa: BLE001 - raised below

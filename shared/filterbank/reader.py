@@ -1,4 +1,4 @@
-"""Read a filterbank file of either format; which one it is follows from its content."""
+"""Read a filterbank file of either format, which follows from its content."""
 
 from pathlib import PurePath
 
@@ -12,16 +12,16 @@ from shared.filterbank.sigproc.keywords import BIG_ENDIAN_START, START
 from shared.filterbank.source import Source
 from shared.header import Header
 
-# Headers are a few hundred bytes; this is enough at once for nearly all.
+# Nearly all headers are shorter: most have a few hundred bytes.
 HEAD_BYTES = 64 * 1024
 MAX_WARNINGS = 20
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-# HDF5 may begin after a block of the user's, of a power of two bytes.
+# HDF5 content may begin after a block of the user's own, of a power of two bytes.
 HDF5_OFFSETS = (0, 512, 1024, 2048, 4096, 8192, 16384, 32768)
 
 MISNAMED = {
     ("fil", "h5"): "The file is named .fil but holds HDF5; it was read as HDF5.",
-    ("h5", "fil"): "The file is named .h5 but holds SIGPROC filterbank data; it was read as that.",
+    ("h5", "fil"): "The file is named .h5 but holds SIGPROC filterbank data; it was read as SIGPROC.",
 }
 FOREIGN = (
     (b"\x1f\x8b", "it is compressed with gzip. Unpack it first."),
@@ -33,11 +33,11 @@ FOREIGN = (
 
 
 async def read_header(source: Source) -> tuple[Header, tuple[str, ...]]:
-    """The header of a file, and warnings: sentences on faults that do not stop the search.
+    """Return the header of a file, and warnings: sentences about faults that do not stop the search.
 
     Raises:
-        BadObservationError: the file can't be searched; the message says why and how to mend it.
-        TransientError: storage is out of reach.
+        BadObservationError: the file can't be searched; the message says why and how to fix it.
+        TransientError: storage is unavailable.
     """
     size = await source.size()
     if size == 0:
@@ -55,14 +55,14 @@ async def read_header(source: Source) -> tuple[Header, tuple[str, ...]]:
 
 
 async def read_block(source: Source, header: Header, start_channel: int, stop_channel: int) -> npt.NDArray[np.float32]:
-    """The first IF's channels [start, stop) of all spectra: float32 (T, channels), C-contiguous.
+    """Return the first IF's channels [start, stop) of all spectra: float32 (spectra, channels), C-contiguous.
 
-    `header` is what `read_header` gave for the same file. Memory stays at the block and a few tens of MB.
+    `header` is from `read_header` for the same file. This takes the memory of the block and a few tens of MB.
 
     Raises:
         ValueError: the range is empty or goes beyond the band.
         BadObservationError: the file is damaged or incomplete.
-        TransientError: storage is out of reach.
+        TransientError: storage is unavailable.
     """
     if not 0 <= start_channel < stop_channel <= header.n_channels:
         raise ValueError(f"no channels {start_channel} to {stop_channel} in a band of {header.n_channels}")
@@ -71,13 +71,13 @@ async def read_block(source: Source, header: Header, start_channel: int, stop_ch
 
 
 def _bounded(warnings: tuple[str, ...]) -> tuple[str, ...]:
-    """Not more warnings than a person reads, since every chunk's event carries them."""
+    """Keep no more warnings than a person reads, since every chunk's event carries them."""
     more = len(warnings) - MAX_WARNINGS
-    return warnings if more <= 0 else (*warnings[:MAX_WARNINGS], f"The header gives cause for {more} more warnings.")
+    return warnings if more <= 0 else (*warnings[:MAX_WARNINGS], f"The header causes {more} more warnings.")
 
 
 def _foreign(name: str, head: bytes) -> Exception:
-    """The error for a file that is of neither format."""
+    """Return the error for a file of neither format."""
     if START.startswith(head):
         return bad_file(name, f"it ends inside its header, after {len(head)} bytes. Upload the whole file.")
     for magic, problem in FOREIGN:

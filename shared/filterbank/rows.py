@@ -1,7 +1,7 @@
-"""Blocks of channels from spectra that lie one after the other, each of the same number of bytes.
+"""Read channels of spectra that are stored one after another, each in the same number of bytes.
 
-One range is read per spectrum, or one for several where the bytes between them are few; several are under way at once.
-Samples that are stored as the block has them are read straight into it, others through a buffer that is used again.
+One range is read for each spectrum, or for several if few bytes lie between the channels; several ranges are read at
+once. Samples whose stored type is that of the result are read straight into it, others through a reused buffer.
 """
 
 from collections.abc import Iterator
@@ -15,11 +15,11 @@ import numpy.typing as npt
 from shared.filterbank.fetch import READ_BYTES, Scratch, beside, fill, for_each
 from shared.filterbank.source import Source
 
-# Samples of fewer than 8 bits are 4 bytes each on their way into the block.
+# Samples of fewer than 8 bits take 4 bytes each when they are unpacked.
 PACKED_SAMPLES = 2**21
-# A request costs as much as this many bytes, so nearer spectra come in one read.
+# A request costs as much time as this many bytes, so spectra that lie nearer are read at once.
 GAP_BYTES = 128 * 1024
-# Samples of this type need no decoding.
+# The type of samples in the result. If they are stored so, they need no decoding.
 AS_IN_A_BLOCK = np.dtype("<f4")
 
 Block = npt.NDArray[np.float32]
@@ -29,7 +29,7 @@ Block = npt.NDArray[np.float32]
 class RowLayout:
     """Where the samples are: spectrum `t` begins at data_offset_bytes + t * row_bytes with the first IF's channels.
 
-    `dtype` is a sample's, or, for fewer than 8 bits, that of the bytes that they are packed in, low-order bits first.
+    `dtype` is the type of a sample; for fewer than 8 bits, of the bytes that hold several, low-order bits first.
     """
 
     data_offset_bytes: int
@@ -40,7 +40,7 @@ class RowLayout:
 
 @dataclass(frozen=True)
 class Piece:
-    """What one read brings: some spectra of some channels."""
+    """Some channels of some spectra, fetched in one read."""
 
     first_spectrum: int
     stop_spectrum: int
@@ -48,17 +48,17 @@ class Piece:
     stop_channel: int
 
     def of(self, block: Block, start_channel: int) -> Block:
-        """Its place in a block of channels from `start_channel` on."""
+        """Return its place in a block of channels from `start_channel` on."""
         columns = slice(self.first_channel - start_channel, self.stop_channel - start_channel)
         return block[self.first_spectrum : self.stop_spectrum, columns]
 
 
 async def read_rows(source: Source, layout: RowLayout, n_spectra: int, start_channel: int, stop_channel: int) -> Block:
-    """Channels [start, stop) of all spectra: float32 (n_spectra, channels), C-contiguous.
+    """Return channels [start, stop) of all spectra: float32 (n_spectra, channels), C-contiguous.
 
     Raises:
         BadObservationError: the file ends before the last spectrum.
-        TransientError: storage is out of reach.
+        TransientError: storage is unavailable.
     """
     block = np.empty((n_spectra, stop_channel - start_channel), np.float32)
 
@@ -73,8 +73,8 @@ async def read_piece(source: Source, layout: RowLayout, piece: Piece, part: Bloc
     """Fill `part` with a piece: float32 (spectra, channels).
 
     Raises:
-        BadObservationError: the file ends before.
-        TransientError: storage is out of reach.
+        BadObservationError: the file ends before its last spectrum.
+        TransientError: storage is unavailable.
     """
     start, length = _extent(layout, piece)
     if layout.dtype == AS_IN_A_BLOCK and length == part.nbytes and part.flags.c_contiguous:
@@ -86,7 +86,7 @@ async def read_piece(source: Source, layout: RowLayout, piece: Piece, part: Bloc
 
 
 def decode(raw: memoryview, layout: RowLayout, first_channel: int, part: Block) -> None:
-    """Fill `part` (spectra, channels) with the samples of `raw`, which begins in the byte that has `first_channel`."""
+    """Fill `part` (spectra, channels) with the samples of `raw`, whose first byte holds `first_channel`."""
     spectra, channels = part.shape
     if layout.n_bits >= 8:
         strides = (layout.row_bytes, layout.dtype.itemsize)
@@ -103,25 +103,25 @@ def decode(raw: memoryview, layout: RowLayout, first_channel: int, part: Block) 
 
 @cache
 def _unpacked(n_bits: int) -> npt.NDArray[np.float32]:
-    """The samples in each value of a byte: float32 (256, samples)."""
+    """Return the samples that each value of a byte holds: float32 (256, samples)."""
     shifts = np.arange(0, 8, n_bits)
     samples: npt.NDArray[np.float32] = ((np.arange(256)[:, np.newaxis] >> shifts) & (2**n_bits - 1)).astype(np.float32)
     return samples
 
 
 def _span(layout: RowLayout, first_channel: int, stop_channel: int) -> tuple[int, int]:
-    """First byte, within a spectrum, of some channels, and the one after their last."""
+    """Return the first byte of some channels within a spectrum, and the byte after their last."""
     return first_channel * layout.n_bits // 8, -(-stop_channel * layout.n_bits // 8)
 
 
 def row_pieces(layout: RowLayout, n_spectra: int, start_channel: int, stop_channel: int) -> Iterator[Piece]:
-    """The reads that bring channels [start, stop), in order of the file."""
+    """Yield the reads for channels [start, stop), in the order of the file."""
     low, high = _span(layout, start_channel, stop_channel)
     wanted = high - low
     most = READ_BYTES if layout.n_bits >= 8 else PACKED_SAMPLES * layout.n_bits // 8
     rows, width = 1, stop_channel - start_channel
     if wanted > most:
-        # A multiple of 8, so that pieces of one byte's samples stay together as far as they can.
+        # A multiple of 8, so that the samples of one byte stay in one read where possible.
         width = most // layout.n_bits * 8
     elif layout.row_bytes - wanted <= GAP_BYTES:
         rows += (most - wanted) // layout.row_bytes
@@ -131,7 +131,7 @@ def row_pieces(layout: RowLayout, n_spectra: int, start_channel: int, stop_chann
 
 
 def _extent(layout: RowLayout, piece: Piece) -> tuple[int, int]:
-    """First byte of a read, and its length."""
+    """Return the first byte of a read, and its length."""
     low, high = _span(layout, piece.first_channel, piece.stop_channel)
     start = layout.data_offset_bytes + piece.first_spectrum * layout.row_bytes + low
     return start, (piece.stop_spectrum - piece.first_spectrum - 1) * layout.row_bytes + high - low

@@ -9,33 +9,33 @@ from shared.errors import ObjectNotFoundError
 
 
 class Source(Protocol):
-    """A file that can be read in ranges."""
+    """A file that is read in byte ranges."""
 
     @property
     def name(self) -> str:
-        """File name for messages."""
+        """The file's name, for messages."""
 
     async def size(self) -> int:
-        """Bytes of the whole file."""
+        """Return the bytes of the whole file."""
 
     async def read(self, start: int, length: int) -> bytes:
-        """`length` bytes from byte `start`; fewer where the file ends."""
+        """Return `length` bytes from byte `start`; fewer if the file ends before."""
 
     async def read_into(self, start: int, buffer: memoryview) -> int:
-        """Fill `buffer` (writable bytes) from byte `start`; returns how many, fewer where the file ends."""
+        """Fill `buffer` (writable) from byte `start`; return how many bytes, fewer if the file ends before."""
 
 
 class Objects(Protocol):
-    """What a `BlobSource` needs of a bucket (`shared.blobs.Blobs` has it)."""
+    """The methods of a bucket that a `BlobSource` calls; `shared.blobs.Blobs` has them."""
 
     async def size(self, key: str) -> int | None:
-        """Bytes of an object, or None where there is none."""
+        """Return the bytes of an object, or None if it does not exist."""
 
     async def get_range(self, key: str, start: int, length: int) -> bytes:
-        """`length` bytes from byte `start`; fewer where the object ends."""
+        """Return `length` bytes from byte `start`; fewer if the object ends before."""
 
     async def get_range_into(self, key: str, start: int, buffer: memoryview) -> int:
-        """Fill `buffer` from byte `start`; returns how many bytes, fewer where the object ends."""
+        """Fill `buffer` from byte `start`; return how many bytes, fewer if the object ends before."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +50,15 @@ class LocalSource:
         return self.path.name
 
     async def size(self) -> int:
-        """Bytes of the file.
+        """Return the bytes of the file.
 
         Raises:
-            OSError: the file can't be reached.
+            OSError: the file can't be opened.
         """
         return (await asyncio.to_thread(self.path.stat)).st_size
 
     async def read(self, start: int, length: int) -> bytes:
-        """A range of the file.
+        """Return a range of the file.
 
         Raises:
             OSError: the file can't be read.
@@ -66,7 +66,7 @@ class LocalSource:
         return await asyncio.to_thread(self._read, start, length)
 
     async def read_into(self, start: int, buffer: memoryview) -> int:
-        """A range of the file, read to where it is wanted.
+        """Read a range of the file into `buffer`; return how many bytes.
 
         Raises:
             OSError: the file can't be read.
@@ -89,18 +89,18 @@ class LocalSource:
 
 @dataclass(frozen=True)
 class BlobSource:
-    """An object in a bucket; `name` is the name that its owner knows it by."""
+    """An object in a bucket. `name` is the name of the uploaded file."""
 
     blobs: Objects
     key: str
     name: str
 
     async def size(self) -> int:
-        """Bytes of the object.
+        """Return the bytes of the object.
 
         Raises:
-            ObjectNotFoundError: it is not, or no longer, in storage.
-            TransientError: storage is out of reach.
+            ObjectNotFoundError: the object is not in storage.
+            TransientError: storage is unavailable.
         """
         size = await self.blobs.size(self.key)
         if size is None:
@@ -110,19 +110,19 @@ class BlobSource:
         return size
 
     async def read(self, start: int, length: int) -> bytes:
-        """A range of the object.
+        """Return a range of the object.
 
         Raises:
             ObjectNotFoundError: the object is not in storage.
-            TransientError: storage is out of reach.
+            TransientError: storage is unavailable.
         """
         return await self.blobs.get_range(self.key, start, length)
 
     async def read_into(self, start: int, buffer: memoryview) -> int:
-        """A range of the object, read to where it is wanted.
+        """Read a range of the object into `buffer`; return how many bytes.
 
         Raises:
             ObjectNotFoundError: the object is not in storage.
-            TransientError: storage is out of reach.
+            TransientError: storage is unavailable.
         """
         return await self.blobs.get_range_into(self.key, start, buffer)

@@ -22,16 +22,16 @@ FRAME_HEADER = struct.Struct(">QI")
 BLOCK_HEADER = struct.Struct(">I")
 # Bitshuffle works on groups of eight samples.
 GROUP_SAMPLES = 8
-# What the library chooses by itself.
+# The library's defaults.
 USUAL_BLOCK_BYTES, FEWEST_USUAL_SAMPLES = 8192, 128
-# The largest chunks that are read have a hundred thousand blocks of the usual 8 kB.
+# The largest chunks that are read have 100,000 blocks of the default 8 kB.
 MOST_BLOCKS = 2**20
 
 Decompress = Callable[[int, int, int, int, int], int]
 
 
 class DamagedChunkError(ValueError):
-    """A chunk whose stored form can't be what its filters wrote."""
+    """A storage chunk that its filters can't have written."""
 
 
 @dataclass(frozen=True)
@@ -50,21 +50,21 @@ class Blocks:
     first_block: int = 0
 
     def hold(self, n_bytes: int) -> bool:
-        """Whether the first `n_bytes` of the plain chunk are among them."""
+        """Return whether the first `n_bytes` of the plain chunk are among them."""
         _, stop = self.round(0, n_bytes)
         return self.are_all or stop <= min((len(self.positions) - 1) * self.block_bytes, self.chunk_bytes - 1)
 
     def round(self, first_byte: int, stop_byte: int) -> tuple[int, int]:
-        """Bytes [first, stop) of the plain chunk, widened to whole blocks."""
+        """Return bytes [first, stop) of the plain chunk, widened to whole blocks."""
         low = first_byte // self.block_bytes * self.block_bytes
         return low, min(-(-stop_byte // self.block_bytes) * self.block_bytes, self.chunk_bytes)
 
 
 @cache
 def library() -> Decompress | None:
-    """`bshuf_decompress_lz4` (in, out, samples, bytes of a sample, samples of a block) -> bytes read, or below 0.
+    """Return `bshuf_decompress_lz4` (in, out, samples, bytes of a sample, samples of a block) -> bytes read, or < 0.
 
-    None where the installed library does not show it; HDF5 can still call it as a filter.
+    None if the installed library does not export it; the child can still call it as a filter of HDF5.
     """
     # Found without an import, which would load HDF5 into this process.
     package = find_spec("hdf5plugin")
@@ -82,7 +82,7 @@ def library() -> Decompress | None:
 
 
 def block_bytes_of(frame: memoryview, sample_bytes: int, chunk_bytes: int) -> int:
-    """Plain bytes of a block, as the frame's first bytes state them.
+    """Return the plain bytes of a block, as the frame's first bytes state them.
 
     Raises:
         DamagedChunkError: what they state is not possible for a chunk of `chunk_bytes`.
@@ -95,18 +95,18 @@ def block_bytes_of(frame: memoryview, sample_bytes: int, chunk_bytes: int) -> in
 
 
 def usual_block_bytes(block_samples: int, sample_bytes: int) -> int:
-    """Plain bytes of a block where the filter's values ask for so many samples; 0 leaves it to the library."""
+    """Return the plain bytes of a block of `block_samples`, from the filter's values; 0 is the library's default."""
     usual = max(USUAL_BLOCK_BYTES // sample_bytes // GROUP_SAMPLES * GROUP_SAMPLES, FEWEST_USUAL_SAMPLES)
     return (block_samples or usual) * sample_bytes
 
 
 def find_blocks(frame: memoryview, frame_bytes: int, sample_bytes: int, chunk_bytes: int) -> Blocks:
-    """The blocks whose stored form ends within `frame`, which may be just the first part of a frame of `frame_bytes`.
+    """Return the blocks that end within `frame`, which may be the first part of a frame of `frame_bytes`.
 
-    Nothing that a frame states is trusted: the decoder does not look beyond what it is told.
+    All sizes that a frame states are checked, since the decoder trusts them.
 
     Raises:
-        DamagedChunkError: it can't unpack to `chunk_bytes`.
+        DamagedChunkError: the frame can't unpack to `chunk_bytes`.
     """
     group, block = GROUP_SAMPLES * sample_bytes, block_bytes_of(frame, sample_bytes, chunk_bytes)
     n_blocks = -(-(chunk_bytes // group * group) // block)
@@ -128,18 +128,18 @@ def find_blocks(frame: memoryview, frame_bytes: int, sample_bytes: int, chunk_by
 def find_last_blocks(
     tail: memoryview, block_bytes: int, sample_bytes: int, chunk_bytes: int, first: int
 ) -> Blocks | None:
-    """The blocks from number `first` on in `tail`, the last bytes of a frame; None where they can't be told for sure.
+    """Return the blocks from number `first` on in `tail`, the last bytes of a frame; None if they are not certain.
 
-    `block_bytes` is what a block most likely has; were it wrong, the blocks would not unpack.
+    `block_bytes` is the likely size of a block; if it is wrong, the blocks do not unpack.
 
-    Blocks are only linked forwards. But what is the header of a block leads, from block to block, just to the frame's
-    end, and hardly anything else does.
+    A block states only where the next one begins. A place is taken for the header of a block if it leads, from block to
+    block, exactly to the frame's end; hardly any other place does.
     """
     group = GROUP_SAMPLES * sample_bytes
     wanted = -(-(chunk_bytes // group * group) // block_bytes) - first
     octets = np.frombuffer(tail, np.uint8).astype(np.uint32)
     lengths = octets[:-3] << 24 | octets[1:-2] << 16 | octets[2:-1] << 8 | octets[3:]
-    # LZ4 lets nothing grow by more.
+    # The most that LZ4 can enlarge a block to.
     most = block_bytes + block_bytes // 255 + 16
     following: dict[int, int] = {}
     blocks_to_end = {len(tail) - chunk_bytes % group: 0}
@@ -149,7 +149,7 @@ def find_last_blocks(
             following[position] = stop
             blocks_to_end[position] = blocks_to_end[stop] + 1
     starts = [position for position, n_blocks in blocks_to_end.items() if n_blocks == wanted]
-    # Only where a further block is in sight too is the one that is sought surely among them.
+    # The block is certain only if a further block before it is in the tail too.
     if len(starts) != 1 or max(blocks_to_end.values()) <= wanted:
         return None
     positions = starts

@@ -1,8 +1,7 @@
-"""Blocks of channels from HDF5 data chunks.
+"""Read channels from HDF5 storage chunks, whose places are known.
 
-HDF5 does one thing at a time in a process, and unpacks a chunk whole even where its edge is all that is wanted. So once
-HDF5 has told where the chunks are they are read here, several at once. Those that are stored as they are, or by
-bitshuffle and LZ4 alone, need no HDF5 any more and no more bytes than are wanted; others go through its filters.
+Several chunks are read at once. Of chunks that are stored plain, or with bitshuffle and LZ4 alone, only the bytes that
+hold the channels are read and unpacked; others are unpacked whole.
 """
 
 from collections.abc import Sequence
@@ -33,9 +32,9 @@ from shared.filterbank.source import Source
 UNPACKING_COPIES = 4
 # Bounds the memory beside the block itself, where chunks are large.
 BYTES_AT_ONCE = 32 * 2**20
-# Of a chunk whose first samples are wanted, as many bytes as are likely to hold them, and some more.
+# If only the first samples of a chunk are wanted, as many bytes are read as are likely to hold them, and some more.
 SPARE, SPARE_BYTES = 1.25, 16 * 1024
-# To tell blocks from a frame's end takes some ten times the memory of the bytes that are looked at.
+# To find blocks from a frame's end takes some ten times the memory of the bytes that are searched.
 MOST_END_BYTES = 2**20
 
 Block = npt.NDArray[np.float32]
@@ -43,9 +42,9 @@ Block = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class StoredChunk:
-    """A data chunk: where it is in the file, whether it is stored as it is, and its first spectrum and channel.
+    """A storage chunk: its place in the file, whether it is stored plain, and its first spectrum and channel.
 
-    One that was never written has no place. Bit `i` of `skipped` says that filter `i` was not used for it.
+    `offset_bytes` is None for a chunk that was never written. Bit `i` of `skipped` says that filter `i` was not used.
     """
 
     offset_bytes: int | None
@@ -58,10 +57,10 @@ class StoredChunk:
 
 @dataclass(frozen=True)
 class ChunkLayout:
-    """The chunks that hold the channels of a block; `shape` is that of a chunk: (spectra, IFs, channels).
+    """The storage chunks that hold the channels to read. `shape` is the shape of a chunk: (spectra, IFs, channels).
 
-    `fill_value` stands for samples that were never written. `block_bytes` are a block's where chunks went through
-    bitshuffle with LZ4 alone, and 0 where they went through other `filters`.
+    `fill_value` stands for samples that were never written. `block_bytes` are the bytes of bitshuffle's blocks if
+    chunks went through bitshuffle with LZ4 alone, and 0 if they went through other `filters`.
     """
 
     shape: tuple[int, int, int]
@@ -73,23 +72,23 @@ class ChunkLayout:
 
     @property
     def chunk_bytes(self) -> int:
-        """Bytes of an unpacked chunk."""
+        """The bytes of an unpacked chunk."""
         return prod(self.shape) * self.dtype.itemsize
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of an unpacked chunk from one spectrum to the next."""
+        """The bytes from one spectrum of an unpacked chunk to the next."""
         return self.shape[1] * self.shape[2] * self.dtype.itemsize
 
 
 async def read_chunks(
     source: Source, layout: ChunkLayout, n_spectra: int, start_channel: int, stop_channel: int
 ) -> Block:
-    """Channels [start, stop) of all spectra: float32 (n_spectra, channels), C-contiguous.
+    """Return channels [start, stop) of all spectra: float32 (n_spectra, channels), C-contiguous.
 
     Raises:
-        BadObservationError: the file ends before its last data, or they are damaged.
-        TransientError: storage is out of reach.
+        BadObservationError: the file ends before its last data, or the data are damaged.
+        TransientError: storage is unavailable.
     """
     block = np.empty((n_spectra, stop_channel - start_channel), np.float32)
     rows, _, columns = layout.shape
@@ -116,7 +115,7 @@ async def read_chunks(
 async def _read_plain(
     source: Source, layout: ChunkLayout, offset_bytes: int, column: int, part: Block, scratch: Scratch
 ) -> None:
-    """Fill `part` from a chunk that is stored as it is; `column` is the chunk's channel of the first one wanted."""
+    """Fill `part` from a chunk that is stored plain; `column` is the first wanted channel within the chunk."""
     rows = RowLayout(offset_bytes, layout.row_bytes, 8 * layout.dtype.itemsize, layout.dtype)
     for piece in row_pieces(rows, len(part), column, column + part.shape[1]):
         await read_piece(source, rows, piece, piece.of(part, column), scratch)
@@ -172,7 +171,7 @@ def _copy(samples: npt.NDArray[Any], part: Block) -> None:
 async def _read_packed(
     source: Source, layout: ChunkLayout, chunk: StoredChunk, column: int, part: Block, scratch: Scratch
 ) -> None:
-    """Fill `part` from a compressed chunk, with no more of it than is needed."""
+    """Fill `part` from a chunk of bitshuffle with LZ4, of which only the needed bytes are read."""
     item = layout.dtype.itemsize
     first = column * item
     stop = (len(part) - 1) * layout.row_bytes + first + part.shape[1] * item
@@ -189,7 +188,7 @@ async def _read_packed(
 
 
 def _likely_bytes(layout: ChunkLayout, chunk: StoredChunk, plain_bytes: int) -> int:
-    """How many stored bytes are likely to hold so many plain ones, the rest of a block, and a further block."""
+    """Return how many stored bytes are likely to hold `plain_bytes`, the rest of a block, and a further block."""
     part = (plain_bytes + 2 * layout.block_bytes) / layout.chunk_bytes
     return min(int(SPARE * chunk.size_bytes * part) + SPARE_BYTES, chunk.size_bytes)
 
@@ -197,9 +196,9 @@ def _likely_bytes(layout: ChunkLayout, chunk: StoredChunk, plain_bytes: int) -> 
 async def _read_end(
     source: Source, layout: ChunkLayout, chunk: StoredChunk, tail: memoryview, first: int, part: Block, scratch: Scratch
 ) -> bool:
-    """Fill `part` with bytes from `first` on to the unpacked chunk's end, out of the last bytes of its frame.
+    """Fill `part` with the unpacked chunk from byte `first` to its end, out of the last bytes of its frame.
 
-    Whether that was possible; `tail` is where those bytes go.
+    `tail` is memory for these. Return whether the blocks could be found in them.
     """
     assert chunk.offset_bytes is not None
     await fill(source, chunk.offset_bytes + chunk.size_bytes - len(tail), tail)
@@ -217,7 +216,7 @@ async def _read_end(
 async def _fetch_blocks(
     source: Source, layout: ChunkLayout, chunk: StoredChunk, frame: memoryview, have: int, want: int
 ) -> Blocks:
-    """The blocks in the first `want` bytes of a frame, of which `have` are there already."""
+    """Return the blocks in the first `want` bytes of a frame, of which the first `have` were read before."""
     assert chunk.offset_bytes is not None
     await fill(source, chunk.offset_bytes + have, frame[have:want])
     return find_blocks(frame[:want], chunk.size_bytes, layout.dtype.itemsize, layout.chunk_bytes)
@@ -226,7 +225,7 @@ async def _fetch_blocks(
 def _unpack(
     layout: ChunkLayout, frame: memoryview, blocks: Blocks, first: int, stop: int, part: Block, scratch: Scratch
 ) -> None:
-    """Fill `part` with bytes [first, stop) of an unpacked chunk, straight away where its blocks are just these."""
+    """Fill `part` with bytes [first, stop) of an unpacked chunk, without a copy if they are whole blocks of float32."""
     low, high = blocks.round(first, stop)
     is_straight = layout.dtype == AS_IN_A_BLOCK and high - low == part.nbytes and part.flags.c_contiguous
     plain = part.reshape(-1).view(np.uint8).data if is_straight else scratch.take(high - low, "plain")

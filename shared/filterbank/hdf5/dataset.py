@@ -59,7 +59,7 @@ async def open_data_set(source: Source, size: int, channels: tuple[int, int] | N
         answer = await ask(source, {"kind": OPEN, "size": size, "channels": channels})
     except DamagedFileError as error:
         raise bad_file(
-            source.name, f"its HDF5 content is damaged or incomplete ({error}). Write it anew or upload it again."
+            source.name, f"its HDF5 content is damaged or incomplete ({error}). Rewrite it or upload it again."
         ) from error
     message = answer.message
     chunk_shape = message["chunk_shape"]

@@ -2,7 +2,7 @@
 
 A message is a JSON object, sent over a pair of sockets, with or without bytes (samples, or a part of the file), which
 lie at the start of a memory file that both processes have open. Only one of the two writes at a time. JSON and plain
-bytes, unlike pickled objects, can't make the receiver run code, whatever a damaged file made of the child.
+bytes can't make the receiver run code, as pickled objects can, even if a damaged file corrupts the child.
 
 The worker sends one request at a time, `OPEN` or `UNPACK`. The child answers `READ` as often as it needs bytes of the
 file, each of which the worker answers with `BYTES` or `NO_BYTES`, and at last one of the other messages.

@@ -1,4 +1,4 @@
-"""Right ascension and declination as files write them."""
+"""Parse right ascension and declination, as files store them."""
 
 import re
 
@@ -9,7 +9,7 @@ _SEPARATORS = re.compile(r"[\s:hdms°'\"′″]+")
 
 
 def from_packed(value: float) -> float:
-    """Hours or degrees of a packed hhmmss.s or ddmmss.s. The sign counts for all of it: -3000.0 is half a degree south.
+    """Return hours or degrees of a packed hhmmss.s or ddmmss.s. The sign is that of the whole: -3000.0 is -0.5 degrees.
 
     Raises:
         ValueError: minutes or seconds are 60 or more.
@@ -17,20 +17,20 @@ def from_packed(value: float) -> float:
     hours, rest = divmod(round(abs(value), PACKED_DIGITS), 10_000)
     minutes, seconds = divmod(rest, 100)
     if minutes >= 60 or seconds >= 60:
-        raise ValueError(f"{value} is no packed angle")
+        raise ValueError(f"{value} is not a packed angle")
     angle = hours + minutes / 60 + seconds / 3600
     return -angle if value < 0 else angle
 
 
 def from_text(text: str) -> float:
-    """Hours or degrees of decimal or sexagesimal text: `-0.5`, `-00:30:00`, `17h10m03.98s`, `12d10m58.8s`.
+    """Return hours or degrees of decimal or sexagesimal text: `-0.5`, `-00:30:00`, `17h10m03.98s`, `12d10m58.8s`.
 
     Raises:
-        ValueError: it is neither, or minutes or seconds are 60 or more.
+        ValueError: the text is neither, or minutes or seconds are 60 or more.
     """
     text = text.strip().replace("−", "-")
     sign = -1.0 if text.startswith("-") else 1.0
     parts = [float(part) for part in _SEPARATORS.split(text.lstrip("+-")) if part]
     if not 1 <= len(parts) <= 3 or any(not 0 <= part < 60 for part in parts[1:]) or not parts[0] >= 0:
-        raise ValueError(f"{text!r} is no angle")
+        raise ValueError(f"{text!r} is not an angle")
     return sign * sum(part / 60.0**power for power, part in enumerate(parts))

@@ -1,4 +1,4 @@
-"""From a file's keywords and its layout to the `Header` that the search works with."""
+"""Make the `Header` that the search uses of a file's keywords and layout."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from shared.filterbank.header.fields import Fields, to_number
 from shared.header import GREEN_BANK_TELESCOPE_ID, Header
 
 MAX_CHANNELS = 2**34
-# Anything outside is a wrong unit or a damaged number, and would overflow further on.
+# A value outside is in a wrong unit or damaged, and would overflow in later arithmetic.
 MIN_CHANNEL_WIDTH_MHZ, MAX_CHANNEL_WIDTH_MHZ = 1e-12, 1e6
 MIN_TSAMP_S, MAX_TSAMP_S = 1e-12, 1e7
 MAX_FREQUENCY_MHZ = 1e9
@@ -35,12 +35,12 @@ class Layout:
 
 
 def assemble(fields: Fields, layout: Layout, *, to_hours: ParseAngle, to_degrees: ParseAngle) -> Header:
-    """The header; faults that do not stop the search go to `fields.warnings`.
+    """Return the header; faults that do not stop the search are added to `fields.warnings`.
 
-    `to_hours` and `to_degrees` read src_raj and src_dej and raise ValueError where they can't.
+    `to_hours` and `to_degrees` parse src_raj and src_dej; they raise ValueError for values that are not angles.
 
     Raises:
-        BadObservationError: a value that the search needs is missing or absurd.
+        BadObservationError: a value that the search needs is missing or out of range.
     """
     if layout.n_spectra < 2:
         raise fields.bad("it holds 1 spectrum; a drift search needs at least 2. Record or export more spectra.")
@@ -78,7 +78,7 @@ def assemble(fields: Fields, layout: Layout, *, to_hours: ParseAngle, to_degrees
 
 
 def check_channel_count(fields: Fields, n_channels: int) -> None:
-    """Raise unless the number of channels is one that can be searched."""
+    """Raise BadObservationError unless `n_channels` is between 1 and `MAX_CHANNELS`."""
     if not 1 <= n_channels <= MAX_CHANNELS:
         raise fields.bad(
             f"nchans is {n_channels}; it must be between 1 and {MAX_CHANNELS}. Correct the header and upload again."
@@ -86,7 +86,7 @@ def check_channel_count(fields: Fields, n_channels: int) -> None:
 
 
 def _band(fields: Fields, n_channels: int) -> tuple[float, float, float]:
-    """fch1 and foff in MHz and tsamp in s, all of them sound."""
+    """Return fch1 and foff in MHz and tsamp in s, all checked."""
     fch1, foff, tsamp = fields.required("fch1", FCH1), fields.required("foff", FOFF), fields.required("tsamp", TSAMP)
     if not MIN_CHANNEL_WIDTH_MHZ <= abs(foff) <= MAX_CHANNEL_WIDTH_MHZ:
         raise fields.bad(f"foff in its header is {foff} MHz; it must be {FOFF}. Correct it and upload again.")
@@ -110,7 +110,7 @@ def _start(fields: Fields) -> float:
 
 
 def _angle(fields: Fields, key: str, parse: ParseAngle, low: float, high: float) -> float | None:
-    """A coordinate within [low, high], or None with a warning where the file's value is none."""
+    """Return a coordinate within [low, high]; None if it is missing, or, with a warning, if it is not one."""
     if key not in fields:
         return None
     value = fields.values[key]
@@ -120,17 +120,17 @@ def _angle(fields: Fields, key: str, parse: ParseAngle, low: float, high: float)
         angle = float("nan")
     if low <= angle <= high:
         return angle
-    fields.warn(f"{key} in the header is {value!r}, no position on the sky; it was left out.")
+    fields.warn(f"{key} in the header is {value!r}, which is not a position on the sky; it was ignored.")
     return None
 
 
 def plain_number(value: int | float | str) -> float:
-    """The number that a value is or spells.
+    """Return the number that a value is, or whose text it is.
 
     Raises:
-        ValueError: it spells none.
+        ValueError: the value is not a number.
     """
     number = to_number(value)
     if number is None:
-        raise ValueError(f"{value!r} is no number")
+        raise ValueError(f"{value!r} is not a number")
     return number

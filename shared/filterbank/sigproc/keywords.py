@@ -1,8 +1,8 @@
-"""The keywords of a SIGPROC header, parsed from bytes.
+"""Parse the keywords of a SIGPROC header.
 
-A header is a run of `u32 length + keyword` and a value whose type follows from the keyword, from HEADER_START to
-HEADER_END, all little-endian. A keyword that is not known has a value of unknown length; it can be passed over where
-one length alone leads to another keyword.
+A header runs from HEADER_START to HEADER_END. Each keyword is a `u32 length` and text, followed by a value whose type
+follows from the keyword; all are little-endian. The value of an unknown keyword has an unknown length. It is skipped if
+just one possible length leads to another keyword.
 """
 
 import re
@@ -35,7 +35,7 @@ _NAME = re.compile(rb"[A-Za-z][A-Za-z0-9_]*")
 
 
 class OutOfBytesError(Exception):
-    """The header goes on beyond the bytes at hand; `last` is the last keyword seen."""
+    """The header continues beyond the given bytes; `last` is the last keyword in them."""
 
     def __init__(self, last: str) -> None:
         super().__init__(last)
@@ -44,7 +44,7 @@ class OutOfBytesError(Exception):
 
 @dataclass
 class Keywords:
-    """What a header holds. `data_offset_bytes` is where the samples start."""
+    """The content of a header. `data_offset_bytes` is where the samples start."""
 
     values: dict[str, Value] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
@@ -54,11 +54,11 @@ class Keywords:
 def parse_keywords(name: str, raw: bytes, *, whole: bool) -> Keywords:
     """Parse a header that begins at the first byte of `raw`; `name` is the file's, for messages.
 
-    `whole` says that no more bytes than these can be had.
+    `whole` says that the header can't have more bytes than these.
 
     Raises:
         OutOfBytesError: `raw` ends before HEADER_END.
-        BadObservationError: it is no header.
+        BadObservationError: `raw` is not a header.
     """
     parser = _Parser(name, raw, whole)
     parser.run()
@@ -89,7 +89,7 @@ class _Parser:
             elif keyword in TEXTS:
                 self.found.values[keyword] = decode_text(self.take(self.text_length(keyword)))
             else:
-                self.pass_over(keyword)
+                self.skip(keyword)
             self.last = keyword
         raise bad_file(
             self.name,
@@ -126,8 +126,8 @@ class _Parser:
             )
         return length
 
-    def pass_over(self, keyword: str) -> None:
-        """Skip the value of an unknown keyword, if its length can be told."""
+    def skip(self, keyword: str) -> None:
+        """Skip the value of an unknown keyword, if its length is certain."""
         if keyword == "FREQUENCY_START":
             raise bad_file(
                 self.name,
@@ -144,18 +144,18 @@ class _Parser:
                 f"its header has the keyword {keyword!r}, which SIGPROC does not know, so what follows can't be read. "
                 "Remove it from the header and upload again.",
             )
-        self.found.warnings.append(f"The header's keyword {keyword!r} is not known; it was passed over.")
+        self.found.warnings.append(f"The header's keyword {keyword!r} is unknown; it was skipped.")
         self.position = fitting[0]
 
     def possible_lengths(self) -> list[int]:
-        """Bytes that a value may have: a flag, an integer, a double, a text."""
+        """Return the bytes that a value may have: a flag, an integer, a double, a text."""
         position = self.position
         text = 4 + self.take_length()
         self.position = position
         return [1, 4, 8, text] if text <= MAX_TEXT_BYTES + 4 else [1, 4, 8]
 
     def keyword_starts(self, position: int) -> bool:
-        """Whether there is a keyword at `position`."""
+        """Return whether there is a keyword at `position`."""
         length = int.from_bytes(self.raw[position : position + 4], "little")
         if not 1 <= length <= MAX_KEYWORD_BYTES:
             return False

@@ -15,11 +15,11 @@ SAMPLE_BITS = (1, 2, 4, 8, 16, 32)
 
 
 async def read_header(source: Source, size: int, head: bytes) -> tuple[Header, tuple[str, ...]]:
-    """Header and warnings of a file of `size` bytes that begins with `head`.
+    """Return the header and the warnings of a file of `size` bytes that begins with `head`.
 
     Raises:
-        BadObservationError: it can't be searched.
-        TransientError: storage is out of reach.
+        BadObservationError: the file can't be searched.
+        TransientError: storage is unavailable.
     """
     keywords = await _read_keywords(source, size, head)
     fields = Fields(source.name, keywords.values)
@@ -30,11 +30,11 @@ async def read_header(source: Source, size: int, head: bytes) -> tuple[Header, t
 
 
 async def read_block(source: Source, header: Header, start_channel: int, stop_channel: int) -> npt.NDArray[np.float32]:
-    """The first IF's channels [start, stop): float32 (T, channels), C-contiguous.
+    """Return the first IF's channels [start, stop): float32 (spectra, channels), C-contiguous.
 
     Raises:
-        BadObservationError: the file is shorter than its header was when it was read.
-        TransientError: storage is out of reach.
+        BadObservationError: the file is shorter than when its header was read.
+        TransientError: storage is unavailable.
     """
     bits = header.n_bits
     layout = RowLayout(
@@ -69,7 +69,7 @@ async def _read_keywords(source: Source, size: int, head: bytes) -> Keywords:
 
 
 def _layout(fields: Fields, size: int, data_offset: int) -> Layout:
-    """How the samples lie; the number of spectra follows from the size."""
+    """Return how the samples are stored; the number of spectra follows from the file's size."""
     n_channels = fields.required_integer("nchans", "the number of channels")
     check_channel_count(fields, n_channels)
     n_bits = fields.required_integer("nbits", "the number of bits of a sample")
@@ -83,7 +83,7 @@ def _layout(fields: Fields, size: int, data_offset: int) -> Layout:
         raise fields.bad(f"nifs in its header is {n_ifs}; it must be 1 or more. Correct it and upload again.")
     if n_channels * n_bits % 8:
         raise fields.bad(
-            f"a spectrum of nchans = {n_channels} channels of nbits = {n_bits} bits is no whole number of bytes. "
+            f"a spectrum of nchans = {n_channels} channels of nbits = {n_bits} bits is not a whole number of bytes. "
             "Write it with another number of channels or with 8 bits."
         )
     return Layout(
@@ -106,11 +106,11 @@ def _count_spectra(fields: Fields, data_bytes: int, row_bytes: int) -> int:
         )
     if left_over:
         fields.warn(
-            f"The file ends with a part of a spectrum ({left_over} of {row_bytes} bytes); it was left out. "
+            f"The file ends with a part of a spectrum ({left_over} of {row_bytes} bytes); it was ignored. "
             f"The {n_spectra} whole spectra were searched."
         )
     declared = fields.integer("nsamples", 0)
-    # Writers that do not know the length leave 0.
+    # Writers that do not know the length write 0.
     if declared not in (0, n_spectra):
         fields.warn(f"nsamples in the header is {declared}; the file's size says {n_spectra} spectra, which was used.")
     return n_spectra
@@ -119,7 +119,7 @@ def _count_spectra(fields: Fields, data_bytes: int, row_bytes: int) -> int:
 def _is_signed(fields: Fields, n_bits: int) -> bool:
     signed = fields.integer("signed", 0) != 0
     if signed and n_bits < 8:
-        fields.warn(f"Samples of {n_bits} bits have no sign; signed in the header was left out.")
+        fields.warn(f"Samples of {n_bits} bits have no sign; signed in the header was ignored.")
         return False
     return signed and n_bits < 32
 

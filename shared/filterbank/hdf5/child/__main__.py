@@ -74,6 +74,6 @@ def _address_space_bytes() -> int:
 
 
 if __name__ == "__main__":
-    # The worker has ended, or nobody waits for the answer.
+    # The worker has ended, or its caller was cancelled.
     with suppress(ConnectionError):
         main(int(sys.argv[1]), int(sys.argv[2]))

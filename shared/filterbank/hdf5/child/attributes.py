@@ -8,7 +8,7 @@ from h5py import h5t
 from shared.filterbank.header.fields import Value, decode_text
 
 MAX_ATTRIBUTE_BYTES = 64 * 1024
-UNREADABLE = "(of a type that is not read)"
+UNREADABLE = "(of an unsupported type)"
 
 
 def is_plain_number(kind: Any) -> bool:

@@ -75,7 +75,7 @@ def _describe(file: Any, file_bytes: int, channels: list[int] | None) -> tuple[M
         del values["source_name"]
     warnings = []
     if str(read_attribute(file, CLASS)).strip() != "FILTERBANK":
-        warnings.append("The file is not marked as FILTERBANK (attribute CLASS); its data set was read all the same.")
+        warnings.append("The file is not marked as FILTERBANK (attribute CLASS); its data set was read anyway.")
     shape = _shape(handle, values)
     if handle.ndim == 2:
         warnings.append("The data set has two dimensions instead of three; it was read as (time, channel).")
@@ -119,7 +119,7 @@ def _find(file: Any) -> Any:
         raise UnreadableError("its data set 'data' is a link. Store the samples in the file itself.")
     handle = file["data"]
     if not isinstance(handle, h5py.Dataset):
-        raise UnreadableError("'data' is a group and no data set. Write it as a filterbank (FBH5) file.")
+        raise UnreadableError("'data' is a group, not a data set. Write it as a filterbank (FBH5) file.")
     return handle
 
 
@@ -139,7 +139,7 @@ def _shape(handle: Any, values: dict[str, Value]) -> Shape:
 
 def _sample_type(handle: Any) -> np.dtype[Any]:
     if not is_plain_number(handle.id.get_type()):
-        raise UnreadableError("its samples are of a type that is not read; write them as real numbers, best float32.")
+        raise UnreadableError("its samples are of an unsupported type; write them as real numbers, best float32.")
     dtype: np.dtype[Any] = handle.dtype
     return dtype
 
@@ -184,8 +184,8 @@ def _filters(plan: Any) -> Iterator[Filter]:
         code, _, values, name = plan.get_filter(number)
         if code not in READ_FILTERS:
             raise UnreadableError(
-                f"its data are compressed with filter {code} ({decode_text(name)[:MAX_SHOWN]!r}), which is not read. "
-                f"Rewrite it (h5repack) with one of {', '.join(READ_FILTERS.values())}."
+                f"its data are compressed with filter {code} ({decode_text(name)[:MAX_SHOWN]!r}), "
+                f"which is not supported. Rewrite it (h5repack) with one of {', '.join(READ_FILTERS.values())}."
             )
         if code == BITSHUFFLE and (len(values) <= SAMPLE_BYTES_VALUE or values[SAMPLE_BYTES_VALUE] < 1):
             raise UnreadableError("its bitshuffle filter has no size of a sample. Rewrite it (h5repack).")

@@ -4,7 +4,7 @@ MAX_SHOWN = 160
 
 
 class UnreadableError(Exception):
-    """The file can't be searched; the message says why and how to mend it."""
+    """The file can't be searched; the message says why and how to fix it."""
 
 
 class DamagedError(Exception):

@@ -129,7 +129,7 @@ READ = [
     Read("HEADER_END across a 4096-byte boundary", across(4096), POWER),
     Read("HEADER_END across a 4096-byte boundary", across(3 * 4096), POWER),
     Read("header longer than 4 kB", fil(extra=keyword("rawdatafile", "x" * 9000)), POWER),
-    Read("unknown keyword", fil(extra=word("strange") + b"\x07\x00\x00\x00"), POWER, ("'strange' is not known",)),
+    Read("unknown keyword", fil(extra=word("strange") + b"\x07\x00\x00\x00"), POWER, ("'strange' is unknown",)),
     Read("partial last spectrum", fil()[:-100], POWER[:5], ("part of a spectrum", "156 of 256 bytes")),
     Read("nsamples that disagrees with the size", fil(nsamples=99), POWER, ("nsamples", "99", "6 spectra")),
     Read("nifs 2 or 4", fil(TWO_IFS, nifs=2), POWER, ("2 IFs", "only the first")),

@@ -184,11 +184,11 @@ async def test_one_failing_read_ends_the_block_with_its_own_error():
     class Failing(Memory):
         async def get_range(self, key, start, length):
             if len(self.reads) > 5:
-                raise TransientError("Storage is out of reach.")
+                raise TransientError("Storage is unavailable.")
             return await super().get_range(key, start, length)
 
     bucket = Failing(sigproc(rows.GAP_BYTES * 2, 8, bytes(rows.GAP_BYTES * 40)))
     source = BlobSource(bucket, "there", "observation.fil")
     header, _ = await read_header(source)
-    with pytest.raises(TransientError, match="out of reach"):
+    with pytest.raises(TransientError, match="unavailable"):
         await read_block(source, header, 0, 10)

@@ -52,7 +52,7 @@ class Away:
     async def read(self, start, length):
         self._left -= 1
         if self._left < 0:
-            raise TransientError("Storage is out of reach.")
+            raise TransientError("Storage is unavailable.")
         return await self._source.read(start, length)
 
     async def read_into(self, start, buffer):
@@ -142,7 +142,8 @@ async def test_a_text_that_is_longer_than_any_name_is_no_name(tmp_path):
     header, (warning,) = await read_header(LocalSource(path))
     assert (header.source_name, header.ra_hours) == ("", None)
     assert (
-        warning == "src_raj in the header is '(of a type that is not read)', no position on the sky; it was left out."
+        warning
+        == "src_raj in the header is '(of an unsupported type)', which is not a position on the sky; it was ignored."
     )
 
 

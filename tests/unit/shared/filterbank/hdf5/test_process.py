@@ -93,7 +93,7 @@ async def test_a_file_that_sends_the_library_into_a_loop_is_refused_within_the_l
         message = await refused(source(with_endless_texts(h5()), "loop.h5"))
     assert message == (
         "The file 'loop.h5' can't be searched: its HDF5 content is damaged or incomplete (the HDF5 library did not "
-        "finish within 1 s). Write it anew or upload it again."
+        "finish within 1 s). Rewrite it or upload it again."
     )
     assert time.monotonic() - began < PATIENCE_S
     (log,) = logs
@@ -113,7 +113,7 @@ async def test_a_file_that_sends_the_library_into_a_loop_is_refused_within_the_l
 async def test_a_file_that_makes_the_library_ask_for_gigabytes_is_refused(source, damage, libver):
     message = await refused(source(damage(h5(source_name=NAME, libver=libver)), "huge.h5"))
     assert message.startswith("The file 'huge.h5' can't be searched: its HDF5 content is damaged or incomplete (")
-    assert message.endswith("). Write it anew or upload it again.")
+    assert message.endswith("). Rewrite it or upload it again.")
 
 
 async def test_the_memory_of_the_child_is_limited(source):

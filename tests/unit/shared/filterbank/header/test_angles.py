@@ -15,7 +15,7 @@ def test_packing_and_unpacking_an_angle(angle):
 
 @pytest.mark.parametrize("value", [6000.0, 61.0, 126000.0])
 def test_60_minutes_or_seconds_are_no_angle(value):
-    with pytest.raises(ValueError, match="no packed angle"):
+    with pytest.raises(ValueError, match="not a packed angle"):
         from_packed(value)
 
 

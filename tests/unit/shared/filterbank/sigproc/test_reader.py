@@ -184,7 +184,7 @@ async def test_header_longer_than_4_kb(source, power, length):
 async def test_more_warnings_than_anybody_reads(source, power):
     extra = b"".join(keyword(f"mystery_{number}", 1) for number in range(300))
     _, warnings, _ = await accepted(source(header_bytes(extra=extra) + power.tobytes()))
-    assert warnings[20:] == ("The header gives cause for 280 more warnings.",)
+    assert warnings[20:] == ("The header causes 280 more warnings.",)
 
 
 async def test_unknown_keyword_whose_value_has_no_clear_end(refused):
@@ -199,7 +199,7 @@ async def test_unknown_keyword_whose_value_has_no_clear_end(refused):
 async def test_unknown_keyword_whose_value_has_one_possible_end(source, power, value):
     raw = header_bytes(extra=word("my_keyword") + value + keyword("refdm", 0.0))
     header, warnings, block = await accepted(source(raw + power.tobytes()))
-    assert warnings == ("The header's keyword 'my_keyword' is not known; it was passed over.",)
+    assert warnings == ("The header's keyword 'my_keyword' is unknown; it was skipped.",)
     assert header.data_offset_bytes == len(raw)
     assert np.array_equal(block, power)
 
@@ -238,7 +238,7 @@ async def test_nbits_not_allowed(refused, power, nbits):
 
 
 async def test_spectra_of_no_whole_number_of_bytes(refused):
-    assert "no whole number of bytes" in await refused(header_bytes(nchans=5, nbits=4) + bytes(100))
+    assert "not a whole number of bytes" in await refused(header_bytes(nchans=5, nbits=4) + bytes(100))
 
 
 @pytest.mark.parametrize("name", ["fch1", "foff", "tsamp", "nchans", "nbits"])
@@ -375,12 +375,12 @@ async def test_angles_that_are_none_are_left_out(source, power, value):
     header, warnings = await read_header(source(header_bytes(src_raj=value, src_dej=value) + power.tobytes()))
     assert (header.ra_hours, header.dec_deg) == (None, None)
     assert len(warnings) == 2
-    assert all("no position on the sky" in warning for warning in warnings)
+    assert all("not a position on the sky" in warning for warning in warnings)
 
 
 async def test_a_name_that_ends_in_h5_with_sigproc_inside(source, power):
     _, warnings, block = await accepted(source(header_bytes() + power.tobytes(), "observation.H5"))
-    assert warnings == ("The file is named .h5 but holds SIGPROC filterbank data; it was read as that.",)
+    assert warnings == ("The file is named .h5 but holds SIGPROC filterbank data; it was read as SIGPROC.",)
     assert np.array_equal(block, power)
 
 

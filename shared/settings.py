@@ -54,9 +54,11 @@ class SettingsError(Exception):
 def read_settings(kind: type[SettingsT]) -> SettingsT:
     """Read settings from the environment.
 
-    Raises:
-        SettingsError: a variable is missing or its value is not valid. The message is one sentence without values,
-            since they may be secrets.
+    Raises
+    ------
+    SettingsError
+        A variable is missing or its value is not valid. The message is one sentence without values,
+        since they may be secrets.
     """
     try:
         return kind()

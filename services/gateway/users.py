@@ -37,9 +37,12 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 async def add_user(settings: Settings, *, tier: str, name: str, ttl_days: int) -> dict[str, str]:
     """Create a user and a key. Return {"user_id", "tier", "api_key"}.
 
-    Raises:
-        UsageError: The tier is unknown, or the time to live is out of range.
-        TransientError: MongoDB is unavailable.
+    Raises
+    ------
+    UsageError
+        The tier is unknown, or the time to live is out of range.
+    TransientError
+        MongoDB is unavailable.
     """
     _require_tier(settings, tier)
     if not 1 <= ttl_days <= MAX_TTL_DAYS:
@@ -62,9 +65,12 @@ async def add_user(settings: Settings, *, tier: str, name: str, ttl_days: int) -
 async def change_tier(settings: Settings, *, user_id: str, tier: str) -> dict[str, str]:
     """Move a user to another tier. Return {"user_id", "tier"}.
 
-    Raises:
-        UsageError: The tier or the user is unknown.
-        TransientError: MongoDB is unavailable.
+    Raises
+    ------
+    UsageError
+        The tier or the user is unknown.
+    TransientError
+        MongoDB is unavailable.
     """
     _require_tier(settings, tier)
     async with open_store(settings) as store:

@@ -39,8 +39,10 @@ async def for_each(
 
     If one fails or the caller is cancelled, the others are cancelled. All have ended when this returns.
 
-    Raises:
-        WaterholeError: the error of one that failed.
+    Raises
+    ------
+    WaterholeError
+        The error of one that failed.
     """
     todo = iter(pieces)
 
@@ -58,9 +60,12 @@ async def _ended(futures: list[asyncio.Future[None]], *, until_one_fails: bool) 
 
     If one has failed or the caller was cancelled, the others are cancelled if `until_one_fails`.
 
-    Raises:
-        asyncio.CancelledError: the caller was cancelled, at least once.
-        Exception: the error of one that failed.
+    Raises
+    ------
+    asyncio.CancelledError
+        The caller was cancelled, at least once.
+    Exception
+        The error of one that failed.
     """
     is_cancelled = False
     while not all(future.done() for future in futures):
@@ -100,9 +105,12 @@ def _first_error(ended: Sequence[asyncio.Future[None]]) -> BaseException | None:
 async def fill(source: Source, start: int, buffer: memoryview) -> None:
     """Fill `buffer` with the file's bytes from `start` on.
 
-    Raises:
-        BadObservationError: the file ends before the buffer is full.
-        TransientError: storage is unavailable.
+    Raises
+    ------
+    BadObservationError
+        The file ends before the buffer is full.
+    TransientError
+        Storage is unavailable.
     """
     filled = await source.read_into(start, buffer)
     if filled != len(buffer):

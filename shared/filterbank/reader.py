@@ -35,9 +35,12 @@ FOREIGN = (
 async def read_header(source: Source) -> tuple[Header, tuple[str, ...]]:
     """Return the header of a file, and warnings: sentences about faults that do not stop the search.
 
-    Raises:
-        BadObservationError: the file can't be searched; the message says why and how to fix it.
-        TransientError: storage is unavailable.
+    Raises
+    ------
+    BadObservationError
+        The file can't be searched; the message says why and how to fix it.
+    TransientError
+        Storage is unavailable.
     """
     size = await source.size()
     if size == 0:
@@ -59,10 +62,14 @@ async def read_block(source: Source, header: Header, start_channel: int, stop_ch
 
     `header` is from `read_header` for the same file. This takes the memory of the block and a few tens of MB.
 
-    Raises:
-        ValueError: the range is empty or goes beyond the band.
-        BadObservationError: the file is damaged or incomplete.
-        TransientError: storage is unavailable.
+    Raises
+    ------
+    ValueError
+        The range is empty or goes beyond the band.
+    BadObservationError
+        The file is damaged or incomplete.
+    TransientError
+        Storage is unavailable.
     """
     if not 0 <= start_channel < stop_channel <= header.n_channels:
         raise ValueError(f"no channels {start_channel} to {stop_channel} in a band of {header.n_channels}")

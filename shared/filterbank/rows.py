@@ -56,9 +56,12 @@ class Piece:
 async def read_rows(source: Source, layout: RowLayout, n_spectra: int, start_channel: int, stop_channel: int) -> Block:
     """Return channels [start, stop) of all spectra: float32 (n_spectra, channels), C-contiguous.
 
-    Raises:
-        BadObservationError: the file ends before the last spectrum.
-        TransientError: storage is unavailable.
+    Raises
+    ------
+    BadObservationError
+        The file ends before the last spectrum.
+    TransientError
+        Storage is unavailable.
     """
     block = np.empty((n_spectra, stop_channel - start_channel), np.float32)
 
@@ -72,9 +75,12 @@ async def read_rows(source: Source, layout: RowLayout, n_spectra: int, start_cha
 async def read_piece(source: Source, layout: RowLayout, piece: Piece, part: Block, scratch: Scratch) -> None:
     """Fill `part` with a piece: float32 (spectra, channels).
 
-    Raises:
-        BadObservationError: the file ends before its last spectrum.
-        TransientError: storage is unavailable.
+    Raises
+    ------
+    BadObservationError
+        The file ends before its last spectrum.
+    TransientError
+        Storage is unavailable.
     """
     start, length = _extent(layout, piece)
     if layout.dtype == AS_IN_A_BLOCK and length == part.nbytes and part.flags.c_contiguous:

@@ -52,24 +52,30 @@ class LocalSource:
     async def size(self) -> int:
         """Return the bytes of the file.
 
-        Raises:
-            OSError: the file can't be opened.
+        Raises
+        ------
+        OSError
+            The file can't be opened.
         """
         return (await asyncio.to_thread(self.path.stat)).st_size
 
     async def read(self, start: int, length: int) -> bytes:
         """Return a range of the file.
 
-        Raises:
-            OSError: the file can't be read.
+        Raises
+        ------
+        OSError
+            The file can't be read.
         """
         return await asyncio.to_thread(self._read, start, length)
 
     async def read_into(self, start: int, buffer: memoryview) -> int:
         """Read a range of the file into `buffer`; return how many bytes.
 
-        Raises:
-            OSError: the file can't be read.
+        Raises
+        ------
+        OSError
+            The file can't be read.
         """
         return await asyncio.to_thread(self._read_into, start, buffer)
 
@@ -98,9 +104,12 @@ class BlobSource:
     async def size(self) -> int:
         """Return the bytes of the object.
 
-        Raises:
-            ObjectNotFoundError: the object is not in storage.
-            TransientError: storage is unavailable.
+        Raises
+        ------
+        ObjectNotFoundError
+            The object is not in storage.
+        TransientError
+            Storage is unavailable.
         """
         size = await self.blobs.size(self.key)
         if size is None:
@@ -112,17 +121,23 @@ class BlobSource:
     async def read(self, start: int, length: int) -> bytes:
         """Return a range of the object.
 
-        Raises:
-            ObjectNotFoundError: the object is not in storage.
-            TransientError: storage is unavailable.
+        Raises
+        ------
+        ObjectNotFoundError
+            The object is not in storage.
+        TransientError
+            Storage is unavailable.
         """
         return await self.blobs.get_range(self.key, start, length)
 
     async def read_into(self, start: int, buffer: memoryview) -> int:
         """Read a range of the object into `buffer`; return how many bytes.
 
-        Raises:
-            ObjectNotFoundError: the object is not in storage.
-            TransientError: storage is unavailable.
+        Raises
+        ------
+        ObjectNotFoundError
+            The object is not in storage.
+        TransientError
+            Storage is unavailable.
         """
         return await self.blobs.get_range_into(self.key, start, buffer)

@@ -36,8 +36,10 @@ class IssuedKey:
 async def create_user(users: UserStore, *, tier: str, name: str, now_s: float) -> User:
     """Store a new user.
 
-    Raises:
-        TransientError: MongoDB is unavailable.
+    Raises
+    ------
+    TransientError
+        MongoDB is unavailable.
     """
     user = User(user_id=str(uuid.uuid4()), tier=tier, name=name, created_at=int(now_s))
     await users.add_user(user)
@@ -51,9 +53,12 @@ async def issue_key(
 
     The slot is taken before the key is stored, so concurrent requests never get more keys than there are slots.
 
-    Raises:
-        KeyLimitError: The user has `limit` usable keys.
-        TransientError: MongoDB is unavailable.
+    Raises
+    ------
+    KeyLimitError
+        The user has `limit` usable keys.
+    TransientError
+        MongoDB is unavailable.
     """
     for _ in range(TRIES):
         issued = _new_key(user_id, name, ttl_days, pepper, now_s)
@@ -97,8 +102,10 @@ async def _release_vacant_slots(users: UserStore, user_id: str, now_s: float) ->
 async def delete_unusable_keys(users: UserStore, user_id: str, now_s: float) -> None:
     """Delete a user's oldest revoked and expired keys, so that creating and revoking keys cannot fill the database.
 
-    Raises:
-        TransientError: MongoDB is unavailable.
+    Raises
+    ------
+    TransientError
+        MongoDB is unavailable.
     """
     unusable = [key for key in await users.keys_of(user_id) if not key.is_usable(now_s)]
     for key in unusable[UNUSABLE_KEYS_KEPT:]:

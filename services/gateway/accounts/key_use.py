@@ -32,8 +32,10 @@ class KeyUses:
     async def flush(self) -> None:
         """Store the noted uses. Uses that cannot be stored stay noted.
 
-        Raises:
-            TransientError: MongoDB is unavailable.
+        Raises
+        ------
+        TransientError
+            MongoDB is unavailable.
         """
         for key_id, used_at in list(self._noted.items()):
             await self._users.record_key_use(key_id, used_at)

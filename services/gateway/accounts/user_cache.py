@@ -44,8 +44,10 @@ class UserCache:
     async def key_by_hash(self, key_hash: str) -> ApiKey | None:
         """Return the key with this hash, usable or not, or None.
 
-        Raises:
-            TransientError: The key is not cached and MongoDB is unavailable.
+        Raises
+        ------
+        TransientError
+            The key is not cached and MongoDB is unavailable.
         """
         try:
             return self._keys[key_hash]
@@ -60,8 +62,10 @@ class UserCache:
     async def user(self, user_id: str) -> User | None:
         """Return the user, or None.
 
-        Raises:
-            TransientError: The user is not cached and MongoDB is unavailable.
+        Raises
+        ------
+        TransientError
+            The user is not cached and MongoDB is unavailable.
         """
         try:
             return self._users[user_id]

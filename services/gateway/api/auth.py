@@ -51,9 +51,12 @@ class ApiKeyAuthentication:
     async def __call__(self, request: web.Request) -> User:
         """Return the user.
 
-        Raises:
-            ApiError: 403, the key is missing, malformed, unknown, revoked or expired.
-            TransientError: MongoDB is unavailable.
+        Raises
+        ------
+        ApiError
+            403, the key is missing, malformed, unknown, revoked or expired.
+        TransientError
+            MongoDB is unavailable.
         """
         given = request.headers.get(API_KEY_HEADER, "").strip()
         if not given:
@@ -90,10 +93,14 @@ class TokenAuthentication:
     async def __call__(self, request: web.Request) -> User:
         """Return the user.
 
-        Raises:
-            InvalidTokenError: The token is not valid, or has expired.
-            ApiError: 403, this service accepts no tokens.
-            TransientError: MongoDB, or the issuer that publishes the keys, is unavailable.
+        Raises
+        ------
+        InvalidTokenError
+            The token is not valid, or has expired.
+        ApiError
+            403, this service accepts no tokens.
+        TransientError
+            MongoDB, or the issuer that publishes the keys, is unavailable.
         """
         if self._tokens is None:
             raise ApiError(403, "tokens_not_accepted", "This service accepts no tokens: send an API key as x-api-key.")
@@ -127,10 +134,14 @@ class Authentication:
     async def __call__(self, request: web.Request) -> User:
         """Return the user.
 
-        Raises:
-            ApiError: 403, the request has no key and no token, more than one of them, or a key that is not usable.
-            InvalidTokenError: The token is not valid, or has expired.
-            TransientError: MongoDB or the token issuer is unavailable.
+        Raises
+        ------
+        ApiError
+            403, the request has no key and no token, more than one of them, or a key that is not usable.
+        InvalidTokenError
+            The token is not valid, or has expired.
+        TransientError
+            MongoDB or the token issuer is unavailable.
         """
         keys = request.headers.getall(API_KEY_HEADER, [])
         tokens = request.headers.getall(hdrs.AUTHORIZATION, [])

@@ -168,9 +168,11 @@ def _check_tree(node: Any, depth: int = 1) -> None:
 def parse_json_object(raw: bytes) -> dict[str, Any]:
     """Return the JSON object in the bytes of a request's body.
 
-    Raises:
-        ApiError: 400, the bytes are not UTF-8, not JSON, not an object, or contain NUL, lone surrogates, numbers out of
-            range, or more than 32 levels of nesting.
+    Raises
+    ------
+    ApiError
+        400, the bytes are not UTF-8, not JSON, not an object, or contain NUL, lone surrogates, numbers out of
+        range, or more than 32 levels of nesting.
     """
     try:
         content = _DECODER.decode(raw.decode("utf-8"))
@@ -185,9 +187,11 @@ def parse_json_object(raw: bytes) -> dict[str, Any]:
 async def read_body(request: web.Request, model: type[BodyT]) -> BodyT:
     """Return the request's body.
 
-    Raises:
-        ApiError: 400, the body is not a JSON object, or a field is missing, unknown or not valid; 408, the body did not
-            arrive in time.
+    Raises
+    ------
+    ApiError
+        400, the body is not a JSON object, or a field is missing, unknown or not valid; 408, the body did not
+        arrive in time.
     """
     try:
         if request.content.is_eof():

@@ -11,8 +11,10 @@ IDEMPOTENCY_HEADER = "Idempotency-Key"
 def request_key(request: web.Request, user_id: str, body: BaseModel) -> RequestKey | None:
     """Return the idempotency key of a request, or None if it has none.
 
-    Raises:
-        BadIdempotencyKeyError: The key is empty, longer than 255 characters, or not printable ASCII.
+    Raises
+    ------
+    BadIdempotencyKeyError
+        The key is empty, longer than 255 characters, or not printable ASCII.
     """
     key = request.headers.get(IDEMPOTENCY_HEADER)
     if key is None:

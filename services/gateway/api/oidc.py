@@ -60,8 +60,10 @@ class SigningKey:
 def parse_key_set(raw: bytes) -> dict[str, SigningKey]:
     """Return the public signature keys of a JSON Web Key Set by their ids. Other keys are left out.
 
-    Raises:
-        TransientError: The bytes are not a key set, or it has more than 100 keys.
+    Raises
+    ------
+    TransientError
+        The bytes are not a key set, or it has more than 100 keys.
     """
     try:
         entries = json.loads(raw)["keys"]
@@ -108,8 +110,10 @@ class KeySet:
     async def find(self, kid: str) -> SigningKey | None:
         """Return the key with this id, or None if the issuer has no such key, as far as is known.
 
-        Raises:
-            TransientError: The issuer is unavailable and the key is not cached.
+        Raises
+        ------
+        TransientError
+            The issuer is unavailable and the key is not cached.
         """
         found = self._cached(kid)
         # Only the request that fetches waits for the answer; the others use a key that is slightly too old.
@@ -161,10 +165,13 @@ class TokenVerifier:
     async def verify(self, token: str) -> Claimant:
         """Return whom a valid token names.
 
-        Raises:
-            InvalidTokenError: The token is malformed, not signed by the issuer, for another audience, not valid yet, or
-                expired.
-            TransientError: The issuer is unavailable and the key is not cached.
+        Raises
+        ------
+        InvalidTokenError
+            The token is malformed, not signed by the issuer, for another audience, not valid yet, or
+            expired.
+        TransientError
+            The issuer is unavailable and the key is not cached.
         """
         kid, algorithm = self._header(token)
         key = await self._keys.find(kid)

@@ -13,8 +13,10 @@ CURSOR_HEADER = "X-Next-Cursor"
 def page_of(query: Mapping[str, str]) -> Page:
     """Return the page that the parameters `limit`, `status` and `cursor` ask for.
 
-    Raises:
-        BadPageError: One of them is not valid.
+    Raises
+    ------
+    BadPageError
+        One of them is not valid.
     """
     raw = query.get("limit", str(DEFAULT_JOBS))
     # At most nine digits: `int` is slow for thousands of them.

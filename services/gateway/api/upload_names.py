@@ -23,9 +23,11 @@ def clean_file_name(name: str) -> str:
 
     Letters, digits, dots, dashes, plus signs and underscores are safe. Cleaning a clean name changes nothing.
 
-    Raises:
-        FileNameError: The name does not end in `.fil` or `.h5`, has nothing before that, or is longer than 255 bytes in
-            UTF-8.
+    Raises
+    ------
+    FileNameError
+        The name does not end in `.fil` or `.h5`, has nothing before that, or is longer than 255 bytes in
+        UTF-8.
     """
     last = re.split(r"[/\\]", unicodedata.normalize("NFC", name))[-1]
     cleaned = re.sub(r"[^\w.+-]", "_", last)

@@ -38,9 +38,12 @@ class WorkerEvents:
     async def handle(self, event: Event) -> Sequence[Event]:
         """Record what happened to a job. An event of a job that does not exist (any more) is dropped.
 
-        Raises:
-            PermanentError: The gateway does not handle events of this type.
-            TransientError: MongoDB is unavailable.
+        Raises
+        ------
+        PermanentError
+            The gateway does not handle events of this type.
+        TransientError
+            MongoDB is unavailable.
         """
         if not await self._record(event):
             logger.info("event of an unknown job dropped", type=event.topic)

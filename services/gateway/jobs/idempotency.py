@@ -29,8 +29,10 @@ class RequestKey:
             key: The key as the user sent it.
             content: The fields of the body. Their order does not matter.
 
-        Raises:
-            BadIdempotencyKeyError: The key is empty, longer than 255 characters, or not printable ASCII.
+        Raises
+        ------
+        BadIdempotencyKeyError
+            The key is empty, longer than 255 characters, or not printable ASCII.
         """
         if not _KEY.fullmatch(key):
             raise BadIdempotencyKeyError

@@ -43,8 +43,10 @@ class Outbox:
 
         Return False if a job of this id exists or existed.
 
-        Raises:
-            TransientError: MongoDB is unavailable, and the job is not stored.
+        Raises
+        ------
+        TransientError
+            MongoDB is unavailable, and the job is not stored.
         """
         raw = event.to_bytes()
         try:
@@ -61,8 +63,10 @@ class Outbox:
     async def sweep(self, stop: asyncio.Event | None = None) -> int:
         """Publish due events until all are published or `stop` is set. Return how many were published.
 
-        Raises:
-            TransientError: MongoDB or the bus is unavailable.
+        Raises
+        ------
+        TransientError
+            MongoDB or the bus is unavailable.
         """
         published = 0
         for due in await self._jobs.due_events(self._now_ms(), BATCH):

@@ -30,8 +30,10 @@ class Cursor:
     def parse(cls, text: str) -> "Cursor":
         """Parse the text that `str` returns.
 
-        Raises:
-            ValueError: The text is not a cursor.
+        Raises
+        ------
+        ValueError
+            The text is not a cursor.
         """
         try:
             raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode("ascii")

@@ -51,8 +51,10 @@ class Removal:
     async def remove(self, job_id: str, reason: str, *, even_open: bool = True) -> RemovedJob | None:
         """Hide a job and free its slot; its objects are due to be purged. None if it does not exist (any more).
 
-        Raises:
-            TransientError: MongoDB is unavailable; the job may be hidden already.
+        Raises
+        ------
+        TransientError
+            MongoDB is unavailable; the job may be hidden already.
         """
         if not await self._jobs.remove(job_id, now_ms=self._now_ms(), even_open=even_open):
             return None
@@ -66,8 +68,10 @@ class Removal:
     async def purge(self, job: RemovedJob) -> int:
         """Delete the objects that a removed job has now. Return how many.
 
-        Raises:
-            TransientError: MongoDB or S3 is unavailable; the next purge starts over.
+        Raises
+        ------
+        TransientError
+            MongoDB or S3 is unavailable; the next purge starts over.
         """
         if not await self._jobs.postpone_purge(job, until_ms=self._now_ms() + LEASE_MS):
             return 0
@@ -92,8 +96,10 @@ class Removal:
         One process at a time prunes a user's history. Two that read the list while jobs end would each take another job
         for the oldest, and together remove too many.
 
-        Raises:
-            TransientError: MongoDB is unavailable.
+        Raises
+        ------
+        TransientError
+            MongoDB is unavailable.
         """
         user = await self._users.user(user_id)
         if user is None:

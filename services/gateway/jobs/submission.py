@@ -64,9 +64,12 @@ class Submissions:
     async def repeated(self, key: RequestKey) -> str | None:
         """Return the id of the job that an earlier request with this key started, or None.
 
-        Raises:
-            KeyReusedError: The key was used with another body before.
-            TransientError: MongoDB is unavailable.
+        Raises
+        ------
+        KeyReusedError
+            The key was used with another body before.
+        TransientError
+            MongoDB is unavailable.
         """
         job_id = await self._keys.find(key, self._now_ms())
         return job_id if job_id is not None and await self._was_started(job_id) else None
@@ -74,10 +77,14 @@ class Submissions:
     async def start(self, user: User, new: NewJob, key: RequestKey | None) -> str:
         """Start a job, or find the one that the same request started before. Return its id.
 
-        Raises:
-            LimitReachedError: The user has reached a limit of the tier.
-            KeyReusedError: The key was used with another body before.
-            TransientError: MongoDB is unavailable and the job is not started; with a key, a retry continues from here.
+        Raises
+        ------
+        LimitReachedError
+            The user has reached a limit of the tier.
+        KeyReusedError
+            The key was used with another body before.
+        TransientError
+            MongoDB is unavailable and the job is not started; with a key, a retry continues from here.
         """
         tier = self._settings.tiers[user.tier]
         now_ms = self._now_ms()

@@ -88,8 +88,10 @@ class Sweeper:
     async def free_slots(self) -> int:
         """Free the slots of ended jobs and of unfinished starts. Return how many.
 
-        Raises:
-            TransientError: MongoDB is unavailable.
+        Raises
+        ------
+        TransientError
+            MongoDB is unavailable.
         """
         count = 0
         async for user_id, taken in self._quotas.slots():
@@ -111,8 +113,10 @@ class Sweeper:
     async def remove_expired(self) -> int:
         """Remove a batch of expired jobs. Return how many.
 
-        Raises:
-            TransientError: MongoDB is unavailable.
+        Raises
+        ------
+        TransientError
+            MongoDB is unavailable.
         """
         count = 0
         for job_id in await self._jobs.expired(self._now_ms() // 1000, BATCH):
@@ -122,8 +126,10 @@ class Sweeper:
     async def finish_prunings(self) -> int:
         """Finish interrupted prunings of histories. Return how many jobs were removed.
 
-        Raises:
-            TransientError: MongoDB is unavailable.
+        Raises
+        ------
+        TransientError
+            MongoDB is unavailable.
         """
         users = await self._quotas.abandoned_prunings(self._now_ms())
         return sum([await self._removal.prune(user_id) for user_id in users])
@@ -131,16 +137,20 @@ class Sweeper:
     async def purge_removed(self) -> int:
         """Purge a batch of removed jobs. Return how many objects were deleted.
 
-        Raises:
-            TransientError: MongoDB or S3 is unavailable.
+        Raises
+        ------
+        TransientError
+            MongoDB or S3 is unavailable.
         """
         return sum([await self._removal.purge(job) for job in await self._jobs.due_purges(self._now_ms(), BATCH)])
 
     async def delete_unused_uploads(self) -> int:
         """Delete old uploads that no job uses. Return how many.
 
-        Raises:
-            TransientError: MongoDB or S3 is unavailable.
+        Raises
+        ------
+        TransientError
+            MongoDB or S3 is unavailable.
         """
         count = 0
         async for page in self._uploads.list_pages(UPLOADS):
@@ -155,8 +165,10 @@ class Sweeper:
     async def abort_multiparts(self) -> int:
         """Abort old multipart uploads. Return how many.
 
-        Raises:
-            TransientError: S3 is unavailable.
+        Raises
+        ------
+        TransientError
+            S3 is unavailable.
         """
         count = 0
         for upload in await self._uploads.list_multiparts(UPLOADS):
@@ -171,8 +183,10 @@ class Sweeper:
     async def delete_old_records(self) -> int:
         """Delete expired idempotency keys and old upload records. Return how many.
 
-        Raises:
-            TransientError: MongoDB is unavailable.
+        Raises
+        ------
+        TransientError
+            MongoDB is unavailable.
         """
         now_ms = self._now_ms()
         # An upload counts as unused after `unused_upload_s`; twice that leaves time to complete and analyze it.

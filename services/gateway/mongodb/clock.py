@@ -36,8 +36,10 @@ class DatabaseClock:
     async def set(self) -> None:
         """Read the database's time. It is taken to be the time halfway between the request and the answer.
 
-        Raises:
-            TransientError: MongoDB is unavailable; the clock continues as before.
+        Raises
+        ------
+        TransientError
+            MongoDB is unavailable; the clock continues as before.
         """
         before_ms = 1000 * self._monotonic_s()
         answer_ms = await self._read_ms()

@@ -33,9 +33,12 @@ class MongoIdempotencyKeys:
     async def find(self, key: RequestKey, now_ms: int) -> str | None:
         """Return the job that a key stands for, or None.
 
-        Raises:
-            KeyReusedError: The key was used with another body before.
-            TransientError: MongoDB is unavailable.
+        Raises
+        ------
+        KeyReusedError
+            The key was used with another body before.
+        TransientError
+            MongoDB is unavailable.
         """
         found = await self._find(key)
         return _job_id(found, key) if found is not None and _is_valid(found, now_ms) else None
@@ -43,9 +46,12 @@ class MongoIdempotencyKeys:
     async def bind(self, key: RequestKey, now_ms: int) -> str:
         """Return the job that a key stands for; bind a new job id if it stands for none.
 
-        Raises:
-            KeyReusedError: The key was used with another body before.
-            TransientError: MongoDB is unavailable.
+        Raises
+        ------
+        KeyReusedError
+            The key was used with another body before.
+        TransientError
+            MongoDB is unavailable.
         """
         fresh = {"job_id": str(uuid.uuid4()), "body_digest": key.body_digest, "bound_ms": now_ms}
         for _ in range(TRIES):

@@ -63,11 +63,14 @@ class MongoQuotas:
             now_ms: The present time, unix ms.
             is_repeatable: Whether another call may have the same `job_id`. If not, no existing slot is looked for.
 
-        Returns:
-            The slot, or the limit that is reached.
+        Returns
+        -------
+        The slot, or the limit that is reached.
 
-        Raises:
-            TransientError: MongoDB is unavailable, or other changes came first in every try.
+        Raises
+        ------
+        TransientError
+            MongoDB is unavailable, or other changes came first in every try.
         """
         month = month_of(now_ms)
         # A later month was started by a gateway whose clock is ahead: it is never set back.
@@ -157,8 +160,9 @@ class MongoQuotas:
         corrected by a difference, so changes made to it since then are preserved. Only the process that has the turn
         corrects it, and reads the turn again before it corrects again, so no difference is applied twice.
 
-        Returns:
-            False if pruning was requested again: then the caller keeps the turn.
+        Returns
+        -------
+        False if pruning was requested again: then the caller keeps the turn.
         """
         mine = {"_id": user_id, "pruned_until_ms": until_ms}
         corrected = {"$inc": {"kept": kept - turn.kept}}

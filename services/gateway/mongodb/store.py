@@ -41,8 +41,10 @@ class Store:
     async def now_ms(self) -> int:
         """Return the server's time, unix ms. The server writes it to a document: not every server lets users read it.
 
-        Raises:
-            TransientError: MongoDB is unavailable.
+        Raises
+        ------
+        TransientError
+            MongoDB is unavailable.
         """
         try:
             written = await self._write_now()
@@ -77,8 +79,10 @@ async def open_store(settings: Settings, *, make_client: Callable[..., Any] | No
     `make_client` constructs the driver's client: motor's, or one with the same interface such as pymongo's
     `AsyncMongoClient`. Nothing else in the gateway depends on which one it is.
 
-    Raises:
-        TransientError: MongoDB is unavailable.
+    Raises
+    ------
+    TransientError
+        MongoDB is unavailable.
     """
     timeout_ms = round(1000 * settings.mongodb_timeout_s)
     client: Any = (make_client or AsyncIOMotorClient)(

@@ -27,8 +27,10 @@ class MongoUploadRecords:
     async def add(self, record: UploadRecord) -> None:
         """Store a new record.
 
-        Raises:
-            ValueError: A record of this key exists. Keys are random, so this is a bug.
+        Raises
+        ------
+        ValueError
+            A record of this key exists. Keys are random, so this is a bug.
         """
         document = {
             "_id": record.file_key,

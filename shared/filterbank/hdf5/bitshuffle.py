@@ -84,8 +84,10 @@ def library() -> Decompress | None:
 def block_bytes_of(frame: memoryview, sample_bytes: int, chunk_bytes: int) -> int:
     """Return the plain bytes of a block, as the frame's first bytes state them.
 
-    Raises:
-        DamagedChunkError: what they state is not possible for a chunk of `chunk_bytes`.
+    Raises
+    ------
+    DamagedChunkError
+        What they state is not possible for a chunk of `chunk_bytes`.
     """
     group = GROUP_SAMPLES * sample_bytes
     plain, block = FRAME_HEADER.unpack_from(frame) if len(frame) >= FRAME_HEADER.size else (0, 0)
@@ -105,8 +107,10 @@ def find_blocks(frame: memoryview, frame_bytes: int, sample_bytes: int, chunk_by
 
     All sizes that a frame states are checked, since the decoder trusts them.
 
-    Raises:
-        DamagedChunkError: the frame can't unpack to `chunk_bytes`.
+    Raises
+    ------
+    DamagedChunkError
+        The frame can't unpack to `chunk_bytes`.
     """
     group, block = GROUP_SAMPLES * sample_bytes, block_bytes_of(frame, sample_bytes, chunk_bytes)
     n_blocks = -(-(chunk_bytes // group * group) // block)
@@ -161,8 +165,10 @@ def find_last_blocks(
 def unpack(frame: memoryview, blocks: Blocks, first_byte: int, plain: memoryview) -> None:
     """Fill `plain` with the plain chunk's bytes from `first_byte` on; both ends are where `Blocks.round` puts them.
 
-    Raises:
-        DamagedChunkError: the blocks can't be unpacked.
+    Raises
+    ------
+    DamagedChunkError
+        The blocks can't be unpacked.
     """
     decompress = library()
     assert decompress is not None

@@ -86,9 +86,12 @@ async def read_chunks(
 ) -> Block:
     """Return channels [start, stop) of all spectra: float32 (n_spectra, channels), C-contiguous.
 
-    Raises:
-        BadObservationError: the file ends before its last data, or the data are damaged.
-        TransientError: storage is unavailable.
+    Raises
+    ------
+    BadObservationError
+        The file ends before its last data, or the data are damaged.
+    TransientError
+        Storage is unavailable.
     """
     block = np.empty((n_spectra, stop_channel - start_channel), np.float32)
     rows, _, columns = layout.shape

@@ -11,8 +11,10 @@ _SEPARATORS = re.compile(r"[\s:hdms°'\"′″]+")
 def from_packed(value: float) -> float:
     """Return hours or degrees of a packed hhmmss.s or ddmmss.s. The sign is that of the whole: -3000.0 is -0.5 degrees.
 
-    Raises:
-        ValueError: minutes or seconds are 60 or more.
+    Raises
+    ------
+    ValueError
+        Minutes or seconds are 60 or more.
     """
     hours, rest = divmod(round(abs(value), PACKED_DIGITS), 10_000)
     minutes, seconds = divmod(rest, 100)
@@ -25,8 +27,10 @@ def from_packed(value: float) -> float:
 def from_text(text: str) -> float:
     """Return hours or degrees of decimal or sexagesimal text: `-0.5`, `-00:30:00`, `17h10m03.98s`, `12d10m58.8s`.
 
-    Raises:
-        ValueError: the text is neither, or minutes or seconds are 60 or more.
+    Raises
+    ------
+    ValueError
+        The text is neither, or minutes or seconds are 60 or more.
     """
     text = text.strip().replace("−", "-")
     sign = -1.0 if text.startswith("-") else 1.0

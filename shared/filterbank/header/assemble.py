@@ -39,8 +39,10 @@ def assemble(fields: Fields, layout: Layout, *, to_hours: ParseAngle, to_degrees
 
     `to_hours` and `to_degrees` parse src_raj and src_dej; they raise ValueError for values that are not angles.
 
-    Raises:
-        BadObservationError: a value that the search needs is missing or out of range.
+    Raises
+    ------
+    BadObservationError
+        A value that the search needs is missing or out of range.
     """
     if layout.n_spectra < 2:
         raise fields.bad("it holds 1 spectrum; a drift search needs at least 2. Record or export more spectra.")
@@ -127,8 +129,10 @@ def _angle(fields: Fields, key: str, parse: ParseAngle, low: float, high: float)
 def plain_number(value: int | float | str) -> float:
     """Return the number that a value is, or whose text it is.
 
-    Raises:
-        ValueError: the value is not a number.
+    Raises
+    ------
+    ValueError
+        The value is not a number.
     """
     number = to_number(value)
     if number is None:

@@ -63,8 +63,10 @@ class Fields:
     def required(self, key: str, meaning: str) -> float:
         """Return a required finite number.
 
-        Raises:
-            BadObservationError: it is missing, not a number, NaN or infinite.
+        Raises
+        ------
+        BadObservationError
+            It is missing, not a number, NaN or infinite.
         """
         if key not in self.values:
             raise self.bad(f"its header has no {key} ({meaning}); add it and upload the file again.")
@@ -78,8 +80,10 @@ class Fields:
     def required_integer(self, key: str, meaning: str) -> int:
         """Return a required whole number.
 
-        Raises:
-            BadObservationError: it is missing or not a whole number.
+        Raises
+        ------
+        BadObservationError
+            It is missing or not a whole number.
         """
         number = self.required(key, meaning)
         if number != math.floor(number) or abs(number) > MAX_INTEGER:

@@ -56,9 +56,12 @@ def parse_keywords(name: str, raw: bytes, *, whole: bool) -> Keywords:
 
     `whole` says that the header can't have more bytes than these.
 
-    Raises:
-        OutOfBytesError: `raw` ends before HEADER_END.
-        BadObservationError: `raw` is not a header.
+    Raises
+    ------
+    OutOfBytesError
+        `raw` ends before HEADER_END.
+    BadObservationError
+        `raw` is not a header.
     """
     parser = _Parser(name, raw, whole)
     parser.run()

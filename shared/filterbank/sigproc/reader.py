@@ -17,9 +17,12 @@ SAMPLE_BITS = (1, 2, 4, 8, 16, 32)
 async def read_header(source: Source, size: int, head: bytes) -> tuple[Header, tuple[str, ...]]:
     """Return the header and the warnings of a file of `size` bytes that begins with `head`.
 
-    Raises:
-        BadObservationError: the file can't be searched.
-        TransientError: storage is unavailable.
+    Raises
+    ------
+    BadObservationError
+        The file can't be searched.
+    TransientError
+        Storage is unavailable.
     """
     keywords = await _read_keywords(source, size, head)
     fields = Fields(source.name, keywords.values)
@@ -32,9 +35,12 @@ async def read_header(source: Source, size: int, head: bytes) -> tuple[Header, t
 async def read_block(source: Source, header: Header, start_channel: int, stop_channel: int) -> npt.NDArray[np.float32]:
     """Return the first IF's channels [start, stop): float32 (spectra, channels), C-contiguous.
 
-    Raises:
-        BadObservationError: the file is shorter than when its header was read.
-        TransientError: storage is unavailable.
+    Raises
+    ------
+    BadObservationError
+        The file is shorter than when its header was read.
+    TransientError
+        Storage is unavailable.
     """
     bits = header.n_bits
     layout = RowLayout(

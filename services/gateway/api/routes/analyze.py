@@ -32,12 +32,18 @@ class AnalyzeRoutes:
     async def analyze(self, request: web.Request) -> web.Response:
         """POST /analyze: start a job on an uploaded file, or return the job that the same request started before.
 
-        Raises:
-            UploadNotFoundError: The file does not exist.
-            FileTooLargeError: The file exceeds the tier's limit.
-            LimitReachedError: The user has reached a limit of the tier.
-            BadIdempotencyKeyError: The idempotency key is malformed.
-            KeyReusedError: The idempotency key was used with another body before.
+        Raises
+        ------
+        UploadNotFoundError
+            The file does not exist.
+        FileTooLargeError
+            The file exceeds the tier's limit.
+        LimitReachedError
+            The user has reached a limit of the tier.
+        BadIdempotencyKeyError
+            The idempotency key is malformed.
+        KeyReusedError
+            The idempotency key was used with another body before.
         """
         body = await read_body(request, AnalyzeBody)
         user = request[USER]

@@ -28,9 +28,12 @@ class DownloadRoutes:
     async def download(self, request: web.Request) -> web.Response:
         """GET /jobs/{job_id}/download: a presigned URL of a file, or the CSV catalogue itself.
 
-        Raises:
-            UnknownFormatError: The API has no such format.
-            FormatNotAvailableError: The job has no file of this format, or not yet.
+        Raises
+        ------
+        UnknownFormatError
+            The API has no such format.
+        FormatNotAvailableError
+            The job has no file of this format, or not yet.
         """
         job = await own_job(self._jobs, request.match_info["job_id"], request[USER].user_id)
         name = request.query.get("format", JSON.name)

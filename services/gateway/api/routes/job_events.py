@@ -110,10 +110,14 @@ class JobEventRoutes:
     async def stream(self, request: web.Request) -> web.StreamResponse:
         """GET /jobs/{job_id}/events: the job now, and after each change until it is final.
 
-        Raises:
-            UnknownJobError: No job has this id.
-            JobOfAnotherUserError: The job belongs to a different user.
-            ApiError: 429, the user has too many streams open.
+        Raises
+        ------
+        UnknownJobError
+            No job has this id.
+        JobOfAnotherUserError
+            The job belongs to a different user.
+        ApiError
+            429, the user has too many streams open.
         """
         job = await own_job(self._jobs, request.match_info["job_id"], request[USER].user_id)
         seen = request.headers.get(LAST_EVENT_ID, "")

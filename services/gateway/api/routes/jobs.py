@@ -39,8 +39,10 @@ class JobRoutes:
     async def list_jobs(self, request: web.Request) -> web.Response:
         """GET /jobs: the user's jobs, most recent first, in pages.
 
-        Raises:
-            BadPageError: `limit`, `status` or `cursor` is not valid.
+        Raises
+        ------
+        BadPageError
+            `limit`, `status` or `cursor` is not valid.
         """
         page = page_of(request.query)
         # One more job than the page shows reveals whether there is another page.
@@ -57,9 +59,12 @@ class JobRoutes:
     async def delete_job(self, request: web.Request) -> web.Response:
         """DELETE /jobs/{job_id}: cancel a job if it is open, and delete it with its results.
 
-        Raises:
-            UnknownJobError: No job has this id, or it was deleted before.
-            JobOfAnotherUserError: The job belongs to a different user.
+        Raises
+        ------
+        UnknownJobError
+            No job has this id, or it was deleted before.
+        JobOfAnotherUserError
+            The job belongs to a different user.
         """
         job = await own_job(self._jobs, request.match_info["job_id"], request[USER].user_id)
         removed = await self._removal.remove(job.job_id, "deleted")

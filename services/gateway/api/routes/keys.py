@@ -36,9 +36,12 @@ class KeyRoutes:
     async def create(self, request: web.Request) -> web.Response:
         """POST /api-keys: create a key. Only this answer shows it.
 
-        Raises:
-            KeysNotInTierError: The user's tier does not include API keys.
-            KeyLimitError: The user has as many usable keys as allowed.
+        Raises
+        ------
+        KeysNotInTierError
+            The user's tier does not include API keys.
+        KeyLimitError
+            The user has as many usable keys as allowed.
         """
         user = self._require_keys(request)
         # Every field has a default, so the body may be missing.
@@ -65,8 +68,10 @@ class KeyRoutes:
     async def list_keys(self, request: web.Request) -> web.Response:
         """GET /api-keys: the user's keys without their secrets, newest first.
 
-        Raises:
-            KeysNotInTierError: The user's tier does not include API keys.
+        Raises
+        ------
+        KeysNotInTierError
+            The user's tier does not include API keys.
         """
         keys = await self._users.keys_of(self._require_keys(request).user_id)
         now_s = self._now_s()
@@ -75,10 +80,14 @@ class KeyRoutes:
     async def revoke(self, request: web.Request) -> web.Response:
         """DELETE /api-keys/{keyId}: revoke a key. A client that lost the answer may repeat this.
 
-        Raises:
-            KeysNotInTierError: The user's tier does not include API keys.
-            UnknownKeyError: No key has this id.
-            KeyOfAnotherUserError: The key belongs to a different user.
+        Raises
+        ------
+        KeysNotInTierError
+            The user's tier does not include API keys.
+        UnknownKeyError
+            No key has this id.
+        KeyOfAnotherUserError
+            The key belongs to a different user.
         """
         user = self._require_keys(request)
         key = await self._users.key(request.match_info["keyId"])

@@ -36,9 +36,12 @@ class ReportRoutes:
     async def report(self, request: web.Request) -> web.Response:
         """POST /reports: store a report about a job.
 
-        Raises:
-            UnknownJobError: No job has this id.
-            JobOfAnotherUserError: The job belongs to a different user.
+        Raises
+        ------
+        UnknownJobError
+            No job has this id.
+        JobOfAnotherUserError
+            The job belongs to a different user.
         """
         body = await read_body(request, ReportBody)
         metadata = _metadata(body)

@@ -58,10 +58,14 @@ class UploadRoutes:
     async def upload_url(self, request: web.Request) -> web.Response:
         """POST /upload-url: presigned URLs for a file in one piece or, above the threshold, in parts.
 
-        Raises:
-            FileNameError: The file name cannot be used.
-            FileTooLargeError: The file exceeds the tier's limit.
-            TooManyPartsError: The file would have more parts than S3 accepts.
+        Raises
+        ------
+        FileNameError
+            The file name cannot be used.
+        FileTooLargeError
+            The file exceeds the tier's limit.
+        TooManyPartsError
+            The file would have more parts than S3 accepts.
         """
         body = await read_body(request, UploadUrlBody)
         tier = self._settings.tiers[request[USER].tier]
@@ -105,11 +109,16 @@ class UploadRoutes:
     async def complete_upload(self, request: web.Request) -> web.Response:
         """POST /complete-upload: combine the parts into one file.
 
-        Raises:
-            MissingPartsError: A part is missing or named twice.
-            UploadRefusedError: Storage does not accept the parts.
-            UploadNotFoundError: The key does not exist or is another user's.
-            FileTooLargeError: The file is larger than announced and than the tier allows; it is deleted.
+        Raises
+        ------
+        MissingPartsError
+            A part is missing or named twice.
+        UploadRefusedError
+            Storage does not accept the parts.
+        UploadNotFoundError
+            The key does not exist or is another user's.
+        FileTooLargeError
+            The file is larger than announced and than the tier allows; it is deleted.
         """
         body = await read_body(request, CompleteUploadBody)
         user = request[USER]
@@ -139,9 +148,12 @@ class UploadRoutes:
     async def abort_upload(self, request: web.Request) -> web.Response:
         """POST /abort-upload: delete the parts.
 
-        Raises:
-            UploadNotFoundError: The key is another user's.
-            UnknownMultipartError: Storage does not know the upload.
+        Raises
+        ------
+        UploadNotFoundError
+            The key is another user's.
+        UnknownMultipartError
+            Storage does not know the upload.
         """
         body = await read_body(request, AbortUploadBody)
         require_own_key(request[USER], body.file_key)

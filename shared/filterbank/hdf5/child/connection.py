@@ -36,8 +36,10 @@ class Connection:
     def fetch(self, start: int, length: int) -> memoryview:
         """Return `length` bytes of the file from byte `start`.
 
-        Raises:
-            OSError: the worker could not read them.
+        Raises
+        ------
+        OSError
+            The worker could not read them.
         """
         self.send({"kind": READ, "start": start, "length": length})
         answer = self.receive()

@@ -42,8 +42,10 @@ class RangeFile(io.RawIOBase):
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         """Fill `buffer` from the present position and return how many bytes, fewer at the end of the file.
 
-        Raises:
-            OSError: the worker could not read them.
+        Raises
+        ------
+        OSError
+            The worker could not read them.
         """
         view = memoryview(buffer).cast("B")
         view = view[: max(0, self._size - self._position)]

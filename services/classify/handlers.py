@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 import structlog
+from pydantic import BaseModel, Field, ValidationError
 
 from services.classify.classification import classify_observation
 from services.classify.model import ShapeModel
@@ -15,13 +16,18 @@ from shared.events import Chunk, ChunkPlan, ChunkSearched, Event, JobProgress, O
 from shared.formats import JSON
 from shared.hits import ChunkHits
 from shared.object_keys import artefact_key, hits_key, hits_prefix
-from shared.results import Results
 
 logger = structlog.get_logger(__name__)
 
 PRODUCER = "classify"
 # About so many chunks of a job publish `job.progress`: each needs a listing of the job's objects.
 MOST_PROGRESS = 100
+
+
+class _EarlierResults(BaseModel):
+    """The only field of an earlier `results.json` that is kept, whatever version wrote the document."""
+
+    processing_time_seconds: float = Field(ge=0, allow_inf_nan=False)
 
 
 class ResultsStore(Protocol):
@@ -165,9 +171,13 @@ class Handler:
         """Return the seconds from acceptance to now; for a repeat those of the first time, so that bytes are equal."""
         try:
             earlier = await self._results.get(results_key)
+            return (await asyncio.to_thread(_EarlierResults.model_validate_json, earlier)).processing_time_seconds
         except ObjectNotFoundError:
-            return max(0.0, (self._now() - event.upload.submitted_at).total_seconds())
-        return (await asyncio.to_thread(Results.from_bytes, earlier)).processing_time_seconds
+            pass
+        except ValidationError:
+            # It is written anew, so nothing is lost.
+            logger.warning("earlier results not readable", job_id=event.job_id)
+        return max(0.0, (self._now() - event.upload.submitted_at).total_seconds())
 
     def _progress(self, job_id: str, stage: str, done: int, total: int) -> Event:
         return JobProgress.make(

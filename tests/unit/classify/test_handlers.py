@@ -210,6 +210,23 @@ async def test_a_clock_that_went_back_gives_no_negative_time(header, observation
     assert classified.summary.processing_time_seconds == 0.0
 
 
+@pytest.mark.parametrize(
+    ("earlier", "seconds"),
+    [
+        (b'{"format_version": 3, "processing_time_seconds": 7.5, "unknown": []}', 7.5),
+        (b'{"format_version": 2, "processing', 20.0),
+        (b'{"processing_time_seconds": NaN}', 20.0),
+    ],
+)
+async def test_an_earlier_document_of_any_version_is_replaced(header, observation, blobs, clock, earlier, seconds):
+    """Only its time is kept, if it can be read."""
+    await blobs.put(hits_key(JOB, 0), observation.chunk([]).to_bytes())
+    await blobs.put(artefact_key(JOB, "results.json"), earlier)
+    _, _, classified = await Handler(blobs, model=MODEL, now=clock).handle(searched(header, 0, 1))
+    assert classified.summary.processing_time_seconds == seconds
+    assert json.loads(blobs.objects[classified.results_key])["format_version"] == 2
+
+
 async def test_other_events_are_refused(blobs, clock):
     stranger = JobProgress.make(job_id=JOB, producer="x", stage="ingest", done=1, total=1)
     with pytest.raises(PermanentError, match=r"job\.progress"):

@@ -78,7 +78,11 @@ def _problems(kind: type[ServiceSettings], error: ValidationError) -> Iterator[s
             # A rule about several settings together; its message names them.
             yield message
             continue
-        yield _problem(kind, str(detail["loc"][0]), "missing" if detail["type"] == "missing" else message)
+        name, *inside = map(str, detail["loc"])
+        problem = "missing" if detail["type"] == "missing" else message
+        if inside:
+            problem = f"{'.'.join(inside)}: {problem}"
+        yield _problem(kind, name, problem)
 
 
 def _problem(kind: type[ServiceSettings], name: str, problem: str) -> str:

@@ -103,6 +103,11 @@ def test_valid_settings_are_read(monkeypatch):
             "WATERHOLE_PEPPER: String should have at least 16 characters (Secret that keys are hashed with)",
         ),
         ({"PEPPER": "s" * 16, "TIERS": '{"free": '}, "WATERHOLE_TIERS: not valid JSON (Limits by tier)"),
+        (
+            {"PEPPER": "s" * 16, "TIERS": '{"free": "many"}'},
+            "WATERHOLE_TIERS: free: Input should be a valid integer, unable to parse string as an integer (Limits by "
+            "tier)",
+        ),
         ({"PEPPER": "s" * 16, "LEAST": "3"}, "least must be below most"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Threads for the search."""
+"""The thread pool for the search."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,28 +1,28 @@
-"""The part of a tone's best statistic that the search finds, before refinement and after it."""
+"""The share of a tone's best statistic that the search finds, before and after refinement."""
 
 import pytest
 
 from science.measure.efficiency import efficiencies
 from services.dedoppler.search.coarse_search import COARSE_EFFICIENCY
 
-# Float32 sums against float64 ones.
+# Allows for the difference between float32 and float64 sums.
 ROUNDING = 1e-5
 
 
 def test_efficiency_of_sixteen_spectra():
-    """400 tones evenly over 0 to 4 Hz/s: mean at least 0.95, least at least 0.88, before refinement and after."""
+    """Check 400 tones evenly over 0 to 4 Hz/s: mean at least 0.95, least at least 0.88, before and after refinement."""
     _, before, after = efficiencies(16, 400, seed=1).T
     assert before.mean() >= 0.95
     assert before.min() >= 0.88
-    # Nothing is counted twice: the best of all is 1, to rounding.
+    # No power is counted twice: the best share is 1, to rounding.
     assert after.max() <= 1 + ROUNDING
     assert (after >= before - ROUNDING).all()
-    # Without noise refinement ends at the best box, or at an equal one.
+    # Without noise, refinement ends at the best box or at an equal one.
     assert after.min() >= 0.999
 
 
 def test_efficiency_of_slow_drifts():
-    """100 tones up to 0.3 Hz/s, two channels per spectrum, where most trials overlap."""
+    """Check 100 tones up to 0.3 Hz/s, two channels per spectrum, where most trials overlap."""
     _, before, after = efficiencies(16, 100, seed=4, max_drift=0.3).T
     assert before.mean() >= 0.95
     assert before.min() >= 0.88
@@ -31,7 +31,7 @@ def test_efficiency_of_slow_drifts():
 
 @pytest.mark.parametrize("n_spectra", [2, 3, 4, 8, 15, 17, 60])
 def test_efficiency_whatever_the_number_of_spectra(n_spectra):
-    """No tone falls below what the search of seeds allows for, so none at the threshold is lost before refinement."""
+    """Check that no tone falls below the margin for seeds, so none at the threshold is lost before refinement."""
     _, before, after = efficiencies(n_spectra, 60, seed=2).T
     assert before.mean() >= 0.92
     assert before.min() >= COARSE_EFFICIENCY + 0.04

@@ -1,4 +1,4 @@
-"""Noise alone: the number of false hits, compared with the predictions."""
+"""Noise alone: the number of false hits compared with the predictions."""
 
 import math
 
@@ -21,14 +21,14 @@ DEFAULT_THRESHOLD = SearchParameters().snr_threshold
 
 @pytest.mark.parametrize(("snr", "n_spectra", "observations"), [(6.0, 16, 10), (5.5, 16, 4), (5.5, 2, 12)])
 def test_counts_agree_with_the_prediction(pool, snr, n_spectra, observations):
-    """Within three errors: Poisson's and that of the sampling. 36, 170 and 205 are predicted."""
+    """Check within three errors: Poisson's and that of the sampling. 36, 170 and 205 are predicted."""
     header = make_header(N_CHANNELS, n_spectra)
     seeds = range(2000, 2000 + observations)
     count = sum(int(np.sum(snrs > snr)) for snrs in counted(header, seeds, snr, pool))
     mean, error = sampled_false_hits(snr, observations * N_CHANNELS, 800, seed=1, pool=pool, n_spectra=n_spectra)
     assert error < 0.2 * mean
     assert abs(count - mean) <= 3 * math.hypot(math.sqrt(mean), error)
-    # The closed form is the larger one, and not by much more than twice.
+    # The closed form is the larger one, but not by much more than a factor of two.
     most = most_false_hits(snr, observations * N_CHANNELS, n_spectra, header.max_drift_steps(4.0))
     assert mean - 2 * error < most < 2.5 * (mean + 2 * error)
 
@@ -40,7 +40,7 @@ def test_none_at_the_default_threshold(pool):
 
 
 def test_noise_that_holds_a_box():
-    """Its statistic lies above the level as the tail of a Gaussian does, and the samples round it are plain noise."""
+    """Check that the statistic exceeds the level by a Gaussian tail, and that samples around it are plain noise."""
     rng, header, box = np.random.default_rng(2), make_header(2048, 8), (1000, 40, 5)
     statistics, outside = [], []
     for _ in range(400):
@@ -55,7 +55,7 @@ def test_noise_that_holds_a_box():
 
 
 def test_boxes_above_a_level():
-    """As many as by the plain sum of each."""
+    """Check that the count equals the number found by summing each box."""
     x = np.random.default_rng(3).normal(size=(6, 80))
     place = Place.around(36, 0, 1, max_steps=4)
     assert place == Place((13, 59), (-4, 4), (1, 12))
@@ -70,8 +70,8 @@ def test_boxes_above_a_level():
 
 
 @pytest.mark.parametrize("n_spectra", [2, 4, 15, 16, 17, 32, 60])
-def test_the_default_threshold_is_above_what_noise_alone_asks_for(n_spectra):
-    """Fewer than 0.01 false hits per 2^20 channels; the rest is a reserve for less regular noise."""
+def test_the_default_threshold_is_above_the_one_that_noise_requires(n_spectra):
+    """Check that fewer than 0.01 false hits occur per 2^20 channels. The rest is a reserve for less regular noise."""
     assert threshold_for(0.01, N_CHANNELS, n_spectra=n_spectra) < 7.5 < DEFAULT_THRESHOLD
 
 
@@ -82,13 +82,13 @@ def test_none_over_a_wide_drift_range(pool):
 
 @pytest.mark.parametrize("n_spectra", [2, 3, 60])
 def test_none_with_other_numbers_of_spectra(pool, n_spectra):
-    """Two spectra of 51 averages have the heaviest tail."""
+    """Include two spectra of 51 averages, which have the heaviest tail."""
     header = make_header(2**17, n_spectra)
     assert len(search(simulate(Scene(header, seed=n_spectra)), header, pool).hits) == 0
 
 
 def test_the_tail_of_a_box():
-    """As counted in 2 million sums of 4 gamma variables, and close to a Gaussian's for very many averaged spectra."""
+    """Compare with 2 million sums of 4 gamma variables, and with a Gaussian for very many averaged spectra."""
     sums = np.random.default_rng(1).gamma(51.0, 1.0, (2_000_000, 4)).sum(axis=1)
     statistic = (sums - 4 * 51) / math.sqrt(4 * 51)
     for snr in (1.0, 3.0, 4.0):
@@ -98,7 +98,7 @@ def test_the_tail_of_a_box():
 
 
 def test_clumps_of_independent_boxes_and_of_nearly_equal_ones():
-    """A row of independent boxes has no clumps; one of nearly equal ones goes as x^2 / 2, less by exp(-0.583 x)."""
+    """Check that independent boxes form no clumps, and that nearly equal ones go as x^2 / 2 times exp(-0.583 x)."""
     assert last_of_its_clump(8.0) == pytest.approx(1.0, abs=0.01)
     for x in (0.05, 0.2):
         assert last_of_its_clump(x) == pytest.approx(x**2 / 2 * math.exp(-0.583 * x), rel=0.01)

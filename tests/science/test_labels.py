@@ -1,4 +1,4 @@
-"""Labels, sources and ranks of whole observations: Voyager 1, and an L band full of transmitters."""
+"""Labels, sources and ranks in whole observations: Voyager 1, and an L band full of transmitters."""
 
 from pathlib import Path
 
@@ -50,14 +50,14 @@ def test_the_real_stamps_of_voyager_1(pool):
     hits = classify_observation(header, PARAMETERS, [search(power, header, pool)], MODEL)
     order = ranked(hits)
     assert {hit.verdict.label for hit in order[:5]} <= LOOKS_SENT
-    # Between the lines of each sideband stands the broad spectrum of the telemetry, which is as strong.
+    # Between the lines of each sideband lies the broad spectrum of the telemetry, which is as strong.
     lines = [hit for hit in order[:7] if hit.verdict.label == "CANDIDATE_ET"]
     np.testing.assert_allclose(sorted(hit.evidence.frequency_hz for hit in lines), sorted(starts), rtol=0, atol=10)
     assert abs(order[0].evidence.frequency_hz - starts[2]) < 10
     assert {hit.verdict.rfi_source for hit in hits} == {""}
 
 
-# An L band: 94 MHz in 32 chunks of 2^20 channels, of which five windows hold something; elsewhere is nothing to find.
+# An L band: 94 MHz in 32 chunks of 2^20 channels. Five windows hold signals; the rest has nothing to find.
 N_CHUNKS, CHUNK, WINDOW = 32, 2**20, 2**15
 L_BAND = make_header(N_CHUNKS * CHUNK, fch1_mhz=1630.0)
 TONE_HZ = 1592.3e6
@@ -69,12 +69,12 @@ def line(mhz, snr, *, drift=0.0, width=0.0):
 
 
 def gps():
-    """The lines of a code that repeats every millisecond, broadened by its data, round the middle of the band."""
+    """Return the lines of a code that repeats every millisecond, broadened by its data, around mid-band."""
     return [line(1575.42 + k * 1e-3, 90 * np.sinc(k / 1023) ** 2, drift=-0.45, width=100.0) for k in range(-35, 36)]
 
 
 def iridium():
-    """The opening tones of a low satellite's bursts, 10 min from its nearest: 300 Hz wide, drifting and bending."""
+    """Return opening tones of a low satellite's bursts, 10 min from its nearest: 300 Hz wide, drifting, bending."""
     return [Emission(pass_track(L_BAND, 1621.3e6, -525.0, 8e5), 300.0, profile="gaussian", width_hz=300.0)]
 
 
@@ -89,7 +89,7 @@ WINDOWS = {
 
 
 def window(name, pool):
-    """Search the window round one group of transmitters, as part of the whole observation."""
+    """Search the window around one group of transmitters, as part of the whole observation."""
     mhz, emissions = WINDOWS[name]
     middle = round((mhz * 1e6 - L_BAND.frequency_hz(0)) / L_BAND.foff_hz)
     start = middle - WINDOW // 2
@@ -109,12 +109,12 @@ def window(name, pool):
 
 @pytest.fixture(scope="module")
 def l_band(pool):
-    """All hits of the observation, labelled."""
+    """Return all hits of the observation, with labels."""
     nothing = ChunkHits(np.empty(0, HIT_DTYPE), [], None, ChunkNoise(), np.zeros((1, 1), np.float32))
     chunks = dict.fromkeys(range(N_CHUNKS), nothing)
     for name in WINDOWS:
         at, found = window(name, pool)
-        # Two windows may lie in one chunk: chunks of a job may be searched in parts, and classify does not mind.
+        # Two windows may lie in one chunk. The chunks of a job may be searched in parts, and classify accepts that.
         while len(chunks[at].hits):
             at += N_CHUNKS
             chunks.setdefault(at, nothing)
@@ -123,7 +123,7 @@ def l_band(pool):
 
 
 def of(hits, name):
-    """Hits in one window."""
+    """Return the hits in one window."""
     reach = WINDOW / 2 * abs(L_BAND.foff_hz)
     return [hit for hit in hits if abs(hit.evidence.frequency_hz - WINDOWS[name][0] * 1e6) <= reach]
 
@@ -156,7 +156,7 @@ def test_a_stationary_comb_is_terrestrial(l_band):
     assert all("8 lines 5000.0 Hz" in " ".join(hit.verdict.reasons) for hit in of(l_band, "comb"))
 
 
-def test_the_tone_ranks_first_and_all_else_is_rfi_noise_or_stationary(l_band):
+def test_the_tone_ranks_first_and_all_other_hits_are_rfi_noise_or_stationary(l_band):
     first = ranked(l_band)[0]
     assert abs(first.evidence.frequency_hz - TONE_HZ) < 5
     assert (first.verdict.label, first.verdict.rfi_source) == ("CANDIDATE_ET", "")

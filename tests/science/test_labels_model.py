@@ -1,4 +1,4 @@
-"""The committed model on the committed held-out hits, and that training is what the model card says."""
+"""The committed model on the committed held-out hits, and training as the model card describes it."""
 
 import json
 from importlib import resources
@@ -34,7 +34,7 @@ def metrics(held_out):
     return evaluate(load_model(), held_out)
 
 
-def test_the_committed_figures_are_those_of_the_committed_model(facts, metrics):
+def test_the_committed_figures_match_the_committed_model(facts, metrics):
     assert json.loads(json.dumps(metrics)) == facts["held_out"]
     assert CARD.read_text() == card.render(facts)
 
@@ -62,13 +62,13 @@ def test_the_files_are_small():
     assert HELD_OUT.stat().st_size < 300_000
 
 
-def test_a_model_of_other_features_is_refused(facts):
+def test_a_model_with_other_features_is_refused(facts):
     text = (MODEL / TREES_FILE).read_text()
     with pytest.raises(ValueError, match="other features"):
         from_text(text.replace("occupancy", "emptiness"), facts)
 
 
-def test_observing_and_training_again_gives_the_same():
+def test_observing_and_training_again_give_the_same_model():
     seeds = (1, 2, 3, 5)
     once, again = ([hit for seed in seeds for hit in observe_seed(seed)] for _ in range(2))
     assert once == again
@@ -77,12 +77,12 @@ def test_observing_and_training_again_gives_the_same():
 
 
 def test_the_model_is_as_good_on_hits_of_the_current_search(held_out):
-    """The table's hits are those of the search when the model was trained; these are observed now."""
+    """Observe new hits and classify them. The table's hits come from the search at the time of training."""
     numbers = sorted({hit.observation for hit in held_out})[:6]
     made = [hit for number in numbers for hit in observe_held_out(number)]
     kept = [hit for hit in held_out if hit.observation in numbers]
     assert len(made) == pytest.approx(len(kept), rel=0.1)
-    # A broken measure anywhere would bring it down to a half or less.
+    # A wrong measurement in any feature would lower this to a half or less.
     right = [row["right"] for row in evaluate(load_model(), made)["accuracy_by_snr"] if row["from"] >= 15]
     assert min(right) >= 0.9
 
@@ -95,5 +95,5 @@ def test_a_retrained_model_is_compared_within_the_tolerance(metrics):
     assert len(differences(worse, metrics)) == 2
 
 
-def test_the_paths_of_the_trainer_are_those_of_this_repository():
+def test_the_paths_of_the_trainer_are_in_this_repository():
     assert Path(__file__).parents[2] / "docs" / "model-card.md" == CARD

@@ -1,4 +1,4 @@
-"""Cases that searches of this kind are known to lose: close pairs, the file's edges, coarse-channel edges."""
+"""Cases in which such searches are known to lose signals: close pairs, file edges, coarse-channel edges."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ N_CHANNELS = 2**15
 
 
 def is_at(hit, header, channel, steps, snr):
-    """Within three of its own errors, and four of the noise's in SNR or 10 % of it."""
+    """Check that a hit is within three of its own errors, and in SNR within four of the noise's or 10 %."""
     assert abs(hit["frequency_hz"] - header.frequency_hz(channel)) <= 3 * hit["frequency_error_hz"]
     assert abs(hit["drift_rate_hz_s"] - header.drift_rate_hz_s(steps)) <= 3 * hit["drift_rate_error_hz_s"]
     assert hit["snr"] == pytest.approx(snr, abs=4 + 0.1 * snr)
@@ -30,7 +30,7 @@ def test_a_tone_of_15_twenty_channels_from_one_of_300(pool, steps, foff_sign):
 
 
 def test_they_are_two_hits_even_where_their_smears_overlap(pool):
-    """At 4 Hz/s each is 27 channels wide; of the faint one 20 channels are left, and its box is off by some of them."""
+    """Check two tones at 4 Hz/s, each 27 channels wide. 20 channels of the faint one are left: its box is a bit off."""
     header = make_header(N_CHANNELS)
     tones = tone(header, 16_000, -390, 300.0), tone(header, 16_020, -390, 15.0)
     strong, faint = search(simulate(Scene(header, tones, seed=7)), header, pool).hits
@@ -50,7 +50,7 @@ def test_a_tone_three_channels_from_an_edge_has_no_ghost_at_the_other(pool, edge
 
 @pytest.mark.parametrize("steps", [120, -120, 391, -391])
 def test_a_tone_that_crosses_a_coarse_channel_edge_is_one_hit(pool, steps):
-    """Coarse channels are searched each on its own; the tone spends half of the time in either of two."""
+    """Check a tone that spends half of the time in each of two coarse channels, which are searched separately."""
     width = N_CHANNELS // 2
     header = make_header(N_CHANNELS, coarse_channel_width=width, has_dc_spike=True)
     start = width - steps / 2

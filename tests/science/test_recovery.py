@@ -10,7 +10,7 @@ from science.simulator.emissions import Emission, straight_track
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 
-# Each number of spectra with both signs of foff, and all numbers of bits.
+# Each number of spectra with both signs of foff, and every number of bits.
 GRIDS = [
     {"n_spectra": 15, "foff_sign": -1, "n_bits": 32},
     {"n_spectra": 15, "foff_sign": 1, "n_bits": 8},
@@ -27,9 +27,9 @@ GRIDS = [
 
 @pytest.mark.parametrize(("snr", "share", "seed"), [(15.0, 0.99, 100), (12.5, 0.9, 200)])
 def test_recovery_over_all_grids(pool, snr, share, seed):
-    """Some 800 tones: drifts of 0, the range's ends and between, at chunk edges, both foff signs, T, bits.
+    """Search for some 800 tones: drifts of 0, the range's ends and between, at chunk edges, both foff signs, T, bits.
 
-    At a true SNR of 12.5 noise alone takes one in 160 below the threshold of 10.
+    At a true SNR of 12.5, noise alone takes one in 160 below the threshold of 10.
     """
     rows, strangers = recover_all([header_of(**grid) for grid in GRIDS], snr, seed, pool)
     assert len(rows) > 700
@@ -38,7 +38,7 @@ def test_recovery_over_all_grids(pool, snr, share, seed):
     assert np.nanmedian(rows["snr_ratio"]) == pytest.approx(1.0, abs=0.05)
     assert within_three(rows, "frequency_pull") >= 0.99
     assert within_three(rows, "drift_pull") >= 0.99
-    # Nor are the stated errors much too large.
+    # The stated errors are not much too large either.
     assert 0.6 <= np.std(pulls(rows, "frequency_pull")) <= 1.2
     assert 0.6 <= np.std(pulls(rows, "drift_pull")) <= 1.2
     for part in (rows["drift_rate_hz_s"] == 0, np.abs(rows["drift_rate_hz_s"]) > 3.98):
@@ -48,25 +48,25 @@ def test_recovery_over_all_grids(pool, snr, share, seed):
 
 @pytest.mark.parametrize("snr", [25.0, 100.0, 1000.0])
 def test_recovery_of_clear_tones(pool, snr):
-    """All of them. Nearer each other than this, strong drifting tones pass for noise in part: 8 % of SNR at 1300."""
+    """Check that all are found. Closer together, strong drifting tones partly count as noise: 8 % of SNR at 1300."""
     rows, strangers = recover(header_of(n_channels=2**19), snr, 300, pool, gap=10_000)
     assert rows["found"].all()
     assert strangers == 0
     assert np.median(rows["snr_ratio"]) == pytest.approx(1.0, abs=0.05)
-    # Of some 40 tones.
+    # Out of some 40 tones.
     assert within_three(rows, "frequency_pull") >= 0.97
     assert within_three(rows, "drift_pull") >= 0.97
 
 
 def test_the_stated_error_of_snr(pool):
-    """At SNR 25 the stated SNRs of 400 tones scatter by 1 about their median."""
+    """Check that at SNR 25 the stated SNRs of 400 tones scatter by 1 about their median."""
     rows = np.concatenate([recover(header_of(), 25.0, seed, pool)[0] for seed in range(400, 404)])
     assert np.nanstd(rows["snr_ratio"] * 25.0) == pytest.approx(1.0, abs=0.25)
 
 
 @pytest.mark.parametrize(("width_hz", "snr"), [(30.0, 25.0), (100.0, 50.0), (300.0, 100.0)])
 def test_stated_errors_of_broad_emissions(pool, width_hz, snr):
-    """40 Gaussian lines each, drifting by up to 1.5 Hz/s: scatter near the stated errors, and none beyond four."""
+    """Check 40 Gaussian lines each, drifting up to 1.5 Hz/s: scatter near the stated errors, none beyond four."""
     header = make_header(2**17)
     rng = np.random.default_rng(int(width_hz))
     channels = np.arange(2500.0, header.n_channels - 2500, 3000)
@@ -77,7 +77,7 @@ def test_stated_errors_of_broad_emissions(pool, width_hz, snr):
         for c, d in zip(channels, drifts, strict=True)
     )
     hits = search(simulate(Scene(header, emissions=lines, seed=11)), header, pool).hits
-    # The strongest hit within a line's width; its wings may be others.
+    # The strongest hit within a line's width. Its wings may be other hits.
     near = [np.flatnonzero(np.abs(hits["frequency_hz"] - header.frequency_hz(c)) <= width_hz + 15) for c in channels]
     best = hits[[some[np.argmax(hits["snr"][some])] for some in near]]
     frequency = (best["frequency_hz"] - header.frequency_hz(channels)) / best["frequency_error_hz"]

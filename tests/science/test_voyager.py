@@ -1,4 +1,4 @@
-"""Voyager 1 as Green Bank saw it in 2016: a simulated twin, and real stamps of its five hits."""
+"""Voyager 1 as observed at Green Bank in 2016: a simulated twin, and real stamps of its five hits."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ STAMPS = Path(__file__).parents[2].parent / "shared" / "data" / "voyager1_hits.n
 
 @pytest.fixture(scope="module")
 def twin(pool):
-    """Hits of the simulated twin, 16 x 2^20, and the truth."""
+    """Return the hits of the simulated twin, 16 x 2^20, and the true signals."""
     scene, truth = voyager_1()
     return scene.header, search(simulate(scene), scene.header, pool), truth
 
@@ -28,7 +28,7 @@ def test_the_twin_has_five_hits_of_five(twin):
     assert found.warnings == []
     for hit, true in zip(hits, truth, strict=True):
         assert abs(hit["frequency_hz"] - true["frequency_hz"]) <= abs(header.foff_hz)
-        # The tone's middle is in the box: its channel is the first, or in the smear of 2.5 channels after it.
+        # The middle of the tone is in the box: its channel is the first, or in the smear of 2.5 channels after it.
         assert 0 <= true["channel"] - hit["channel"] <= 2
         assert abs(hit["drift_rate_hz_s"] - true["drift_rate_hz_s"]) <= hit["drift_rate_error_hz_s"]
         assert hit["snr"] == pytest.approx(true["snr"], rel=0.05)
@@ -43,12 +43,12 @@ def test_the_twins_noise(twin):
 
 
 def test_real_stamps(pool):
-    """The five stamps (16 x 115 to 118, with the spacecraft's own noise) set into gamma noise of their mean and std.
+    """Set the five stamps (16 x 115 to 118, with the spacecraft's noise) into gamma noise of their mean and std.
 
-    The radiometer SNRs of the table are those along single-channel paths. The lines are smeared over 2.5 channels, so
+    The table's radiometer SNRs are measured along single-channel paths. The lines are smeared over 2.5 channels, so
     boxes of 3 have up to sqrt(2) times as much, and up to twice is allowed. Between the two lines of a sideband, and
-    outside of them, the stamps also hold the broad spectrum of the telemetry, 70 % above the noise at its highest: it
-    is found as boxes of 10 channels and more, and must not swallow the lines at its edges.
+    outside them, the stamps also hold the broad spectrum of the telemetry, up to 70 % above the noise: it is found as
+    boxes of 10 channels and more, and must not absorb the lines at its edges.
     """
     if not STAMPS.exists():
         pytest.skip("the stamps of Voyager 1 (voyager1_hits.npz) are not beside this checkout")

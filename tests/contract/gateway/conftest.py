@@ -1,4 +1,4 @@
-"""A MongoDB job store, S3 with presigned URLs, and a Kafka broker, with the gateway on them."""
+"""Fixtures: the gateway on a MongoDB job store, on S3 with presigned URLs and on a Kafka broker."""
 
 import copy
 import time
@@ -32,13 +32,13 @@ from tests.contract.gateway.issuer import AUDIENCE, NAME, Issuer, running_issuer
 from tests.contract.gateway.parts import Account, Bus, Clock, Gateway, account
 from tests.contract.gateway.process import settings_of
 
-# Most tests leave their jobs open; those of quotas use the other tiers.
+# Most tests leave their jobs open. The tests of quotas use the other tiers.
 TIERS = DEFAULT_TIERS | {"researcher": DEFAULT_TIERS["researcher"].model_copy(update={"concurrent_jobs": 1000})}
 
 
 @pytest.fixture(scope="module")
 def servers(embedded: EmbeddedServers) -> EmbeddedServers:
-    """The servers that all tests share, with a database of this file; a file that kills servers has its own."""
+    """Return the servers that all tests share, with a database for this file. Files that kill servers start others."""
     servers = copy.copy(embedded)
     servers.database = f"gateway_{uuid.uuid4().hex[:8]}"
     return servers

@@ -1,4 +1,4 @@
-"""Holds answers to the API's document, and to no more than is in it."""
+"""Check answers against the API's document: nothing in an answer may be undocumented."""
 
 import copy
 import json
@@ -15,7 +15,7 @@ DOCUMENT: dict[str, Any] = json.loads(json.dumps(make_openapi("1.2.3")))
 
 
 def _closed(node: Any) -> Any:
-    """The schemas without room for fields that are not documented."""
+    """Return the schemas, changed so that they allow no undocumented fields."""
     if isinstance(node, list):
         return [_closed(child) for child in node]
     if not isinstance(node, dict):
@@ -31,7 +31,7 @@ _TEMPLATES = [(one.method, one.path, re.compile(re.sub(r"\{\w+\}", "[^/]+", one.
 
 
 def operation_of(method: str, path: str) -> tuple[str, str] | None:
-    """Method and template of a request, or None where the document has no such operation."""
+    """Return the method and path template of a request, or None if the document has no such operation."""
     bare = path.partition("?")[0]
     return next(
         ((one, template) for one, template, form in _TEMPLATES if one == method.lower() and form.fullmatch(bare)), None
@@ -39,9 +39,9 @@ def operation_of(method: str, path: str) -> tuple[str, str] | None:
 
 
 def check_answer(method: str, path: str, status: int, headers: Mapping[str, str], body: Any) -> None:
-    """Fail unless the answer is one that the document tells of; what is no operation must be refused.
+    """Fail unless the document describes the answer. A request that matches no operation must be refused.
 
-    `body` is decoded JSON, a text, or None.
+    `body` is decoded JSON, text, or None.
     """
     found = operation_of(method, path)
     if found is None:
@@ -59,13 +59,13 @@ def check_answer(method: str, path: str, status: int, headers: Mapping[str, str]
         assert body in (None, "", b"")
         return
     assert kind in content, f"{method} {path}: {kind} is not documented"
-    told = events_of(body) if kind == "text/event-stream" else [body]
-    for one in told:
+    contents = events_of(body) if kind == "text/event-stream" else [body]
+    for one in contents:
         jsonschema_rs.validate({**content[kind]["schema"], "components": _COMPONENTS}, one)
 
 
 def events_of(text: str) -> list[dict[str, str]]:
-    """The server-sent events in a text, without comments and advice."""
+    """Return the server-sent events in a text, without comments and `retry` fields."""
     blocks = [[line.partition(": ") for line in block.splitlines() if line] for block in text.split("\n\n")]
     events = [{name: value for name, _, value in block if name} for block in blocks]
     return [event for event in events if "data" in event]

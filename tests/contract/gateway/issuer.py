@@ -1,4 +1,4 @@
-"""An OpenID Connect issuer on the loopback: keys, their set on HTTP, and tokens of every kind."""
+"""An OpenID Connect issuer on the loopback interface: its keys, its key set over HTTP, and valid and invalid tokens."""
 
 import json
 import time
@@ -23,12 +23,12 @@ PUBLIC_PEM = RSA_KEY.public_key().public_bytes(
     serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
 )
 
-# Longer than any run of the tests: tokens are made when their file is read.
+# Longer than any test run: tokens are made when their test file is imported.
 LIFETIME_S = 86_400
 
 
 def jwk(key: Any, kid: str | None, **more: Any) -> dict[str, Any]:
-    """The public half of a key, as an issuer publishes it."""
+    """Return the public half of a key, as an issuer publishes it."""
     algorithm = RSAAlgorithm if isinstance(key, rsa.RSAPrivateKey) else ECAlgorithm
     named = {"kid": kid} if kid is not None else {}
     return {**json.loads(algorithm.to_jwk(key.public_key())), **named, **more}
@@ -37,7 +37,7 @@ def jwk(key: Any, kid: str | None, **more: Any) -> dict[str, Any]:
 def token(
     subject: Any = "alice", *, key: Any = RSA_KEY, alg: str = "RS256", kid: str | None = "rsa-1", **claims: Any
 ) -> str:
-    """A token; good unless told otherwise. A claim that is None is left out."""
+    """Return a token, valid unless the arguments say otherwise. Claims that are None are left out."""
     now = int(time.time())
     content = {"iss": NAME, "aud": AUDIENCE, "sub": subject, "iat": now, "exp": now + LIFETIME_S, **claims}
     content = {name: value for name, value in content.items() if value is not None}
@@ -45,7 +45,7 @@ def token(
 
 
 def unsafe_token(header: dict[str, Any], signature: bytes = b"", claims: dict[str, Any] | None = None) -> str:
-    """A token that no decent library would make."""
+    """Return a token that no proper library would make."""
     now = int(time.time())
     good = {"iss": NAME, "aud": AUDIENCE, "sub": "alice", "exp": now + LIFETIME_S}
     parts = [json.dumps(header).encode(), json.dumps(claims or good).encode(), signature]
@@ -54,7 +54,7 @@ def unsafe_token(header: dict[str, Any], signature: bytes = b"", claims: dict[st
 
 @dataclass
 class Issuer:
-    """What answers at the address of the key set; can be away, or say anything."""
+    """The server at the address of the key set. It can be unavailable or return any content."""
 
     url: str = ""
     keys: list[dict[str, Any]] = field(default_factory=lambda: [jwk(RSA_KEY, "rsa-1"), jwk(EC_KEY, "ec-1")])
@@ -71,7 +71,7 @@ class Issuer:
 
 @asynccontextmanager
 async def running_issuer() -> AsyncIterator[Issuer]:
-    """An issuer that answers."""
+    """Run an issuer that answers."""
     issuer = Issuer()
     app = web.Application()
     app.router.add_get("/jwks.json", issuer.answer)

@@ -1,4 +1,4 @@
-"""The gateway put together as in production, on real servers, and a user who asks."""
+"""The gateway, put together as in production on real servers, and a user who sends requests."""
 
 import time
 import uuid
@@ -50,7 +50,7 @@ FILES = {
 
 @dataclass
 class Bus:
-    """Keeps what is published, on its way to the broker; can be away."""
+    """Records what is published and passes it on to the broker; can be unavailable."""
 
     publish_on: Callable[[str, bytes, bytes], Any]
     is_away: bool = False
@@ -66,7 +66,7 @@ class Bus:
 
 
 class Clock:
-    """The time of the machine, but for what a test is ahead of it."""
+    """The machine's time, plus an offset that a test can set."""
 
     def __init__(self) -> None:
         self._ahead_ms = 0
@@ -76,7 +76,7 @@ class Clock:
 
     @contextmanager
     def ahead(self, seconds: float) -> Iterator[None]:
-        """Be so much later, for a while."""
+        """Move the clock ahead by this many seconds within the context."""
         self._ahead_ms += round(1000 * seconds)
         try:
             yield
@@ -113,7 +113,7 @@ class Gateway:
 
 @dataclass
 class Account:
-    """A user, who asks; every answer is held to the document of the API."""
+    """A user who sends requests. Every answer is checked against the API's document."""
 
     gateway: Gateway
     user_id: str
@@ -121,12 +121,12 @@ class Account:
     token: str = ""
 
     async def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """Status and JSON of an answer."""
+        """Send a request and return the status and the JSON of its answer."""
         status, content, _ = await self.answer(method, path, body)
         return status, content
 
     async def answer(self, method: str, path: str, body: Any = None, **more: str) -> tuple[int, Any, Mapping[str, str]]:
-        """Status, JSON and headers of an answer; `more` are headers of the request, with `_` for `-`."""
+        """Return status, JSON and headers of an answer. `more` are headers of the request, with `_` for `-`."""
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {"x-api-key": self.api_key}
         headers |= {name.replace("_", "-"): value for name, value in more.items()}
         async with self.gateway.client.request(method, path, headers=headers, json=body) as response:
@@ -135,7 +135,7 @@ class Account:
             return response.status, content, response.headers
 
     async def upload(self, content: bytes = b"data", name: str = "Voyager1.fil") -> str:
-        """Upload a small file; returns its key."""
+        """Upload a small file and return its key."""
         status, body = await self.ask("POST", "/upload-url", {"filename": name, "file_size": len(content)})
         assert status == 200
         async with self.gateway.anybody.put(body["upload_url"], data=content) as response:
@@ -143,13 +143,13 @@ class Account:
         return str(body["file_key"])
 
     async def start(self, file_key: str, **more: Any) -> str:
-        """Start a job on an uploaded file; returns its id."""
+        """Start a job on an uploaded file and return its id."""
         status, body = await self.ask("POST", "/analyze", {"file_key": file_key, **more})
         assert status == 202
         return str(body["job_id"])
 
     async def analyze(self, **more: Any) -> str:
-        """Upload a file and start a job; returns its id."""
+        """Upload a file, start a job and return its id."""
         return await self.start(await self.upload(), **more)
 
 
@@ -195,7 +195,7 @@ def classified(gateway: Gateway, job_id: str) -> Event:
 
 
 async def export(gateway: Gateway, job_id: str) -> Event:
-    """Write every artefact, as the export service does; returns its event."""
+    """Write every artefact, as the export service does, and return its event."""
     artefacts = []
     for name, filename in FILES.items():
         content = f"{name} of {job_id}\n".encode()
@@ -208,7 +208,7 @@ async def export(gateway: Gateway, job_id: str) -> Event:
 
 
 def code(answer: tuple[int, Any]) -> tuple[int, str]:
-    """Status and code of an error, which has the documented shape and nothing else."""
+    """Return status and code of an error. Fail unless the body has the documented shape and nothing else."""
     status, body = answer
     assert set(body) == {"error"}
     assert set(body["error"]) == {"code", "message"}

@@ -1,4 +1,4 @@
-"""The gateway as a process of its own, and servers of it that can be cut off."""
+"""The gateway in a process of its own, and a relay that can cut its connections to a server."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
 
 @dataclass
 class GatewayProcess:
-    """A running gateway, and a user of it."""
+    """A running gateway and a user of it."""
 
     process: asyncio.subprocess.Process
     port: int
@@ -35,30 +35,30 @@ class GatewayProcess:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """Return the URL at which the gateway listens."""
         return f"http://{HOST}:{self.port}"
 
     @asynccontextmanager
     async def request(self, method: str, path: str, **more: Any) -> AsyncIterator[aiohttp.ClientResponse]:
-        """An answer to the user; without a key where `headers` are given."""
+        """Send a request with the user's key, or with `headers` instead if they are given, and yield the answer."""
         more.setdefault("headers", {"x-api-key": self.api_key})
         async with self.session.request(method, self.url + path, **more) as response:
             yield response
 
     async def ask(self, method: str, path: str, **more: Any) -> tuple[int, Any]:
-        """Status and JSON of an answer."""
+        """Send a request and return the status and the JSON of its answer."""
         async with self.request(method, path, **more) as response:
             return response.status, await response.json()
 
     async def upload(self, content: bytes = b"data") -> str:
-        """Upload a small file; returns its key."""
+        """Upload a small file and return its key."""
         _, body = await self.ask("POST", "/upload-url", json={"filename": "a.fil"})
         async with self.session.put(body["upload_url"], data=content) as response:
             assert response.status == 200
         return str(body["file_key"])
 
     async def raw(self, data: bytes) -> bytes:
-        """What comes back for these bytes until the gateway closes the connection."""
+        """Send these bytes and return all bytes received until the gateway closes the connection."""
         reader, writer = await asyncio.open_connection(HOST, self.port)
         try:
             writer.write(data)
@@ -68,29 +68,29 @@ class GatewayProcess:
             writer.close()
 
     def terminate(self) -> None:
-        """Ask it to stop."""
+        """Send SIGTERM."""
         self.process.send_signal(signal.SIGTERM)
 
     async def log(self) -> list[dict[str, Any]]:
-        """The log's lines, once it has ended."""
+        """Wait until the process has ended and return the lines of its log."""
         await asyncio.wait_for(self.process.wait(), PATIENCE_S)
         return [json.loads(line) for line in text_of(self.log_file).splitlines()]
 
 
 def settings_of(kind: type[SettingsT], environment: Mapping[str, str], **more: Any) -> SettingsT:
-    """The settings that an environment gives to a service, of all that it holds for services of every kind."""
+    """Return the settings of one service from an environment that holds those of all services."""
     names: dict[str, Any] = {name.removeprefix("WATERHOLE_").lower(): value for name, value in environment.items()}
     return kind(**{name: value for name, value in names.items() if name in kind.model_fields}, **more)
 
 
 @asynccontextmanager
 async def running_gateway(environment: Mapping[str, str], **settings: Any) -> AsyncIterator[GatewayProcess]:
-    """The gateway with these settings, and a researcher."""
+    """Run the gateway with these settings and yield it with a user of the researcher tier."""
     (port,) = free_ports(1)
     given = {f"WATERHOLE_{name.upper()}": str(value) for name, value in settings.items()}
     full = child_environment({**environment, **given, "WATERHOLE_PORT": str(port)})
     user = await create_user(environment, "researcher", "test")
-    # A pipe that nobody reads would be full after some hundred requests, and the gateway would wait for ever.
+    # A pipe that nobody reads is full after some hundred requests, and then the gateway blocks for ever.
     with tempfile.TemporaryFile() as log_file:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "services.gateway"), env=full, cwd=REPOSITORY, stderr=log_file
@@ -106,7 +106,7 @@ async def running_gateway(environment: Mapping[str, str], **settings: Any) -> As
 
 
 def text_of(log_file: BinaryIO) -> str:
-    """What is in the file so far."""
+    """Return what is in the file so far."""
     log_file.seek(0)
     return log_file.read().decode()
 
@@ -119,7 +119,7 @@ async def _until_ready(process: asyncio.subprocess.Process, url: str, log_file: 
 
 
 class Relay:
-    """Passes bytes on to a server, until it is told to refuse connections or to say nothing any more."""
+    """Forwards bytes to a server, until a test makes it refuse connections or stop answering."""
 
     def __init__(self, target_port: int) -> None:
         (self.port,) = free_ports(1)
@@ -129,17 +129,17 @@ class Relay:
         self._writers: set[asyncio.StreamWriter] = set()
 
     def instead_of(self, url: str) -> str:
-        """The URL of the server, through here."""
+        """Return the server's URL with this relay's address."""
         return url.replace(f"{HOST}:{self._target_port}", f"{HOST}:{self.port}")
 
     async def start(self) -> None:
-        """Be there, and pass bytes on."""
+        """Listen and forward bytes."""
         self._open.set()
         if self._server is None:
             self._server = await asyncio.start_server(self._serve, HOST, self.port)
 
     async def cut(self) -> None:
-        """Close all connections and refuse new ones, as a server that is down."""
+        """Close all connections and refuse new ones, like a server that is down."""
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -147,7 +147,7 @@ class Relay:
             writer.transport.abort()
 
     def hang(self) -> None:
-        """Take what comes and never answer, as a server that is stuck."""
+        """Accept connections and never answer, like a server that hangs."""
         self._open.clear()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

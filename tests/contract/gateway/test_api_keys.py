@@ -1,4 +1,4 @@
-"""POST /api-keys, GET /api-keys and DELETE /api-keys/{keyId}, as the contract has them."""
+"""POST /api-keys, GET /api-keys and DELETE /api-keys/{keyId}, as in the API contract."""
 
 import asyncio
 import re
@@ -18,7 +18,7 @@ LIMIT = 10
 
 @pytest.fixture
 async def carol(gateway: Gateway) -> Account:
-    """A user of one test, with one key."""
+    """Return a user with one key, made for one test."""
     return await account(gateway)
 
 
@@ -78,7 +78,7 @@ async def test_a_new_key_is_not_kept_by_caches(carol: Account) -> None:
         assert response.headers["Cache-Control"] == "no-store"
 
 
-async def test_get_api_keys_lists_metadata_the_newest_first(carol: Account) -> None:
+async def test_get_api_keys_lists_metadata_newest_first(carol: Account) -> None:
     gateway, now = carol.gateway, int(time.time())
     old = ApiKey(
         uuid.uuid4().hex[:8], carol.user_id, "old-test", uuid.uuid4().hex, "sk_live_9d4e", now - 200, now - 100
@@ -102,14 +102,14 @@ async def test_get_api_keys_lists_metadata_the_newest_first(carol: Account) -> N
     assert new["prefix"] == made["api_key"][:12]
 
 
-async def test_get_api_keys_tells_the_last_use(carol: Account) -> None:
+async def test_get_api_keys_shows_the_last_use(carol: Account) -> None:
     gateway, before = carol.gateway, int(time.time())
     _, made = await carol.ask("POST", "/api-keys")
     await Account(gateway, carol.user_id, made["api_key"]).ask("GET", "/jobs")
     await gateway.key_uses.flush()
     used = {key["key_id"]: key.get("last_used_at") for key in await keys_of(carol)}
     assert before <= used[made["key_id"]] <= time.time()
-    # Another gateway that saw it used within the minute changes nothing; one that saw it later does.
+    # A use seen by another gateway within the same minute changes nothing. A later one is stored.
     await gateway.store.users.record_key_use(made["key_id"], used[made["key_id"]] + 59)
     assert {key["key_id"]: key.get("last_used_at") for key in await keys_of(carol)} == used
     await gateway.store.users.record_key_use(made["key_id"], used[made["key_id"]] + 60)
@@ -118,19 +118,19 @@ async def test_get_api_keys_tells_the_last_use(carol: Account) -> None:
     assert stored.last_used_at == used[made["key_id"]] + 60
 
 
-async def test_delete_api_keys_ends_a_key(carol: Account) -> None:
+async def test_delete_api_keys_revokes_a_key(carol: Account) -> None:
     _, made = await carol.ask("POST", "/api-keys")
     holder = Account(carol.gateway, carol.user_id, made["api_key"])
     expected = (200, {"message": "API key revoked", "key_id": made["key_id"]})
     assert await holder.ask("DELETE", f"/api-keys/{made['key_id']}") == expected
     assert code(await holder.ask("GET", "/jobs")) == (403, "revoked_api_key")
-    # A client that lost the answer asks again.
+    # A client that lost the answer repeats the request.
     assert await carol.ask("DELETE", f"/api-keys/{made['key_id']}") == expected
     (listed,) = [key for key in await keys_of(carol) if key["key_id"] == made["key_id"]]
     assert (listed["active"], listed["expired"]) == (False, False)
 
 
-async def test_delete_api_keys_knows_only_keys_that_are_there(carol: Account, alice: Account) -> None:
+async def test_delete_api_keys_finds_only_the_users_existing_keys(carol: Account, alice: Account) -> None:
     _, made = await alice.ask("POST", "/api-keys")
     assert code(await carol.ask("DELETE", "/api-keys/00000000")) == (404, "key_not_found")
     assert code(await carol.ask("DELETE", "/api-keys/$ne")) == (404, "key_not_found")
@@ -138,13 +138,13 @@ async def test_delete_api_keys_knows_only_keys_that_are_there(carol: Account, al
     assert (await Account(alice.gateway, "", made["api_key"]).ask("GET", "/jobs"))[0] == 200
 
 
-async def test_the_free_tier_has_no_keys_of_its_own_making(bob: Account) -> None:
+async def test_the_free_tier_can_not_create_keys(bob: Account) -> None:
     for method, path in (("POST", "/api-keys"), ("GET", "/api-keys"), ("DELETE", "/api-keys/x")):
         assert code(await bob.ask(method, path)) == (403, "tier_upgrade_required")
 
 
 async def fill(user: Account, count: int) -> list[dict[str, Any]]:
-    """Make keys until the user has `count`."""
+    """Create keys until the user has `count`."""
     made = []
     for _ in range(count - len(await keys_of(user))):
         status, body = await user.ask("POST", "/api-keys")
@@ -153,7 +153,7 @@ async def fill(user: Account, count: int) -> list[dict[str, Any]]:
     return made
 
 
-async def test_a_user_has_so_many_keys_at_a_time_and_no_more(carol: Account) -> None:
+async def test_the_number_of_keys_per_user_is_limited(carol: Account) -> None:
     assert carol.gateway.settings.api_keys_per_user == LIMIT
     made = await fill(carol, LIMIT)
     answer = await carol.ask("POST", "/api-keys")
@@ -165,14 +165,14 @@ async def test_a_user_has_so_many_keys_at_a_time_and_no_more(carol: Account) -> 
     assert code(await carol.ask("POST", "/api-keys")) == (409, "too_many_api_keys")
 
 
-async def test_of_fifty_requests_at_once_for_the_last_place_one_gets_it(carol: Account) -> None:
+async def test_one_of_fifty_concurrent_requests_gets_the_last_place(carol: Account) -> None:
     await fill(carol, LIMIT - 1)
     answers = await asyncio.gather(*(carol.ask("POST", "/api-keys") for _ in range(50)))
     assert Counter(status for status, _ in answers) == {201: 1, 409: 49}
     assert len([key for key in await keys_of(carol) if key["active"]]) == LIMIT
 
 
-async def test_fifty_requests_to_revoke_a_key_give_one_place_back(carol: Account) -> None:
+async def test_fifty_requests_to_revoke_a_key_free_one_place(carol: Account) -> None:
     made = await fill(carol, LIMIT)
     path = f"/api-keys/{made[0]['key_id']}"
     answers = await asyncio.gather(*(carol.ask("DELETE", path) for _ in range(50)))
@@ -181,7 +181,7 @@ async def test_fifty_requests_to_revoke_a_key_give_one_place_back(carol: Account
     assert Counter(status for status, _ in answers) == {201: 1, 409: 9}
 
 
-async def test_expired_keys_give_their_places_back(gateway: Gateway, carol: Account) -> None:
+async def test_expired_keys_free_their_places(gateway: Gateway, carol: Account) -> None:
     await fill(carol, LIMIT)
     past = {"created_at": int(time.time()) - 2 * DAY_S, "expires_at": int(time.time()) - 1}
     mine = {"user_id": carol.user_id}
@@ -195,7 +195,7 @@ async def test_expired_keys_give_their_places_back(gateway: Gateway, carol: Acco
     assert Counter(status for status, _ in answers) == {201: LIMIT - 1, 409: 20 - (LIMIT - 1)}
 
 
-async def test_places_of_requests_that_died_halfway_come_back(gateway: Gateway, carol: Account) -> None:
+async def test_places_of_interrupted_requests_are_freed(gateway: Gateway, carol: Account) -> None:
     users, now = gateway.store.users, int(time.time())
     for number in range(LIMIT - 1):
         age = 10 if number % 2 else 1000
@@ -203,11 +203,11 @@ async def test_places_of_requests_that_died_halfway_come_back(gateway: Gateway, 
         assert await users.take_key_slot(carol.user_id, slot, limit=LIMIT)
         assert not await users.take_key_slot(carol.user_id, slot, limit=LIMIT + 1)
     answers = [(await carol.ask("POST", "/api-keys"))[0] for _ in range(LIMIT)]
-    # Those that may be about to store their keys keep their places.
+    # Requests that may still store their keys keep their places.
     assert Counter(answers) == {201: 5, 409: 5}
 
 
-async def test_keys_from_before_there_was_a_limit_count(gateway: Gateway, carol: Account) -> None:
+async def test_keys_created_before_the_limit_existed_count(gateway: Gateway, carol: Account) -> None:
     fields = {"$unset": {"key_count": "", "key_slots": ""}}
     await fill(carol, LIMIT - 2)
     await gateway.store.database["users"].update_one({"_id": carol.user_id}, fields)
@@ -215,7 +215,7 @@ async def test_keys_from_before_there_was_a_limit_count(gateway: Gateway, carol:
     assert Counter(status for status, _ in answers) == {201: 2, 409: 8}
 
 
-async def test_making_and_revoking_keys_does_not_fill_the_database(gateway: Gateway, carol: Account) -> None:
+async def test_creating_and_revoking_keys_does_not_fill_the_database(gateway: Gateway, carol: Account) -> None:
     now = int(time.time())
     for number in range(UNUSABLE_KEYS_KEPT + 5):
         dead = ApiKey(

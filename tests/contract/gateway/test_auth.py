@@ -1,4 +1,4 @@
-"""Authentication: every endpoint with every kind of key and token, right and wrong."""
+"""Authentication: every endpoint with every kind of valid and invalid key and token."""
 
 import asyncio
 import logging
@@ -31,7 +31,7 @@ NO_ENTRY = {
 
 
 def endpoints(gateway: Gateway) -> list[tuple[str, str]]:
-    """Method and path of every route that is not for everybody, with ids of nothing."""
+    """Return method and path of every route that needs authentication, with ids that do not exist."""
     app = gateway.client.app
     assert app is not None
     found = []
@@ -45,7 +45,7 @@ def endpoints(gateway: Gateway) -> list[tuple[str, str]]:
 
 
 async def ask(gateway: Gateway, method: str, path: str, headers: Mapping[str, str]) -> tuple[int, str]:
-    """Status and code; no code where the answer has no body or is none of an error."""
+    """Return status and code. The code is empty if the answer has no body or is not an error."""
     async with gateway.client.request(method, path, headers=headers) as response:
         if response.status < 400 or method == "HEAD":
             return response.status, ""
@@ -53,7 +53,7 @@ async def ask(gateway: Gateway, method: str, path: str, headers: Mapping[str, st
 
 
 async def key_of(gateway: Gateway, user_id: str, *, expires_at: int = NOW + 86_400, active: bool = True) -> str:
-    """A key made behind the API's back."""
+    """Create a key in the job store, without the API."""
     api_key = format_api_key(uuid.uuid4().bytes * 2)
     hashed = hash_api_key(api_key, gateway.settings.api_key_pepper.get_secret_value())
     stored = ApiKey(uuid.uuid4().hex[:8], user_id, "n", hashed, "sk_live_", NOW - 2000, expires_at, active)
@@ -81,7 +81,7 @@ BAD_TOKENS = {
 
 
 @pytest.mark.parametrize(("bad", "expected"), BAD_TOKENS.values(), ids=BAD_TOKENS.keys())
-async def test_no_endpoint_takes_a_bad_token(gateway: Gateway, bad: str, expected: str) -> None:
+async def test_no_endpoint_accepts_a_bad_token(gateway: Gateway, bad: str, expected: str) -> None:
     for method, path in endpoints(gateway):
         status, found = await ask(gateway, method, path, {"Authorization": f"Bearer {bad}"})
         assert (status, found or expected) == (403, expected), (method, path)
@@ -90,7 +90,7 @@ async def test_no_endpoint_takes_a_bad_token(gateway: Gateway, bad: str, expecte
 @pytest.mark.parametrize(
     "expected", ["missing_api_key", "invalid_api_key", "revoked_api_key", "expired_api_key", "ambiguous_credentials"]
 )
-async def test_no_endpoint_takes_a_bad_key(gateway: Gateway, alice: Account, expected: str) -> None:
+async def test_no_endpoint_accepts_a_bad_key(gateway: Gateway, alice: Account, expected: str) -> None:
     headers = {
         "missing_api_key": {},
         "invalid_api_key": {"x-api-key": format_api_key(b"0" * 32)},
@@ -115,13 +115,13 @@ async def check_every_endpoint(gateway: Gateway, headers: Mapping[str, str], tie
 
 
 @pytest.mark.parametrize("tier", TIERS)
-async def test_every_endpoint_takes_a_key_of_every_tier(gateway: Gateway, tier: str) -> None:
+async def test_every_endpoint_accepts_a_key_of_every_tier(gateway: Gateway, tier: str) -> None:
     user = await account(gateway, tier)
     await check_every_endpoint(gateway, {"x-api-key": user.api_key}, tier)
 
 
 @pytest.mark.parametrize("tier", TIERS)
-async def test_every_endpoint_takes_a_token_of_every_tier(gateway: Gateway, tier: str) -> None:
+async def test_every_endpoint_accepts_a_token_of_every_tier(gateway: Gateway, tier: str) -> None:
     subject = f"subject-{uuid.uuid4()}"
     headers = {"Authorization": f"Bearer {token(subject)}"}
     assert await ask(gateway, "GET", "/jobs", headers) == (200, "")
@@ -129,7 +129,7 @@ async def test_every_endpoint_takes_a_token_of_every_tier(gateway: Gateway, tier
     await check_every_endpoint(gateway, headers, tier)
 
 
-async def test_nobody_gets_at_what_is_another_users(alice: Account, bob: Account) -> None:
+async def test_users_can_not_access_data_of_other_users(alice: Account, bob: Account) -> None:
     job_id = await alice.analyze()
     _, key = await alice.ask("POST", "/api-keys", {"name": "hers"})
     mallory = await account(alice.gateway, "enterprise")
@@ -148,7 +148,7 @@ async def test_nobody_gets_at_what_is_another_users(alice: Account, bob: Account
     assert (await alice.ask("GET", f"/jobs/{job_id}"))[0] == 200
 
 
-async def test_a_newcomer_with_a_token_becomes_one_free_user(gateway: Gateway) -> None:
+async def test_the_first_requests_with_a_token_create_one_free_user(gateway: Gateway) -> None:
     subject = f"auth0|{uuid.uuid4()}"
     newcomer = Account(gateway, token_user_id(NAME, subject), "", token=token(subject))
     answers = await asyncio.gather(*(newcomer.ask("GET", "/jobs") for _ in range(20)))
@@ -159,7 +159,7 @@ async def test_a_newcomer_with_a_token_becomes_one_free_user(gateway: Gateway) -
     assert await newcomer.upload()
 
 
-async def test_neither_keys_nor_tokens_reach_a_log(
+async def test_keys_and_tokens_are_not_logged(
     gateway: Gateway, alice: Account, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     good, bad = token("logged"), token("logged", aud="another")
@@ -188,7 +188,7 @@ async def test_neither_keys_nor_tokens_reach_a_log(
         assert secret[:24] not in told
 
 
-async def test_credentials_are_not_kept_either(gateway: Gateway, alice: Account) -> None:
+async def test_credentials_are_not_stored(gateway: Gateway, alice: Account) -> None:
     _, made = await alice.ask("POST", "/api-keys")
     stored: list[Any] = []
     for name in ("users", "api_keys", "jobs"):

@@ -1,4 +1,4 @@
-"""Which web pages may read answers."""
+"""CORS: which web pages may read answers."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -45,8 +45,8 @@ async def serving(*origins: str) -> AsyncIterator[TestClient[Any, Any]]:
         yield client
 
 
-def told(response: Any) -> dict[str, str]:
-    """The headers of an answer that are about origins."""
+def cors_headers(response: Any) -> dict[str, str]:
+    """Return the CORS headers of an answer."""
     return {
         name.lower().removeprefix("access-control-"): value
         for name, value in response.headers.items()
@@ -54,12 +54,12 @@ def told(response: Any) -> dict[str, str]:
     }
 
 
-async def test_by_default_no_page_is_told_anything() -> None:
+async def test_by_default_no_page_gets_cors_headers() -> None:
     async with serving() as client:
         for method in ("GET", "OPTIONS"):
             headers = {"Origin": PAGE, "x-api-key": "k", **PREFLIGHT}
             response = await client.request(method, "/jobs", headers=headers)
-            assert told(response) == {}
+            assert cors_headers(response) == {}
             assert "Vary" not in response.headers
 
 
@@ -68,7 +68,7 @@ async def test_a_preflight_needs_no_key() -> None:
         response = await client.options("/jobs", headers={"Origin": PAGE, **PREFLIGHT})
         assert response.status == 204
         assert response.headers["Allow"] == "GET, HEAD, OPTIONS, POST"
-        answer = told(response)
+        answer = cors_headers(response)
         assert answer["allow-origin"] == PAGE
         assert answer["allow-methods"] == "GET, HEAD, OPTIONS, POST"
         allowed = answer["allow-headers"].lower().split(", ")
@@ -78,36 +78,36 @@ async def test_a_preflight_needs_no_key() -> None:
 
 
 @pytest.mark.parametrize(("path", "status"), [("/jobs", 200), ("/stream", 200), ("/nowhere", 404)])
-async def test_a_page_that_is_let_in_reads_answers_streams_and_errors(path: str, status: int) -> None:
+async def test_an_allowed_page_reads_answers_streams_and_errors(path: str, status: int) -> None:
     async with serving(OTHER, PAGE) as client:
         response = await client.get(path, headers={"Origin": PAGE, "x-api-key": "k"})
         assert response.status == status
-        assert told(response)["allow-origin"] == PAGE
+        assert cors_headers(response)["allow-origin"] == PAGE
         assert response.headers["Vary"] == "Origin"
-        exposed = told(response)["expose-headers"].split(", ")
+        exposed = cors_headers(response)["expose-headers"].split(", ")
         assert {"X-Request-Id", "X-Next-Cursor", "Retry-After", "Link", "ETag"} <= set(exposed)
 
 
-async def test_without_a_key_a_page_reads_why() -> None:
+async def test_a_page_without_a_key_can_read_the_error() -> None:
     async with serving(PAGE) as client:
         response = await client.get("/jobs", headers={"Origin": PAGE})
-        assert (response.status, told(response)["allow-origin"]) == (403, PAGE)
+        assert (response.status, cors_headers(response)["allow-origin"]) == (403, PAGE)
 
 
 @pytest.mark.parametrize(
     "origin", [OTHER, "null", PAGE + ".evil.example", PAGE.upper(), "https://dashboard.example:8443"]
 )
-async def test_other_pages_are_told_nothing(origin: str) -> None:
+async def test_other_pages_get_no_cors_headers(origin: str) -> None:
     async with serving(PAGE) as client:
         for method in ("GET", "OPTIONS"):
             headers = {"Origin": origin, "x-api-key": "k", **PREFLIGHT}
             response = await client.request(method, "/jobs", headers=headers)
-            assert told(response) == {}
+            assert cors_headers(response) == {}
             assert response.headers["Vary"] == "Origin"
 
 
-async def test_any_page_can_be_let_in() -> None:
+async def test_all_pages_can_be_allowed() -> None:
     async with serving("*") as client:
         response = await client.get("/jobs", headers={"Origin": OTHER, "x-api-key": "k"})
-        assert told(response)["allow-origin"] == "*"
+        assert cors_headers(response)["allow-origin"] == "*"
         assert "Vary" not in response.headers

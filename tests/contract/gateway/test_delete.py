@@ -23,7 +23,7 @@ async def active(user: Account) -> int:
     return int(found["active_count"])
 
 
-async def test_a_finished_job_goes_with_its_objects(user: Account) -> None:
+async def test_a_finished_job_is_deleted_with_its_objects(user: Account) -> None:
     gateway, file_key = user.gateway, await user.upload()
     job_id = await user.start(file_key)
     await gateway.worker_events.handle(classified(gateway, job_id))
@@ -47,7 +47,7 @@ async def test_an_upload_that_another_job_uses_stays(user: Account) -> None:
     assert await user.gateway.storage.uploads.size(file_key) is None
 
 
-async def test_an_open_job_is_cancelled_and_leaves_its_slot(user: Account) -> None:
+async def test_an_open_job_is_cancelled_and_frees_its_slot(user: Account) -> None:
     started = [await user.analyze() for _ in range(5)]
     key = await user.upload()
     assert code(await user.ask("POST", "/analyze", {"file_key": key})) == (429, "too_many_concurrent_jobs")
@@ -58,7 +58,7 @@ async def test_an_open_job_is_cancelled_and_leaves_its_slot(user: Account) -> No
     assert usage["usage_this_month"] == 6
 
 
-async def test_a_cancelled_job_is_not_submitted_any_more(user: Account) -> None:
+async def test_a_cancelled_job_is_not_submitted_again(user: Account) -> None:
     gateway = user.gateway
     gateway.bus.is_away = True
     try:
@@ -71,7 +71,7 @@ async def test_a_cancelled_job_is_not_submitted_any_more(user: Account) -> None:
     assert job_id not in {event.job_id for event in gateway.bus.events}
 
 
-async def test_what_comes_late_leaves_nothing_behind(user: Account) -> None:
+async def test_late_events_and_objects_leave_nothing_behind(user: Account) -> None:
     gateway = user.gateway
     job_id = await user.analyze()
     late = [
@@ -91,7 +91,7 @@ async def test_what_comes_late_leaves_nothing_behind(user: Account) -> None:
     with gateway.clock.ahead(120):
         await gateway.sweeper.purge_removed()
     assert await gateway.storage.results.list_keys(job_prefix(job_id)) == []
-    # Days later too, and then the job is forgotten.
+    # The same happens days later, and then the record of the job is deleted.
     for days in (5, 8):
         await gateway.storage.results.put(hits_key(job_id, 1), b"hits")
         with gateway.clock.ahead(days * 86_400):
@@ -100,7 +100,7 @@ async def test_what_comes_late_leaves_nothing_behind(user: Account) -> None:
     assert await gateway.store.database["jobs"].find_one({"_id": job_id}) is None
 
 
-async def test_of_many_at_once_one_deletes(user: Account) -> None:
+async def test_one_of_many_concurrent_requests_deletes(user: Account) -> None:
     job_id = await user.analyze()
     answers = await asyncio.gather(*(user.ask("DELETE", f"/jobs/{job_id}") for _ in range(20)))
     assert [status for status, _ in answers].count(200) == 1
@@ -109,7 +109,7 @@ async def test_of_many_at_once_one_deletes(user: Account) -> None:
 
 
 @pytest.mark.parametrize("failure", [TransientError("away"), PermanentError("refused"), None])
-async def test_storage_that_is_away_or_slow_does_not_keep_a_job(
+async def test_a_job_is_deleted_while_storage_is_unavailable_or_slow(
     user: Account, monkeypatch: pytest.MonkeyPatch, failure: Exception | None
 ) -> None:
     gateway, file_key = user.gateway, await user.upload()
@@ -133,7 +133,7 @@ async def test_storage_that_is_away_or_slow_does_not_keep_a_job(
     assert await gateway.storage.uploads.size(file_key) is None
 
 
-async def test_jobs_of_others_and_of_nobody_stay(user: Account) -> None:
+async def test_jobs_of_others_and_unknown_jobs_are_not_deleted(user: Account) -> None:
     other = await account(user.gateway)
     job_id = await user.analyze()
     assert code(await other.ask("DELETE", f"/jobs/{job_id}")) == (403, "job_of_another_user")

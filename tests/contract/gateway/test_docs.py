@@ -1,4 +1,4 @@
-"""The documents, and the page to browse them: for anybody, and from this server alone."""
+"""The API's documents and the page that shows them are public and load nothing from other servers."""
 
 import json
 import re
@@ -43,7 +43,7 @@ async def client() -> AsyncIterator[TestClient[Any, Any]]:
 
 
 class Page(HTMLParser):
-    """What a page refers to, and what it says inline."""
+    """Collects what a page refers to and its inline content."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -66,13 +66,13 @@ class Page(HTMLParser):
 
 
 @pytest.mark.parametrize(("path", "document"), [("/openapi.json", OPENAPI), ("/asyncapi.json", ASYNCAPI)])
-async def test_documents_are_there_for_anybody(client: TestClient[Any, Any], path: str, document: Any) -> None:
+async def test_documents_are_public(client: TestClient[Any, Any], path: str, document: Any) -> None:
     async with client.get(path) as response:
         assert (response.status, response.content_type) == (200, "application/json")
         assert await response.json() == json.loads(json.dumps(document))
 
 
-async def test_the_page_refers_to_nothing_but_this_server(client: TestClient[Any, Any]) -> None:
+async def test_the_page_refers_only_to_this_server(client: TestClient[Any, Any]) -> None:
     async with client.get("/docs") as response:
         assert (response.status, response.content_type) == (200, "text/html")
         text = await response.text()
@@ -90,25 +90,25 @@ async def test_the_page_refers_to_nothing_but_this_server(client: TestClient[Any
             assert len(await asset.read()) > 100
 
 
-async def test_whoever_comes_with_a_browser_finds_the_page(client: TestClient[Any, Any]) -> None:
+async def test_a_browser_is_redirected_to_the_page(client: TestClient[Any, Any]) -> None:
     async with client.get("/", allow_redirects=False) as response:
-        # Relative, for a proxy that adds a prefix.
+        # The path is relative, for a proxy that adds a prefix.
         assert (response.status, response.headers["Location"]) == (302, "docs")
     async with client.get("/") as response:
         assert (response.status, response.url.path) == (200, "/docs")
 
 
-async def test_the_page_starts_with_this_servers_document(client: TestClient[Any, Any]) -> None:
+async def test_the_page_opens_this_servers_document(client: TestClient[Any, Any]) -> None:
     async with client.get(SCRIPT_PATH) as response:
         script = await response.text()
         assert (response.content_type, script) == ("text/javascript", SCRIPT)
     assert 'url: "openapi.json"' in script
-    # Else each look at the page would ask a validator elsewhere.
+    # Otherwise the page would send the document to an external validator each time it is opened.
     assert "validatorUrl: null" in script
     assert "http" not in script
 
 
-async def test_the_policy_lets_in_nothing_from_elsewhere(client: TestClient[Any, Any]) -> None:
+async def test_the_policy_allows_nothing_from_other_servers(client: TestClient[Any, Any]) -> None:
     async with client.get("/docs") as response:
         policy = response.headers["Content-Security-Policy"]
     directives = dict(part.strip().partition(" ")[::2] for part in policy.split(";"))
@@ -119,10 +119,10 @@ async def test_the_policy_lets_in_nothing_from_elsewhere(client: TestClient[Any,
     assert sources <= {"'self'", "'none'", "data:"}
 
 
-async def test_the_bundle_needs_no_more_than_the_policy_allows(client: TestClient[Any, Any]) -> None:
+async def test_the_bundle_needs_only_what_the_policy_allows(client: TestClient[Any, Any]) -> None:
     async with client.get("/docs/swagger-ui-bundle.js") as response:
         bundle = await response.text()
-    # What the policy forbids may only be tried where there is another way: the global object, in old browsers.
+    # What the policy forbids may appear only with a fallback: here, the way old browsers get the global object.
     assert set(re.findall(r"new Function\([^)]*\)", bundle)) <= {'new Function("return this")'}
     assert not re.search(r"(?<![\w.$])eval\(", bundle)
     async with client.get("/docs/swagger-ui.css") as response:
@@ -131,14 +131,14 @@ async def test_the_bundle_needs_no_more_than_the_policy_allows(client: TestClien
     assert "@import" not in styles
 
 
-async def test_nothing_else_of_the_package_is_served(client: TestClient[Any, Any]) -> None:
+async def test_other_files_of_the_package_are_not_served(client: TestClient[Any, Any]) -> None:
     for name in ("swagger-editor.js", "oauth2-redirect.html", "", "..%2f__init__.py", "../core.py", "LICENSE"):
         async with client.get(f"/docs/{name}") as response:
             assert response.status == 404
     assert len(ASSETS) == 3
 
 
-async def test_other_paths_are_not_for_anybody() -> None:
+async def test_other_paths_are_not_public() -> None:
     app = make_http_app([Secrets()], nobody)
     async with TestClient(TestServer(app)) as client:
         for route in Secrets().routes():

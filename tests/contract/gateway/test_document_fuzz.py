@@ -1,4 +1,4 @@
-"""Requests that nobody thought of, made from the document: no answer is a server's error or outside the document."""
+"""Requests generated from the document: no answer is a server error or undocumented."""
 
 import asyncio
 import copy
@@ -42,14 +42,14 @@ CHECKS = [
 
 @pytest.fixture(scope="module")
 async def process(servers: EmbeddedServers) -> AsyncIterator[GatewayProcess]:
-    # A stream of an open job would go on for longer than a test.
+    # Without this limit, a stream of an open job outlasts a test.
     async with running_gateway(servers.gateway_environment, events_max_s=0.2, events_poll_s=0.1) as process:
         yield process
 
 
 @pytest.fixture(scope="module")
 async def document(servers: EmbeddedServers, process: GatewayProcess, until: Until) -> dict[str, Any]:
-    """The document, which also names what there is: an upload, and jobs that have failed."""
+    """Return the document, with existing ids added to it: an upload, and jobs that have failed."""
     file_key = await process.upload()
     job_ids = [(await process.ask("POST", "/analyze", json={"file_key": file_key}))[1]["job_id"] for _ in range(JOBS)]
     async with open_publisher(settings_of(ServiceSettings, servers.environment)) as publisher:
@@ -64,7 +64,7 @@ async def document(servers: EmbeddedServers, process: GatewayProcess, until: Unt
 
     await until(all_have_failed)
     document = copy.deepcopy(DOCUMENT)
-    # Else there would be wrong keys beside the right one, and no request would get any further.
+    # Otherwise wrong keys would be generated beside the right one, and every request would fail authentication.
     del document["security"], document["components"]["securitySchemes"]
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
@@ -81,7 +81,7 @@ async def document(servers: EmbeddedServers, process: GatewayProcess, until: Unt
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: f"{one.method} {one.path}")
-async def test_no_request_gets_an_answer_outside_the_document(
+async def test_no_request_gets_an_undocumented_answer(
     process: GatewayProcess, document: dict[str, Any], operation: Any, mode: GenerationMode
 ) -> None:
     found = schemathesis.openapi.from_dict(document)[operation.path][operation.method]

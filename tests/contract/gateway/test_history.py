@@ -1,4 +1,4 @@
-"""How many jobs a user's list keeps."""
+"""How many jobs a user's list holds."""
 
 import asyncio
 from typing import Any
@@ -33,7 +33,7 @@ async def listed(user: Account) -> list[str]:
     return [job["job_id"] for job in (await user.ask("GET", "/jobs"))[1]]
 
 
-async def test_the_oldest_finished_job_makes_way_for_a_new_one(user: Account) -> None:
+async def test_a_new_job_replaces_the_oldest_finished_one(user: Account) -> None:
     key = await user.upload()
     jobs = [await user.start(key) for _ in range(KEPT)]
     for job_id in jobs:
@@ -44,11 +44,11 @@ async def test_the_oldest_finished_job_makes_way_for_a_new_one(user: Account) ->
     assert (await user.ask("GET", f"/jobs/{jobs[0]}"))[0] == 404
 
 
-async def test_running_jobs_stay_however_many(user: Account) -> None:
+async def test_running_jobs_are_never_removed(user: Account) -> None:
     key = await user.upload()
     jobs = [await user.start(key) for _ in range(KEPT + 3)]
     assert await listed(user) == jobs[::-1]
-    # The newest ends first, and is the only one that can go.
+    # The newest job ends first, and is the only one that can be removed.
     await finish(user, jobs[-1])
     assert await listed(user) == jobs[-2::-1]
     await finish(user, jobs[2])
@@ -59,7 +59,7 @@ async def test_running_jobs_stay_however_many(user: Account) -> None:
 
 
 @pytest.mark.parametrize("repeats", [1, 3])
-async def test_parallel_completion_leaves_exactly_so_many(user: Account, repeats: int) -> None:
+async def test_parallel_completion_leaves_exactly_the_limit(user: Account, repeats: int) -> None:
     key = await user.upload()
     jobs = [await user.start(key) for _ in range(24)]
     await asyncio.gather(*(finish(user, job_id) for job_id in jobs for _ in range(repeats)))
@@ -68,7 +68,7 @@ async def test_parallel_completion_leaves_exactly_so_many(user: Account, repeats
     assert (found["active_count"], found["active"], found["pruned_until_ms"]) == (0, {}, 0)
 
 
-async def test_a_turn_that_nobody_ended_is_taken_over(user: Account) -> None:
+async def test_an_abandoned_pruning_turn_is_taken_over(user: Account) -> None:
     gateway, key = user.gateway, await user.upload()
     jobs = [await user.start(key) for _ in range(KEPT + 2)]
     now_ms = gateway.clock()
@@ -81,7 +81,7 @@ async def test_a_turn_that_nobody_ended_is_taken_over(user: Account) -> None:
     assert await listed(user) == jobs[:1:-1]
 
 
-async def test_what_is_pushed_out_takes_its_objects_along(user: Account) -> None:
+async def test_a_job_removed_from_the_history_loses_its_objects(user: Account) -> None:
     gateway = user.gateway
     shared_key, own_key = await user.upload(), await user.upload()
     first, second = await user.start(shared_key), await user.start(own_key)

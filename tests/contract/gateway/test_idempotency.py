@@ -1,4 +1,4 @@
-"""Requests that are repeated because their answers got lost."""
+"""Requests that clients repeat because the answers were lost."""
 
 import asyncio
 from typing import Any
@@ -26,7 +26,7 @@ async def used(user: Account) -> tuple[int, int]:
     return found["used"], found["active_count"]
 
 
-async def test_twenty_at_once_start_one_job(user: Account) -> None:
+async def test_twenty_concurrent_requests_start_one_job(user: Account) -> None:
     file_key = await user.upload()
     answers = await asyncio.gather(*(analyze(user, "k 1", file_key) for _ in range(20)))
     assert {status for status, _ in answers} == {202}
@@ -37,7 +37,7 @@ async def test_twenty_at_once_start_one_job(user: Account) -> None:
     assert [event.job_id for event in user.gateway.bus.events].count(job_id) == 1
 
 
-async def test_twenty_at_once_for_the_last_slot_all_get_it(user: Account) -> None:
+async def test_twenty_concurrent_repeats_share_the_last_slot(user: Account) -> None:
     file_key = await user.upload()
     for _ in range(4):
         await user.start(file_key)
@@ -48,14 +48,14 @@ async def test_twenty_at_once_for_the_last_slot_all_get_it(user: Account) -> Non
     assert code(await analyze(user, "one more", file_key)) == (429, "too_many_concurrent_jobs")
 
 
-async def test_the_answer_stays_the_same_whatever_became_of_the_job(user: Account) -> None:
+async def test_the_answer_stays_the_same_after_the_job_changed_or_was_deleted(user: Account) -> None:
     file_key = await user.upload()
     first = await analyze(user, "k", file_key, source_name="Voyager 1")
     job_id = first[1]["job_id"]
     await user.gateway.worker_events.handle(classified(user.gateway, job_id))
     assert await analyze(user, "k", file_key, source_name="Voyager 1") == first
     assert (await user.ask("DELETE", f"/jobs/{job_id}"))[0] == 200
-    # The file is gone with the job.
+    # The file was deleted with the job.
     assert await analyze(user, "k", file_key, source_name="Voyager 1") == first
     assert await used(user) == (1, 0)
     assert (await user.ask("GET", "/jobs")) == (200, [])
@@ -66,12 +66,12 @@ async def test_another_body_is_refused(user: Account) -> None:
     first = await analyze(user, "k", file_key)
     assert code(await analyze(user, "k", file_key, snr_threshold=12)) == (409, "idempotency_key_reused")
     assert code(await analyze(user, "k", await user.upload())) == (409, "idempotency_key_reused")
-    # Written otherwise, it is the same body.
+    # Written differently, it is the same body.
     assert await analyze(user, "k", file_key, filename=None) == first
     assert await used(user) == (1, 1)
 
 
-async def test_keys_are_a_users_own_and_each_stands_for_a_job(user: Account) -> None:
+async def test_keys_belong_to_a_user_and_each_identifies_one_job(user: Account) -> None:
     other = await account(user.gateway, "institution")
     answers = [
         await analyze(user, "k", await user.upload()),
@@ -82,7 +82,7 @@ async def test_keys_are_a_users_own_and_each_stands_for_a_job(user: Account) -> 
     assert len({body["job_id"] for _, body in answers}) == 3
 
 
-async def test_after_a_day_a_key_is_as_new(user: Account) -> None:
+async def test_a_key_expires_after_a_day(user: Account) -> None:
     clock, file_key = user.gateway.clock, await user.upload()
     first = await analyze(user, "k", file_key)
     with clock.ahead(86_390):
@@ -97,19 +97,19 @@ async def test_after_a_day_a_key_is_as_new(user: Account) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["", "x" * 256, "tab\tinside", "é"])
-async def test_other_keys_are_refused(user: Account, wrong: str) -> None:
+async def test_malformed_keys_are_refused(user: Account, wrong: str) -> None:
     file_key = await user.upload()
     assert code(await analyze(user, wrong, file_key)) == (400, "invalid_idempotency_key")
     assert (await user.ask("GET", "/jobs")) == (200, [])
 
 
 @pytest.mark.parametrize("right", ["x" * 255, "!", '{"$ne": 1}', "a/b.c$d~"])
-async def test_any_printable_key_will_do(user: Account, right: str) -> None:
+async def test_any_printable_key_is_accepted(user: Account, right: str) -> None:
     file_key = await user.upload()
     assert await analyze(user, right, file_key) == await analyze(user, right, file_key)
 
 
-async def test_what_was_refused_may_be_tried_again(user: Account) -> None:
+async def test_a_refused_request_can_be_retried(user: Account) -> None:
     file_key = await user.upload()
     running = [await user.start(file_key) for _ in range(5)]
     assert code(await analyze(user, "k", file_key)) == (429, "too_many_concurrent_jobs")
@@ -120,7 +120,7 @@ async def test_what_was_refused_may_be_tried_again(user: Account) -> None:
     assert code(await analyze(user, "other", file_key)) == (429, "too_many_concurrent_jobs")
 
 
-async def test_a_start_that_was_cut_short_is_taken_up_again(user: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_interrupted_start_is_completed_by_a_retry(user: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     file_key, jobs = await user.upload(), user.gateway.store.jobs
 
     async def away(*_args: Any, **_more: Any) -> bool:
@@ -135,14 +135,14 @@ async def test_a_start_that_was_cut_short_is_taken_up_again(user: Account, monke
     assert await used(user) == (1, 1)
 
 
-async def test_a_repeat_that_is_overtaken_by_the_whole_job_counts_nothing(
+async def test_a_repeat_that_arrives_after_the_job_is_deleted_counts_nothing(
     user: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file_key, quotas = await user.upload(), user.gateway.store.quotas
     take = quotas.take
 
     async def after_the_first(*args: Any, **more: Any) -> Any:
-        """The repeat has just seen that there is no job; before it takes a slot, the job comes and goes."""
+        """Start and delete the whole job after the repeat has found no job and before it takes a slot."""
         monkeypatch.setattr(quotas, "take", take)
         _, body = await analyze(user, "k", file_key)
         await user.gateway.worker_events.handle(classified(user.gateway, body["job_id"]))
@@ -156,6 +156,6 @@ async def test_a_repeat_that_is_overtaken_by_the_whole_job_counts_nothing(
     assert [job["job_id"] for job in (await user.ask("GET", "/jobs"))[1]] == [body["job_id"]]
 
 
-def test_the_digest_is_of_what_was_understood() -> None:
+def test_the_digest_covers_the_parsed_request() -> None:
     assert RequestKey("u", "k", "d").document_id != RequestKey("u2", "k", "d").document_id
     assert RequestKey("u", "k", "d").document_id == RequestKey("u", "k", "other").document_id

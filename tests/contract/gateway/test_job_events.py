@@ -1,4 +1,4 @@
-"""A job's changes as server-sent events."""
+"""Server-sent events that report a job's changes."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ PATIENCE_S = 20.0
 
 
 class Jobs:
-    """The job store, which can be away."""
+    """The job store, which can be unavailable."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._jobs = gateway.store.jobs
@@ -42,7 +42,7 @@ class Jobs:
 
 @dataclass
 class Streams:
-    """A gateway that serves nothing but streams."""
+    """A gateway that serves only streams."""
 
     gateway: Gateway
     client: TestClient[Any, Any]
@@ -50,18 +50,18 @@ class Streams:
     changes: JobChanges
 
     async def handle(self, event: Event) -> None:
-        """As this gateway does when it is its turn to read the bus."""
+        """Handle an event from the bus, as this gateway does when the consumer group assigns it the partition."""
         await self.changes.after(self.gateway.worker_events.handle)(event)
 
 
 @dataclass
 class Stream:
-    """What a client reads."""
+    """A stream, as a client reads it."""
 
     response: aiohttp.ClientResponse
 
     async def block(self) -> dict[str, str]:
-        """The fields of what comes next; a comment has an empty name."""
+        """Read the next event or comment and return its fields; a comment has an empty name."""
         fields = {}
         async with asyncio.timeout(PATIENCE_S):
             while line := (await self.response.content.readline()).decode().rstrip("\n"):
@@ -70,7 +70,7 @@ class Stream:
         return fields
 
     async def job(self) -> dict[str, Any]:
-        """The job in the next event."""
+        """Return the job in the next event."""
         fields = await self.block()
         while "event" not in fields:
             assert fields, "the stream has ended"
@@ -79,7 +79,7 @@ class Stream:
         return {**json.loads(fields["data"]), "event_id": fields["id"]}
 
     async def ended(self) -> bool:
-        """Whether nothing but comments comes before the end."""
+        """Return whether the stream ends after nothing but comments."""
         async with asyncio.timeout(PATIENCE_S):
             rest = await self.response.content.read()
         return b"data:" not in rest
@@ -154,7 +154,7 @@ async def test_a_stream_outlasts_the_time_limit_of_other_requests(streams: Strea
         assert await stream.ended()
 
 
-async def test_what_another_gateway_handled_shows_after_a_while_and_silence_is_filled(
+async def test_changes_by_another_gateway_appear_after_a_while_and_silence_is_filled(
     gateway: Gateway, alice: Account
 ) -> None:
     job_id = await alice.analyze()
@@ -169,7 +169,7 @@ async def test_what_another_gateway_handled_shows_after_a_while_and_silence_is_f
         assert await stream.ended()
 
 
-async def test_a_client_that_comes_back_is_told_only_news(streams: Streams, alice: Account) -> None:
+async def test_a_client_that_reconnects_gets_only_changes(streams: Streams, alice: Account) -> None:
     job_id = await alice.analyze()
     async with opened(streams, alice, job_id) as stream:
         first = await stream.job()
@@ -198,7 +198,7 @@ async def test_jobs_of_others_and_unknown_jobs_have_no_stream(streams: Streams, 
         assert (response.status, response.headers["Allow"]) == (405, "GET")
 
 
-async def test_streams_per_user_are_bounded(streams: Streams, alice: Account, bob: Account) -> None:
+async def test_streams_per_user_are_limited(streams: Streams, alice: Account, bob: Account) -> None:
     job_id, other_id = await alice.analyze(), await bob.analyze()
     async with opened(streams, alice, job_id) as one, opened(streams, alice, job_id) as two:
         await one.job()
@@ -216,19 +216,19 @@ async def test_streams_per_user_are_bounded(streams: Streams, alice: Account, bo
         await again.job()
 
 
-async def test_a_client_that_leaves_gives_its_place_back(gateway: Gateway, alice: Account, until: Until) -> None:
+async def test_a_client_that_disconnects_frees_its_place(gateway: Gateway, alice: Account, until: Until) -> None:
     job_id = await alice.analyze()
     async with streams_of(gateway, events_poll_s=0.05, events_per_user=1) as streams:
         async with opened(streams, alice, job_id) as stream:
             await stream.job()
             stream.response.close()
 
-        async def is_let_in() -> bool:
+        async def is_accepted() -> bool:
             headers = {"x-api-key": alice.api_key}
             async with streams.client.get(f"/jobs/{job_id}/events", headers=headers) as response:
                 return response.status == 200
 
-        await until(is_let_in)
+        await until(is_accepted)
 
 
 async def test_a_stream_outlives_an_outage_of_the_job_store(gateway: Gateway, alice: Account, until: Until) -> None:
@@ -247,7 +247,7 @@ async def test_a_stream_outlives_an_outage_of_the_job_store(gateway: Gateway, al
         assert (await stream.job())["status"] == "failed"
 
 
-async def test_a_stream_ends_after_its_time(gateway: Gateway, alice: Account) -> None:
+async def test_a_stream_ends_after_its_time_limit(gateway: Gateway, alice: Account) -> None:
     job_id = await alice.analyze()
     async with (
         streams_of(gateway, events_poll_s=0.05, events_max_s=0.2) as streams,

@@ -1,4 +1,4 @@
-"""Jobs from their submission to their artefacts, as users see them."""
+"""Jobs from submission to artefacts, as users see them."""
 
 import asyncio
 import json
@@ -61,7 +61,7 @@ async def test_a_job_starts_with_its_event_on_the_bus(servers: EmbeddedServers, 
 
 
 async def event_of(servers: EmbeddedServers, job_id: str) -> Any:
-    """The event of a job, as a worker gets it."""
+    """Return the event of a job, as a worker receives it."""
     consumer = AIOKafkaConsumer(
         OBSERVATION_SUBMITTED, bootstrap_servers=servers.kafka, auto_offset_reset="earliest", group_id=None
     )
@@ -83,7 +83,7 @@ async def test_the_names_default_to_the_files(alice: Account) -> None:
     assert (job["filename"], job["source_name"]) == ("Voyager1.fil", "Voyager1.fil")
 
 
-async def test_wrong_submissions_are_refused(alice: Account, bob: Account) -> None:
+async def test_invalid_submissions_are_refused(alice: Account, bob: Account) -> None:
     key = await alice.upload()
     missing = f"uploads/{alice.user_id}/{uuid.uuid4()}/x.fil"
     assert code(await alice.ask("POST", "/analyze", {})) == (400, "missing_field")
@@ -97,7 +97,7 @@ async def test_wrong_submissions_are_refused(alice: Account, bob: Account) -> No
     assert "snr_threshold" in answer[1]["error"]["message"]
 
 
-async def test_a_file_beyond_the_tier_is_refused_whatever_was_announced(gateway: Gateway) -> None:
+async def test_a_file_too_large_for_the_tier_is_refused_whatever_size_was_declared(gateway: Gateway) -> None:
     tiny = gateway.settings.tiers["free"].model_copy(update={"max_file_mb": 1})
     carol = await account(gateway, "free")
     key = await carol.upload(bytes(MEBIBYTE + 1))
@@ -110,7 +110,7 @@ async def test_a_file_beyond_the_tier_is_refused_whatever_was_announced(gateway:
     assert await carol.ask("GET", "/jobs") == (200, [])
 
 
-async def test_a_job_is_accepted_while_the_bus_is_away(alice: Account) -> None:
+async def test_a_job_is_accepted_while_the_bus_is_unavailable(alice: Account) -> None:
     bus = alice.gateway.bus
     bus.is_away = True
     try:
@@ -124,7 +124,7 @@ async def test_a_job_is_accepted_while_the_bus_is_away(alice: Account) -> None:
             await alice.gateway.outbox.sweep()
 
 
-async def test_the_whole_life_of_a_job(alice: Account) -> None:
+async def test_a_job_from_start_to_end(alice: Account) -> None:
     gateway = alice.gateway
     job_id = await alice.analyze(source_name="Voyager1_trimmed")
     progress = JobProgress.make(job_id=job_id, producer="classify", stage="dedoppler", done=1, total=2)
@@ -153,7 +153,7 @@ async def test_the_whole_life_of_a_job(alice: Account) -> None:
 
 
 async def check_download(user: Account, job_id: str, name: str) -> None:
-    """An artefact comes as it was written: by its URL or, for the CSV, in the answer itself."""
+    """Check that an artefact is downloaded unchanged: by its URL or, for the CSV, in the answer itself."""
     content = f"{name} of {job_id}\n"
     path = f"/jobs/{job_id}/download?format={name}"
     if name == "csv":
@@ -171,7 +171,7 @@ async def check_download(user: Account, job_id: str, name: str) -> None:
         assert await response.text() == content
 
 
-async def test_a_failed_job_says_why(alice: Account) -> None:
+async def test_a_failed_job_states_its_error(alice: Account) -> None:
     job_id = await alice.analyze()
     sentence = "Voyager1.fil has no HEADER_START; upload a SIGPROC filterbank file."
     failed = JobFailed.make(job_id=job_id, producer="ingest", stage="ingest", code="bad_observation", message=sentence)
@@ -183,7 +183,7 @@ async def test_a_failed_job_says_why(alice: Account) -> None:
     assert code(answer) == (404, "format_not_available")
 
 
-async def test_jobs_of_others_stay_theirs(alice: Account, bob: Account) -> None:
+async def test_jobs_of_other_users_are_not_accessible(alice: Account, bob: Account) -> None:
     job_id = await alice.analyze()
     assert code(await bob.ask("GET", f"/jobs/{job_id}")) == (403, "job_of_another_user")
     assert code(await bob.ask("GET", f"/jobs/{job_id}/download")) == (403, "job_of_another_user")

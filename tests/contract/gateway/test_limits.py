@@ -1,4 +1,4 @@
-"""What a client can't do to the gateway, and how the gateway ends."""
+"""Limits on what a client can send to the gateway, and how the gateway stops."""
 
 import asyncio
 import json
@@ -51,7 +51,7 @@ async def process(servers: EmbeddedServers, mongodb: Relay) -> AsyncIterator[Gat
         b"X-Null: a\0b\r\n",
     ],
 )
-async def test_headers_that_nobody_needs_are_refused(process: GatewayProcess, headers: bytes) -> None:
+async def test_malformed_or_oversized_headers_are_refused(process: GatewayProcess, headers: bytes) -> None:
     answer = await process.raw(b"POST /analyze HTTP/1.1\r\nHost: a\r\n" + headers + b"\r\n{}")
     assert answer.split(b"\r\n", 1)[0].split()[1] == b"400"
     assert b"Traceback" not in answer
@@ -63,7 +63,7 @@ async def test_a_path_that_is_too_long_is_refused(process: GatewayProcess) -> No
 
 
 @pytest.mark.parametrize("path", ["/jobs/%00", "/jobs/%ff%fe", "/jobs/%ed%a0%80", "/jobs/..%2f..", "/jobs?limit=%00"])
-async def test_odd_paths_are_just_not_there(process: GatewayProcess, path: str) -> None:
+async def test_odd_paths_are_not_found(process: GatewayProcess, path: str) -> None:
     answer = await process.raw(
         f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nx-api-key: {process.api_key}\r\n\r\n".encode()
     )
@@ -71,7 +71,7 @@ async def test_odd_paths_are_just_not_there(process: GatewayProcess, path: str) 
     assert set(json.loads(answer.partition(b"\r\n\r\n")[2])) == {"error"}
 
 
-async def test_a_body_that_is_too_large_is_refused_whether_or_not_its_size_is_told(process: GatewayProcess) -> None:
+async def test_a_body_that_is_too_large_is_refused_with_or_without_a_declared_size(process: GatewayProcess) -> None:
     body = b'{"file_key": "' + b"a" * MAX_BODY_BYTES + b'"}'
 
     async def chunks() -> AsyncIterator[bytes]:
@@ -83,7 +83,7 @@ async def test_a_body_that_is_too_large_is_refused_whether_or_not_its_size_is_to
         assert (status, answer["error"]["code"]) == (413, "request_too_large")
 
 
-async def test_half_a_request_is_not_waited_for() -> None:
+async def test_an_incomplete_request_times_out() -> None:
     app = make_http_app([HealthRoutes("1")], nobody)
     runner = web.AppRunner(app, access_log=None, keepalive_timeout=0.2)
     await runner.setup()
@@ -98,8 +98,8 @@ async def test_half_a_request_is_not_waited_for() -> None:
     assert 0 < KEEP_ALIVE_S <= 120
 
 
-# The last one here, as the embedded broker lets no other gateway in beside the one that this ends.
-async def test_requests_in_hand_and_streams_end_well_when_the_gateway_stops(
+# This is the last test here: the embedded broker accepts no other gateway beside the one that this test ends.
+async def test_running_requests_and_streams_complete_when_the_gateway_stops(
     process: GatewayProcess, mongodb: Relay
 ) -> None:
     _, job = await process.ask("POST", "/analyze", json={"file_key": await process.upload()})

@@ -1,4 +1,4 @@
-"""The gateway does what its document says: every operation, every answer, every refusal."""
+"""The gateway behaves as its document says: every operation, every answer, every refusal."""
 
 import asyncio
 import json
@@ -17,23 +17,23 @@ from shared.formats import FORMATS
 from tests.contract.gateway.document import DOCUMENT, check_answer, events_of, operation_of
 from tests.contract.gateway.parts import Account, Gateway, account, classified, export
 
-# The page to read the document with, which is no part of the API.
+# The pages that show the document, which are not part of the API.
 PAGE_PATHS = {ROOT_PATH, PAGE_PATH, SCRIPT_PATH, *ASSETS}
-# What has tests of its own: a bug, a client that stops in the middle, a server that is away.
+# Answers with their own tests: a bug, a client that stops midway, an unavailable server.
 ELSEWHERE = {"500", "408", "503"}
 
 Exercised = set[tuple[str, str, str]]
 
 
 class Tour:
-    """Asks, holds each answer to the document, and remembers which answers there were."""
+    """Sends requests, checks each answer against the document, and records which answers occurred."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self.exercised: Exercised = set()
 
     async def ask(self, user: Account | None, method: str, path: str, expected: int, **more: Any) -> Any:
-        """The body of an answer of status `expected`."""
+        """Send a request, check that its status is `expected`, and return the body of the answer."""
         headers = {"x-api-key": user.api_key} if user is not None else {}
         headers |= more.pop("headers", {})
         async with self._gateway.client.request(method, path, headers=headers, **more) as response:
@@ -68,10 +68,10 @@ async def test_every_route_has_an_operation_and_every_operation_a_route(gateway:
     assert {path for _, path in routes} == set(DOCUMENT["paths"])
 
 
-async def test_every_documented_answer_is_given_as_documented(gateway: Gateway) -> None:
+async def test_every_documented_answer_occurs_as_documented(gateway: Gateway) -> None:
     tour = Tour(gateway)
     user, other, free = await account(gateway), await account(gateway), await account(gateway, "free")
-    await whatever_is_the_same_everywhere(tour, user)
+    await answers_common_to_all_operations(tour, user)
     await uploads(tour, user, free)
     job_id = await jobs(tour, user, other, free)
     await one_job(tour, user, other, job_id)
@@ -81,7 +81,7 @@ async def test_every_documented_answer_is_given_as_documented(gateway: Gateway) 
     assert documented() - tour.exercised == set()
 
 
-async def whatever_is_the_same_everywhere(tour: Tour, user: Account) -> None:
+async def answers_common_to_all_operations(tour: Tour, user: Account) -> None:
     for operation in OPERATIONS:
         path = operation.path.replace("{job_id}", "x").replace("{keyId}", "x")
         if operation.is_public:
@@ -192,7 +192,7 @@ async def keys_and_reports(tour: Tour, user: Account, other: Account, free: Acco
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: f"{one.method} {one.path}")
-async def test_other_methods_of_a_path_are_refused_with_those_that_there_are(gateway: Gateway, operation: Any) -> None:
+async def test_other_methods_of_a_path_are_refused_with_the_allowed_ones(gateway: Gateway, operation: Any) -> None:
     path = operation.path.replace("{job_id}", "x").replace("{keyId}", "x")
     there = {one.method.upper() for one in OPERATIONS if one.path == operation.path}
     for method in {"PUT", "PATCH", "TRACE", "DELETE", "POST", "GET"} - there:

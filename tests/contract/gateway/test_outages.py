@@ -1,4 +1,4 @@
-"""Each server that the gateway leans on goes away and comes back: clients are told so, soon and in the usual shape."""
+"""Servers that the gateway needs become unavailable and recover: clients get a prompt error in the usual form."""
 
 import asyncio
 import os
@@ -22,16 +22,16 @@ from tests.contract.conftest import Until
 from tests.contract.gateway.document import check_answer
 from tests.contract.gateway.process import GatewayProcess, Relay, running_gateway, settings_of
 
-# Nobody waits longer for the news that something is away.
+# Every client learns within this time that a server is unavailable.
 SOON_S = 8.0
-# Nothing is remembered of who asks, so that what needs the job store for that alone shows it at once.
+# Users are not cached, so requests that need the job store only for authentication fail at once as well.
 SETTINGS = {"mongodb_timeout_s": 0.5, "request_timeout_s": 4, "publish_timeout_s": 0.5, "user_cache_s": 0}
 MANY_PARTS = {"filename": "a.fil", "file_size": 60 * 2**20}
 
 
 @dataclass
 class World:
-    """A gateway, what is between it and its servers, and something to ask for."""
+    """A gateway, the relays between it and its servers, and existing objects to request."""
 
     process: GatewayProcess
     servers: EmbeddedServers
@@ -41,7 +41,7 @@ class World:
     job_id: str
 
     def requests(self) -> dict[str, tuple[str, str, Any]]:
-        """A request that would succeed, for each operation; those with and without storage told apart."""
+        """Return a request that would succeed for each operation, separately with and without storage."""
         upload = {"file_key": self.file_key, "upload_id": "none"}
         bodies = {
             "/upload-url": {"filename": "a.fil"},
@@ -61,12 +61,12 @@ class World:
             )
         found["post /upload-url in parts"] = ("post", "/upload-url", MANY_PARTS)
         found["get /jobs/{job_id}/download of the CSV"] = ("get", f"/jobs/{self.job_id}/download?format=csv", None)
-        # The job is still wanted.
+        # The job is needed by later requests.
         del found["delete /jobs/{job_id}"]
         return found
 
     async def statuses(self) -> dict[str, int]:
-        """Status of each request, all made at once; each is answered soon, as documented, without our insides."""
+        """Send all requests at once and return their statuses. Each answer must be prompt, documented and opaque."""
         requests = self.requests()
         statuses = await asyncio.gather(*(self._status(*request) for request in requests.values()))
         return dict(zip(requests, statuses, strict=True))
@@ -82,7 +82,7 @@ class World:
         return response.status
 
     async def readiness(self) -> tuple[int, set[str]]:
-        """Status of /ready, and what is not ready."""
+        """Return the status of /ready, and what is not ready."""
         async with self.process.request("GET", "/ready") as response:
             checks = (await response.json())["checks"]
             return response.status, {name for name, state in checks.items() if state != "ready"}
@@ -90,7 +90,7 @@ class World:
 
 @pytest.fixture(scope="module")
 async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedServers]:
-    """Servers of this file alone: a test kills the broker, and clients of the others would keep its old address."""
+    """Run servers for this file alone. A test kills the broker, and other clients would keep its old address."""
     async with embedded_servers(tmp_path_factory.mktemp("servers")) as servers:
         yield servers
 
@@ -114,7 +114,7 @@ async def world(servers: EmbeddedServers, until: Until) -> AsyncIterator[World]:
 
 
 async def export(world: World, until: Until) -> None:
-    """Give the job a catalogue and an end, so that its stream has one as well."""
+    """Export the job's catalogue and complete the job, so that its stream ends."""
     settings = settings_of(ServiceSettings, world.servers.environment)
     key = artefact_key(world.job_id, "catalog.csv")
     artefact = Artefact(format="csv", key=key, filename="catalog.csv", content_type="text/csv", size=1, sha256="0" * 64)
@@ -150,13 +150,13 @@ NEEDS_S3 = {
 NEEDS_MONGODB = {f"{one.method} {one.path}" for one in OPERATIONS if not one.is_public} - {"delete /jobs/{job_id}"}
 
 
-async def test_without_an_outage_nothing_is_away(world: World) -> None:
+async def test_without_an_outage_everything_is_available(world: World) -> None:
     assert await world.readiness() == (200, set())
     assert away(await world.statuses()) == set()
 
 
 @pytest.mark.parametrize("way", ["cut", "hang"])
-async def test_storage_goes_away_and_comes_back(world: World, until: Until, way: str) -> None:
+async def test_storage_becomes_unavailable_and_recovers(world: World, until: Until, way: str) -> None:
     if way == "cut":
         await world.s3.cut()
     else:
@@ -169,7 +169,7 @@ async def test_storage_goes_away_and_comes_back(world: World, until: Until, way:
 
 
 @pytest.mark.parametrize("way", ["cut", "hang"])
-async def test_the_job_store_goes_away_and_comes_back(world: World, until: Until, way: str) -> None:
+async def test_the_job_store_becomes_unavailable_and_recovers(world: World, until: Until, way: str) -> None:
     if way == "cut":
         await world.mongodb.cut()
     else:
@@ -181,8 +181,8 @@ async def test_the_job_store_goes_away_and_comes_back(world: World, until: Until
     assert away(await world.statuses()) == set()
 
 
-# The last one here: the broker may have given up the gateway's consumer by the time it is back.
-async def test_jobs_are_accepted_while_the_broker_is_away(world: World) -> None:
+# This is the last test here: the broker may have removed the gateway's consumer by the time it is back.
+async def test_jobs_are_accepted_while_the_broker_is_unavailable(world: World) -> None:
     broker = world.servers.pid_of("broker")
     user = await create_user(world.servers.gateway_environment, "researcher", "another")
     os.kill(broker, signal.SIGSTOP)

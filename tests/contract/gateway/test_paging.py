@@ -1,4 +1,4 @@
-"""GET /jobs, a page at a time."""
+"""GET /jobs, one page at a time."""
 
 from typing import Any
 
@@ -14,12 +14,12 @@ async def user(gateway: Gateway) -> Account:
 
 @pytest.fixture(scope="module")
 async def made(user: Account) -> list[str]:
-    """Jobs, the newest first, every other one complete."""
+    """Return jobs, newest first, every other one complete."""
     key = await user.upload()
     jobs = [await user.start(key) for _ in range(7)]
     for job_id in jobs[::2]:
         await user.gateway.worker_events.handle(classified(user.gateway, job_id))
-    # Of the same instant, so that the order among them must come from elsewhere.
+    # Submitted in the same instant, so that their order must come from another field.
     await user.gateway.store.database["jobs"].update_many(
         {"_id": {"$in": jobs[2:5]}}, {"$set": {"submitted_ms": user.gateway.clock() - 3_600_000}}
     )
@@ -29,7 +29,7 @@ async def made(user: Account) -> list[str]:
 
 
 async def pages(user: Account, path: str) -> list[list[str]]:
-    """The ids on each page, following the links."""
+    """Return the ids on each page, following the links."""
     found = []
     while path:
         status, jobs, headers = await user.answer("GET", path)
@@ -41,7 +41,7 @@ async def pages(user: Account, path: str) -> list[list[str]]:
 
 
 def next_of(headers: Any) -> str:
-    """The path of the next page."""
+    """Return the path of the next page."""
     if "Link" not in headers:
         assert "X-Next-Cursor" not in headers
         return ""
@@ -52,7 +52,7 @@ def next_of(headers: Any) -> str:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 6, 7, 50, 100, 1000])
-async def test_pages_make_up_the_list(user: Account, made: list[str], limit: int) -> None:
+async def test_pages_together_form_the_list(user: Account, made: list[str], limit: int) -> None:
     found = await pages(user, f"/jobs?limit={limit}")
     assert [job_id for page in found for job_id in page] == made
     assert all(len(page) == limit for page in found[:-1])
@@ -67,7 +67,7 @@ async def test_pages_of_one_status(user: Account, made: list[str]) -> None:
     assert await pages(user, "/jobs?status=failed") == [[]]
 
 
-async def test_what_is_new_or_gone_does_not_shift_the_next_page(user: Account, made: list[str]) -> None:
+async def test_new_and_deleted_jobs_do_not_shift_the_next_page(user: Account, made: list[str]) -> None:
     _, first, headers = await user.answer("GET", "/jobs?limit=3")
     new = await user.start(await user.upload())
     cursor = headers["X-Next-Cursor"]
@@ -78,7 +78,7 @@ async def test_what_is_new_or_gone_does_not_shift_the_next_page(user: Account, m
     await user.ask("DELETE", f"/jobs/{newer}")
 
 
-async def test_a_cursor_shows_nothing_of_others(user: Account, made: list[str]) -> None:
+async def test_a_cursor_shows_no_jobs_of_other_users(user: Account, made: list[str]) -> None:
     _, _, headers = await user.answer("GET", "/jobs?limit=1")
     other = await account(user.gateway)
     assert await other.ask("GET", f"/jobs?cursor={headers['X-Next-Cursor']}") == (200, [])
@@ -100,5 +100,5 @@ async def test_a_cursor_shows_nothing_of_others(user: Account, made: list[str]) 
         ("limit=1_0", "invalid_limit"),
     ],
 )
-async def test_other_parameters_are_refused(user: Account, query: str, expected: str) -> None:
+async def test_invalid_parameters_are_refused(user: Account, query: str, expected: str) -> None:
     assert code(await user.ask("GET", f"/jobs?{query}")) == (400, expected)

@@ -1,4 +1,4 @@
-"""How many jobs a user may start, as many requests race for the last one."""
+"""How many jobs a user may start, while many requests race for the last one."""
 
 import asyncio
 from typing import Any
@@ -32,7 +32,7 @@ async def finish(user: Account, job_id: str) -> None:
 
 
 async def quota(user: Account) -> tuple[int, int]:
-    """Jobs counted this month, and slots taken; the two ways of counting these agree."""
+    """Return the jobs counted this month and the slots taken. Check that both ways of counting agree."""
     found = await user.gateway.store.database["quotas"].find_one({"_id": user.user_id})
     assert found["active_count"] == len(found["active"])
     return found["used"], found["active_count"]
@@ -45,11 +45,11 @@ async def usage(user: Account) -> int:
 
 
 async def race(user: Account, key: str, count: int = 100) -> list[tuple[int, Any]]:
-    """The answers to many requests at once."""
+    """Send many requests at once and return their answers."""
     return await asyncio.gather(*(user.ask("POST", "/analyze", {"file_key": key}) for _ in range(count)))
 
 
-async def test_of_a_hundred_at_once_just_the_free_slots_are_taken(user: Account) -> None:
+async def test_a_hundred_concurrent_requests_take_only_the_free_slots(user: Account) -> None:
     key = await user.upload()
     await user.start(key)
     answers = await race(user, key)
@@ -60,13 +60,13 @@ async def test_of_a_hundred_at_once_just_the_free_slots_are_taken(user: Account)
     assert await usage(user) == 3
     published = [event.job_id for event in user.gateway.bus.events]
     assert [published.count(job_id) for job_id in accepted] == [1, 1]
-    # Every slot comes back, once, and can be taken again.
+    # Every slot is freed, once, and can be taken again.
     await asyncio.gather(*(finish(user, job_id) for job_id in accepted for _ in range(5)))
     assert await quota(user) == (3, 1)
     assert [status for status, _ in await race(user, key, 20)].count(202) == 2
 
 
-async def test_of_a_hundred_at_once_just_the_last_of_the_month_is_taken(user: Account) -> None:
+async def test_one_of_a_hundred_concurrent_requests_gets_the_last_job_of_the_month(user: Account) -> None:
     key = await user.upload()
     for _ in range(7):
         await finish(user, await user.start(key))
@@ -78,7 +78,7 @@ async def test_of_a_hundred_at_once_just_the_last_of_the_month_is_taken(user: Ac
     assert (body["usage_this_month"], body["remaining"]) == (8, 0)
 
 
-async def test_a_refusal_tells_when_to_come_back(user: Account) -> None:
+async def test_a_refusal_says_when_to_retry(user: Account) -> None:
     key = await user.upload()
     for _ in range(3):
         await user.start(key)
@@ -93,7 +93,7 @@ async def test_a_refusal_tells_when_to_come_back(user: Account) -> None:
     assert 1 <= int(headers["Retry-After"]) <= 86_400
 
 
-async def test_the_count_begins_anew_with_the_month_and_running_jobs_keep_their_slots(user: Account) -> None:
+async def test_the_count_restarts_each_month_and_running_jobs_keep_their_slots(user: Account) -> None:
     gateway, key = user.gateway, await user.upload()
     for _ in range(6):
         await finish(user, await user.start(key))
@@ -112,7 +112,7 @@ async def test_the_count_begins_anew_with_the_month_and_running_jobs_keep_their_
 
 
 @pytest.mark.parametrize("stage", ["ingest", "dedoppler", "classify"])
-async def test_a_failed_job_gives_its_slot_back_and_stays_counted(user: Account, stage: Any) -> None:
+async def test_a_failed_job_frees_its_slot_and_stays_counted(user: Account, stage: Any) -> None:
     job_id = await user.analyze()
     failed = JobFailed.make(job_id=job_id, producer=stage, stage=stage, code="bad_observation", message="No.")
     for _ in range(2):
@@ -120,7 +120,7 @@ async def test_a_failed_job_gives_its_slot_back_and_stays_counted(user: Account,
     assert await quota(user) == (1, 0)
 
 
-async def test_a_failed_export_says_nothing_about_the_slot(user: Account) -> None:
+async def test_a_failed_export_does_not_change_the_slot(user: Account) -> None:
     job_id = await user.analyze()
     failed = JobFailed.make(job_id=job_id, producer="export", stage="export", code="internal_error", message="No.")
     await user.gateway.worker_events.handle(failed)
@@ -130,7 +130,7 @@ async def test_a_failed_export_says_nothing_about_the_slot(user: Account) -> Non
     assert await quota(user) == (1, 0)
 
 
-async def test_a_start_that_fails_gives_back_what_it_took(user: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failed_start_frees_its_slot_and_count(user: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     key = await user.upload()
 
     async def away(*_args: Any, **_more: Any) -> bool:
@@ -146,7 +146,7 @@ async def test_a_start_that_fails_gives_back_what_it_took(user: Account, monkeyp
     assert await quota(user) == (1, 1)
 
 
-async def test_a_start_whose_write_came_through_keeps_its_slot(user: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_start_whose_write_succeeded_keeps_its_slot(user: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     key, insert = await user.upload(), user.gateway.store.jobs.insert
 
     async def stored_but_not_heard(*args: Any, **more: Any) -> bool:
@@ -161,7 +161,7 @@ async def test_a_start_whose_write_came_through_keeps_its_slot(user: Account, mo
     assert job["status"] == "submitted"
 
 
-async def test_wrong_requests_are_not_counted(user: Account) -> None:
+async def test_invalid_requests_are_not_counted(user: Account) -> None:
     await user.start(await user.upload())
     missing = f"uploads/{user.user_id}/00000000-0000-0000-0000-000000000000/x.fil"
     assert code(await user.ask("POST", "/analyze", {"file_key": missing})) == (404, "file_not_found")
@@ -169,7 +169,7 @@ async def test_wrong_requests_are_not_counted(user: Account) -> None:
     assert await quota(user) == (1, 1)
 
 
-async def test_users_have_their_own(user: Account) -> None:
+async def test_each_user_has_separate_quotas(user: Account) -> None:
     other = await account(user.gateway, "institution")
     for _ in range(3):
         await user.analyze()

@@ -1,4 +1,4 @@
-"""A gateway that is killed in the middle of starting jobs, and the one that comes after it."""
+"""A gateway is killed while it starts jobs, and another one replaces it."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from services.gateway.settings import DEFAULT_TIERS
 from shared.events import OBSERVATION_SUBMITTED, decode
 from tests.contract.gateway.parts import Gateway, account
 
-# So many, so long after each other that the gateway has some at each step of their start when it is killed.
+# The number of jobs and the delay between them: at the kill, the gateway has some jobs at each step of their start.
 STARTS = 80
 APART_S = 0.01
 KILLED_AFTER = 12
@@ -45,7 +45,7 @@ def environment(servers: EmbeddedServers, database: str, port: int) -> dict[str,
 
 @asynccontextmanager
 async def running_gateway(servers: EmbeddedServers, database: str) -> AsyncIterator[tuple[str, Any]]:
-    """URL and process of a gateway of its own; killed at the end."""
+    """Run a gateway for this test alone; yield its URL and process. It is killed at the end."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -69,7 +69,7 @@ async def running_gateway(servers: EmbeddedServers, database: str) -> AsyncItera
 
 
 async def published(servers: EmbeddedServers) -> list[str]:
-    """The job of every submission on the bus."""
+    """Return the job of every submission on the bus."""
     found: list[str] = []
     async with AIOKafkaConsumer(bootstrap_servers=servers.kafka, fetch_max_wait_ms=50) as reader:
         await reader.topics()
@@ -83,7 +83,7 @@ async def published(servers: EmbeddedServers) -> list[str]:
     return found
 
 
-async def test_every_job_runs_and_is_counted_and_nothing_else_is(servers: EmbeddedServers, gateway: Gateway) -> None:
+async def test_every_job_runs_and_only_jobs_are_counted(servers: EmbeddedServers, gateway: Gateway) -> None:
     name = f"killed_{uuid.uuid4().hex[:8]}"
     user = await account(gateway)
     database = gateway.store.database.client[name]

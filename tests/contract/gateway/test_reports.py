@@ -1,4 +1,4 @@
-"""POST /reports, as the contract has it."""
+"""POST /reports, as in the API contract."""
 
 import json
 import re
@@ -39,13 +39,13 @@ async def test_post_reports_stores_a_report(gateway: Gateway, alice: Account, jo
     }
 
 
-async def test_post_reports_needs_nothing_but_a_job(alice: Account, job_id: str) -> None:
+async def test_post_reports_requires_only_a_job(alice: Account, job_id: str) -> None:
     answers = [await alice.ask("POST", "/reports", {"job_id": job_id}) for _ in range(2)]
     assert [status for status, _ in answers] == [201, 201]
     assert answers[0][1]["report_id"] != answers[1][1]["report_id"]
 
 
-async def test_post_reports_is_about_ones_own_jobs(alice: Account, bob: Account, job_id: str) -> None:
+async def test_post_reports_accepts_only_the_users_own_jobs(alice: Account, bob: Account, job_id: str) -> None:
     assert code(await bob.ask("POST", "/reports", {"job_id": job_id})) == (403, "job_of_another_user")
     assert code(await alice.ask("POST", "/reports", {"job_id": str(uuid.uuid4())})) == (404, "job_not_found")
 
@@ -76,10 +76,10 @@ async def test_post_reports_refuses_wrong_fields(
     assert f"'{field}'" in answer[1]["error"]["message"]
 
 
-async def test_post_reports_takes_what_is_just_within_bounds(alice: Account, job_id: str) -> None:
+async def test_post_reports_accepts_values_at_the_limits(alice: Account, job_id: str) -> None:
     for fields in ({"metadata": nested(5)}, {"metadata": {"a": "é" * 4092}}, {"description": "é" * 5000}):
         assert (await alice.ask("POST", "/reports", {"job_id": job_id, **fields}))[0] == 201
 
 
-async def test_post_reports_names_the_job(alice: Account) -> None:
+async def test_post_reports_requires_the_job_id(alice: Account) -> None:
     assert code(await alice.ask("POST", "/reports", {"error_type": "user_report"})) == (400, "missing_field")

@@ -1,4 +1,4 @@
-"""What is kept for how long, in the job store and in storage."""
+"""How long data are kept in the job store and in storage."""
 
 import uuid
 
@@ -15,7 +15,7 @@ async def user(gateway: Gateway) -> Account:
     return await account(gateway, "institution")
 
 
-async def test_jobs_tell_when_they_go(user: Account) -> None:
+async def test_jobs_state_when_they_expire(user: Account) -> None:
     job_id = await user.analyze()
     days = user.gateway.settings.tiers["institution"].retention_days
     await user.gateway.worker_events.handle(classified(user.gateway, job_id))
@@ -23,7 +23,7 @@ async def test_jobs_tell_when_they_go(user: Account) -> None:
         assert job["expires_at"] == job["created_at"] + days * DAY_S
 
 
-async def test_what_has_expired_goes_with_its_objects(user: Account) -> None:
+async def test_expired_jobs_are_deleted_with_their_objects(user: Account) -> None:
     gateway, file_key = user.gateway, await user.upload()
     finished, open_one = await user.start(file_key), await user.start(file_key)
     await gateway.worker_events.handle(classified(gateway, finished))
@@ -43,7 +43,7 @@ async def test_what_has_expired_goes_with_its_objects(user: Account) -> None:
     assert found["active_count"] == 0
 
 
-async def test_uploads_that_no_job_uses_go_after_a_day(user: Account) -> None:
+async def test_unused_uploads_are_deleted_after_a_day(user: Account) -> None:
     gateway = user.gateway
     used, unused = await user.upload(), await user.upload()
     job_id = await user.start(used)
@@ -59,7 +59,7 @@ async def test_uploads_that_no_job_uses_go_after_a_day(user: Account) -> None:
     await user.ask("DELETE", f"/jobs/{job_id}")
 
 
-async def test_uploads_in_parts_that_nobody_completes_are_aborted(user: Account) -> None:
+async def test_incomplete_multipart_uploads_are_aborted(user: Account) -> None:
     gateway = user.gateway
     _, body = await user.ask("POST", "/upload-url", {"filename": "x.fil", "file_size": 60 * 1024 * 1024})
     with gateway.clock.ahead(DAY_S - 60):
@@ -73,7 +73,7 @@ async def test_uploads_in_parts_that_nobody_completes_are_aborted(user: Account)
         assert response.status == 404
 
 
-async def test_records_of_uploads_are_kept_longer_than_uploads_that_are_not_used(user: Account) -> None:
+async def test_records_of_uploads_are_kept_longer_than_unused_uploads(user: Account) -> None:
     gateway, key = user.gateway, await user.upload()
     with gateway.clock.ahead(DAY_S + 60):
         await gateway.sweeper.delete_old_records()
@@ -83,7 +83,7 @@ async def test_records_of_uploads_are_kept_longer_than_uploads_that_are_not_used
     assert await gateway.store.uploads.get(key) is None
 
 
-async def test_a_sweep_does_it_all_and_may_be_repeated(user: Account) -> None:
+async def test_a_sweep_runs_every_step_and_can_be_repeated(user: Account) -> None:
     gateway, key = user.gateway, await user.upload()
     orphan = str(uuid.uuid4())
     limits = {"per_month": 9, "at_a_time": 9, "history": 9}

@@ -1,4 +1,4 @@
-"""What a request costs in commands to MongoDB, once the gateway knows who asks."""
+"""How many MongoDB commands a request takes once the gateway has cached its user."""
 
 import functools
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from tests.contract.gateway.parts import Account, classified
 
 
 class Commands(monitoring.CommandListener):
-    """The commands that were sent, in this order: name and collection."""
+    """Records the commands that were sent, in order: name and collection."""
 
     def __init__(self) -> None:
         self.sent: list[str] = []
@@ -21,13 +21,13 @@ class Commands(monitoring.CommandListener):
         self.sent.append(f"{event.command_name} {event.command.get(event.command_name)}")
 
     def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
-        """Nothing to add."""
+        """Do nothing."""
 
     def failed(self, event: monitoring.CommandFailedEvent) -> None:
-        """Nothing to add."""
+        """Do nothing."""
 
 
-# Before the gateway is put together: its client tells of its commands from its beginning on, or never.
+# Registered before the gateway is built, because a client only uses the listeners that exist when it is created.
 @pytest.fixture(scope="module", autouse=True)
 def commands() -> Iterator[Commands]:
     found = Commands()
@@ -36,7 +36,7 @@ def commands() -> Iterator[Commands]:
         yield found
 
 
-async def test_a_job_is_shown_by_one_read(commands: Commands, alice: Account) -> None:
+async def test_showing_a_job_takes_one_read(commands: Commands, alice: Account) -> None:
     job_id = await alice.analyze()
     commands.sent.clear()
     for _ in range(3):
@@ -44,7 +44,7 @@ async def test_a_job_is_shown_by_one_read(commands: Commands, alice: Account) ->
     assert commands.sent == ["find jobs"] * 3
 
 
-async def test_a_job_is_started_by_one_update_and_one_insert(commands: Commands, alice: Account) -> None:
+async def test_starting_a_job_takes_one_update_and_one_insert(commands: Commands, alice: Account) -> None:
     key = await alice.upload()
     await alice.start(key)
     commands.sent.clear()
@@ -53,14 +53,14 @@ async def test_a_job_is_started_by_one_update_and_one_insert(commands: Commands,
     assert commands.sent == ["update quotas", "insert jobs"] * 3
 
 
-async def test_the_history_is_not_looked_at_when_a_job_ends_that_leaves_room(
+async def test_the_history_is_not_read_when_a_job_ends_and_the_history_is_not_full(
     commands: Commands, alice: Account
 ) -> None:
     job_id = await alice.analyze()
     commands.sent.clear()
     await alice.gateway.worker_events.handle(classified(alice.gateway, job_id))
     assert commands.sent == [
-        *("update jobs", "find jobs"),  # complete, and whose it was
-        "update quotas",  # the slot
-        *("find users", "find quotas"),  # the tier's history, and that it has room
+        *("update jobs", "find jobs"),  # the job is marked complete; its user is read
+        "update quotas",  # the slot is freed
+        *("find users", "find quotas"),  # the history limit of the tier; the history is not full
     ]

@@ -1,4 +1,4 @@
-"""Who may ask, and uploads, as users see them."""
+"""Which requests need a key, and uploads, as users see them."""
 
 import os
 import re
@@ -30,12 +30,12 @@ ROUTES = [
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 @pytest.mark.parametrize("api_key", ["", "sk_live_" + "0" * 64])
-async def test_everything_else_does(gateway: Gateway, method: str, path: str, api_key: str) -> None:
+async def test_everything_else_needs_a_key(gateway: Gateway, method: str, path: str, api_key: str) -> None:
     status, found = code(await Account(gateway, "", api_key).ask(method, path))
     assert (status, found) == (403, "invalid_api_key" if api_key else "missing_api_key")
 
 
-async def test_a_small_file_is_uploaded_whole(alice: Account) -> None:
+async def test_a_small_file_is_uploaded_in_one_request(alice: Account) -> None:
     status, body = await alice.ask("POST", "/upload-url", {"filename": "my obs.FIL", "file_size": 50 * MEBIBYTE})
     assert status == 200
     assert set(body) == {"upload_url", "file_key", "expires_in", "max_size_mb", "multipart"}
@@ -61,7 +61,7 @@ async def begin(user: Account, size: int = 50 * MEBIBYTE + 1) -> dict[str, Any]:
 
 
 async def put(user: Account, part: dict[str, Any], content: bytes) -> dict[str, Any]:
-    """PUT one part; returns what /complete-upload wants to know of it."""
+    """PUT one part and return its entry for /complete-upload."""
     async with user.gateway.anybody.put(part["url"], data=content) as response:
         assert response.status == 200
         return {"partNumber": part["partNumber"], "etag": response.headers["ETag"]}
@@ -83,14 +83,14 @@ async def test_a_large_file_is_uploaded_in_parts(alice: Account, quotes: str) ->
     for part in parts:
         part["etag"] = quotes + part["etag"].strip('"') + quotes
     expected = (200, {"message": "Upload complete", "file_key": body["file_key"]})
-    # A client that runs its uploads side by side need not keep them in order.
+    # A client that uploads parts in parallel need not list them in order.
     assert await alice.ask("POST", "/complete-upload", named(body, parts[::-1])) == expected
     assert await alice.gateway.storage.uploads.get(body["file_key"]) == content
-    # A client that lost the answer asks again.
+    # A client that lost the answer repeats the request.
     assert await alice.ask("POST", "/complete-upload", named(body, parts)) == expected
 
 
-async def test_a_file_with_a_hole_is_not_put_together(alice: Account) -> None:
+async def test_a_file_with_a_missing_part_is_not_completed(alice: Account) -> None:
     body = await begin(alice)
     parts = [await put(alice, part, b"small") for part in body["parts"]]
     for wrong in (parts[:-1], parts[1:], [*parts, parts[0]], [*parts[:2], *parts[3:]]):
@@ -129,7 +129,7 @@ async def test_an_upload_can_be_aborted(alice: Account, bob: Account) -> None:
     assert code(answer) == (400, "invalid_multipart_upload")
 
 
-async def test_names_are_shown_as_they_were_given(alice: Account) -> None:
+async def test_names_are_shown_as_the_client_gave_them(alice: Account) -> None:
     key = await alice.upload(name="C:\\data\\GJ 1002 (né)?.fil")
     assert key.endswith("/GJ_1002__né__.fil")
     job_id = await alice.start(key)
@@ -147,5 +147,5 @@ async def test_names_are_shown_as_they_were_given(alice: Account) -> None:
         ({"filename": "x.fil", "file_size": 1025 * MEBIBYTE}, (413, "file_too_large")),
     ],
 )
-async def test_wrong_uploads_are_refused(alice: Account, body: dict, expected: tuple[int, str]) -> None:
+async def test_invalid_uploads_are_refused(alice: Account, body: dict, expected: tuple[int, str]) -> None:
     assert code(await alice.ask("POST", "/upload-url", body)) == expected

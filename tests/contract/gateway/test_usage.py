@@ -1,4 +1,4 @@
-"""GET /usage, as the contract has it."""
+"""GET /usage, as in the API contract."""
 
 import pytest
 
@@ -29,7 +29,7 @@ async def test_get_usage_of_a_researcher(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("tier", ["free", "researcher", "institution", "enterprise"])
-async def test_get_usage_of_a_newcomer_of_each_tier(gateway: Gateway, tier: str) -> None:
+async def test_get_usage_of_a_new_user_of_each_tier(gateway: Gateway, tier: str) -> None:
     user, details = await account(gateway, tier), gateway.settings.tiers[tier]
     status, body = await user.ask("GET", "/usage")
     assert status == 200
@@ -43,7 +43,7 @@ async def test_get_usage_of_a_newcomer_of_each_tier(gateway: Gateway, tier: str)
     }
 
 
-async def test_get_usage_never_tells_of_less_than_nothing(gateway: Gateway) -> None:
+async def test_get_usage_is_never_negative(gateway: Gateway) -> None:
     user = await account(gateway, "researcher")
     await user.analyze()
     before = gateway.settings.tiers["researcher"]
@@ -55,7 +55,7 @@ async def test_get_usage_never_tells_of_less_than_nothing(gateway: Gateway) -> N
     assert (body["usage_this_month"], body["limit"], body["remaining"]) == (1, 0, 0)
 
 
-async def test_get_usage_is_ones_own(alice: Account, bob: Account) -> None:
+async def test_get_usage_counts_only_the_users_own_jobs(alice: Account, bob: Account) -> None:
     await alice.analyze()
     _, body = await bob.ask("GET", "/usage")
     assert (body["user_id"], body["usage_this_month"]) == (bob.user_id, 0)

@@ -1,4 +1,4 @@
-"""A server that speaks MongoDB's protocol, and what works on it."""
+"""Fixtures: servers that speak MongoDB's protocol, and the parts of the gateway that use them."""
 
 import asyncio
 import os
@@ -26,7 +26,7 @@ from tests.servers.containers import MongodbServer, running
 
 
 class EmbeddedMongodb:
-    """An embedded job store in a folder of its own, to kill and to start."""
+    """An embedded job store in a folder of its own, which tests can kill and start."""
 
     def __init__(self, home: Path) -> None:
         self._home = home
@@ -34,7 +34,7 @@ class EmbeddedMongodb:
         self.url = f"mongodb://{HOST}:{self._port}/?directConnection=true"
 
     async def start(self) -> None:
-        """Start it, on the data that the last one left."""
+        """Start the server on the data that the previous one left."""
         pid_file = self._home / "pid"
         pid_file.unlink(missing_ok=True)
         program = Path(sys.executable).with_name("nx-27017")
@@ -47,7 +47,7 @@ class EmbeddedMongodb:
         )
 
     async def kill(self) -> None:
-        """SIGKILL."""
+        """Send SIGKILL."""
         with suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGKILL)
         await self._process.wait()
@@ -55,7 +55,7 @@ class EmbeddedMongodb:
 
 @asynccontextmanager
 async def running_embedded(home: Path) -> AsyncIterator[EmbeddedMongodb]:
-    """One that is killed at the end."""
+    """Run an embedded job store, and kill it at the end."""
     server = EmbeddedMongodb(home)
     await server.start()
     try:
@@ -66,21 +66,21 @@ async def running_embedded(home: Path) -> AsyncIterator[EmbeddedMongodb]:
 
 @pytest.fixture(scope="module")
 async def embedded_mongodb(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    """An embedded job store of this file's own; its URL."""
+    """Run an embedded job store for this file alone and yield its URL."""
     async with running_embedded(tmp_path_factory.mktemp("mongodb")) as server:
         yield server.url
 
 
 @pytest.fixture(params=servers("mongodb"))
 async def killable(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[EmbeddedMongodb | MongodbServer]:
-    """A server of the test's own."""
+    """Run a server for one test alone."""
     async with running_embedded(tmp_path) if request.param == EMBEDDED else running(MongodbServer()) as server:
         yield server
 
 
 @pytest.fixture(scope="module", params=servers("mongodb"))
 def mongodb_url(request: pytest.FixtureRequest) -> str:
-    """URL of the server under test."""
+    """Return the URL of the server under test."""
     if request.param == EMBEDDED:
         return str(request.getfixturevalue("embedded_mongodb"))
     return str(request.getfixturevalue("mongodb_server").url)
@@ -88,7 +88,7 @@ def mongodb_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(params=[AsyncIOMotorClient, AsyncMongoClient], ids=["motor", "pymongo"])
 async def store(request: pytest.FixtureRequest, mongodb_url: str) -> AsyncIterator[Store]:
-    """An empty database on that server, through either driver: a change of driver must change nothing."""
+    """Open an empty database on that server, with each of the two drivers: results must not depend on the driver."""
     settings = settings_for(mongodb_url, f"test_{uuid.uuid4().hex[:8]}")
     async with open_store(settings, make_client=request.param) as store:
         yield store
@@ -116,7 +116,7 @@ def storage() -> Storage:
 
 @pytest.fixture
 def job_parts(store: Store, storage: Storage, bus: Bus, clock: Clock) -> JobParts:
-    """The parts of a gateway that have to do with jobs."""
+    """Return the parts of a gateway that deal with jobs."""
     return make_job_parts(
         settings_for("mongodb://unused", "unused"),
         store=store,

@@ -1,4 +1,4 @@
-"""A job and the events about it; a bus and a clock that do as they are told."""
+"""A job and the events about it, and a bus, a bucket and a clock that tests control."""
 
 import asyncio
 import uuid
@@ -37,7 +37,7 @@ def settings_for(url: str, database: str) -> Settings:
 
 
 class Bus:
-    """Keeps what is published; can be away."""
+    """Records what is published; can be unavailable."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -54,7 +54,7 @@ class Bus:
 
 
 class Bucket:
-    """Objects by key; can be away."""
+    """Holds objects by key; can be unavailable."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}

@@ -1,4 +1,4 @@
-"""Gateways on machines whose clocks differ go by the database's, on whatever server that is."""
+"""Gateways on machines with different clocks all use the database's clock, whatever the server is."""
 
 import asyncio
 import time
@@ -23,7 +23,7 @@ Gateway = Callable[[Callable[[], int]], JobParts]
 
 
 class CrossedOnce:
-    """A collection where another gateway's upsert comes first, once."""
+    """A collection in which another gateway's upsert comes first, once."""
 
     def __init__(self, collection: Any) -> None:
         self._collection = collection
@@ -39,34 +39,34 @@ class CrossedOnce:
 
 @pytest.fixture
 def gateway(store: Store, storage: Storage, bus: Bus) -> Gateway:
-    """Makes the parts of a gateway that goes by some clock."""
+    """Return a function that makes the parts of a gateway with a given clock."""
     settings = settings_for("mongodb://unused", "unused")
     return lambda clock: make_job_parts(settings, store=store, storage=storage, bus=bus, now_ms=clock)
 
 
 @pytest.fixture
 async def clocks(store: Store) -> list[DatabaseClock]:
-    """Those of two gateways; their machines were started at different times."""
+    """Return the clocks of two gateways whose machines were started at different times."""
     clocks = [DatabaseClock(store.now_ms), DatabaseClock(store.now_ms, monotonic_s=lambda: time.monotonic() + 1e5)]
     for clock in clocks:
         await clock.set()
     return clocks
 
 
-async def test_the_server_tells_its_time(store: Store) -> None:
+async def test_the_server_returns_its_time(store: Store) -> None:
     before_ms, told_ms, after_ms = time.time() * 1000, await store.now_ms(), time.time() * 1000
     assert before_ms - 2 <= told_ms <= after_ms + 2
     for earlier_ms in [told_ms] * 2:
         assert earlier_ms <= await store.now_ms() <= time.time() * 1000 + 2
 
 
-async def test_many_gateways_may_ask_at_once(store: Store) -> None:
+async def test_many_gateways_can_ask_at_once(store: Store) -> None:
     told_ms = await asyncio.gather(*(store.now_ms() for _ in range(20)))
     assert max(told_ms) - min(told_ms) < MINUTE_MS
 
 
-async def test_the_first_gateways_ever_may_ask_at_once(store: Store) -> None:
-    """On a server that does not itself repeat an upsert which another one crossed."""
+async def test_the_first_gateways_on_a_new_database_can_ask_at_once(store: Store) -> None:
+    """Use a server that does not itself retry an upsert that conflicts with another one."""
     clock = CrossedOnce(store.database["clock"])
     crossed = replace(store, database={"clock": clock})
     before_ms = time.time() * 1000 - 2
@@ -74,7 +74,7 @@ async def test_the_first_gateways_ever_may_ask_at_once(store: Store) -> None:
     assert clock.is_crossed
 
 
-async def test_a_job_is_submitted_once_however_many_gateways_look(
+async def test_a_job_is_submitted_once_however_many_gateways_sweep(
     clocks: list[DatabaseClock], gateway: Gateway, bus: Bus
 ) -> None:
     one, other = map(gateway, clocks)
@@ -89,10 +89,10 @@ async def test_a_job_is_submitted_once_however_many_gateways_look(
     assert len(bus.events) == 1
 
 
-async def test_by_the_clocks_of_their_machines_they_would_submit_it_twice(
+async def test_with_the_clocks_of_their_machines_gateways_submit_a_job_twice(
     clocks: list[DatabaseClock], gateway: Gateway
 ) -> None:
-    # More than the silence: the answer of the database, too, is off by a millisecond or two.
+    # More than the silence: the database's answer is also off by a millisecond or two.
     one, ahead = gateway(clocks[0]), gateway(lambda: time.time_ns() // 10**6 + MINUTE_MS + 1000)
     job = a_job(submitted_ms=clocks[0]())
     await one.outbox.submit(job, submitted(job))
@@ -108,12 +108,12 @@ async def test_limits_and_slots_hold_across_gateways(
         assert isinstance(slot, Slot)
     for clock in clocks:
         assert await store.quotas.take(USER_ID, "one-more", **limits, now_ms=clock()) is Limit.CONCURRENT
-        # Starts that are under way are not taken for ones that nobody finished.
+        # Starts in progress are not mistaken for abandoned ones.
         assert await gateway(clock).sweeper.free_slots() == 0
         assert await store.quotas.used_this_month(USER_ID, clock()) == 5
 
 
-async def test_one_prunes_a_history_at_a_time(store: Store, clocks: list[DatabaseClock]) -> None:
+async def test_only_one_gateway_prunes_a_history_at_a_time(store: Store, clocks: list[DatabaseClock]) -> None:
     one, other = clocks
     assert await store.quotas.begin_pruning(USER_ID, now_ms=one(), until_ms=one() + LEASE_MS)
     assert not await store.quotas.begin_pruning(USER_ID, now_ms=other(), until_ms=other() + LEASE_MS)

@@ -1,4 +1,4 @@
-"""The count that tells when a user's history may have to be pruned: it may be too high for a while, never too low."""
+"""The count that decides when to prune a user's history. It may be too high for a while, but never too low."""
 
 import asyncio
 import uuid
@@ -33,7 +33,7 @@ async def take(store: Store, job_id: str | None = None) -> Slot:
 
 
 async def start(store: Store, parts: JobParts) -> str:
-    """As a submission does it."""
+    """Start a job as a submission does."""
     job = a_job(USER_ID)
     slot = await take(store, job.job_id)
     await store.jobs.insert(job, submitted(job).to_bytes().decode(), due_ms=T0_MS)
@@ -47,7 +47,7 @@ async def a_user(store: Store) -> None:
     await store.database["users"].insert_one(document)
 
 
-async def test_nobody_has_counted_a_users_jobs_before_the_first(store: Store, job_parts: JobParts) -> None:
+async def test_a_user_without_jobs_has_no_count(store: Store, job_parts: JobParts) -> None:
     await a_user(store)
     assert await counted(store) == UNCOUNTED
     await start(store, job_parts)
@@ -56,7 +56,7 @@ async def test_nobody_has_counted_a_users_jobs_before_the_first(store: Store, jo
     assert await counted(store) == 2
 
 
-async def test_documents_of_old_are_counted_first(store: Store, job_parts: JobParts) -> None:
+async def test_jobs_of_documents_without_a_count_are_counted_first(store: Store, job_parts: JobParts) -> None:
     await a_user(store)
     await start(store, job_parts)
     await store.database["quotas"].update_one({"_id": USER_ID}, {"$unset": {"kept": ""}})
@@ -68,7 +68,7 @@ async def test_documents_of_old_are_counted_first(store: Store, job_parts: JobPa
     assert await counted(store) == 2
 
 
-async def test_a_document_that_an_earlier_version_made_meanwhile_is_counted_first(
+async def test_jobs_are_counted_first_if_an_earlier_version_just_made_the_document(
     store: Store, job_parts: JobParts
 ) -> None:
     await a_user(store)
@@ -80,7 +80,7 @@ async def test_a_document_that_an_earlier_version_made_meanwhile_is_counted_firs
     assert await counted(store) == 2
 
 
-async def test_the_job_too_many_is_told_of(store: Store, job_parts: JobParts) -> None:
+async def test_taking_a_slot_reports_a_full_history(store: Store, job_parts: JobParts) -> None:
     await a_user(store)
     for number in range(1, KEEP + 1):
         await start(store, job_parts)
@@ -92,7 +92,7 @@ async def test_the_job_too_many_is_told_of(store: Store, job_parts: JobParts) ->
     assert await counted(store) == KEEP + 1
 
 
-async def test_a_full_history_loses_its_oldest_with_each_start_and_is_counted_right(
+async def test_each_start_removes_the_oldest_job_of_a_full_history_and_the_count_is_right(
     store: Store, job_parts: JobParts, worker_events: WorkerEvents
 ) -> None:
     await a_user(store)
@@ -105,7 +105,7 @@ async def test_a_full_history_loses_its_oldest_with_each_start_and_is_counted_ri
     assert await counted(store) == KEEP
 
 
-async def test_a_removed_job_is_counted_until_somebody_counts(store: Store, job_parts: JobParts) -> None:
+async def test_a_removed_job_stays_in_the_count_until_the_next_recount(store: Store, job_parts: JobParts) -> None:
     await a_user(store)
     jobs = [await start(store, job_parts) for _ in range(KEEP)]
     assert await job_parts.removal.remove(jobs[3], "deleted") is not None
@@ -115,7 +115,7 @@ async def test_a_removed_job_is_counted_until_somebody_counts(store: Store, job_
     assert await counted(store) == KEEP
 
 
-async def test_jobs_that_start_while_somebody_counts_are_not_lost(store: Store, clock: Clock) -> None:
+async def test_jobs_that_start_during_a_recount_are_not_lost(store: Store, clock: Clock) -> None:
     await take(store)
     until_ms = clock.ms + LEASE_MS
     assert await store.quotas.begin_pruning(USER_ID, now_ms=clock.ms, until_ms=until_ms)
@@ -125,7 +125,7 @@ async def test_jobs_that_start_while_somebody_counts_are_not_lost(store: Store, 
     await take(store)
     await store.quotas.undo(USER_ID, "undone", before.taken_ms)
     assert not await store.quotas.begin_pruning(USER_ID, now_ms=clock.ms, until_ms=until_ms + 1)
-    # There was another wish: the count is corrected, the turn goes on.
+    # Another pruning was requested: the count is corrected, and the turn continues.
     assert not await store.quotas.end_pruning(USER_ID, turn, until_ms=until_ms, kept=1)
     assert await counted(store) == 2
     again = await store.quotas.pruning_turn(USER_ID, until_ms=until_ms)
@@ -135,7 +135,7 @@ async def test_jobs_that_start_while_somebody_counts_are_not_lost(store: Store, 
     assert await counted(store) == 2
 
 
-async def test_whose_turn_is_over_corrects_nothing(store: Store, clock: Clock) -> None:
+async def test_an_expired_turn_does_not_change_the_count(store: Store, clock: Clock) -> None:
     await take(store)
     until_ms = clock.ms + LEASE_MS
     assert await store.quotas.begin_pruning(USER_ID, now_ms=clock.ms, until_ms=until_ms)
@@ -149,17 +149,17 @@ async def test_whose_turn_is_over_corrects_nothing(store: Store, clock: Clock) -
     assert await store.quotas.pruning_turn(USER_ID, until_ms=until_ms) is None
 
 
-async def test_whatever_races_the_count_is_never_too_low_and_right_in_the_end(
+async def test_under_races_the_count_is_never_too_low_and_right_at_the_end(
     store: Store, job_parts: JobParts, worker_events: WorkerEvents
 ) -> None:
     await a_user(store)
     running = True
 
     async def watch() -> int:
-        """How often it was looked at while jobs came and went."""
+        """Check the count while jobs start and end, and return how often it was checked."""
         looks = 0
         while running:
-            # Jobs are seen first: those that come in between are in the count, those that go are gone from the list.
+            # Jobs are listed first. The count includes those added later; deleted ones are not in the second list.
             seen = set(await visible(store))
             at_most = await counted(store)
             still_there = seen & set(await visible(store))
@@ -183,7 +183,7 @@ async def test_whatever_races_the_count_is_never_too_low_and_right_in_the_end(
         await asyncio.gather(*map(one, range(first, first + 12)))
     running = False
     assert await watching > 0
-    # A job that was deleted after the others had made way for it leaves a gap.
+    # If a job is deleted after others were removed to make space for it, the history has a gap.
     assert len(await visible(store)) <= KEEP
     for _ in range(KEEP):
         await worker_events.handle(classified(await start(store, job_parts)))
@@ -191,7 +191,7 @@ async def test_whatever_races_the_count_is_never_too_low_and_right_in_the_end(
     assert await counted(store) == KEEP
 
 
-async def test_a_pruning_that_is_cut_short_leaves_the_count_too_high_and_is_done_by_the_sweeper(
+async def test_an_interrupted_pruning_leaves_the_count_too_high_until_the_sweeper_repeats_it(
     store: Store, job_parts: JobParts, worker_events: WorkerEvents, clock: Clock
 ) -> None:
     await a_user(store)

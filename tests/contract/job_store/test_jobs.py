@@ -1,4 +1,4 @@
-"""Jobs, users and keys as they are stored, and what the events of workers do to them."""
+"""Jobs, users and keys as they are stored, and how events of workers change them."""
 
 import asyncio
 from typing import Any
@@ -34,13 +34,13 @@ def shown(job: Job) -> dict[str, Any]:
     return answers.content_of(answers.Job.of(job))
 
 
-async def test_a_job_comes_back_as_it_was_stored(store: Store) -> None:
+async def test_a_job_is_read_as_it_was_stored(store: Store) -> None:
     job = await added(store)
     assert await stored(store, job) == job
     assert await store.jobs.get(OTHER) is None
 
 
-async def test_lists_are_a_users_own_most_recent_first_and_limited(store: Store) -> None:
+async def test_lists_hold_only_the_users_jobs_most_recent_first_up_to_a_limit(store: Store) -> None:
     mine = [await added(store, a_job("u1", T0_MS + offset)) for offset in (5, 1, 9, 3)]
     await added(store, a_job("u2", T0_MS + 100))
     listed = await store.jobs.list_recent("u1", Page(3))
@@ -49,7 +49,7 @@ async def test_lists_are_a_users_own_most_recent_first_and_limited(store: Store)
     assert len(await store.jobs.list_recent("u1", Page(100))) == 4
 
 
-async def test_results_come_back_to_the_last_digit(store: Store, worker_events: WorkerEvents) -> None:
+async def test_results_are_read_to_the_last_digit(store: Store, worker_events: WorkerEvents) -> None:
     job = await added(store)
     await worker_events.handle(classified(job.job_id))
     found = await stored(store, job)
@@ -59,7 +59,7 @@ async def test_results_come_back_to_the_last_digit(store: Store, worker_events: 
     assert found.results_key == f"jobs/{job.job_id}/results.json"
 
 
-async def test_every_event_handled_twice_leaves_what_once_leaves(store: Store, worker_events: WorkerEvents) -> None:
+async def test_handling_an_event_twice_is_the_same_as_once(store: Store, worker_events: WorkerEvents) -> None:
     job = await added(store)
     steps = [
         progress(job.job_id, "ingest", 1, 1),
@@ -179,7 +179,7 @@ async def test_neither_key_ids_nor_hashes_repeat(store: Store) -> None:
     assert await store.users.add_key(issued.stored) is False
 
 
-async def test_a_server_that_is_away_is_worth_another_try() -> None:
+async def test_an_unavailable_server_is_a_transient_error() -> None:
     settings = Settings(
         mongodb_url="mongodb://127.0.0.1:1/?directConnection=true", mongodb_timeout_s=0.2, api_key_pepper=PEPPER
     )

@@ -1,4 +1,4 @@
-"""A job store whose server is killed keeps whatever it has acknowledged."""
+"""A job store whose server is killed keeps every write that it acknowledged."""
 
 import asyncio
 import uuid
@@ -16,7 +16,7 @@ LIMITS = {"per_month": 10**6, "at_a_time": 10**6, "history": 10**6}
 
 
 async def start_jobs(store: Store, user_id: str, acknowledged: list[str], are_many: asyncio.Event) -> None:
-    """Start one job after the other, until the server is gone."""
+    """Start one job after another until the server stops."""
     had = len(acknowledged)
     while True:
         job = a_job(user_id=user_id)
@@ -32,7 +32,7 @@ async def start_jobs(store: Store, user_id: str, acknowledged: list[str], are_ma
 
 
 async def test_no_acknowledged_write_is_lost(killable: Any) -> None:
-    """But for the very last of a writer on the stand-in for MongoDB, which now and then acknowledges a moment early."""
+    """Allow one exception: the stand-in for MongoDB sometimes acknowledges a writer's last write a moment too early."""
     settings = settings_for(killable.url, f"killed_{uuid.uuid4().hex[:8]}").model_copy(
         update={"mongodb_timeout_s": 2.0}
     )

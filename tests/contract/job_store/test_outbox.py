@@ -1,4 +1,4 @@
-"""No job is lost between the store and the bus."""
+"""No job is lost between the job store and the bus."""
 
 import asyncio
 from collections.abc import Callable
@@ -36,7 +36,7 @@ async def test_a_submission_is_published_at_once(store: Store, outbox: Outbox, b
     assert await stored(store, job) == job
 
 
-async def test_what_the_bus_did_not_take_is_published_later(outbox: Outbox, bus: Bus, clock: Clock) -> None:
+async def test_an_event_that_the_bus_refused_is_published_later(outbox: Outbox, bus: Bus, clock: Clock) -> None:
     job = a_job()
     event = submitted(job)
     bus.is_away = True
@@ -52,7 +52,7 @@ async def test_what_the_bus_did_not_take_is_published_later(outbox: Outbox, bus:
     assert await outbox.sweep() == 0
 
 
-async def test_a_process_that_dies_before_it_publishes_loses_nothing(
+async def test_a_process_that_ends_before_it_publishes_loses_nothing(
     store: Store, outbox: Outbox, bus: Bus, clock: Clock
 ) -> None:
     job = a_job()
@@ -63,7 +63,7 @@ async def test_a_process_that_dies_before_it_publishes_loses_nothing(
     assert [event.job_id for event in bus.events] == [job.job_id]
 
 
-async def test_a_silent_job_is_submitted_again_ever_more_rarely(outbox: Outbox, bus: Bus, clock: Clock) -> None:
+async def test_a_silent_job_is_resubmitted_at_growing_intervals(outbox: Outbox, bus: Bus, clock: Clock) -> None:
     job = a_job()
     await outbox.submit(job, submitted(job))
     times = []
@@ -74,7 +74,7 @@ async def test_a_silent_job_is_submitted_again_ever_more_rarely(outbox: Outbox, 
     assert times == [60, 180, 420]
 
 
-async def test_a_job_that_is_heard_of_is_not_submitted_again(
+async def test_a_job_with_recent_events_is_not_resubmitted(
     outbox: Outbox, worker_events: WorkerEvents, bus: Bus, clock: Clock
 ) -> None:
     job = a_job()
@@ -87,7 +87,7 @@ async def test_a_job_that_is_heard_of_is_not_submitted_again(
     assert await outbox.sweep() == 1
 
 
-async def test_a_job_whose_news_are_rare_is_not_submitted_again_with_each(
+async def test_a_job_with_rare_events_is_not_resubmitted_after_each(
     outbox: Outbox, worker_events: WorkerEvents, bus: Bus, clock: Clock
 ) -> None:
     job = a_job()
@@ -97,7 +97,7 @@ async def test_a_job_whose_news_are_rare_is_not_submitted_again_with_each(
             clock.advance(10)
             await outbox.sweep()
         await worker_events.handle(progress(job.job_id, "dedoppler", done, 64))
-    # After 1, 2, 4, ... minutes of silence, and as much again after each news: over 75 minutes, not 64 times.
+    # After 1, 2, 4, ... minutes of silence, counted anew after each event: over 75 minutes, not 64 times.
     assert 1 < len(bus.events) < 10
 
 
@@ -110,7 +110,7 @@ async def test_a_job_whose_news_are_rare_is_not_submitted_again_with_each(
         [lambda job_id: failed(job_id, "ingest")],
     ],
 )
-async def test_a_finished_job_is_never_submitted_again(
+async def test_a_finished_job_is_never_resubmitted(
     outbox: Outbox, worker_events: WorkerEvents, bus: Bus, clock: Clock, endings: list[Callable[[str], Event]]
 ) -> None:
     job = a_job()
@@ -124,7 +124,7 @@ async def test_a_finished_job_is_never_submitted_again(
     assert bus.events == []
 
 
-async def test_a_complete_job_whose_artefacts_were_not_heard_of_is_submitted_again(
+async def test_a_complete_job_without_an_exported_event_is_resubmitted(
     store: Store, outbox: Outbox, worker_events: WorkerEvents, bus: Bus, clock: Clock
 ) -> None:
     job = a_job()
@@ -137,7 +137,7 @@ async def test_a_complete_job_whose_artefacts_were_not_heard_of_is_submitted_aga
     clock.advance(2)
     assert await outbox.sweep() == 1
     assert [event.job_id for event in bus.events] == [job.job_id] * 2
-    # The second time round, the upload is gone: there will be no artefacts, and the results stay.
+    # After the second submission the upload is deleted: no artefacts will be made, and the results stay.
     await worker_events.handle(failed(job.job_id, "ingest"))
     found = await stored(store, job)
     assert (found.status, found.results is not None) == ("complete", True)
@@ -171,7 +171,7 @@ async def publications(store: Store, job: Job) -> int:
     return int((await store.database["jobs"].find_one({"_id": job.job_id}))["publications"])
 
 
-async def test_a_sweep_meanwhile_does_not_publish_what_was_just_published(
+async def test_a_concurrent_sweep_does_not_repeat_a_publication(
     store: Store, outbox: Outbox, bus: Bus, clock: Clock
 ) -> None:
     for _ in range(5):
@@ -183,10 +183,10 @@ async def test_a_sweep_meanwhile_does_not_publish_what_was_just_published(
     assert len(bus.events) == 5
 
 
-async def test_what_the_bus_took_after_all_is_published_twice_at_most(
+async def test_an_event_that_the_bus_accepted_late_is_published_twice_at_most(
     store: Store, outbox: Outbox, bus: Bus, clock: Clock
 ) -> None:
-    """The other gateway's sweep was quicker than the word that the bus had not taken it."""
+    """Let another gateway's sweep publish the event before this gateway learns that the bus did not accept it."""
     job = a_job()
     bus.is_away = True
     await outbox.submit(job, submitted(job))
@@ -203,7 +203,7 @@ async def test_what_the_bus_took_after_all_is_published_twice_at_most(
     assert await outbox.sweep() == 0
 
 
-async def test_neither_bus_nor_store_take_it_and_it_is_due_after_the_silence(
+async def test_an_event_that_bus_and_store_refuse_is_due_after_the_silence(
     store: Store, outbox: Outbox, bus: Bus, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(*_args: object, **_more: object) -> None:
@@ -223,7 +223,7 @@ async def test_neither_bus_nor_store_take_it_and_it_is_due_after_the_silence(
 
 
 @pytest.mark.parametrize("halfway", ["insert", "publish"])
-async def test_a_submission_that_is_given_up_halfway_is_published_soon(
+async def test_a_submission_that_is_cancelled_halfway_is_published_soon(
     store: Store, outbox: Outbox, bus: Bus, clock: Clock, monkeypatch: pytest.MonkeyPatch, halfway: str
 ) -> None:
     job, is_halfway = a_job(), asyncio.Event()
@@ -253,7 +253,7 @@ async def test_a_submission_that_is_given_up_halfway_is_published_soon(
     assert [event.job_id for event in bus.events] == [job.job_id]
 
 
-async def test_a_sweep_ends_when_the_process_is_to_and_leaves_the_rest_to_others(
+async def test_a_sweep_stops_with_the_process_and_leaves_the_rest_to_others(
     store: Store, outbox: Outbox, bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     jobs, stop = [await added(store) for _ in range(5)], asyncio.Event()

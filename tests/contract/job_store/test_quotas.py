@@ -1,4 +1,4 @@
-"""Counters and slots as they are stored: what races for them, and what is left when a process dies halfway."""
+"""Counters and slots as they are stored, under races and after a process ends midway."""
 
 import asyncio
 import uuid
@@ -36,7 +36,7 @@ def job_ids(count: int) -> list[str]:
 async def take(
     store: Store, job_id: str, *, per_month: int = 100, at_a_time: int = 5, history: int = 500, now_ms: int = T0_MS
 ) -> Slot | Limit:
-    """Take a slot; whether the history is full is a question for tests of that."""
+    """Take a slot. Whether the history is full is not returned; other tests check that."""
     slot = await take_in_full(store, job_id, per_month=per_month, at_a_time=at_a_time, history=history, now_ms=now_ms)
     return replace(slot, history_is_full=False) if isinstance(slot, Slot) else slot
 
@@ -47,7 +47,7 @@ async def take_in_full(store: Store, job_id: str, **more: int) -> Slot | Limit:
 
 
 async def counted(store: Store, user_id: str = "u1") -> tuple[int, int]:
-    """Jobs counted this month, and slots taken."""
+    """Return the jobs counted this month and the slots taken."""
     found = await store.database["quotas"].find_one({"_id": user_id})
     assert found["active_count"] == len(found["active"])
     return found["used"], found["active_count"]
@@ -85,13 +85,13 @@ async def test_a_job_has_one_slot_however_often_it_is_taken(store: Store) -> Non
     assert taken.count(Slot(T0_MS, is_new=True)) == 1
     assert taken.count(Slot(T0_MS, is_new=False)) == 29
     assert await counted(store) == (1, 1)
-    # An old slot is renewed by whoever comes back for it.
+    # Taking an old slot again renews it.
     assert await take(store, job_id, now_ms=T0_MS + 60_000) == Slot(T0_MS + 60_000, is_new=False)
     assert not await store.quotas.undo("u1", job_id, T0_MS)
     assert await counted(store) == (1, 1)
 
 
-async def test_undoing_uncounts_once(store: Store) -> None:
+async def test_undoing_lowers_the_count_once(store: Store) -> None:
     first, second = job_ids(2)
     await take(store, first)
     await take(store, second)
@@ -100,7 +100,7 @@ async def test_undoing_uncounts_once(store: Store) -> None:
     assert await counted(store) == (1, 1)
 
 
-async def test_the_month_rolls_over_once_whoever_is_first(store: Store) -> None:
+async def test_the_month_rolls_over_once_under_races(store: Store) -> None:
     before = job_ids(3)
     for job_id in before:
         await take(store, job_id, per_month=3, now_ms=MAY_MS - 1)
@@ -112,21 +112,21 @@ async def test_the_month_rolls_over_once_whoever_is_first(store: Store) -> None:
     )
     assert taken.count(Limit.MONTHLY) == 47
     assert await counted(store) == (3, 6)
-    # What was counted in the month before is not taken from this one.
+    # Undoing a job of the previous month does not lower the count of this one.
     assert await store.quotas.undo("u1", before[0], MAY_MS - 1)
     assert await counted(store) == (3, 5)
-    # A gateway whose clock is behind does not turn the month back.
+    # A gateway whose clock is behind does not set the month back.
     assert await take(store, *job_ids(1), per_month=3, at_a_time=50, now_ms=MAY_MS - 5_000) == Limit.MONTHLY
     assert await store.quotas.used_this_month("u1", MAY_MS - 5_000) == 3
 
 
-async def test_nothing_is_used_by_a_user_who_never_came(store: Store) -> None:
+async def test_a_user_without_requests_has_used_nothing(store: Store) -> None:
     assert await store.quotas.used_this_month("nobody", T0_MS) == 0
     assert not await store.quotas.give_back("nobody", "a-job")
     assert not await store.quotas.undo("nobody", "a-job", T0_MS)
 
 
-async def test_a_gateway_that_dies_before_it_stores_the_job_costs_nothing(
+async def test_a_gateway_that_ends_before_it_stores_the_job_uses_no_quota(
     store: Store, job_parts: JobParts, clock: Clock
 ) -> None:
     await take(store, *job_ids(1), now_ms=clock.ms)
@@ -138,7 +138,7 @@ async def test_a_gateway_that_dies_before_it_stores_the_job_costs_nothing(
     assert await counted(store) == (0, 0)
 
 
-async def test_a_gateway_that_dies_before_it_publishes_runs_the_job_once_on_its_slot(
+async def test_a_job_whose_gateway_ends_before_it_publishes_runs_once_on_its_slot(
     store: Store, job_parts: JobParts, outbox: Outbox, worker_events: WorkerEvents, bus: Bus, clock: Clock
 ) -> None:
     job = a_job()
@@ -154,7 +154,7 @@ async def test_a_gateway_that_dies_before_it_publishes_runs_the_job_once_on_its_
     assert await counted(store) == (1, 0)
 
 
-async def test_a_broker_that_lost_its_memory_gets_the_job_again_on_the_same_slot(
+async def test_a_broker_that_lost_its_data_gets_the_job_again_on_the_same_slot(
     store: Store, job_parts: JobParts, outbox: Outbox, worker_events: WorkerEvents, bus: Bus, clock: Clock
 ) -> None:
     job = a_job()
@@ -166,14 +166,14 @@ async def test_a_broker_that_lost_its_memory_gets_the_job_again_on_the_same_slot
     assert await outbox.sweep() == 1
     assert [event.job_id for event in bus.events] == [job.job_id]
     assert await counted(store) == (1, 1)
-    # Both submissions may be worked on in the end.
+    # Workers may process both submissions.
     for _ in range(2):
         await worker_events.handle(classified(job.job_id))
     assert await counted(store) == (1, 0)
 
 
 @pytest.mark.parametrize("ending", [classified, lambda job_id: failed(job_id, "dedoppler")])
-async def test_a_gateway_that_dies_before_it_frees_the_slot_is_stood_in_for(
+async def test_the_sweeper_frees_the_slot_if_the_gateway_ends_before_it_does(
     store: Store, job_parts: JobParts, worker_events: WorkerEvents, ending: type
 ) -> None:
     job = await added(store)
@@ -183,7 +183,7 @@ async def test_a_gateway_that_dies_before_it_frees_the_slot_is_stood_in_for(
     assert await counted(store) == (1, 0)
 
 
-async def test_a_gateway_that_dies_within_a_removal_is_stood_in_for(
+async def test_the_sweeper_completes_a_removal_if_the_gateway_ends_within_it(
     store: Store, storage: Storage, job_parts: JobParts
 ) -> None:
     job = await added(store)
@@ -196,15 +196,13 @@ async def test_a_gateway_that_dies_within_a_removal_is_stood_in_for(
     assert storage.uploads.objects == storage.results.objects == {}
 
 
-async def test_a_slot_that_is_used_again_while_the_sweeper_looks_stays(
-    store: Store, job_parts: JobParts, clock: Clock
-) -> None:
+async def test_a_slot_that_is_renewed_during_a_sweep_stays(store: Store, job_parts: JobParts, clock: Clock) -> None:
     [job_id] = job_ids(1)
     await take(store, job_id, now_ms=clock.ms)
     clock.advance(300)
     found = [taken async for _, taken in store.quotas.slots()]
     assert found == [{job_id: T0_MS}]
-    # The request comes back with its key just now.
+    # The request is repeated with its key at this moment.
     assert await take(store, job_id, now_ms=clock.ms) == Slot(clock.ms, is_new=False)
     assert not await store.quotas.undo("u1", job_id, found[0][job_id])
     assert await job_parts.sweeper.free_slots() == 0
@@ -229,7 +227,7 @@ async def test_two_gateways_sweep_side_by_side(
         assert (await counted(store, f"user-{number}"))[1] == 0
 
 
-async def test_storage_that_is_away_stops_neither_the_sweeper_nor_its_other_steps(
+async def test_unavailable_storage_stops_neither_the_sweeper_nor_its_other_steps(
     store: Store, storage: Storage, job_parts: JobParts, clock: Clock
 ) -> None:
     job = await added(store)
@@ -249,20 +247,20 @@ async def test_storage_that_is_away_stops_neither_the_sweeper_nor_its_other_step
     assert key not in storage.results.objects
 
 
-async def test_of_many_removals_one_succeeds(store: Store, job_parts: JobParts) -> None:
+async def test_one_of_many_concurrent_removals_succeeds(store: Store, job_parts: JobParts) -> None:
     job = await added(store)
     removed = await asyncio.gather(*(job_parts.removal.remove(job.job_id, "deleted") for _ in range(30)))
     assert sum(one is not None for one in removed) == 1
 
 
-async def test_a_void_job_can_not_come_to_be(store: Store, storage: Storage, job_parts: JobParts) -> None:
+async def test_a_void_job_can_not_be_stored(store: Store, storage: Storage, job_parts: JobParts) -> None:
     job = a_job()
     storage.uploads.objects[job.file_key] = b"data"
     assert await store.jobs.prevent_insert(job, now_ms=T0_MS)
     assert await store.jobs.insert(job, submitted(job).to_bytes().decode(), due_ms=T0_MS) is False
     assert await store.jobs.get(job.job_id) is None
     await job_parts.sweeper.purge_removed()
-    # The upload was never this job's.
+    # The upload never belonged to this job.
     assert job.file_key in storage.uploads.objects
     other = await added(store)
     assert await store.jobs.prevent_insert(other, now_ms=T0_MS) is False

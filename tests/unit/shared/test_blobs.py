@@ -1,4 +1,4 @@
-"""What becomes of the S3 client's errors."""
+"""How errors of the S3 client are translated."""
 
 import aiohttp
 import pytest
@@ -32,13 +32,13 @@ def client_error(code: str, status: int) -> ClientError:
         (TimeoutError(), TransientError),
     ],
 )
-def test_errors_of_the_client_become_ours(raised, expected):
+def test_client_errors_become_waterhole_errors(raised, expected):
     with pytest.raises(expected) as caught, _translated("a/key"):
         raise raised
     assert type(caught.value) is expected
     assert caught.value.__cause__ is raised
 
 
-def test_other_errors_stay_what_they_are():
+def test_other_errors_are_unchanged():
     with pytest.raises(ZeroDivisionError), _translated("a/key"):
         _ = 1 / 0

@@ -1,4 +1,4 @@
-"""The events on the bus are a public contract: what was ever sent stays readable, and means the same."""
+"""The events on the bus are a public contract: events of earlier versions stay readable with the same meaning."""
 
 import json
 import uuid
@@ -143,7 +143,7 @@ EXPECTED = [
     ),
 ]
 
-# As EXPECTED[3], from a version that sends the plan.
+# Like EXPECTED[3], but from a version that sends the plan.
 CLASSIFIED_WITH_PLAN = EXPECTED[3].model_copy(
     update={
         "event_id": uuid.UUID("0c9d1f6e-5d0c-5f0e-8d3a-6f2f7a0b1c07"),
@@ -165,7 +165,7 @@ def golden_of(event: Event) -> bytes:
 
 
 def required_fields(value: object, place: tuple = ()) -> list[tuple]:
-    """Places in an event's JSON whose fields its version does not do without."""
+    """Return the places in an event's JSON whose fields its version requires."""
     found = []
     fields = getattr(type(value), "model_fields", {})
     for name, field in fields.items():
@@ -181,19 +181,19 @@ def required_fields(value: object, place: tuple = ()) -> list[tuple]:
 each_event = pytest.mark.parametrize("event", [*EXPECTED, *WITH_PLAN], ids=golden_name)
 
 
-def test_every_type_has_an_example_and_every_golden_file_is_one():
+def test_every_type_has_an_example_and_every_golden_file_is_an_example():
     assert [event.topic for event in EXPECTED] == list(TOPICS)
     assert [event.type for event in EXPECTED] == list(TOPICS)
     assert {path.name for path in GOLDEN.iterdir()} == {golden_name(event) for event in [*EXPECTED, *WITH_PLAN]}
 
 
 @each_event
-def test_a_golden_message_decodes_to_what_it_meant(event):
+def test_a_golden_message_decodes_to_the_expected_event(event):
     assert decode(golden_of(event)) == event
 
 
 @each_event
-def test_events_are_sent_as_they_were_sent_before(event):
+def test_events_are_encoded_as_in_earlier_versions(event):
     assert json.loads(event.to_bytes()) == json.loads(golden_of(event))
     assert decode(event.to_bytes()) == event
 
@@ -237,7 +237,7 @@ def test_a_missing_field_does_not_decode(event, place):
         decode(json.dumps(fields).encode())
 
 
-def test_required_fields_reach_into_the_parts():
+def test_required_fields_include_nested_ones():
     places = required_fields(EXPECTED[3])
     assert {("job_id",), ("upload", "file_key"), ("summary", "top_candidates", 0, "snr")} <= set(places)
 
@@ -245,7 +245,7 @@ def test_required_fields_reach_into_the_parts():
 @pytest.mark.parametrize(
     "raw", [b"", b"null", b"[]", b"17", b'"text"', b"{", b"\xff\xfe{}", b"[" * 200_000, b'{"a":' * 200_000, b"{}"]
 )
-def test_other_bytes_do_not_decode(raw):
+def test_invalid_bytes_do_not_decode(raw):
     with pytest.raises(UndecodableEventError):
         decode(raw)
 
@@ -289,9 +289,9 @@ def progress_of(job_id=JOB_ID, producer="dedoppler", step="chunk/3", done=3):
 
 def test_the_same_input_gives_the_same_id():
     assert progress_of().event_id == progress_of().event_id
-    # Not a matter of who makes it, nor of what came out.
+    # The id depends neither on the producer nor on the outcome.
     assert progress_of().event_id == progress_of(producer="another", done=4).event_id
-    # The same in every process and version: it is part of the contract.
+    # The id is the same in every process and version, because it is part of the contract.
     assert progress_of().event_id == uuid.uuid5(
         uuid.UUID("6f1f6f0e-52d5-5d0b-9b5b-1420405751a7"), f"{JOB_ID}/job.progress/chunk/3"
     )
@@ -315,7 +315,7 @@ def test_events_have_the_current_time_in_utc():
 
 
 @each_event
-def test_the_key_is_the_job_but_for_chunks_that_many_workers_share(event):
+def test_the_key_is_the_job_except_for_chunks_shared_by_workers(event):
     assert event.partition_key == (f"{JOB_ID}:3" if isinstance(event, ChunkReady) else JOB_ID)
 
 

@@ -1,4 +1,4 @@
-"""The hits object of a chunk comes back from storage as it went there, and is the same bytes each time."""
+"""The hits object of a chunk is read from storage as it was written, and its bytes are the same each time."""
 
 import io
 import json
@@ -15,7 +15,7 @@ def some_hits(n=3, seed=1):
     hits = np.zeros(n, HIT_DTYPE)
     for name in HIT_DTYPE.names:
         hits[name] = rng.integers(-1000, 1000, n) if HIT_DTYPE[name].kind == "i" else rng.normal(size=n)
-    # Shapes differ, as they are cut off at the file's ends.
+    # Shapes differ, because cutouts end at the file's edges.
     shapes = [(16, 117), (16, 1), (8, 40)]
     cutouts = [
         Cutout(rng.normal(size=shapes[i % 3]).astype(np.float32), int(hits["channel"][i]), 1 + i) for i in range(n)
@@ -39,17 +39,17 @@ def assert_same(one, other):
 
 
 @pytest.mark.parametrize("n", [1, 3, 7])
-def test_hits_come_back_as_they_were(n):
+def test_hits_are_read_as_they_were_written(n):
     chunk = some_hits(n)
     assert_same(ChunkHits.from_bytes(chunk.to_bytes()), chunk)
 
 
-def test_a_chunk_without_hits_comes_back_too():
+def test_a_chunk_without_hits_is_read_too():
     chunk = ChunkHits(np.zeros(0, HIT_DTYPE), [], None, ChunkNoise(), np.zeros((0, 0), np.float32))
     assert_same(ChunkHits.from_bytes(chunk.to_bytes()), chunk)
 
 
-def test_the_same_content_is_the_same_bytes():
+def test_the_same_content_gives_the_same_bytes():
     first = some_hits().to_bytes()
     assert some_hits().to_bytes() == first
     assert ChunkHits.from_bytes(first).to_bytes() == first
@@ -57,7 +57,7 @@ def test_the_same_content_is_the_same_bytes():
 
 
 def with_statistics(chunk, statistics):
-    """The bytes of a hits object with other statistics, as versions 0.3.0 and earlier wrote them."""
+    """Return the bytes of a hits object with other statistics, as versions 0.3.0 and earlier wrote them."""
     buffer = io.BytesIO()
     with np.load(io.BytesIO(chunk.to_bytes())) as archive:
         arrays = dict(archive)
@@ -85,7 +85,7 @@ def test_an_object_that_does_not_state_its_channels_has_none(statistics):
     assert found.noise == ChunkNoise()
 
 
-def test_no_clock_is_in_the_bytes():
+def test_the_bytes_do_not_depend_on_the_time():
     with zipfile.ZipFile(io.BytesIO(some_hits().to_bytes())) as archive:
         assert {member.date_time for member in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
@@ -96,7 +96,7 @@ def test_cutouts_may_be_views():
     assert_same(ChunkHits.from_bytes(chunk.to_bytes()), chunk)
 
 
-def test_nothing_in_the_bytes_is_run():
+def test_reading_executes_nothing_in_the_bytes():
     buffer = io.BytesIO()
     np.savez(buffer, metadata=np.array([{"noise": {}}], dtype=object))
     with pytest.raises(ValueError, match="allow_pickle"):

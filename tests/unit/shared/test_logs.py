@@ -1,4 +1,4 @@
-"""Logs are JSON, one object per line, whoever writes them."""
+"""Logs are JSON, one object per line, whatever code writes them."""
 
 import json
 import logging
@@ -12,7 +12,7 @@ from shared.logs import configure_logs
 
 @pytest.fixture
 def log(capsys):
-    """Configures logs as a service does and returns what reads them; afterwards all is as it was."""
+    """Configure logs as a service does, yield a function that reads them, and restore the configuration afterwards."""
     root = logging.getLogger()
     handlers, level, configuration = root.handlers[:], root.level, structlog.get_config()
     read = []
@@ -57,7 +57,7 @@ def test_lines_below_the_level_are_left_out(log):
     assert [line["event"] for line in lines()] == ["worth reading"]
 
 
-def test_libraries_are_heard_from_warnings_on(log):
+def test_libraries_log_only_warnings_and_above(log):
     lines = log("DEBUG")
     with structlog.contextvars.bound_contextvars(job_id="job-1"):
         logging.getLogger("botocore").info("details")
@@ -88,7 +88,7 @@ def test_a_trace_stays_on_its_line(log):
         assert line["exception"].endswith("ZeroDivisionError: division by zero")
 
 
-def test_line_breaks_in_what_users_send_forge_no_line(log):
+def test_line_breaks_in_user_input_do_not_create_lines(log):
     lines = log()
     structlog.get_logger().info("file accepted", name='a.fil\n{"event": "forged"}')
     assert [line["event"] for line in lines()] == ["file accepted"]
@@ -101,7 +101,7 @@ def test_secrets_do_not_show(log):
     assert "hidden-from-all" not in json.dumps(line)
 
 
-def test_a_field_that_is_no_json_still_gives_a_line(log):
+def test_a_field_that_is_not_json_is_still_logged(log):
     lines = log()
     structlog.get_logger().info("odd", field=object(), raw=b"\xff")
     assert [line["event"] for line in lines()] == ["odd"]

@@ -1,4 +1,4 @@
-"""Hits that two chunks both saw are kept once."""
+"""Hits that two chunks both contain are kept once."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def make(rows):
 
 
 def chunks_of(hits):
-    """Every hit from a chunk of its own."""
+    """Return a different chunk for every hit."""
     return np.arange(len(hits))
 
 
@@ -23,7 +23,7 @@ def merge(hits, chunk=None):
 
 
 def slow_merge(hits, chunk):
-    """The same rule, one hit against every winner so far."""
+    """Apply the same rule by comparing each hit with every winner so far."""
     winners = []
     for i in sorted(range(len(hits)), key=lambda i: (-hits["snr"][i], hits["channel"][i], hits["steps"][i])):
         beaten = any(
@@ -46,7 +46,7 @@ def test_same_hit_from_two_chunks_is_kept_once():
 
 
 def test_strongest_in_the_footprint_wins():
-    # (100, 5) is 4 channels and 3 steps from the strongest: just inside. (109, 5) is 5 and 3 away: outside.
+    # (100, 5) is 4 channels and 3 steps from the strongest: just inside. (109, 5) is 5 and 3 from it: outside.
     assert merge(make([(100, 5, 1, 20.0), (104, 2, 1, 21.0), (109, 5, 1, 20.0)])).tolist() == [1, 2]
 
 
@@ -79,7 +79,7 @@ def test_equals_the_slow_reference_in_any_order(seed):
     np.testing.assert_array_equal(hits[order][merge(hits[order], chunk[order])], hits[kept])
 
 
-def test_hits_of_one_chunk_stay_apart():
+def test_hits_of_one_chunk_are_not_merged():
     crossing = make([(100, 40, 1, 30.0), (120, -40, 1, 20.0)])
     assert merge(crossing, np.array([3, 3])).tolist() == [0, 1]
     assert merge(crossing, np.array([3, 4])).tolist() == [0]

@@ -1,4 +1,4 @@
-"""`results.json` is written as its users read it, and read only where it is what it should be."""
+"""`results.json` is written in its documented format, and only valid documents are read."""
 
 import json
 import math
@@ -78,13 +78,13 @@ def changed(**changes):
     return json.dumps(json.loads(results().to_bytes()) | changes).encode()
 
 
-def test_results_come_back_as_they_were():
+def test_results_are_read_as_they_were_written():
     written = results().to_bytes()
     assert Results.from_bytes(written) == results()
     assert Results.from_bytes(written).to_bytes() == written
 
 
-def test_fields_stand_in_the_order_of_the_format():
+def test_fields_are_in_the_order_of_the_format():
     document = json.loads(results().to_bytes())
     assert list(document) == [
         "format_version",
@@ -149,7 +149,7 @@ def test_a_field_of_another_type_is_refused(change):
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"\xff"])
-def test_what_is_no_document_is_refused(raw):
+def test_invalid_documents_are_refused(raw):
     with pytest.raises(PermanentError, match="can't be read"):
         Results.from_bytes(raw)
 

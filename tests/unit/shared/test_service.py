@@ -1,4 +1,4 @@
-"""A service's process: health, readiness, metrics, how it ends and what it logs meanwhile."""
+"""A service's process: health, readiness, metrics, shutdown, and what it logs."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ PATIENCE_S = 20.0
 REPOSITORY = Path(__file__).parents[3]
 SECRET = "the-secret-key-of-storage"
 
-# A service whose storage is ready once a file exists and whose consumer does what its first argument says.
+# A service that is ready once a file exists, and whose consumer behaves as the first argument says.
 SERVICE = """
 import asyncio, logging, sys
 from pathlib import Path
@@ -99,7 +99,7 @@ service.main("test", ServiceSettings, serve)
 
 
 class Process:
-    """That service, running."""
+    """The running service."""
 
     def __init__(self, process: asyncio.subprocess.Process, url: str, ready_file: Path) -> None:
         self._process = process
@@ -107,12 +107,12 @@ class Process:
         self.ready_file = ready_file
 
     async def get(self, path: str) -> tuple[int, str, str]:
-        """GET a path: status, content type, body."""
+        """Send GET and return status, content type and body."""
         async with aiohttp.ClientSession() as session, session.get(self.url + path) as response:
             return response.status, response.content_type, await response.text()
 
     async def until_up(self) -> None:
-        """Wait until it answers."""
+        """Wait until the service answers."""
         async with asyncio.timeout(PATIENCE_S):
             while self._process.returncode is None:
                 try:
@@ -126,7 +126,7 @@ class Process:
         self._process.send_signal(signum)
 
     async def ended(self) -> tuple[int, list[dict]]:
-        """Wait for the end: exit status, and each line of the log."""
+        """Wait for the end and return the exit status and each line of the log."""
         _, log = await asyncio.wait_for(self._process.communicate(), PATIENCE_S)
         return self._process.returncode, [json.loads(line) for line in log.decode().splitlines()]
 
@@ -196,7 +196,7 @@ async def test_a_service_from_its_start_to_its_end(tmp_path):
     )
     library = line_of(log, "a library's warning")
     assert (library["logger"], library["level"], library["job_id"]) == ("aiokafka", "warning", "job-1")
-    # Bound to the consumer's task alone.
+    # The job id is bound in the consumer's task alone.
     assert "job_id" not in line_of(log, "background ended")
     assert SECRET not in json.dumps(log)
 
@@ -217,17 +217,17 @@ async def test_an_interrupt_drains_too_and_a_consumer_without_partitions_is_not_
     assert line_of(log, "drained")["level"] == "info"
 
 
-async def test_a_consumer_that_dies_takes_the_process_with_it(tmp_path):
+async def test_a_consumer_that_fails_ends_the_process(tmp_path):
     async with service_that("dies", tmp_path) as process:
         status, log = await process.ended()
     assert status == 1
     failed = line_of(log, "service failed")
     assert (failed["level"], failed["errors"]) == ("error", ["The event bus is unavailable."])
-    # The server being away is no bug: no stack trace.
+    # An unavailable server is not a bug: no stack trace.
     assert "exception" not in failed
 
 
-async def test_a_bug_in_a_consumer_takes_the_process_with_it_and_leaves_its_trace(tmp_path):
+async def test_a_bug_in_a_consumer_ends_the_process_and_logs_its_trace(tmp_path):
     async with service_that("bug", tmp_path) as process:
         status, log = await process.ended()
     assert status == 1
@@ -236,7 +236,7 @@ async def test_a_bug_in_a_consumer_takes_the_process_with_it_and_leaves_its_trac
     assert "ZeroDivisionError: a bug" in failed["exception"]
 
 
-async def test_a_service_may_bring_its_own_health(tmp_path):
+async def test_a_service_can_define_its_own_health(tmp_path):
     async with service_that("own health", tmp_path) as process:
         await process.until_up()
         assert json.loads((await process.get("/health"))[2]) == {"status": "healthy", "own": True}
@@ -244,7 +244,7 @@ async def test_a_service_may_bring_its_own_health(tmp_path):
         assert (await process.ended())[0] == 0
 
 
-async def test_while_it_drains_it_answers_and_closes_each_connection_and_what_is_in_hand_is_answered(tmp_path):
+async def test_a_draining_service_answers_running_requests_and_closes_each_connection(tmp_path):
     async with service_that("drains", tmp_path) as process, aiohttp.ClientSession() as session:
         await process.until_up()
         async with session.get(process.url + "/health") as kept:
@@ -255,7 +255,7 @@ async def test_while_it_drains_it_answers_and_closes_each_connection_and_what_is
         answers = 0
         with contextlib.suppress(aiohttp.ClientConnectionError):
             while True:
-                # A connection of its own each time, refused once the drain is over.
+                # Each request uses a new connection, which is refused once the drain is over.
                 async with session.get(process.url + "/ready") as response:
                     await response.read()
                 if response.headers.get("Connection") == "close":
@@ -273,7 +273,7 @@ async def test_while_it_drains_it_answers_and_closes_each_connection_and_what_is
     assert [event for event in events if event in order] == order
 
 
-async def test_a_service_that_stops_asks_for_no_new_work():
+async def test_a_service_that_stops_requests_no_new_work():
     stop = asyncio.Event()
     ready = service._readiness({}, stop)
     request = make_mocked_request("GET", "/ready")
@@ -290,7 +290,7 @@ def test_a_service_without_valid_settings_ends_with_one_sentence(monkeypatch, na
     monkeypatch.setenv("WATERHOLE_PORT", "eighty")
     with pytest.raises(SystemExit) as ended:
         runpy.run_module(f"services.{name}", run_name="__main__")
-    # Python prints a text as it is and exits with 1.
+    # Python prints a text unchanged and exits with 1.
     sentence = ended.value.code
     assert sentence.startswith(f"{name}: These environment variables are missing or not valid: ")
     assert "WATERHOLE_PORT: Input should be a valid integer" in sentence

@@ -1,4 +1,4 @@
-"""Settings come from the environment, and keep their secrets."""
+"""Settings are read from the environment, and secrets are not shown."""
 
 import pytest
 from pydantic import Field, ValidationError, model_validator
@@ -8,12 +8,12 @@ from shared.settings import ServiceSettings, SettingsError, read_settings
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch):
-    """No setting of the machine that the tests run on."""
+    """Remove all settings of the machine that runs the tests."""
     for name in ServiceSettings.model_fields:
         monkeypatch.delenv(f"WATERHOLE_{name.upper()}", raising=False)
 
 
-def test_the_environment_wins_over_the_default(monkeypatch):
+def test_the_environment_overrides_the_default(monkeypatch):
     assert ServiceSettings().kafka_bootstrap == "127.0.0.1:9092"
     monkeypatch.setenv("WATERHOLE_KAFKA_BOOTSTRAP", "kafka-0:9092,kafka-1:9092")
     monkeypatch.setenv("WATERHOLE_PORT", "9001")
@@ -27,7 +27,7 @@ def test_only_names_with_the_prefix_count(monkeypatch):
     assert ServiceSettings() == ServiceSettings(kafka_bootstrap="127.0.0.1:9092", port=8080)
 
 
-def test_settings_of_other_services_in_the_same_environment_do_no_harm(monkeypatch):
+def test_settings_of_other_services_in_the_same_environment_are_ignored(monkeypatch):
     monkeypatch.setenv("WATERHOLE_MONGODB_URL", "mongodb://elsewhere")
     assert ServiceSettings() == ServiceSettings()
 
@@ -42,7 +42,7 @@ def test_secrets_do_not_show(monkeypatch):
         assert "hidden-from-all" not in shown
 
 
-def test_nothing_listens_beyond_this_machine_unless_told_to():
+def test_services_listen_only_on_this_machine_by_default():
     assert ServiceSettings().host == "127.0.0.1"
 
 
@@ -51,7 +51,7 @@ def test_settings_can_not_be_changed():
         ServiceSettings().port = 1
 
 
-def test_log_levels_have_any_case(monkeypatch):
+def test_log_levels_are_case_insensitive(monkeypatch):
     monkeypatch.setenv("WATERHOLE_LOG_LEVEL", "warning")
     assert ServiceSettings().log_level == "WARNING"
 
@@ -59,7 +59,7 @@ def test_log_levels_have_any_case(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "value"), [("LOG_LEVEL", "LOUD"), ("PORT", "eighty"), ("KAFKA_SESSION_TIMEOUT_MS", "")]
 )
-def test_a_value_that_makes_no_sense_is_told_by_its_name(monkeypatch, name, value):
+def test_an_invalid_value_is_reported_with_its_name(monkeypatch, name, value):
     monkeypatch.setenv(f"WATERHOLE_{name}", value)
     with pytest.raises(ValidationError, match=name.lower()):
         ServiceSettings()

@@ -1,4 +1,4 @@
-"""The client of the public API and the demo's waiting, against a small server that answers as the contract says."""
+"""The client of the public API and how the demo waits, against a small server that answers as in the contract."""
 
 import asyncio
 import io
@@ -21,7 +21,7 @@ MULTIPART_FROM = 2000
 
 
 class FakeService:
-    """The API and its object store in one, with what they were sent."""
+    """The API and its object store in one server, which records what it receives."""
 
     def __init__(self) -> None:
         self.parts: dict[int, bytes] = {}
@@ -72,7 +72,7 @@ class FakeService:
         if part and part == self.refused_part:
             return web.Response(status=403, text="SignatureDoesNotMatch")
         if part:
-            # The first come last: the order of the answers is not the order of the parts.
+            # The first parts are answered last: the order of the answers is not the order of the parts.
             await asyncio.sleep(0.05 / part)
             self.parts[part] = body
         else:
@@ -112,7 +112,7 @@ async def client(service) -> AsyncIterator[Waterhole]:
         yield waterhole
 
 
-async def test_small_files_go_up_in_one_piece(service, client, tmp_path):
+async def test_small_files_are_uploaded_in_one_request(service, client, tmp_path):
     path = tmp_path / "small.fil"
     path.write_bytes(bytes(range(256)) * 4)
     sent: list[int] = []
@@ -122,7 +122,7 @@ async def test_small_files_go_up_in_one_piece(service, client, tmp_path):
     assert service.calls == [("/upload-url", {"filename": "small.fil", "file_size": 1024})]
 
 
-async def test_large_files_go_up_in_parts_that_are_listed_in_order(service, client, tmp_path):
+async def test_large_files_are_uploaded_in_parts_that_are_listed_in_order(service, client, tmp_path):
     path = tmp_path / "large.fil"
     path.write_bytes(bytes(i % 251 for i in range(4321)))
     sent: list[int] = []
@@ -142,7 +142,7 @@ async def test_a_failed_upload_is_aborted(service, client, tmp_path):
     assert service.calls[-1] == ("/abort-upload", {"file_key": "uploads/u/f", "upload_id": "id"})
 
 
-async def test_the_key_is_for_the_api_alone(service, client, tmp_path):
+async def test_the_key_is_sent_only_to_the_api(service, client, tmp_path):
     path = tmp_path / "small.fil"
     path.write_bytes(b"x")
     await client.upload(path)
@@ -150,7 +150,7 @@ async def test_the_key_is_for_the_api_alone(service, client, tmp_path):
     assert service.keys_seen_by_storage == [None, None]
 
 
-async def test_refusals_carry_the_apis_own_sentence(service, tmp_path):
+async def test_refusals_carry_the_apis_message(service, tmp_path):
     path = tmp_path / "small.fil"
     path.write_bytes(b"x")
     async with Waterhole(service.url, "wrong") as stranger:
@@ -159,19 +159,19 @@ async def test_refusals_carry_the_apis_own_sentence(service, tmp_path):
     assert caught.value.status == 403
 
 
-async def test_downloads_take_the_artefacts_own_names(client, tmp_path):
+async def test_downloads_use_the_names_of_the_artefacts(client, tmp_path):
     assert (await client.download("j1", "json", tmp_path)).read_bytes() == b"{}"
     assert (await client.download("j1", "csv", tmp_path)).read_text() == "source_name,snr\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["catalog.csv", "results.json"]
 
 
-async def test_a_name_from_the_network_chooses_no_folder(service, client, tmp_path):
+async def test_a_name_from_the_network_can_not_choose_a_folder(service, client, tmp_path):
     service.filename = "../../etc/passwd"
     path = await client.download("j1", "json", tmp_path)
     assert path == tmp_path / "passwd"
 
 
-async def test_what_is_not_there_yet_is_an_error(client, tmp_path):
+async def test_downloading_a_missing_artefact_is_an_error(client, tmp_path):
     with pytest.raises(ApiError, match="Not yet available"):
         await client.download("j1", "fits", tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -196,7 +196,7 @@ async def test_the_demo_waits_for_the_artefacts(service, client):
     assert list(timings.stages_s) == ["ingest", "dedoppler", "export"]
 
 
-async def test_the_demo_tells_a_failed_jobs_sentence(service, client):
+async def test_the_demo_shows_the_error_of_a_failed_job(service, client):
     service.jobs = [at("ingest"), {"status": "failed", "error": "nbits is 5; it must be 1, 2, 4, 8, 16 or 32."}]
     with pytest.raises(DemoError, match="The job failed: nbits is 5"):
         await follow(client, "j1", time.perf_counter(), Console(file=io.StringIO()))

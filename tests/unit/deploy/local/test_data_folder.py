@@ -1,4 +1,4 @@
-"""What outlives a run, and who may run."""
+"""What a data folder keeps between runs, and how it is locked."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def test_secrets_are_made_once_and_differ_between_folders(tmp_path):
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o700
 
 
-def test_one_at_a_time(tmp_path):
+def test_only_one_run_holds_the_folder(tmp_path):
     with (
         DataFolder(tmp_path).locked(),
         pytest.raises(DataFolderInUseError, match="Another Waterhole runs on the data folder"),
@@ -29,7 +29,7 @@ def test_one_at_a_time(tmp_path):
         pass
 
 
-def test_up_file_is_there_only_while_the_folder_is_held(tmp_path):
+def test_the_up_file_exists_only_while_the_folder_is_held(tmp_path):
     folder = DataFolder(tmp_path)
     with folder.locked():
         with pytest.raises(NoStackRunningError):
@@ -41,7 +41,7 @@ def test_up_file_is_there_only_while_the_folder_is_held(tmp_path):
         DataFolder(tmp_path).running()
 
 
-def test_what_a_killed_run_left_does_not_pass_for_a_running_one(tmp_path):
+def test_files_of_a_killed_run_are_not_mistaken_for_a_running_one(tmp_path):
     folder = DataFolder(tmp_path)
     folder.publish(UP)
     with pytest.raises(NoStackRunningError):
@@ -50,7 +50,7 @@ def test_what_a_killed_run_left_does_not_pass_for_a_running_one(tmp_path):
         folder.running()
 
 
-def test_asking_makes_nothing(tmp_path):
+def test_reading_the_state_creates_nothing(tmp_path):
     with pytest.raises(NoStackRunningError):
         DataFolder(tmp_path / "nothing").running()
     assert list(tmp_path.iterdir()) == []

@@ -40,7 +40,7 @@ def test_each_tone_is_matched_with_its_own_candidate():
 @pytest.mark.parametrize(
     ("channels", "steps", "is_found"), [(3.9, 0, True), (4.1, 0, False), (0, 1.9, True), (0, 2.1, False)]
 )
-def test_what_is_too_far_off_is_not_the_tone(channels, steps, is_found):
+def test_a_candidate_too_far_from_a_tone_does_not_match(channels, steps, is_found):
     scene, truth = voyager_1()
     header, row = scene.header, truth[2]
     frequency_hz = row["frequency_hz"] + channels * header.foff_hz

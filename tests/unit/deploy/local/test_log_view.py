@@ -1,4 +1,4 @@
-"""What a person sees of the children's lines, and what is kept."""
+"""Which of the children's log lines are shown, and which are stored."""
 
 import io
 import json
@@ -23,12 +23,12 @@ def test_structured_line_becomes_one_readable_line():
 @pytest.mark.parametrize(
     ("level", "is_shown"), [("debug", False), ("info", True), ("warning", True), ("error", True), ("odd", True)]
 )
-def test_less_than_info_is_not_shown(level, is_shown):
+def test_levels_below_info_are_not_shown(level, is_shown):
     assert (Renderer(colour=False).render("ingest", line(level=level)) is not None) == is_shown
 
 
 @pytest.mark.parametrize("raw", ["Traceback (most recent call last):", "{not json", '{"no": "event"}', "[1, 2]"])
-def test_other_lines_stay_as_they_are(raw):
+def test_other_lines_are_unchanged(raw):
     assert parse(raw) is None
     shown = Renderer(colour=False).render("export", raw)
     assert re.fullmatch(r"\d\d:\d\d:\d\d export     " + re.escape(raw), shown)
@@ -43,7 +43,7 @@ def test_exceptions_are_shown_indented_below():
 
 
 @pytest.mark.parametrize("text", ["\x1b[2J", "\x9b2J", "a\rb", "\x07"])
-def test_a_line_can_not_steer_the_terminal(text):
+def test_a_line_can_not_control_the_terminal(text):
     renderer = Renderer(colour=False)
     for shown in (
         renderer.render("gateway", f"raw {text}"),
@@ -53,12 +53,12 @@ def test_a_line_can_not_steer_the_terminal(text):
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", shown)
 
 
-def test_colour_only_where_asked_for():
+def test_colour_is_used_only_on_request():
     assert "\x1b[" in Renderer(colour=True).render("gateway", line())
     assert "\x1b[" not in Renderer(colour=False).render("gateway", line())
 
 
-def test_every_line_is_kept_and_hidden_children_are_only_kept(tmp_path):
+def test_every_line_is_stored_and_lines_of_hidden_children_are_not_shown(tmp_path):
     console = io.StringIO()
     log = LogView(tmp_path / "logs", console)
     log.line("s3", "noise", console=False)
@@ -72,7 +72,7 @@ def test_every_line_is_kept_and_hidden_children_are_only_kept(tmp_path):
     assert "chunk searched" not in console.getvalue()
 
 
-def test_each_run_starts_fresh_and_keeps_the_one_before(tmp_path):
+def test_each_run_starts_a_new_log_and_keeps_the_previous_one(tmp_path):
     for text in ("first", "second", "third"):
         log = LogView(tmp_path / "logs")
         log.line("gateway", text, console=True)

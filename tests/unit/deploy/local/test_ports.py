@@ -1,4 +1,4 @@
-"""The choice of free ports."""
+"""How free ports are chosen."""
 
 import socket
 
@@ -27,7 +27,7 @@ def test_ports_are_distinct_and_free():
 
 
 def test_companions_are_free_and_never_shared(monkeypatch):
-    # So narrow a range that ports and companions overlap all the time.
+    # The range is so narrow that ports and companions overlap all the time.
     monkeypatch.setattr(ports, "LOWEST_PORT", 15_000)
     monkeypatch.setattr(ports, "HIGHEST_PORT", 15_020)
     chosen = free_ports(5, companions=(0, 1))

@@ -1,4 +1,4 @@
-"""The ports that servers keep, and what is cleared away."""
+"""The ports that servers keep between runs, and which leftovers are removed."""
 
 import random
 import socket
@@ -30,9 +30,9 @@ def test_ports_are_distinct_and_kept(folder):
     assert known_ports(folder) == ports
 
 
-def test_taken_ports_are_given_up_with_what_was_left_of_them(folder, sockets, monkeypatch):
+def test_taken_ports_are_replaced_and_their_leftovers_removed(folder, sockets, monkeypatch):
     monkeypatch.setattr(server_ports, "PATIENCE_S", 0.0)
-    # Ports are drawn at random: now and then the second draw would repeat a port of the first.
+    # Ports are drawn at random. Sometimes the second draw would repeat a port of the first.
     random.seed(1)
     ports = known_ports(folder)
     random.seed(2)

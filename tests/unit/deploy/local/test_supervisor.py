@@ -1,11 +1,11 @@
-"""How long a supervisor waits, and how it says why."""
+"""How long a supervisor waits between restarts, and how it describes an exit."""
 
 import pytest
 
 from deploy.local.supervisor import FIRST_DELAY_S, LONGEST_DELAY_S, describe_exit, restart_delay_s
 
 
-def test_delays_grow_up_to_a_bound():
+def test_delays_grow_up_to_a_limit():
     delays = [restart_delay_s(failures) for failures in range(1, 40)]
     assert delays[0] == FIRST_DELAY_S
     assert delays == sorted(delays)

@@ -1,4 +1,4 @@
-"""When keys were last used: noted in memory, then stored."""
+"""The times at which keys were last used: recorded in memory, then stored."""
 
 import asyncio
 
@@ -40,7 +40,7 @@ async def test_a_use_is_stored_once_a_minute() -> None:
     assert records.written == [("k1", NOW_S)]
 
 
-async def test_a_use_that_cannot_be_stored_is_kept() -> None:
+async def test_a_use_that_can_not_be_stored_is_retried() -> None:
     records = Records()
     uses = KeyUses(records, now_s=lambda: NOW_S)
     uses.note(used(None))

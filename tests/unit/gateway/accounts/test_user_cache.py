@@ -1,4 +1,4 @@
-"""What authentication remembers of keys and users, for how long, and what makes it forget."""
+"""What authentication caches of keys and users, for how long, and what invalidates it."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,7 +21,7 @@ EXPIRES_AT = 1_000_010
 
 
 class Directory:
-    """A user store, and how often it was asked. Each gateway has one of its own on the same keys and users."""
+    """A user store that counts its reads. Each gateway has its own, with the same keys and users."""
 
     def __init__(self, keys: dict[str, ApiKey], users: dict[str, User]) -> None:
         self.keys, self.users = keys, users
@@ -33,7 +33,7 @@ class Directory:
     async def key_by_hash(self, key_hash: str) -> ApiKey | None:
         self.asked.append("key")
         found = self.keys.get(key_hash)
-        # The answer is on its way for as long as a test likes.
+        # A test decides how long the answer takes.
         await self.answering.wait()
         return found
 
@@ -83,8 +83,8 @@ def cache(directory: Directory, clock: Clock) -> UserCache:
     return UserCache(directory, lifetime_s=LIFETIME_S, clock=clock)
 
 
-async def who(cache: UserCache, clock: Clock) -> str:
-    """The tier of whoever asks with the key, or the code of the refusal."""
+async def tier_or_code(cache: UserCache, clock: Clock) -> str:
+    """Return the tier of the user that the key authenticates, or the code of the refusal."""
     request = make_mocked_request("GET", "/jobs", headers={"x-api-key": API_KEY})
     assert isinstance(request, web.Request)
     try:
@@ -93,63 +93,63 @@ async def who(cache: UserCache, clock: Clock) -> str:
         return error.answer.code if error.answer.status == 403 else f"{error.answer.status}"
 
 
-async def test_key_and_user_are_read_once_and_again_when_their_time_is_over(
+async def test_key_and_user_are_read_once_and_again_after_their_lifetime(
     cache: UserCache, directory: Directory, clock: Clock
 ) -> None:
     for _ in range(5):
-        assert await who(cache, clock) == "free"
+        assert await tier_or_code(cache, clock) == "free"
         clock.s += 0.59
     assert directory.asked == ["key", "user"]
-    # Use does not lengthen it.
+    # Use does not extend it.
     clock.s += 0.1
-    assert await who(cache, clock) == "free"
+    assert await tier_or_code(cache, clock) == "free"
     assert directory.asked == ["key", "user"] * 2
 
 
-async def test_a_lifetime_of_nothing_turns_it_off(directory: Directory, clock: Clock) -> None:
+async def test_a_lifetime_of_0_disables_the_cache(directory: Directory, clock: Clock) -> None:
     cache = UserCache(directory, lifetime_s=0, clock=clock)
     for _ in range(3):
-        assert await who(cache, clock) == "free"
+        assert await tier_or_code(cache, clock) == "free"
     assert directory.asked == ["key", "user"] * 3
 
 
 async def test_a_revoked_key_is_refused_at_once(cache: UserCache, directory: Directory, clock: Clock) -> None:
-    assert await who(cache, clock) == "free"
+    assert await tier_or_code(cache, clock) == "free"
     directory.revoke()
-    assert await who(cache, clock) == "revoked_api_key"
+    assert await tier_or_code(cache, clock) == "revoked_api_key"
 
 
-async def test_a_changed_tier_counts_at_once(cache: UserCache, directory: Directory, clock: Clock) -> None:
-    assert await who(cache, clock) == "free"
+async def test_a_changed_tier_takes_effect_at_once(cache: UserCache, directory: Directory, clock: Clock) -> None:
+    assert await tier_or_code(cache, clock) == "free"
     directory.set_tier("enterprise")
-    assert await who(cache, clock) == "enterprise"
+    assert await tier_or_code(cache, clock) == "enterprise"
 
 
-async def test_a_remembered_key_expires_to_the_second(cache: UserCache, directory: Directory, clock: Clock) -> None:
+async def test_a_cached_key_expires_to_the_second(cache: UserCache, directory: Directory, clock: Clock) -> None:
     clock.s = EXPIRES_AT - 1.0
-    assert await who(cache, clock) == "free"
+    assert await tier_or_code(cache, clock) == "free"
     clock.s = EXPIRES_AT - 0.001
-    assert await who(cache, clock) == "free"
+    assert await tier_or_code(cache, clock) == "free"
     clock.s = EXPIRES_AT
-    assert await who(cache, clock) == "expired_api_key"
+    assert await tier_or_code(cache, clock) == "expired_api_key"
     assert directory.asked == ["key", "user"]
 
 
-async def test_another_gateway_hears_of_it_within_the_lifetime(
+async def test_another_gateway_sees_a_change_within_the_lifetime(
     cache: UserCache, directory: Directory, clock: Clock
 ) -> None:
     elsewhere = Directory(directory.keys, directory.users)
     other = UserCache(elsewhere, lifetime_s=LIFETIME_S, clock=clock)
-    assert [await who(cache, clock), await who(other, clock)] == ["free", "free"]
+    assert [await tier_or_code(cache, clock), await tier_or_code(other, clock)] == ["free", "free"]
     clock.s += 1
     directory.set_tier("researcher")
     directory.revoke()
-    assert [await who(cache, clock), await who(other, clock)] == ["revoked_api_key", "free"]
+    assert [await tier_or_code(cache, clock), await tier_or_code(other, clock)] == ["revoked_api_key", "free"]
     clock.s += LIFETIME_S - 1
-    assert await who(other, clock) == "revoked_api_key"
+    assert await tier_or_code(other, clock) == "revoked_api_key"
 
 
-async def test_what_was_read_before_a_change_and_arrives_after_it_is_not_remembered(
+async def test_an_answer_read_before_a_change_and_received_after_it_is_not_cached(
     cache: UserCache, directory: Directory, clock: Clock
 ) -> None:
     directory.answering.clear()
@@ -160,21 +160,21 @@ async def test_what_was_read_before_a_change_and_arrives_after_it_is_not_remembe
     found = await asking
     assert found is not None
     assert found.active
-    assert await who(cache, clock) == "revoked_api_key"
+    assert await tier_or_code(cache, clock) == "revoked_api_key"
 
 
-async def test_who_is_not_there_is_asked_for_each_time(cache: UserCache, directory: Directory, clock: Clock) -> None:
+async def test_unknown_keys_are_looked_up_each_time(cache: UserCache, directory: Directory, clock: Clock) -> None:
     key = directory.keys.pop(HASH)
-    assert await who(cache, clock) == "invalid_api_key"
-    # Another gateway has just made it.
+    assert await tier_or_code(cache, clock) == "invalid_api_key"
+    # Another gateway has just created it.
     directory.keys[HASH] = key
-    assert await who(cache, clock) == "free"
+    assert await tier_or_code(cache, clock) == "free"
     assert await cache.user("u2") is None
     assert await cache.add_user(User("u2", "free", "n", 0))
     assert await cache.user("u2") == User("u2", "free", "n", 0)
 
 
-async def test_no_more_is_remembered_than_there_is_room_for(directory: Directory, clock: Clock) -> None:
+async def test_the_size_of_the_cache_is_limited(directory: Directory, clock: Clock) -> None:
     cache = UserCache(directory, lifetime_s=LIFETIME_S, max_entries=3, clock=clock)
     directory.users |= {f"v{number}": User(f"v{number}", "free", "n", 0) for number in range(100)}
     for number in range(100):

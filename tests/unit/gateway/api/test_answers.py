@@ -110,7 +110,7 @@ EXPECTED = {
     "complete": HEAD.replace("STATUS", "complete")
     + f'"exports_ready": true, {CHOSEN_JSON}, "progress": {{"stage": "export", "done": 1, "total": 1}}, '
     + f'"completed_at": 1712444430, "expires_at": 1720220400, {RESULTS_JSON}}}',
-    # The worker's clock was behind: a job is never complete before it was accepted.
+    # The worker's clock was behind: a job is never shown as complete before it was accepted.
     "complete_early_clock": HEAD.replace("STATUS", "complete")
     + '"exports_ready": false, "parameters": {"snr_threshold": 10.0, "max_drift_rate_hz_s": 4.0}, '
     + f'"completed_at": 1712444400, {RESULTS_JSON}}}',
@@ -130,7 +130,7 @@ def test_the_json_of_a_job(name: str) -> None:
     assert (response.status, response.headers["Content-Type"]) == (200, "application/json; charset=utf-8")
 
 
-def test_a_stream_shows_a_job_without_spaces_and_names_it_by_its_content() -> None:
+def test_a_stream_shows_a_job_without_spaces_and_its_id_is_a_digest_of_it() -> None:
     event_id, event = state_event(JOBS["submitted"])
     data = json.dumps(json.loads(EXPECTED["submitted"]), separators=(",", ":"))
     assert event.decode() == f"event: job\nid: {event_id}\ndata: {data}\n\n"

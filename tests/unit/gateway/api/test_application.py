@@ -114,7 +114,7 @@ async def test_a_valid_key_names_its_user(client: TestClient) -> None:
     assert await ask(client, "GET", "/whoami/x") == (200, "u1")
 
 
-async def test_unknown_paths_and_methods_have_the_form_of_errors(client: TestClient) -> None:
+async def test_unknown_paths_and_methods_are_answered_in_the_error_format(client: TestClient) -> None:
     status, body = await ask(client, "GET", "/nowhere")
     assert (status, body["error"]["code"]) == (404, "not_found")
     response = await client.delete("/bug")
@@ -145,7 +145,7 @@ async def test_a_request_that_takes_too_long_is_answered_with_503(client: TestCl
     assert int(response.headers["Retry-After"]) > 0
 
 
-async def test_a_time_out_of_another_kind_is_a_bug(client: TestClient) -> None:
+async def test_any_other_timeout_is_a_bug(client: TestClient) -> None:
     status, body = await ask(client, "GET", "/late")
     assert (status, body["error"]["code"]) == (500, "internal_error")
 
@@ -156,7 +156,7 @@ async def test_head_is_get_without_the_body(client: TestClient) -> None:
     assert (await client.head("/whoami/x")).status == 403
 
 
-async def test_options_tells_the_methods_without_a_key(client: TestClient) -> None:
+async def test_options_lists_the_methods_without_a_key(client: TestClient) -> None:
     response = await client.options("/whoami/x")
     assert (response.status, response.headers["Allow"]) == (204, "GET, HEAD, OPTIONS")
     assert not [name for name in response.headers if name.lower().startswith("access-control")]

@@ -1,4 +1,4 @@
-"""Authentication by a key or a token, not by both; and users who are created by a token."""
+"""Authentication by either a key or a token, and the users that a token creates."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -23,7 +23,7 @@ NEWCOMER = token_user_id(ISSUER, "alice")
 
 
 class Directory:
-    """Users and one key."""
+    """A store of users and one key."""
 
     def __init__(self) -> None:
         self.users = {"u1": User("u1", "researcher", "n", 0)}
@@ -35,7 +35,7 @@ class Directory:
 
     async def user(self, user_id: str) -> User | None:
         found = self.users.get(user_id)
-        # Others get their turn between the look and the insert.
+        # Other requests run between the read and the insert.
         await asyncio.sleep(0)
         return found
 

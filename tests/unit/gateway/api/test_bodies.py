@@ -1,4 +1,4 @@
-"""The bodies of requests: what is accepted, and what each refusal says."""
+"""Request bodies: what is accepted, and what each refusal says."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -79,7 +79,7 @@ async def test_a_body_that_is_too_large_is_refused(client: TestClient) -> None:
     assert (status, body["error"]["code"]) == (413, "request_too_large")
 
 
-async def test_nested_fields_are_kept_as_they_are(client: TestClient) -> None:
+async def test_nested_fields_are_unchanged(client: TestClient) -> None:
     metadata = {"screen": [1, 2.5, {"deep": [[["é", None, True]]]}], "😀": "\u2028"}
     status, body = await ask(client, "POST", "/report", json={"job_id": "j", "metadata": metadata})
     assert (status, body["metadata"]) == (200, metadata)

@@ -1,4 +1,4 @@
-"""Every error of accounts and jobs has its HTTP answer, in one place."""
+"""Every error of accounts and jobs has an HTTP answer, defined in one place."""
 
 import inspect
 from collections.abc import Iterator
@@ -76,7 +76,7 @@ def test_a_limit_says_when_to_retry(limit: Limit, part: str) -> None:
     assert answer.response().headers["Retry-After"] == "99"
 
 
-def test_an_unavailable_server_says_when_to_retry_and_no_more() -> None:
+def test_an_unavailable_server_says_only_when_to_retry() -> None:
     class NearError(TransientError):
         """A more specific error of this kind."""
 

@@ -13,7 +13,7 @@ def key_of(headers: dict[str, str], **fields: str | None) -> RequestKey | None:
     return request_key(make_mocked_request("POST", "/analyze", headers), "u", AnalyzeBody(**fields))
 
 
-def test_a_request_is_the_same_when_it_means_the_same() -> None:
+def test_requests_with_the_same_meaning_are_the_same() -> None:
     headers = {"Idempotency-Key": "k"}
     plain = key_of(headers, file_key="a")
     assert plain is not None

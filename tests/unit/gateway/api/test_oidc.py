@@ -49,7 +49,7 @@ def settings_with(**more: Any) -> Settings:
 
 
 class FakeIssuer:
-    """Answers with a set of keys; can be away, or take its time."""
+    """Answers with a set of keys; can be unavailable or slow."""
 
     def __init__(self, *keys: dict[str, Any]) -> None:
         self.keys = list(keys) or [jwk(RSA_KEY, "rsa-1"), jwk(EC_KEY, "ec-1")]
@@ -157,7 +157,7 @@ BAD_TOKENS = {
 
 
 @pytest.mark.parametrize("bad", BAD_TOKENS.values(), ids=BAD_TOKENS.keys())
-async def test_a_bad_token_opens_nothing_and_is_told_nowhere(tokens: TokenVerifier, bad: str) -> None:
+async def test_a_bad_token_is_refused_and_not_shown(tokens: TokenVerifier, bad: str) -> None:
     with pytest.raises(InvalidTokenError) as raised:
         await tokens.verify(bad)
     assert raised.value.code == "invalid_token"
@@ -172,7 +172,9 @@ async def test_an_expired_token_has_a_code_of_its_own(tokens: TokenVerifier) -> 
 
 
 @pytest.mark.parametrize("secret", [PUBLIC_PEM, json.dumps(jwk(RSA_KEY, "rsa-1")).encode(), b""])
-async def test_the_public_key_is_no_shared_secret(tokens: TokenVerifier, issuer: FakeIssuer, secret: bytes) -> None:
+async def test_the_public_key_is_not_accepted_as_a_shared_secret(
+    tokens: TokenVerifier, issuer: FakeIssuer, secret: bytes
+) -> None:
     algorithm = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256)
     unsigned = unsafe_token({"alg": "HS256", "kid": "rsa-1"}).rpartition(".")[0]
     signature = jwt.utils.base64url_encode(algorithm.sign(unsigned.encode(), secret)).decode()
@@ -188,7 +190,7 @@ async def test_a_shared_secret_among_the_keys_is_not_used(tokens: TokenVerifier,
         await tokens.verify(token(key=secret, alg="HS256", kid="oct-1"))
 
 
-async def test_a_key_is_for_the_algorithm_that_its_issuer_names(keys: KeySet, issuer: FakeIssuer) -> None:
+async def test_a_key_is_used_only_with_the_algorithm_that_its_issuer_names(keys: KeySet, issuer: FakeIssuer) -> None:
     issuer.keys = [jwk(RSA_KEY, "rsa-1", alg="RS512")]
     tokens = TokenVerifier(settings_with(oidc_algorithms=("RS256", "RS512")), keys)
     assert await tokens.verify(token(alg="RS512")) == Claimant(NAME, "alice")
@@ -196,7 +198,7 @@ async def test_a_key_is_for_the_algorithm_that_its_issuer_names(keys: KeySet, is
         await tokens.verify(token(alg="RS256"))
 
 
-async def test_a_short_key_is_no_key(keys: KeySet, issuer: FakeIssuer) -> None:
+async def test_a_short_key_is_ignored(keys: KeySet, issuer: FakeIssuer) -> None:
     short = rsa.generate_private_key(public_exponent=65537, key_size=1024)
     issuer.keys = [jwk(short, "rsa-1")]
     with warnings.catch_warnings():
@@ -217,14 +219,14 @@ async def test_keys_are_fetched_once(keys: KeySet, issuer: FakeIssuer) -> None:
     assert issuer.fetches == 1
 
 
-async def test_garbage_makes_no_storm_of_fetches(keys: KeySet, issuer: FakeIssuer, clock: Clock) -> None:
+async def test_invalid_tokens_do_not_cause_many_fetches(keys: KeySet, issuer: FakeIssuer, clock: Clock) -> None:
     for _ in range(20):
         assert await asyncio.gather(*(keys.find(f"garbage-{n}") for n in range(50))) == [None] * 50
         clock.now += 1
     assert issuer.fetches == 2
 
 
-async def test_a_new_key_is_found_as_soon_as_one_may_ask(keys: KeySet, issuer: FakeIssuer, clock: Clock) -> None:
+async def test_a_new_key_is_found_as_soon_as_a_fetch_is_allowed(keys: KeySet, issuer: FakeIssuer, clock: Clock) -> None:
     assert await keys.find("rsa-1") is not None
     issuer.keys = [jwk(STRANGERS_KEY, "rsa-2")]
     assert await keys.find("rsa-2") is None
@@ -233,7 +235,7 @@ async def test_a_new_key_is_found_as_soon_as_one_may_ask(keys: KeySet, issuer: F
     assert await keys.find("rsa-1") is None
 
 
-async def test_keys_that_are_withdrawn_work_no_longer_than_their_lifetime(
+async def test_withdrawn_keys_work_no_longer_than_their_lifetime(
     keys: KeySet, issuer: FakeIssuer, clock: Clock
 ) -> None:
     assert await keys.find("rsa-1") is not None
@@ -244,7 +246,9 @@ async def test_keys_that_are_withdrawn_work_no_longer_than_their_lifetime(
     assert await keys.find("rsa-1") is None
 
 
-async def test_an_issuer_that_is_away_is_no_fault_of_the_token(keys: KeySet, issuer: FakeIssuer, clock: Clock) -> None:
+async def test_an_unavailable_issuer_is_not_an_error_of_the_token(
+    keys: KeySet, issuer: FakeIssuer, clock: Clock
+) -> None:
     issuer.is_away = True
     for _ in range(5):
         with pytest.raises(TransientError):
@@ -255,7 +259,9 @@ async def test_an_issuer_that_is_away_is_no_fault_of_the_token(keys: KeySet, iss
     assert await keys.find("rsa-1") is not None
 
 
-async def test_old_keys_bridge_an_outage_but_not_for_ever(keys: KeySet, issuer: FakeIssuer, clock: Clock) -> None:
+async def test_old_keys_stay_valid_during_an_outage_for_a_limited_time(
+    keys: KeySet, issuer: FakeIssuer, clock: Clock
+) -> None:
     assert await keys.find("rsa-1") is not None
     issuer.is_away = True
     clock.now += 500
@@ -267,7 +273,9 @@ async def test_old_keys_bridge_an_outage_but_not_for_ever(keys: KeySet, issuer: 
         await keys.find("rsa-1")
 
 
-async def test_nobody_but_who_fetches_waits_for_a_slow_issuer(keys: KeySet, issuer: FakeIssuer, clock: Clock) -> None:
+async def test_only_the_request_that_fetches_waits_for_a_slow_issuer(
+    keys: KeySet, issuer: FakeIssuer, clock: Clock
+) -> None:
     assert await keys.find("rsa-1") is not None
     issuer.may_answer.clear()
     clock.now += 200
@@ -280,7 +288,7 @@ async def test_nobody_but_who_fetches_waits_for_a_slow_issuer(keys: KeySet, issu
     assert await fetching is not None
 
 
-async def test_a_fetch_that_is_broken_off_has_told_nothing(keys: KeySet, issuer: FakeIssuer) -> None:
+async def test_after_a_cancelled_fetch_the_keys_are_unknown(keys: KeySet, issuer: FakeIssuer) -> None:
     issuer.may_answer.clear()
     fetching = asyncio.create_task(keys.find("rsa-1"))
     await asyncio.sleep(0)
@@ -303,12 +311,12 @@ async def test_a_fetch_that_is_broken_off_has_told_nothing(keys: KeySet, issuer:
         json.dumps({"keys": [jwk(EC_KEY, str(n)) for n in range(101)]}).encode(),
     ],
 )
-def test_what_is_no_set_of_keys_is_as_good_as_away(raw: bytes) -> None:
+def test_an_invalid_key_set_counts_as_unavailable(raw: bytes) -> None:
     with pytest.raises(TransientError):
         parse_key_set(raw)
 
 
-def test_what_is_no_key_for_signatures_is_left_out() -> None:
+def test_keys_that_are_not_for_signatures_are_left_out() -> None:
     entries = [
         jwk(RSA_KEY, "for secrets", use="enc"),
         {**jwk(RSA_KEY, "private"), "d": "AQAB"},
@@ -323,7 +331,7 @@ def test_what_is_no_key_for_signatures_is_left_out() -> None:
     assert list(parse_key_set(json.dumps({"keys": entries}).encode())) == ["good"]
 
 
-async def test_only_a_plain_answer_of_a_decent_size_is_read() -> None:
+async def test_only_a_plain_answer_of_a_limited_size_is_read() -> None:
     async with running_issuer() as server, aiohttp.ClientSession() as http:
         fetch = fetch_from(http, server.url, timeout_s=5)
         assert list(parse_key_set(await fetch())) == ["rsa-1", "ec-1"]
@@ -341,7 +349,7 @@ async def test_only_a_plain_answer_of_a_decent_size_is_read() -> None:
             await fetch_from(http, server.url, timeout_s=5)()
 
 
-async def test_nothing_is_fetched_before_there_is_a_token_and_little_afterwards() -> None:
+async def test_keys_are_fetched_at_the_first_token_and_rarely_afterwards() -> None:
     async with running_issuer() as server, open_token_verifier(settings_with(oidc_jwks_url=server.url)) as tokens:
         assert tokens is not None
         assert server.fetches == 0
@@ -357,7 +365,7 @@ async def test_nothing_is_fetched_before_there_is_a_token_and_little_afterwards(
             await tokens.verify(token())
 
 
-async def test_without_an_issuer_there_are_no_tokens() -> None:
+async def test_without_an_issuer_no_tokens_are_accepted() -> None:
     async with open_token_verifier(Settings(api_key_pepper=PEPPER)) as tokens:
         assert tokens is None
 
@@ -377,7 +385,7 @@ async def test_without_an_issuer_there_are_no_tokens() -> None:
         {"oidc_keys_max_age_s": 1},
     ],
 )
-def test_settings_that_would_leave_the_door_open_are_refused(wrong: dict[str, Any]) -> None:
+def test_insecure_settings_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         settings_with(**wrong)
 

@@ -12,13 +12,13 @@ from services.gateway.jobs.paging import Cursor, Page
 
 
 @given(st.text(max_size=60))
-def test_other_texts_are_refused_or_accepted_without_a_crash(text: str) -> None:
+def test_arbitrary_texts_are_refused_or_accepted_without_a_crash(text: str) -> None:
     for name in ("cursor", "limit", "status"):
         with suppress(BadPageError):
             page_of({name: text})
 
 
-def test_a_page_is_what_the_parameters_say() -> None:
+def test_parameters_define_the_page() -> None:
     cursor = Cursor(7, "a1b2c3d4-e5f6-7890-abcd-ef1234567890")
     assert page_of({}) == Page(50, None, None)
     assert page_of({"limit": "1000", "status": "failed", "cursor": str(cursor)}) == Page(100, "failed", cursor)

@@ -43,10 +43,10 @@ async def ask(client: TestClient, path: str) -> int:
         return response.status
 
 
-async def test_a_log_line_names_its_own_user_not_that_of_the_request_before(client: TestClient) -> None:
+async def test_a_log_line_names_its_own_user_not_the_previous_one(client: TestClient) -> None:
     with capture_logs(processors=[merge_contextvars]) as lines:
         await ask(client, "/whoami/x")
-        # On the same connection.
+        # This request uses the same connection.
         await (await client.get("/whoami/x")).read()
     first, second = (line for line in lines if line["event"] == "request")
     assert first["user_id"] == "u1"
@@ -54,7 +54,7 @@ async def test_a_log_line_names_its_own_user_not_that_of_the_request_before(clie
     assert first["request_id"] != second["request_id"]
 
 
-async def test_request_ids_come_back(client: TestClient) -> None:
+async def test_request_ids_are_returned(client: TestClient) -> None:
     kept = await client.get("/whoami/x", headers={"X-Request-Id": "abc-1"})
     assert kept.headers["X-Request-Id"] == "abc-1"
     replaced = await client.get("/whoami/x", headers={"X-Request-Id": "a b<script>"})

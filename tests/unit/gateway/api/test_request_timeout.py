@@ -1,4 +1,4 @@
-"""A request that takes too long is cancelled; nothing else is."""
+"""A request that takes too long is cancelled, and nothing else is."""
 
 import asyncio
 import time
@@ -43,7 +43,7 @@ async def test_a_late_request_is_cancelled_and_the_next_one_on_its_connection_is
         assert (await ask(limit, lambda: asyncio.sleep(0))).status == 200
 
 
-async def test_each_request_has_a_limit_of_its_own() -> None:
+async def test_each_request_has_its_own_limit() -> None:
     limit, cancelled = limit_of(8 * LIMIT_S), asyncio.Event()
 
     async def late() -> None:
@@ -76,7 +76,7 @@ async def test_a_request_that_is_cancelled_while_it_times_out_stays_cancelled() 
         try:
             await for_ever()
         finally:
-            # The limit was reached. Now the connection's task is cancelled too, before it has left the request.
+            # The limit is reached. Now the connection's task is cancelled too, before it has left the request.
             asking.cancel()
 
     asking = asyncio.create_task(ask(limit, stubborn))
@@ -99,7 +99,7 @@ async def test_a_handler_that_fails_while_it_is_cancelled_raises_its_own_error()
     assert task.cancelling() == 0
 
 
-async def test_a_time_out_of_the_handlers_own_is_not_the_limits() -> None:
+async def test_a_timeout_raised_by_the_handler_is_not_taken_for_the_limit() -> None:
     async def late() -> None:
         raise TimeoutError("a bug")
 
@@ -108,7 +108,7 @@ async def test_a_time_out_of_the_handlers_own_is_not_the_limits() -> None:
 
 
 async def nested(outer: Middleware, inner: Middleware) -> str:
-    """What the outer work, which survives the inner limit, returns."""
+    """Return what the outer work returns, which survives the inner limit."""
     result = "answered"
 
     async def outer_work() -> None:
@@ -122,7 +122,7 @@ async def nested(outer: Middleware, inner: Middleware) -> str:
     return result
 
 
-async def test_a_limit_within_another_cancels_its_own_work_alone() -> None:
+async def test_an_inner_limit_cancels_only_its_own_work() -> None:
     task = asyncio.current_task()
     assert task is not None
     for _ in range(2):
@@ -130,7 +130,7 @@ async def test_a_limit_within_another_cancels_its_own_work_alone() -> None:
         assert task.cancelling() == 0
 
 
-async def test_a_limit_around_another_cancels_both() -> None:
+async def test_an_outer_limit_cancels_both() -> None:
     task = asyncio.current_task()
     assert task is not None
     for _ in range(2):
@@ -144,7 +144,7 @@ async def test_two_limits_that_end_at_once_both_cancel() -> None:
     assert task is not None
 
     async def outer_work() -> None:
-        # The loop looks at its timers when both are due.
+        # Block until both timers are due, so that the loop handles them together.
         asyncio.get_running_loop().call_soon(time.sleep, 2 * LIMIT_S)
         await ask(inner, for_ever)
 

@@ -1,4 +1,4 @@
-"""File names, keys, parts and ETags of uploads."""
+"""File names, object keys, parts and ETags of uploads."""
 
 import uuid
 
@@ -49,14 +49,14 @@ def test_file_names_are_cleaned_for_keys(given_name: str, cleaned: str) -> None:
         ("é" * 126 + ".fil", "invalid_filename"),
     ],
 )
-def test_other_file_names_are_refused(given_name: str, code: str) -> None:
+def test_invalid_file_names_are_refused(given_name: str, code: str) -> None:
     with pytest.raises(FileNameError) as caught:
         clean_file_name(given_name)
     assert caught.value.code == code
 
 
 @given(st.text(max_size=80))
-def test_a_cleaned_name_is_one_plain_part_of_a_path_and_stays_as_it_is(stem: str) -> None:
+def test_a_cleaned_name_is_one_path_segment_and_cleaning_it_again_changes_nothing(stem: str) -> None:
     try:
         cleaned = clean_file_name(stem + ".fil")
     except FileNameError:

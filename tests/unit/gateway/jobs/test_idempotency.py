@@ -9,6 +9,6 @@ def test_the_digest_does_not_depend_on_the_order_of_fields() -> None:
     assert one != RequestKey.of("u", "k", {"file_key": "b", "filename": "a"})
 
 
-def test_each_user_and_key_has_a_document_of_its_own() -> None:
+def test_each_user_and_key_has_its_own_document() -> None:
     ids = {RequestKey.of(user, key, {}).document_id for user, key in [("u", "k"), ("u", "l"), ("v", "k")]}
     assert len(ids) == 3

@@ -1,4 +1,4 @@
-"""The rules of limits and of the purges of removed jobs."""
+"""Rules for limits and for deleting objects of removed jobs."""
 
 import pytest
 from hypothesis import given
@@ -32,7 +32,7 @@ def test_months_never_go_back(one_ms: int, other_ms: int) -> None:
 
 
 @given(INSTANTS)
-def test_the_next_month_has_begun_when_it_is_time_to_come_back(now_ms: int) -> None:
+def test_the_next_month_has_begun_at_the_time_to_retry(now_ms: int) -> None:
     seconds = retry_after_s(Limit.MONTHLY, now_ms)
     assert 1 <= seconds <= 86_400
     if seconds < 86_400:
@@ -40,7 +40,7 @@ def test_the_next_month_has_begun_when_it_is_time_to_come_back(now_ms: int) -> N
         assert month_of(now_ms + 1000 * (seconds - 1)) == month_of(now_ms)
 
 
-def test_a_slot_may_be_free_soon() -> None:
+def test_the_retry_time_for_a_slot_is_short() -> None:
     assert retry_after_s(Limit.CONCURRENT, MAY_MS) == 30
     assert retry_after_s(Limit.MONTHLY, MAY_MS - 1) == 1
     assert retry_after_s(Limit.MONTHLY, MAY_MS - 1500) == 2
@@ -48,7 +48,7 @@ def test_a_slot_may_be_free_soon() -> None:
 
 
 @given(st.lists(st.booleans(), max_size=30), st.integers(1, 20))
-def test_what_goes_is_the_oldest_that_has_ended_and_no_more_than_must(opened: list[bool], keep: int) -> None:
+def test_the_oldest_ended_jobs_are_removed_and_no_more_than_necessary(opened: list[bool], keep: int) -> None:
     jobs = [ListedJob(str(number), is_open) for number, is_open in enumerate(opened)]
     gone = beyond_history(jobs, keep)
     ended = [job.job_id for job in jobs if not job.is_open]
@@ -58,7 +58,7 @@ def test_what_goes_is_the_oldest_that_has_ended_and_no_more_than_must(opened: li
     assert beyond_history([job for job in jobs if job.job_id not in gone], keep) == []
 
 
-def test_looks_for_late_objects_grow_rarer_and_end() -> None:
+def test_searches_for_late_objects_become_rarer_and_end() -> None:
     job, now_ms, looks = RemovedJob("j", "u", "k", 0, 0), 0, []
     while (due_ms := next_purge_ms(job, now_ms, 7 * DAY_MS)) is not None:
         looks.append(due_ms)

@@ -7,6 +7,6 @@ from services.gateway.jobs.paging import Cursor
 
 
 @given(st.integers(0, 10**15 - 1), st.uuids())
-def test_a_cursor_comes_back_as_it_was(submitted_ms: int, job_id: object) -> None:
+def test_a_decoded_cursor_equals_the_encoded_one(submitted_ms: int, job_id: object) -> None:
     cursor = Cursor(submitted_ms, str(job_id))
     assert Cursor.parse(str(cursor)) == cursor

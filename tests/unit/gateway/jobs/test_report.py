@@ -1,4 +1,4 @@
-"""How deeply the metadata of a report is nested."""
+"""The nesting depth of a report's metadata."""
 
 import pytest
 

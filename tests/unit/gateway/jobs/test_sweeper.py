@@ -1,4 +1,4 @@
-"""The sweeper goes on, whatever fails."""
+"""The sweeper continues after failures."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ DAY_S = 86_400
 
 
 class World:
-    """All that the sweeper looks at; each part can be made to fail."""
+    """Everything that the sweeper reads; each part can be made to fail."""
 
     def __init__(self) -> None:
         self.failure: WaterholeError | None = None
@@ -116,7 +116,7 @@ OFTEN = ["slots", "expired", "abandoned_prunings", "due_purges"]
 SELDOM = ["list_pages", "list_multiparts", "delete_expired"]
 
 
-async def test_storage_is_looked_through_more_rarely(sweeper: Sweeper, world: World, clock: Clock) -> None:
+async def test_storage_is_searched_less_often(sweeper: Sweeper, world: World, clock: Clock) -> None:
     await sweeper.sweep()
     assert world.calls == OFTEN + SELDOM
     clock.ms += 3_599_000
@@ -128,7 +128,7 @@ async def test_storage_is_looked_through_more_rarely(sweeper: Sweeper, world: Wo
 
 
 @pytest.mark.parametrize("failure", [TransientError("away"), PermanentError("refused", code="storage_refused")])
-async def test_every_step_is_tried_though_others_fail_and_again_soon(
+async def test_every_step_runs_although_others_fail_and_is_retried_soon(
     sweeper: Sweeper, world: World, failure: WaterholeError
 ) -> None:
     before = REGISTRY.get_sample_value("waterhole_sweeps_failed_total", {"step": "uploads"}) or 0.0
@@ -140,7 +140,7 @@ async def test_every_step_is_tried_though_others_fail_and_again_soon(
     assert REGISTRY.get_sample_value("waterhole_sweeps_failed_total", {"step": "uploads"}) == before + 1
 
 
-async def test_it_runs_until_it_is_stopped(sweeper: Sweeper, world: World) -> None:
+async def test_the_sweeper_runs_until_it_is_stopped(sweeper: Sweeper, world: World) -> None:
     world.failure = TransientError("away")
     stop = asyncio.Event()
     running = asyncio.create_task(sweeper.run(stop))
@@ -150,7 +150,7 @@ async def test_it_runs_until_it_is_stopped(sweeper: Sweeper, world: World) -> No
         await running
 
 
-async def test_only_old_uploads_that_no_job_uses_go(sweeper: Sweeper, world: World) -> None:
+async def test_only_old_unused_uploads_are_deleted(sweeper: Sweeper, world: World) -> None:
     old, new = NOW_S - DAY_S - 1, NOW_S - DAY_S + 1
     many = [f"uploads/u/{number}/x.fil" for number in range(900)]
     world.objects = [StoredObject(key, 1, old) for key in many]
@@ -159,7 +159,7 @@ async def test_only_old_uploads_that_no_job_uses_go(sweeper: Sweeper, world: Wor
     assert world.deleted == many
 
 
-async def test_only_old_uploads_in_parts_are_aborted(sweeper: Sweeper, world: World) -> None:
+async def test_only_old_multipart_uploads_are_aborted(sweeper: Sweeper, world: World) -> None:
     old, new = NOW_S - DAY_S - 1, NOW_S - DAY_S + 1
     world.multiparts = [OpenMultipart("gone", "1", old), OpenMultipart("old", "2", old), OpenMultipart("new", "3", new)]
     assert await sweeper.abort_multiparts() == 1

@@ -1,4 +1,4 @@
-"""A job comes back from its document as it was stored."""
+"""A job is read from its document as it was stored."""
 
 from dataclasses import fields, replace
 from typing import Any
@@ -56,12 +56,12 @@ def test_the_full_job_sets_every_field() -> None:
     [{}, *({field.name: getattr(FULL, field.name)} for field in fields(Job))],
     ids=lambda changes: next(iter(changes), "new"),
 )
-def test_a_job_with_any_field_comes_back(changes: dict[str, Any]) -> None:
+def test_a_job_with_any_field_is_read_as_stored(changes: dict[str, Any]) -> None:
     job = replace(NEW, **changes)
     assert job_of(document_of(job)) == job
 
 
-def test_a_full_job_comes_back() -> None:
+def test_a_full_job_is_read_as_stored() -> None:
     assert job_of(document_of(FULL)) == FULL
 
 

@@ -1,4 +1,4 @@
-"""What the publisher makes of the client library's failures."""
+"""How the publisher handles failures of the client library."""
 
 import uuid
 from datetime import UTC, datetime
@@ -15,14 +15,14 @@ EVENT = JobProgress.make(job_id="job-1", producer="test", stage="ingest", done=1
 
 
 def in_lane(index, lanes):
-    """An event of a plan whose chunks are one channel each; what it is about does not matter here."""
+    """Return an event of a plan whose chunks are one channel each. Its other content does not matter here."""
     plan = ChunkPlan(n_channels=8, count=8, stride_channels=1, parts=1, overlap_channels=0, lanes=lanes)
     common = {"event_id": uuid.uuid4(), "job_id": "job-1", "occurred_at": datetime.now(UTC), "producer": "test"}
     return ChunkReady.model_construct(**common, chunk=plan.chunk(index), plan=plan)
 
 
 class Producer:
-    """Keeps what is sent, or raises."""
+    """Records what is sent, or raises an error."""
 
     def __init__(self, failure: Exception | None = None, partitions=frozenset(range(4))) -> None:
         self.sent = []
@@ -63,11 +63,11 @@ async def test_lanes_of_a_job_are_spread_over_the_partitions(partitions):
     assert [key for _, _, key, _, _ in producer.sent] == [f"job-1:{index}".encode() for index in range(8)]
 
 
-async def test_first_lanes_of_jobs_are_spread_too():
+async def test_first_lanes_of_different_jobs_are_spread_too():
     assert {partition_of(f"job-{n}", 0, 4) for n in range(40)} == {0, 1, 2, 3}
 
 
-async def test_a_topic_that_is_not_there_yet_is_a_transient_failure():
+async def test_a_missing_topic_is_a_transient_failure():
     with pytest.raises(TransientError, match=r"chunk\.ready"):
         await Publisher(Producer(partitions=None)).publish(in_lane(0, lanes=4))
 
@@ -80,7 +80,7 @@ async def test_a_broker_that_does_not_acknowledge_is_a_transient_failure(failure
         await Publisher(Producer(failure)).publish(EVENT)
 
 
-async def test_an_event_that_is_too_large_always_will_be():
+async def test_an_event_that_is_too_large_is_a_permanent_failure():
     with pytest.raises(PermanentError) as caught:
         await Publisher(Producer(MessageSizeTooLargeError())).publish(EVENT)
     assert caught.value.code == "event_too_large"

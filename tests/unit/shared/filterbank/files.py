@@ -1,4 +1,4 @@
-"""Filterbank files put together by hand, for tests of what is wrong with them."""
+"""Filterbank files built by hand, to test how faults in them are handled."""
 
 import io
 import struct
@@ -24,32 +24,32 @@ POWER = np.random.default_rng(3).gamma(51.0, size=(6, 64)).astype("<f4")
 
 
 def word(text):
-    """A length and the text, as SIGPROC has them."""
+    """Return a text with its length before it, as in SIGPROC files."""
     raw = text if isinstance(text, bytes) else text.encode()
     return struct.pack("<I", len(raw)) + raw
 
 
 def keyword(name, value):
-    """A keyword with its value."""
+    """Return a keyword with its value."""
     if isinstance(value, str | bytes):
         return word(name) + word(value)
     return word(name) + struct.pack("<d" if name in FLOATS else "<i", value)
 
 
 def header_of(extra=b"", end=True, **changes):
-    """A SIGPROC header; None leaves a field out, `extra` stands before HEADER_END."""
+    """Return a SIGPROC header. Fields that are None are left out; `extra` stands before HEADER_END."""
     fields = {name: value for name, value in (FIELDS | changes).items() if value is not None}
     body = b"".join(keyword(name, value) for name, value in fields.items())
     return word("HEADER_START") + body + extra + (word("HEADER_END") if end else b"")
 
 
 def fil(data=POWER, extra=b"", end=True, **changes):
-    """A whole SIGPROC file."""
+    """Return a complete SIGPROC file."""
     return header_of(extra, end, **changes) + (data if isinstance(data, bytes) else data.tobytes())
 
 
 def h5(data=POWER[:, np.newaxis], file_class="FILTERBANK", options=None, libver=None, **changes):
-    """A whole HDF5 file; None leaves an attribute, the class or the data set out."""
+    """Return a complete HDF5 file. Attributes, a class or a data set that are None are left out."""
     held = io.BytesIO()
     with h5py.File(held, "w", libver=libver) as file:
         if file_class is not None:
@@ -63,7 +63,7 @@ def h5(data=POWER[:, np.newaxis], file_class="FILTERBANK", options=None, libver=
 
 
 def with_chunk(raw, position, chunk):
-    """The HDF5 file with another stored chunk at `position`."""
+    """Return the HDF5 file with another stored chunk at `position`."""
     held = io.BytesIO(raw)
     with h5py.File(held, "r+") as file:
         file["data"].id.write_direct_chunk(position, chunk)

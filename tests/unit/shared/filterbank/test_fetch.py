@@ -1,4 +1,4 @@
-"""Many reads at once, where they fail or are cancelled: nothing goes on behind them, and nothing is held."""
+"""Many reads at once that fail or are cancelled: no task continues afterwards, and no memory is held."""
 
 import asyncio
 import gc
@@ -20,7 +20,7 @@ NOISE = np.random.default_rng(1).gamma(51.0, size=(8, 2**18)).astype(np.float32)
 
 @pytest.fixture
 def no_collector():
-    """Memory is free as soon as nothing leads to it, not when the garbage collector comes by."""
+    """Disable the garbage collector, so that memory is freed only when the last reference to it is gone."""
     gc.collect()
     gc.disable()
     yield
@@ -28,7 +28,7 @@ def no_collector():
 
 
 class Reading:
-    """A read of a block in pieces, as those of a file are: `work` holds the block, and does what it is told to."""
+    """A read of an array in pieces, like those of a file. `work` holds the array and calls `act`."""
 
     def __init__(self, act):
         self._act = act
@@ -47,7 +47,7 @@ class Reading:
 
 
 async def error_of(reading):
-    """What a read ends with, in words: to hold the error is to hold all that it leads to."""
+    """Return the error of a read as text, because the error object would keep alive everything that it refers to."""
     try:
         await reading
     except (TransientError, asyncio.CancelledError) as error:
@@ -81,15 +81,15 @@ async def fail_to_decode(_piece):
 
 
 @pytest.mark.parametrize("act", [fail_one, fail_all, fail_for_a_reason, fail_to_decode])
-async def test_a_failed_read_leaves_its_block_to_nobody(act, no_collector):
+async def test_nothing_holds_the_array_of_a_failed_read(act, no_collector):
     reading = Reading(act)
     assert (await error_of(reading.read())).endswith("away.")
-    # The event loop may still have to be told of a task that has ended this very moment, and holds it until then.
+    # The event loop may not have processed the end of the last task yet, and holds it until then.
     await asyncio.sleep(0)
     assert reading.block() is None
 
 
-async def test_a_failure_tells_its_reason_and_not_of_the_group():
+async def test_a_failure_is_raised_as_itself_and_not_as_a_group():
     with pytest.raises(TransientError, match="Storage is away") as raised:
         await Reading(fail_for_a_reason).read()
     assert isinstance(raised.value.__cause__, OSError)
@@ -99,30 +99,30 @@ async def test_a_failure_tells_its_reason_and_not_of_the_group():
 
 @pytest.fixture
 async def complaints():
-    """What the event loop complains of: failures that nobody asked for."""
+    """Return the errors that the event loop reports: failures that were never retrieved."""
     said, loop = [], asyncio.get_running_loop()
     loop.set_exception_handler(lambda _loop, context: said.append(context["message"]))
     yield said
     loop.set_exception_handler(None)
 
 
-async def test_the_event_loop_does_not_complain_of_the_failures_beside_the_first(complaints):
+async def test_the_event_loop_does_not_report_failures_after_the_first(complaints):
     assert (await error_of(Reading(fail_all).read())).endswith("away.")
     gc.collect()
     await asyncio.sleep(0)
     assert complaints == []
 
 
-async def test_a_piece_that_ends_as_cancelled_though_nobody_cancelled_it_is_no_piece_read():
+async def test_a_piece_that_cancels_itself_does_not_count_as_read():
     async def act(piece):
         if piece == 6:
-            # As where a client that is closed cancels its own requests.
+            # This happens when a client that is closed cancels its own requests.
             raise asyncio.CancelledError
 
     assert (await error_of(Reading(act).read())).startswith("CancelledError")
 
 
-async def test_a_cancelled_read_leaves_its_block_to_nobody(no_collector):
+async def test_nothing_holds_the_array_of_a_cancelled_read(no_collector):
     begun = asyncio.Event()
 
     async def hang(_piece):
@@ -138,7 +138,7 @@ async def test_a_cancelled_read_leaves_its_block_to_nobody(no_collector):
 
 
 class Decode:
-    """A decoder that goes on in its thread until it is let go."""
+    """A decoder that runs in its thread until a test lets it end."""
 
     def __init__(self, error=None):
         self._error = error
@@ -158,7 +158,7 @@ async def is_begun(decode):
 
 @pytest.mark.parametrize("error", [None, ValueError("damaged")])
 @pytest.mark.parametrize("times", [1, 2])
-async def test_who_is_cancelled_waits_for_the_piece_that_is_being_decoded(times, error, complaints):
+async def test_a_cancelled_caller_waits_for_the_piece_being_decoded(times, error, complaints):
     decode = Decode(error)
     task = asyncio.create_task(beside(THREAD_BYTES, decode))
     await is_begun(decode)
@@ -177,14 +177,14 @@ async def test_who_is_cancelled_waits_for_the_piece_that_is_being_decoded(times,
 
 
 @pytest.mark.parametrize("n_bytes", [1, THREAD_BYTES])
-async def test_what_fails_to_be_decoded_fails(n_bytes):
+async def test_an_error_of_the_decoder_is_raised(n_bytes):
     decode = Decode(ValueError("damaged"))
     decode.may_end.set()
     with pytest.raises(ValueError, match="damaged"):
         await beside(n_bytes, decode)
 
 
-async def test_who_is_cancelled_hears_of_that_and_not_of_what_fails_at_the_same_time(complaints):
+async def test_a_cancelled_caller_gets_the_cancellation_and_not_a_simultaneous_failure(complaints):
     begun = asyncio.Event()
 
     async def act(_piece):
@@ -203,7 +203,7 @@ async def test_who_is_cancelled_hears_of_that_and_not_of_what_fails_at_the_same_
     assert complaints == []
 
 
-async def test_a_piece_that_fails_waits_for_those_that_are_being_decoded(no_collector):
+async def test_a_failing_piece_waits_for_those_being_decoded(no_collector):
     decode = Decode()
 
     async def act(piece):
@@ -225,7 +225,7 @@ async def test_a_piece_that_fails_waits_for_those_that_are_being_decoded(no_coll
 
 
 class Breaking:
-    """A bucket with one object, whose reads fail, or wait for ever, when so many bytes were read after it was told."""
+    """A bucket with one object. After a given number of bytes, its reads fail or wait for ever."""
 
     def __init__(self, raw):
         self._raw = raw
@@ -263,8 +263,8 @@ def shaped(path, header, power):
 
 @pytest.mark.parametrize("name", ["o.fil", "o.h5"])
 @pytest.mark.parametrize("hangs", [False, True])
-async def test_the_block_of_a_file_that_can_not_be_read_is_free_at_once(tmp_path, no_collector, name, hangs):
-    """Read after read that fails or is cancelled halfway takes no more memory than the first."""
+async def test_the_array_of_a_file_that_can_not_be_read_is_freed_at_once(tmp_path, no_collector, name, hangs):
+    """Check that repeated reads that fail or are cancelled halfway take no more memory than the first."""
     made = make_header(2**18, 8)
     bucket = Breaking(shaped(tmp_path / name, made, NOISE))
     source = BlobSource(bucket, "key", name)
@@ -282,9 +282,9 @@ async def test_the_block_of_a_file_that_can_not_be_read_is_free_at_once(tmp_path
                 task.cancel()
             assert await task is not None
             del task
-            # A thread lets go of what it decoded a moment after it has told that it is done.
+            # A thread releases what it decoded a moment after it has reported its end.
             async with asyncio.timeout(PATIENCE_S):
-                while tracemalloc.get_traced_memory()[0] >= 2**20:  # noqa: ASYNC110 -- what another thread does
+                while tracemalloc.get_traced_memory()[0] >= 2**20:  # noqa: ASYNC110 -- another thread changes this
                     await asyncio.sleep(0.001)
     finally:
         tracemalloc.stop()

@@ -1,8 +1,8 @@
-"""Every bad input that the reader promises to take well, by name.
+"""Every bad input that the reader must handle, by name.
 
-A file either ends as one sentence that names the file, the field, its value and what to do, or is read right with a
-warning that names what was mended. Neither takes more memory than a few megabytes. The tests of the two formats
-(`sigproc/test_reader.py`, `hdf5/test_reader.py`) look at the same things in more detail.
+A file is either refused with one sentence that names the file, the field, its value and what to do, or it is read
+correctly with a warning that names what was repaired. Neither takes more memory than a few megabytes. The tests of the
+two formats (`sigproc/test_reader.py`, `hdf5/test_reader.py`) check the same things in more detail.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ MOST_BYTES = 16 * 2**20
 
 @dataclass(frozen=True)
 class Refused:
-    """A file and what the sentence must tell: the field, where there is one, and the value or the fault."""
+    """A file and what the message must contain: the field, if there is one, and the value or the fault."""
 
     item: str
     raw: bytes
@@ -52,7 +52,7 @@ class Refused:
 
 @dataclass(frozen=True)
 class Read:
-    """A file, its samples, and what its warnings must tell; none where there is nothing to mend."""
+    """A file, its samples, and what its warnings must contain; nothing if nothing needs repair."""
 
     item: str
     raw: bytes
@@ -63,7 +63,7 @@ class Read:
 
 
 def across(boundary):
-    """A file whose HEADER_END begins just before a byte and ends after it."""
+    """Return a file whose HEADER_END begins just before a byte position and ends after it."""
     room = boundary - 8 - len(header_of(end=False)) - len(keyword("rawdatafile", ""))
     raw = fil(extra=keyword("rawdatafile", "x" * room))
     assert raw.index(b"HEADER_END") < boundary < raw.index(b"HEADER_END") + 10
@@ -182,7 +182,7 @@ async def read_whole(source):
 
 @pytest.fixture
 def bounded():
-    """Fails a test in which Python and numpy take more than `MOST_BYTES`."""
+    """Fail a test in which Python and numpy take more than `MOST_BYTES`."""
     tracemalloc.start()
     yield
     _, peak = tracemalloc.get_traced_memory()
@@ -192,7 +192,7 @@ def bounded():
 
 @pytest.mark.usefixtures("bounded")
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.item)
-async def test_it_is_refused_with_file_field_value_and_advice(source, case):
+async def test_a_bad_file_is_refused_with_file_field_value_and_advice(source, case):
     observation = source(case)
     async with asyncio.timeout(20):
         with pytest.raises(BadObservationError) as caught:
@@ -205,7 +205,7 @@ async def test_it_is_refused_with_file_field_value_and_advice(source, case):
 
 @pytest.mark.usefixtures("bounded")
 @pytest.mark.parametrize("case", READ, ids=lambda case: case.item)
-async def test_it_is_read_right_and_what_was_mended_is_told(source, case):
+async def test_a_repairable_file_is_read_correctly_and_warnings_name_the_repairs(source, case):
     observation = source(case)
     async with asyncio.timeout(20):
         header, warnings, block = await read_whole(observation)
@@ -216,7 +216,7 @@ async def test_it_is_read_right_and_what_was_mended_is_told(source, case):
 
 
 @pytest.mark.parametrize("format_of", [fil, lambda data, **more: h5(data[:, np.newaxis], **more)], ids=["fil", "h5"])
-async def test_nan_inf_and_zero_rows_are_told_by_the_search(tmp_path, format_of):
+async def test_the_search_warns_about_nan_inf_and_zero_rows(tmp_path, format_of):
     power = np.random.default_rng(4).gamma(51.0, size=(16, 4096)).astype("<f4")
     power[3], power[7], power[9, 100:200] = np.nan, 0.0, np.inf
     path = tmp_path / "lost"

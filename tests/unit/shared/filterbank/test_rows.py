@@ -1,4 +1,4 @@
-"""Blocks of samples: what is written comes back, whatever the bits, the range and the number of reads."""
+"""Arrays of samples: what is written is read back, for all bit depths, ranges and numbers of reads."""
 
 import asyncio
 import struct
@@ -13,12 +13,12 @@ from science.simulator import make_header, write_fil, write_h5
 from shared.errors import BadObservationError, TransientError
 from shared.filterbank import BlobSource, LocalSource, fetch, read_block, read_header, rows
 
-# The files of one example are small; the fixtures of a test are only written over.
+# The files of one example are small, and each example overwrites the files of the one before.
 QUICK = settings(max_examples=30, deadline=2000, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 class Memory:
-    """A bucket with one object; it notes the reads, and how many are under way at once."""
+    """A bucket with one object. It records the reads, and how many run at once."""
 
     def __init__(self, raw):
         self.raw = raw
@@ -43,7 +43,7 @@ class Memory:
 
 
 def sigproc(n_channels, n_bits, data, n_ifs=1, signed=False):
-    """A file by hand."""
+    """Return a file built by hand."""
 
     def word(text):
         return struct.pack("<I", len(text)) + text
@@ -58,7 +58,7 @@ def sigproc(n_channels, n_bits, data, n_ifs=1, signed=False):
 
 
 def packed(samples, n_bits):
-    """Bytes of samples of fewer than 8 bits, one after the other, low-order bits first."""
+    """Return samples of fewer than 8 bits, packed into bytes one after another, low-order bits first."""
     per_byte = 8 // n_bits
     raw = bytearray()
     for first in range(0, len(samples), per_byte):
@@ -67,7 +67,7 @@ def packed(samples, n_bits):
 
 
 async def read_range(raw, start, stop):
-    """A block through byte ranges, and the bucket with its notes."""
+    """Return samples read through byte ranges, and the bucket with its records."""
     bucket = Memory(raw)
     source = BlobSource(bucket, "there", "observation.fil")
     header, _ = await read_header(source)
@@ -77,7 +77,7 @@ async def read_range(raw, start, stop):
 
 @QUICK
 @given(data=st.data(), n_bits=st.sampled_from([1, 2, 4]))
-async def test_few_bits_come_out_of_their_bytes(data, n_bits):
+async def test_samples_of_few_bits_are_unpacked(data, n_bits):
     n_channels = data.draw(st.integers(1, 12)) * 8 // n_bits
     samples = data.draw(hnp.arrays(np.uint8, (3, n_channels), elements=st.integers(0, 2**n_bits - 1)))
     start = data.draw(st.integers(0, n_channels - 1))
@@ -106,7 +106,7 @@ async def test_whole_bytes_of_any_range_and_number_of_ifs(data, kind, n_ifs):
 @given(
     shape=st.tuples(st.integers(2, 5), st.integers(1, 60)), n_bits=st.sampled_from([8, 16, 32]), signed=st.booleans()
 )
-async def test_what_the_writer_writes_comes_back(tmp_path, bitshuffle, shape, n_bits, signed):
+async def test_what_the_writer_writes_is_read_back(tmp_path, bitshuffle, shape, n_bits, signed):
     header = make_header(shape[1], shape[0], n_bits=n_bits, signed=signed and n_bits < 32, ra_hours=3.5, dec_deg=-0.5)
     data = np.random.default_rng(shape[1]).integers(0, 100, shape).astype("f4")
     path = tmp_path / "written"
@@ -145,14 +145,14 @@ async def test_damaged_headers_are_refused_or_read(data):
     assert block.shape == (header.n_spectra, header.n_channels)
 
 
-async def test_whole_rows_come_in_few_reads():
+async def test_whole_rows_take_few_reads():
     samples = np.random.default_rng(0).integers(0, 200, (500, 64)).astype("u1")
     block, bucket = await read_range(sigproc(64, 8, samples.tobytes()), 0, 64)
     assert np.array_equal(block, samples)
     assert len(bucket.reads) == 1
 
 
-async def test_a_few_channels_of_wide_spectra_come_one_read_per_spectrum_and_several_at_once():
+async def test_a_few_channels_of_wide_spectra_take_one_read_per_spectrum_several_at_once():
     n_channels = rows.GAP_BYTES + 100
     samples = np.random.default_rng(0).integers(0, 200, (20, n_channels)).astype("u1")
     block, bucket = await read_range(sigproc(n_channels, 8, samples.tobytes()), 50, 90)
@@ -162,7 +162,7 @@ async def test_a_few_channels_of_wide_spectra_come_one_read_per_spectrum_and_sev
 
 
 @pytest.mark.parametrize("n_bits", [1, 4, 8, 32])
-async def test_spectra_wider_than_a_read_come_in_parts(monkeypatch, n_bits):
+async def test_spectra_wider_than_a_read_are_read_in_parts(monkeypatch, n_bits):
     monkeypatch.setattr(rows, "READ_BYTES", 64)
     monkeypatch.setattr(rows, "PACKED_SAMPLES", 128)
     samples = np.random.default_rng(0).integers(0, 2, (3, 1000)).astype("u1")
@@ -174,13 +174,13 @@ async def test_spectra_wider_than_a_read_come_in_parts(monkeypatch, n_bits):
     assert len(bucket.reads) > 3
 
 
-async def test_large_pieces_are_decoded_beside_the_event_loop():
+async def test_large_pieces_are_decoded_outside_the_event_loop():
     samples = np.random.default_rng(0).gamma(51.0, size=(4, fetch.THREAD_BYTES)).astype("<f4")
     block, _ = await read_range(sigproc(fetch.THREAD_BYTES, 32, samples.tobytes()), 0, fetch.THREAD_BYTES)
     assert np.array_equal(block, samples)
 
 
-async def test_one_failing_read_ends_the_block_with_its_own_error():
+async def test_one_failing_read_fails_the_whole_with_its_own_error():
     class Failing(Memory):
         async def get_range(self, key, start, length):
             if len(self.reads) > 5:

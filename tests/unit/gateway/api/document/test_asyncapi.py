@@ -1,4 +1,4 @@
-"""The document of the events says what the models say, and the committed copy is the present one."""
+"""The AsyncAPI document agrees with the event models, and the committed copy is up to date."""
 
 import json
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ def test_every_topic_and_its_dead_letters_have_a_channel() -> None:
     assert all(channel["address"] == name for name, channel in DOCUMENT["channels"].items())
 
 
-def test_every_reference_leads_somewhere() -> None:
+def test_every_reference_can_be_resolved() -> None:
     found = list(references(DOCUMENT))
     assert len(found) > 50
     for reference in found:
@@ -71,7 +71,7 @@ def test_golden_events_are_as_documented(path: Path) -> None:
             jsonschema_rs.validate(payload_schema(event["type"]), {k: v for k, v in event.items() if k != field})
 
 
-def test_keys_are_those_that_events_are_sent_with() -> None:
+def test_keys_are_those_of_sent_events() -> None:
     events = {json.loads(path.read_text())["type"]: json.loads(path.read_text()) for path in GOLDEN}
     for flow in FLOWS:
         event = flow.event.model_validate(events[flow.event.topic])

@@ -1,4 +1,4 @@
-"""The document of the API: every route has its operation, and every example and schema is sound."""
+"""The API's document: every route has its operation, and every example and schema is valid."""
 
 import json
 from collections.abc import Iterator
@@ -37,13 +37,13 @@ def with_components(schema: dict[str, Any]) -> dict[str, Any]:
     return {**schema, "components": DOCUMENT["components"]}
 
 
-def test_there_is_one_operation_per_method_and_path_with_an_id_of_its_own() -> None:
+def test_each_method_and_path_has_one_operation_with_a_unique_id() -> None:
     assert len({(one.method, one.path) for one in OPERATIONS}) == len(OPERATIONS)
     ids = [operation["operationId"] for _, operation in operations()]
     assert len(set(ids)) == len(ids) == len(OPERATIONS)
 
 
-def test_every_reference_leads_somewhere() -> None:
+def test_every_reference_can_be_resolved() -> None:
     for node in nodes(DOCUMENT):
         reference = node.get("$ref")
         if reference is not None:
@@ -53,7 +53,7 @@ def test_every_reference_leads_somewhere() -> None:
             assert found
 
 
-def test_every_schema_is_one() -> None:
+def test_every_schema_is_valid() -> None:
     for name, schema in DOCUMENT["components"]["schemas"].items():
         assert jsonschema_rs.meta.is_valid(schema), name
 
@@ -73,13 +73,13 @@ def test_examples_are_valid(name: str, operation: dict[str, Any]) -> None:
             jsonschema_rs.validate(with_components(schema), schema["example"])
 
 
-def test_path_parameters_are_those_of_the_path() -> None:
+def test_path_parameters_match_the_path() -> None:
     for operation in OPERATIONS:
         named = {part.strip("{}") for part in operation.path.split("/") if part.startswith("{")}
         assert named == {one.name for one in operation.parameters if one.where == "path"}
 
 
-def test_whatever_needs_a_key_says_so_and_may_be_away() -> None:
+def test_operations_that_need_a_key_document_403_500_and_503() -> None:
     for name, operation in operations():
         responses = set(operation["responses"])
         assert {"500", "503"} <= responses, name
@@ -93,7 +93,7 @@ def test_whatever_needs_a_key_says_so_and_may_be_away() -> None:
     assert DOCUMENT["security"] == [{name: []} for name in schemes]
 
 
-def test_answers_hold_no_nulls() -> None:
+def test_answers_contain_no_nulls() -> None:
     job = DOCUMENT["components"]["schemas"]["Job"]
     assert job["properties"]["completed_at"]["type"] == "integer"
     assert "completed_at" not in job["required"]
@@ -139,7 +139,9 @@ def subclasses(model: type) -> Iterator[type]:
         ),
     ],
 )
-def test_schemas_accept_what_is_accepted(model: type[bodies.Body], content: dict[str, Any], is_valid: bool) -> None:
+def test_schemas_accept_what_the_models_accept(
+    model: type[bodies.Body], content: dict[str, Any], is_valid: bool
+) -> None:
     assert jsonschema_rs.is_valid(schema_of(model), content) == is_valid
     assert is_accepted(model, content) == is_valid
 
@@ -154,8 +156,8 @@ def is_accepted(model: type[bodies.Body], content: dict[str, Any]) -> bool:
     return True
 
 
-def test_codes_in_the_document_are_those_of_the_sources() -> None:
-    """No error of the document is one that nothing raises."""
+def test_codes_in_the_document_occur_in_the_sources() -> None:
+    """Check that every error code in the document is raised somewhere."""
     sources = "".join(
         path.read_text() for path in SOURCES.rglob("*.py") if path.name not in {"operations.py", "openapi.py"}
     )

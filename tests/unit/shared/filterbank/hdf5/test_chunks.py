@@ -1,4 +1,4 @@
-"""HDF5 data chunks that are read past HDF5: the same samples as HDF5's own, with no more bytes than are needed."""
+"""HDF5 storage chunks read without the HDF5 library: the same samples, from no more bytes than needed."""
 
 import asyncio
 import struct
@@ -23,7 +23,7 @@ BITSHUFFLE = hdf5plugin.Bitshuffle(nelems=0, cname="lz4")
 
 
 class Noted(LocalSource):
-    """A file that notes how many bytes were read into the block."""
+    """A file that records how many bytes are read into the buffer."""
 
     def __init__(self, path):
         super().__init__(path)
@@ -41,7 +41,7 @@ def write(path, data, **options):
     return Noted(path)
 
 
-def test_the_bitshuffle_library_is_called_past_hdf5():
+def test_the_bitshuffle_library_is_called_directly():
     assert bitshuffle.library() is not None
 
 
@@ -49,7 +49,7 @@ def test_the_bitshuffle_library_is_called_past_hdf5():
 @pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f8", "<i2", ">u2", "u1"])
 @QUICK
 @given(data=st.data())
-async def test_any_range_of_any_chunks_is_what_hdf5_reads(tmp_path, options, dtype, data):
+async def test_any_range_of_any_chunks_equals_what_hdf5_reads(tmp_path, options, dtype, data):
     shape = data.draw(st.tuples(st.integers(2, 6), st.integers(1, 2), st.integers(1, 9000)))
     chunks = tuple(data.draw(st.integers(1, length)) for length in shape)
     if prod(-(-length // chunk) for length, chunk in zip(shape, chunks, strict=True)) > 500:
@@ -64,7 +64,7 @@ async def test_any_range_of_any_chunks_is_what_hdf5_reads(tmp_path, options, dty
     assert np.array_equal(block, samples[:, 0, start:stop].astype("f4"))
 
 
-async def test_noise_that_does_not_fit_its_plain_size_comes_back(tmp_path):
+async def test_noise_that_is_larger_when_compressed_is_read(tmp_path):
     samples = np.random.default_rng(0).integers(0, 256, (3, 1, 40_000 * 4), np.uint8).view("<f4")
     source = write(tmp_path / "noise.h5", samples, chunks=(1, 1, 40_000), **BITSHUFFLE)
     header, _ = await read_header(source)
@@ -73,9 +73,7 @@ async def test_noise_that_does_not_fit_its_plain_size_comes_back(tmp_path):
 
 
 @pytest.mark.parametrize("block_samples", [0, 512, 4096])
-async def test_channels_at_the_edges_of_chunks_need_few_of_their_bytes_and_whole_chunks_each_byte_once(
-    tmp_path, block_samples
-):
+async def test_channels_at_chunk_edges_need_few_bytes_and_whole_chunks_each_byte_once(tmp_path, block_samples):
     samples = np.random.default_rng(0).gamma(51.0, size=(4, 1, 3 * 2**18)).astype("<f4")
     options = hdf5plugin.Bitshuffle(nelems=block_samples, cname="lz4")
     source = write(tmp_path / "wide.h5", samples, chunks=(1, 1, 2**18), **options)
@@ -95,7 +93,7 @@ async def test_channels_at_the_edges_of_chunks_need_few_of_their_bytes_and_whole
 
 
 @pytest.mark.parametrize("factor", [0.25, 0.5, 2, 5])
-def test_blocks_of_another_size_than_expected_do_not_unpack(tmp_path, factor):
+def test_blocks_of_an_unexpected_size_are_not_unpacked(tmp_path, factor):
     samples = np.random.default_rng(1).gamma(51.0, size=20_000).astype("<f4")
     raw = memoryview(stored_chunk(tmp_path / "frame.h5", samples))
     block = int(factor * bitshuffle.block_bytes_of(raw, 4, samples.nbytes))
@@ -109,7 +107,7 @@ def test_blocks_of_another_size_than_expected_do_not_unpack(tmp_path, factor):
 @pytest.mark.parametrize("end", [20_000, 20_003, 16_384], ids=["groups", "left over", "blocks"])
 @QUICK
 @given(data=st.data(), value=st.sampled_from(["noise", "zeros", "counts", "random bytes"]))
-def test_the_last_blocks_of_a_frame_are_told_from_its_end_or_not_at_all(tmp_path, data, end, value):
+def test_the_last_blocks_of_a_frame_are_found_from_its_end_or_not_at_all(tmp_path, data, end, value):
     rng = np.random.default_rng(1)
     samples = {
         "noise": rng.gamma(51.0, size=end).astype("<f4"),
@@ -125,7 +123,7 @@ def test_the_last_blocks_of_a_frame_are_told_from_its_end_or_not_at_all(tmp_path
     known = find_blocks(raw, len(raw), 4, samples.nbytes)
     sought = [position + len(tail) - len(raw) for position in known.positions[first:]]
     if blocks is None:
-        # Too short a tail, or one that could be read in more than one way, as noise never can.
+        # The tail is too short, or can be read in more than one way, which never happens with noise.
         assert value != "noise" or known.positions[first - 1] + len(tail) < len(raw)
         return
     assert blocks.positions == sought
@@ -136,7 +134,7 @@ def test_the_last_blocks_of_a_frame_are_told_from_its_end_or_not_at_all(tmp_path
 
 async def test_channels_whose_blocks_are_larger_than_likely_are_fetched_in_a_second_read(tmp_path):
     samples = np.zeros((2, 1, 2**18), "<f4")
-    # All that can't be compressed is at the chunk's start, where a few bytes would do on average.
+    # The data that can't be compressed are at the chunk's start, where a few bytes would be enough on average.
     samples[:, 0, : 2**15] = np.random.default_rng(0).integers(0, 2**32, 2**15, np.uint32).view("f4")
     source = write(tmp_path / "uneven.h5", samples, chunks=(1, 1, 2**18), **BITSHUFFLE)
     header, _ = await read_header(source)
@@ -157,7 +155,7 @@ async def test_channels_whose_blocks_are_larger_than_likely_are_fetched_in_a_sec
     ids=["lzf", "gzip", "zstd", "no compressor", "bitshuffle and a checksum"],
 )
 @pytest.mark.parametrize("dtype", ["<f4", ">f8", "<i2"])
-async def test_other_filters_give_the_samples_back(tmp_path, options, dtype):
+async def test_samples_behind_other_filters_are_read(tmp_path, options, dtype):
     samples = np.random.default_rng(0).integers(0, 100, (5, 2, 700)).astype(dtype)
     source = write(tmp_path / "filtered.h5", samples, chunks=(2, 2, 300), **options)
     header, _ = await read_header(source)
@@ -179,7 +177,7 @@ async def test_chunks_that_were_never_written_hold_the_fill_value(tmp_path, opti
     assert any("never written" in warning for warning in warnings)
 
 
-async def test_a_chunk_that_skipped_its_filter_is_read_as_it_is(tmp_path):
+async def test_a_chunk_that_skipped_its_filter_is_read_unchanged(tmp_path):
     samples = np.random.default_rng(0).gamma(51.0, size=(3, 1, 500)).astype("<f4")
     source = write(tmp_path / "skipped.h5", samples, chunks=(1, 1, 500), **BITSHUFFLE)
     with h5py.File(source.path, "a") as file:
@@ -231,7 +229,7 @@ async def test_a_chunk_of_no_bytes_is_a_damaged_index(tmp_path, options):
     with h5py.File(source.path) as file:
         size = file["data"].id.get_chunk_info_by_coord((1, 0, 0)).size
     raw = source.path.read_bytes()
-    # A chunk's record in the index: its size, no filter left out, and where it belongs.
+    # A chunk's record in the index: its size, no filter skipped, and its position.
     record = struct.pack("<IIQQQ", size, 0, 1, 0, 0)
     assert raw.count(record) == 1
     source.path.write_bytes(raw.replace(record, bytes(4) + record[4:]))
@@ -263,7 +261,7 @@ def stored_chunk(path, samples):
 
 @QUICK
 @given(data=st.data())
-def test_damaged_frames_are_refused_or_unpacked_within_their_bounds(tmp_path, data):
+def test_damaged_frames_are_refused_or_unpacked_within_bounds(tmp_path, data):
     samples = np.random.default_rng(1).integers(0, 60, 5003).astype("<f4")
     raw = bytearray(stored_chunk(tmp_path / "frame.h5", samples))
     for _ in range(data.draw(st.integers(1, 5))):
@@ -278,7 +276,7 @@ def test_damaged_frames_are_refused_or_unpacked_within_their_bounds(tmp_path, da
     assert guarded[samples.nbytes :] == b"\xa5" * 64
 
 
-async def test_two_files_are_unpacked_side_by_side(tmp_path):
+async def test_two_files_are_unpacked_in_parallel(tmp_path):
     samples = np.random.default_rng(0).gamma(51.0, size=(4, 1, 2**17)).astype("<f4")
     sources = [write(tmp_path / f"{i}.h5", samples + i, chunks=(1, 1, 2**16), **BITSHUFFLE) for i in range(4)]
     headers = [(await read_header(source))[0] for source in sources]

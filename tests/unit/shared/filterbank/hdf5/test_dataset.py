@@ -1,4 +1,4 @@
-"""Opening files: storage that fails, files that fail, texts that lie, and callers that leave."""
+"""Opening files: failing storage, failing files, wrong texts, and callers that cancel."""
 
 import asyncio
 import gc
@@ -19,13 +19,13 @@ ATTRIBUTES = {"fch1": 8421.0, "foff": -2.8e-06, "tsamp": 18.25, "tstart": 57650.
 
 @pytest.fixture
 def power():
-    """Float32 (6, 1, 64)."""
+    """Return float32 samples of shape (6, 1, 64)."""
     return np.random.default_rng(3).gamma(51.0, size=(6, 1, 64)).astype("<f4")
 
 
 @pytest.fixture
 def source(tmp_path, power):
-    """Makes a sound file."""
+    """Return a function that makes a valid file."""
 
     def make(name="observation.h5"):
         path = tmp_path / name
@@ -39,7 +39,7 @@ def source(tmp_path, power):
 
 
 class Away:
-    """A source whose storage goes away after some reads."""
+    """A source whose storage becomes unavailable after some reads."""
 
     def __init__(self, source, reads):
         self._source = source
@@ -61,7 +61,7 @@ class Away:
         return len(raw)
 
 
-async def test_storage_that_goes_away_is_no_fault_of_the_file(source):
+async def test_unavailable_storage_is_not_a_fault_of_the_file(source):
     observation = source()
     header, _ = await read_header(observation)
     for reads in range(4):
@@ -71,7 +71,7 @@ async def test_storage_that_goes_away_is_no_fault_of_the_file(source):
         await read_header(Away(observation, 1))
 
 
-async def test_bad_and_good_files_side_by_side_never_wait_for_each_other(source):
+async def test_bad_and_good_files_read_in_parallel_never_wait_for_each_other(source):
     good, bad, worse = source("good.h5"), source("bad.h5"), source("worse.h5")
     with h5py.File(bad.path, "a") as file:
         file["data"].id.write_direct_chunk((3, 0, 0), b"\xff" * 100)
@@ -100,7 +100,7 @@ async def test_bad_and_good_files_side_by_side_never_wait_for_each_other(source)
     assert outcomes == [{(good, True), (bad, False), (worse, False)}] * 4
 
 
-async def test_the_next_read_is_well_after_one_that_was_given_up(source, power):
+async def test_a_read_succeeds_after_a_cancelled_one(source, power):
     observation = source()
     header, _ = await read_header(observation)
 
@@ -115,7 +115,7 @@ async def test_the_next_read_is_well_after_one_that_was_given_up(source, power):
         assert np.array_equal(await read_block(observation, header, 0, 64), power[:, 0])
 
 
-async def test_the_time_that_storage_takes_does_not_count(source, monkeypatch):
+async def test_the_time_of_storage_does_not_count_towards_the_limit(source, monkeypatch):
     class Slow(LocalSource):
         async def read(self, start, length):
             await asyncio.sleep(1.2)
@@ -126,7 +126,7 @@ async def test_the_time_that_storage_takes_does_not_count(source, monkeypatch):
     assert header.n_channels == 64
 
 
-async def test_a_list_of_texts_is_no_name(tmp_path):
+async def test_a_list_of_texts_is_not_accepted_as_a_name(tmp_path):
     held = io.BytesIO(h5(source_name=None))
     with h5py.File(held, "r+") as file:
         file["data"].attrs["source_name"] = np.array(["Voyager", "1"], object)
@@ -136,7 +136,7 @@ async def test_a_list_of_texts_is_no_name(tmp_path):
     assert (header.source_name, warnings) == ("", ())
 
 
-async def test_a_text_that_is_longer_than_any_name_is_no_name(tmp_path):
+async def test_a_text_that_is_too_long_is_not_accepted_as_a_name(tmp_path):
     path = tmp_path / "long.h5"
     path.write_bytes(h5(source_name="x" * 100_000, src_raj="9" * 100_000))
     header, (warning,) = await read_header(LocalSource(path))
@@ -147,7 +147,7 @@ async def test_a_text_that_is_longer_than_any_name_is_no_name(tmp_path):
     )
 
 
-async def test_text_that_is_no_unicode_comes_back(tmp_path):
+async def test_text_that_is_not_unicode_is_read(tmp_path):
     path = tmp_path / "text.h5"
     held = io.BytesIO(h5(source_name=None))
     with h5py.File(held, "r+") as file:
@@ -158,10 +158,10 @@ async def test_text_that_is_no_unicode_comes_back(tmp_path):
     assert header.source_name == "Gr  e"
 
 
-async def test_heaps_all_over_a_file_are_no_endless_work(tmp_path, monkeypatch):
+async def test_many_heaps_in_a_file_take_limited_time(tmp_path, monkeypatch):
     raw = h5(source_name="The one and only source")
     heap = raw.index(b"GCOL")
-    # Each of thousands of heaps claims to go on to the file's end, in objects of no bytes.
+    # Each of thousands of heaps claims to extend to the file's end, in objects of no bytes.
     start = raw[heap : heap + 8] + (2**40).to_bytes(8, "little")
     objects = (1).to_bytes(8, "little") + bytes(8)
     path = tmp_path / "heaps.h5"

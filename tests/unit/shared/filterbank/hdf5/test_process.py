@@ -1,4 +1,4 @@
-"""The HDF5 child process: what a damaged file does to it, and what becomes of the worker and of the next file."""
+"""The HDF5 child process: how a damaged file affects it, the worker and the next file."""
 
 import asyncio
 import io
@@ -29,7 +29,7 @@ NAME = "The one and only source"
 
 @pytest.fixture
 def source(tmp_path):
-    """Makes a source of a file's bytes."""
+    """Return a function that makes a source of a file's bytes."""
 
     def make(raw, name="observation.h5"):
         path = tmp_path / name
@@ -41,7 +41,7 @@ def source(tmp_path):
 
 @pytest.fixture
 async def next_is_read(source):
-    """Checks, after the test, that the worker reads a sound file."""
+    """Check, after the test, that the worker reads a valid file."""
     yield
     good = source(h5(), "good.h5")
     async with asyncio.timeout(PATIENCE_S):
@@ -61,7 +61,7 @@ async def refused(source):
 
 
 def with_endless_names(raw):
-    """The file with a free list, in its heap of names, whose first piece is followed by itself."""
+    """Return the file with a free list, in its heap of names, whose first entry points to itself."""
     changed = bytearray(raw)
     heap = raw.index(b"HEAP")
     free, data = (int.from_bytes(raw[heap + at : heap + at + 8], "little") for at in (16, 24))
@@ -70,7 +70,7 @@ def with_endless_names(raw):
 
 
 def with_endless_texts(raw):
-    """The file with an object of no bytes in its heap of texts."""
+    """Return the file with an object of no bytes in its heap of texts."""
     changed = bytearray(raw)
     heap = raw.index(b"GCOL")
     changed[heap + 24 : heap + 32] = (2**64 - 16).to_bytes(8, "little")
@@ -78,7 +78,7 @@ def with_endless_texts(raw):
 
 
 def with_text_of(raw, length):
-    """The file with another length of its source's name, where the attribute states it."""
+    """Return the file with another length for its source's name, where the attribute states it."""
     changed = bytearray(raw)
     at = raw.index(struct.pack("<I", len(NAME)), raw.index(b"source_name\0"))
     struct.pack_into("<I", changed, at, length)
@@ -110,7 +110,7 @@ async def test_a_file_that_sends_the_library_into_a_loop_is_refused_within_the_l
     ],
     ids=["names", "text", "text, latest"],
 )
-async def test_a_file_that_makes_the_library_ask_for_gigabytes_is_refused(source, damage, libver):
+async def test_a_file_that_makes_the_library_allocate_gigabytes_is_refused(source, damage, libver):
     message = await refused(source(damage(h5(source_name=NAME, libver=libver)), "huge.h5"))
     assert message.startswith("The file 'huge.h5' can't be searched: its HDF5 content is damaged or incomplete (")
     assert message.endswith("). Rewrite it or upload it again.")
@@ -126,11 +126,11 @@ async def test_the_memory_of_the_child_is_limited(source):
 async def test_a_file_that_crashes_the_library_is_refused(source, monkeypatch):
     n_channels = 2**26
     options = {"chunks": (1, 1, n_channels), **BITSHUFFLE}
-    # This chunk unpacks to 64 bytes. The library reads as many as a chunk should have, beyond its own memory.
+    # This chunk unpacks to 64 bytes. The library reads the size of a full chunk, past the end of its memory.
     with h5py.File(io.BytesIO(h5(np.ones((2, 1, 64), "u1"), options={"chunks": (1, 1, 64), **BITSHUFFLE}))) as small:
         frame = small["data"].id.read_direct_chunk((0, 0, 0))[1]
     raw = with_chunk(h5(np.ones((2, 1, n_channels), "u1"), options=options, nchans=n_channels), (1, 0, 0), frame)
-    # As where the bitshuffle library can only be called as a filter of HDF5.
+    # Behave as if the bitshuffle library could only be called as a filter of HDF5.
     monkeypatch.setattr(bitshuffle, "library", lambda: None)
     assert "the sizes that a compressed chunk states are wrong" in await refused(source(raw, "crash.h5"))
     monkeypatch.setattr(stored_chunks, "_check_size", lambda *_: None)
@@ -144,7 +144,7 @@ async def test_a_file_that_crashes_the_library_is_refused(source, monkeypatch):
 
 
 class Killing(LocalSource):
-    """A source at whose first read the child that asks for it is sent a signal."""
+    """A source that sends a signal to the child at the child's first read."""
 
     signal = None
 
@@ -155,7 +155,7 @@ class Killing(LocalSource):
 
 @pytest.fixture
 def killing(source, monkeypatch):
-    """Makes a source that sends a signal to the child which reads it."""
+    """Return a function that makes a source that sends a signal to the child that reads it."""
 
     def make(number):
         process.prepare_hdf5()
@@ -168,7 +168,7 @@ def killing(source, monkeypatch):
 
 @pytest.mark.usefixtures("next_is_read")
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT])
-async def test_a_crash_is_the_files_fault(killing, number):
+async def test_a_crash_is_a_fault_of_the_file(killing, number):
     observation = killing(number)
     with pytest.raises(process.DamagedFileError, match=number.name):
         await ask(observation, {"kind": OPEN, "size": 4096, "channels": None})
@@ -176,7 +176,7 @@ async def test_a_crash_is_the_files_fault(killing, number):
 
 @pytest.mark.usefixtures("next_is_read")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-async def test_a_signal_from_outside_is_not(killing, number):
+async def test_a_signal_from_outside_is_not_a_fault_of_the_file(killing, number):
     observation = killing(number)
     with pytest.raises(TransientError, match=f"ended by signal {number}"):
         await ask(observation, {"kind": OPEN, "size": 4096, "channels": None})
@@ -188,7 +188,7 @@ async def test_a_bug_in_the_child_is_raised_with_its_traceback(source):
         await ask(source(h5()), {"kind": OPEN})
 
 
-async def test_a_child_that_can_not_start_is_no_fault_of_the_file(source, monkeypatch):
+async def test_a_child_that_can_not_start_is_not_a_fault_of_the_file(source, monkeypatch):
     process._end_all()
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(RuntimeError, match="ended with exit status 1"):
@@ -196,7 +196,7 @@ async def test_a_child_that_can_not_start_is_no_fault_of_the_file(source, monkey
     process._end_all()
 
 
-async def test_children_are_kept_and_leave_no_zombies(source):
+async def test_children_are_reused_and_leave_no_zombies(source):
     good, bad = source(h5(), "good.h5"), source(h5()[:1000], "bad.h5")
     await read_header(good)
     (before,) = idle()
@@ -217,7 +217,7 @@ def idle():
 
 
 class Stuck(LocalSource):
-    """A source whose storage answers only once, when the format is looked at."""
+    """A source whose storage answers only once, when the format is detected."""
 
     is_read = False
 
@@ -228,7 +228,7 @@ class Stuck(LocalSource):
         return await super().read(start, length)
 
 
-async def test_a_file_that_is_slow_does_not_keep_another_waiting(source):
+async def test_a_slow_file_does_not_delay_another(source):
     good = source(h5(), "good.h5")
     slow = asyncio.create_task(ask(Never(good.path), {"kind": OPEN, "size": 4096, "channels": None}))
     await asyncio.sleep(0.05)
@@ -271,7 +271,7 @@ if len(sys.argv) > 2:
 @pytest.mark.parametrize("is_killed", [False, True])
 async def test_the_child_ends_with_its_worker(source, is_killed):
     command = [sys.executable, "-c", WORKER, str(source(h5()).path), *["wait"][:is_killed]]
-    worker = subprocess.Popen(  # noqa: ASYNC220 -- it only starts it
+    worker = subprocess.Popen(  # noqa: ASYNC220 -- this only starts it
         command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
     )
     child = int(worker.stdout.readline())
@@ -280,7 +280,7 @@ async def test_the_child_ends_with_its_worker(source, is_killed):
     assert worker.wait() == (-signal.SIGKILL if is_killed else 0)
     worker.stdout.close()
     async with asyncio.timeout(PATIENCE_S):
-        while is_running(child):  # noqa: ASYNC110 -- what another process does
+        while is_running(child):  # noqa: ASYNC110 -- another process ends it
             await asyncio.sleep(0.02)
 
 

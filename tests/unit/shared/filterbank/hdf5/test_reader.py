@@ -30,13 +30,13 @@ BITSHUFFLE = {**hdf5plugin.Bitshuffle(nelems=0, cname="lz4")}
 
 @pytest.fixture
 def power():
-    """Float32 (6, 1, 64)."""
+    """Return float32 samples of shape (6, 1, 64)."""
     return np.random.default_rng(3).gamma(51.0, size=(6, 1, 64)).astype("<f4")
 
 
 @pytest.fixture
 def source(tmp_path):
-    """Makes a source: a data set of these samples with these attributes (None leaves one out) and h5py's options."""
+    """Return a function that makes a source from samples, attributes (None leaves one out) and h5py's options."""
 
     def make(data, name="observation.h5", file_class="FILTERBANK", options=None, **changes):
         path = tmp_path / name
@@ -54,13 +54,13 @@ def source(tmp_path):
 
 
 async def accepted(source):
-    """Header, warnings and all channels of a file that must be read."""
+    """Return header, warnings and all channels of a file that must be read."""
     header, warnings = await read_header(source)
     return header, warnings, await read_block(source, header, 0, header.n_channels)
 
 
 async def refused(source):
-    """The sentence with which a file is refused, without hanging, when its header or its samples are read."""
+    """Return the message with which a file is refused, without hanging, when its header or its samples are read."""
     async with asyncio.timeout(20):
         with pytest.raises(BadObservationError) as caught:
             await accepted(source)
@@ -69,14 +69,14 @@ async def refused(source):
 
 
 def damage(source, at, raw):
-    """Write over some bytes of the file."""
+    """Overwrite some bytes of the file."""
     with source.path.open("r+b") as file:
         file.seek(at)
         file.write(raw)
 
 
 def chunk_of(source, spectrum):
-    """(start, length) of the stored chunk that has a spectrum's first channel."""
+    """Return (start, length) of the stored chunk that holds a spectrum's first channel."""
     with h5py.File(source.path) as file:
         info = file["data"].id.get_chunk_info_by_coord((spectrum, 0, 0))
     return info.byte_offset, info.size
@@ -94,7 +94,7 @@ def chunk_of(source, spectrum):
     ],
     ids=["contiguous", "bitshuffle", "odd chunks", "gzip", "lzf", "one chunk"],
 )
-async def test_a_sound_file(source, power, options):
+async def test_a_valid_file(source, power, options):
     observation = source(power, options=options)
     header, warnings, block = await accepted(observation)
     assert warnings == ()
@@ -189,7 +189,7 @@ async def test_corrupt_chunk(source, power, raw):
     assert "its data are damaged" in await refused(observation)
 
 
-async def test_corrupt_chunk_whose_lengths_are_sound(source, power):
+async def test_corrupt_chunk_with_valid_lengths(source, power):
     observation = source(np.repeat(power, 50, axis=2), nchans=3200, options={"chunks": (1, 1, 3200), **BITSHUFFLE})
     start, length = chunk_of(observation, 2)
     damage(observation, start + 16, b"\xff" * (length - 16))
@@ -234,7 +234,7 @@ async def test_float64_int16_or_big_endian_data(source, power, dtype, options):
 
 
 @pytest.mark.parametrize("data", [np.ones((6, 1, 64), "c8"), np.ones((6, 1, 64), "S4"), np.ones((6, 1, 64), bool)])
-async def test_data_that_are_no_numbers(source, data):
+async def test_data_that_are_not_numbers(source, data):
     assert "of an unsupported type" in await refused(source(data))
 
 
@@ -294,7 +294,7 @@ async def test_angles_in_text(source, power, ra, dec, hours, degrees):
 
 
 @pytest.mark.parametrize("value", ["somewhere", "", 400.0, np.nan, np.array([1.0, 2.0]), np.ones(1, "c8")])
-async def test_angles_that_are_none_are_left_out(source, power, value):
+async def test_invalid_angles_are_left_out(source, power, value):
     header, warnings, _ = await accepted(source(power, src_raj=value, src_dej=value))
     assert (header.ra_hours, header.dec_deg, len(warnings)) == (None, None, 2)
 
@@ -305,7 +305,7 @@ async def test_required_attribute_missing(source, power, name):
 
 
 @pytest.mark.parametrize("value", [np.nan, "no number", np.array([1.0, 2.0]), 0.0])
-async def test_foff_0_or_no_number(source, power, value):
+async def test_foff_0_or_not_a_number(source, power, value):
     assert "foff in its header is" in await refused(source(power, foff=value))
 
 

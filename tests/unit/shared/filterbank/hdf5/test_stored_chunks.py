@@ -1,4 +1,4 @@
-"""Filters that are undone without the HDF5 library: the same bytes as with it."""
+"""Filters decoded without the HDF5 library: the same bytes as with it."""
 
 import io
 
@@ -22,7 +22,7 @@ PIPELINES = [
 
 
 def stored(samples, options):
-    """A chunk as HDF5 stores it, and the filters that it went through."""
+    """Return a chunk as HDF5 stores it, and the filters applied to it."""
     with h5py.File(io.BytesIO(), "w") as file:
         data = file.create_dataset("data", data=samples, chunks=samples.shape, **options)
         plan = data.id.get_create_plist()
@@ -33,7 +33,7 @@ def stored(samples, options):
 @pytest.mark.parametrize("options", PIPELINES, ids=lambda options: "+".join(options))
 @settings(max_examples=40, deadline=None)
 @given(data=st.data(), kind=st.sampled_from(["u1", "<i2", "<f4", ">f8"]))
-def test_they_are_undone_as_hdf5_undoes_them(options, data, kind):
+def test_filters_are_decoded_as_hdf5_decodes_them(options, data, kind):
     n_samples = data.draw(st.integers(1, 3000))
     fill = data.draw(st.sampled_from(["noise", "zeros", "ones"]))
     raw = np.random.default_rng(n_samples).bytes(n_samples * np.dtype(kind).itemsize)
@@ -58,7 +58,7 @@ def test_a_checksum_whose_sums_are_in_the_other_byte_order_is_right():
     assert bytes(undo_filters(memoryview(old), filters, 0, samples.nbytes, 4).raw) == samples.tobytes()
 
 
-def test_a_wrong_checksum_is_seen():
+def test_a_wrong_checksum_is_detected():
     chunk, filters = stored(np.arange(500, dtype="<f4"), {"fletcher32": True})
     changed = bytearray(chunk)
     changed[77] ^= 1
@@ -66,13 +66,13 @@ def test_a_wrong_checksum_is_seen():
         undo_filters(memoryview(changed), filters, 0, 2000, 4)
 
 
-def test_a_filter_that_was_skipped_is_not_undone():
+def test_a_filter_that_was_skipped_is_not_decoded():
     plain = memoryview(bytes(range(100)))
     filters = [Filter(SHUFFLE, (4,)), Filter(DEFLATE, (4,))]
     assert undo_filters(plain, filters, 0b11, 100, 4) == (plain, ())
 
 
-def test_what_comes_before_a_filter_of_the_library_is_left_to_it():
+def test_filters_before_one_of_the_library_are_left_to_the_library():
     filters = [Filter(SHUFFLE, (4,)), Filter(LZF, (4, 261, 2000)), Filter(FLETCHER32, ())]
     raw = bytes(50)
     undone = undo_filters(memoryview(raw + bytes(4)), filters, 0, 2000, 4)

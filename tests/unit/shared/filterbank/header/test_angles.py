@@ -14,13 +14,13 @@ def test_packing_and_unpacking_an_angle(angle):
 
 
 @pytest.mark.parametrize("value", [6000.0, 61.0, 126000.0])
-def test_60_minutes_or_seconds_are_no_angle(value):
+def test_60_minutes_or_seconds_are_not_an_angle(value):
     with pytest.raises(ValueError, match="not a packed angle"):
         from_packed(value)
 
 
 @pytest.mark.parametrize("text", ["", "12:60:00", "1:2:3:4", "nan", "twelve", "12:-5"])
-def test_text_that_is_no_angle(text):
+def test_text_that_is_not_an_angle(text):
     with pytest.raises(ValueError):
         from_text(text)
 

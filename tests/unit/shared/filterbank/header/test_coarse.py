@@ -1,4 +1,4 @@
-"""The width of coarse channels, by its rules."""
+"""The rules for the width of coarse channels."""
 
 import pytest
 

@@ -40,7 +40,7 @@ def keyword(name, value):
 
 
 def header_bytes(extra=b"", **changes):
-    """A header; None leaves a field out, `extra` stands before HEADER_END."""
+    """Return a header. Fields that are None are left out; `extra` stands before HEADER_END."""
     fields = {name: value for name, value in (FIELDS | changes).items() if value is not None}
     body = b"".join(keyword(name, value) for name, value in fields.items())
     return word("HEADER_START") + body + extra + word("HEADER_END")
@@ -48,7 +48,7 @@ def header_bytes(extra=b"", **changes):
 
 @pytest.fixture
 def source(tmp_path):
-    """Makes a source from bytes."""
+    """Return a function that makes a source from bytes."""
 
     def make(raw, name="observation.fil"):
         path = tmp_path / name
@@ -60,13 +60,13 @@ def source(tmp_path):
 
 @pytest.fixture
 def power():
-    """Float32 (5, 8), as the headers above say."""
+    """Return float32 samples of shape (5, 8), as the headers above state."""
     return np.random.default_rng(3).gamma(51.0, size=(5, 8)).astype("<f4")
 
 
 @pytest.fixture
 def refused(source):
-    """Reads a file that must be refused, without hanging; returns the sentence."""
+    """Return a function that reads a file that must be refused, without hanging, and returns the message."""
 
     async def read(raw, name="observation.fil"):
         async with asyncio.timeout(20):
@@ -79,12 +79,12 @@ def refused(source):
 
 
 async def accepted(source):
-    """Header, warnings and all channels of a file that must be read."""
+    """Return header, warnings and all channels of a file that must be read."""
     header, warnings = await read_header(source)
     return header, warnings, await read_block(source, header, 0, header.n_channels)
 
 
-async def test_a_sound_file(source, power):
+async def test_a_valid_file(source, power):
     header, warnings, block = await accepted(source(header_bytes() + power.tobytes()))
     assert warnings == ()
     assert block.dtype == np.float32
@@ -151,7 +151,7 @@ async def test_no_header_end(refused, power):
     assert "HEADER_END is missing" in await refused(raw + np.full(1000, 1e30, "<f4").tobytes())
 
 
-async def test_no_header_end_in_an_endless_run_of_good_keywords(refused):
+async def test_no_header_end_in_an_endless_run_of_valid_keywords(refused):
     raw = header_bytes().removesuffix(word("HEADER_END"))
     assert "more than 1000 keywords" in await refused(raw + keyword("refdm", 0.0) * 5000)
 
@@ -181,7 +181,7 @@ async def test_header_longer_than_4_kb(source, power, length):
     assert np.array_equal(block, power)
 
 
-async def test_more_warnings_than_anybody_reads(source, power):
+async def test_the_number_of_warnings_is_limited(source, power):
     extra = b"".join(keyword(f"mystery_{number}", 1) for number in range(300))
     _, warnings, _ = await accepted(source(header_bytes(extra=extra) + power.tobytes()))
     assert warnings[20:] == ("The header causes 280 more warnings.",)
@@ -237,7 +237,7 @@ async def test_nbits_not_allowed(refused, power, nbits):
     assert f"nbits in its header is {nbits}; it must be one of 1, 2, 4, 8, 16, 32" in message
 
 
-async def test_spectra_of_no_whole_number_of_bytes(refused):
+async def test_spectra_of_a_fractional_number_of_bytes(refused):
     assert "not a whole number of bytes" in await refused(header_bytes(nchans=5, nbits=4) + bytes(100))
 
 
@@ -267,7 +267,7 @@ async def test_tsamp_0_negative_or_absurd(refused, power, tsamp):
 
 
 @pytest.mark.parametrize("fch1", [0.0, -1420.0, 1e12])
-async def test_frequencies_that_are_none(refused, power, fch1):
+async def test_invalid_frequencies(refused, power, fch1):
     assert f"fch1 = {fch1} MHz" in await refused(header_bytes(fch1=fch1) + power.tobytes())
 
 
@@ -296,7 +296,7 @@ async def test_nsamples_that_disagrees_with_the_size(source, power, nsamples):
 
 
 @pytest.mark.parametrize("nsamples", [0, 5])
-async def test_nsamples_that_agrees_or_says_nothing(source, power, nsamples):
+async def test_nsamples_that_agrees_or_is_not_stated(source, power, nsamples):
     _, warnings = await read_header(source(header_bytes(nsamples=nsamples) + power.tobytes()))
     assert warnings == ()
 
@@ -371,7 +371,7 @@ async def test_packed_angles(source, power, ra, dec, hours, degrees):
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300, 996100.0, 7000.0])
-async def test_angles_that_are_none_are_left_out(source, power, value):
+async def test_invalid_angles_are_left_out(source, power, value):
     header, warnings = await read_header(source(header_bytes(src_raj=value, src_dej=value) + power.tobytes()))
     assert (header.ra_hours, header.dec_deg) == (None, None)
     assert len(warnings) == 2
@@ -384,7 +384,7 @@ async def test_a_name_that_ends_in_h5_with_sigproc_inside(source, power):
     assert np.array_equal(block, power)
 
 
-async def test_a_file_that_became_shorter_since_its_header_was_read(source, power):
+async def test_a_file_that_was_truncated_after_its_header_was_read(source, power):
     raw = header_bytes() + power.tobytes()
     header, _ = await read_header(source(raw))
     with pytest.raises(BadObservationError, match="before its last data"):
@@ -392,7 +392,7 @@ async def test_a_file_that_became_shorter_since_its_header_was_read(source, powe
 
 
 @pytest.mark.parametrize(("start", "stop"), [(-1, 3), (3, 3), (4, 3), (0, 9)])
-async def test_channels_outside_the_band_are_the_callers_mistake(source, power, start, stop):
+async def test_channels_outside_the_band_are_an_error_of_the_caller(source, power, start, stop):
     observation = source(header_bytes() + power.tobytes())
     header, _ = await read_header(observation)
     with pytest.raises(ValueError, match="no channels"):

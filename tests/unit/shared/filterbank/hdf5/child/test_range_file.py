@@ -1,4 +1,4 @@
-"""The file object of the HDF5 library: small reads come from blocks, large ones in parts of bounded size."""
+"""The file object of the HDF5 library: small reads are cached in blocks, large ones are split into bounded parts."""
 
 import io
 
@@ -10,7 +10,7 @@ from shared.filterbank.hdf5.protocol import MAX_READ_BYTES
 
 
 class Memory:
-    """A worker that has the file in memory; it notes what it is asked for."""
+    """A worker that holds the file in memory and records the requested ranges."""
 
     def __init__(self, raw):
         self.raw = raw
@@ -25,7 +25,7 @@ class Memory:
 
 @pytest.fixture
 def memory():
-    """Five blocks and a bit."""
+    """Return a file of five blocks and a partial one."""
     return Memory(np.random.default_rng(0).bytes(5 * BLOCK_BYTES + 100))
 
 
@@ -34,14 +34,14 @@ def file(memory):
     return RangeFile(memory, len(memory.raw))
 
 
-def test_small_reads_come_from_blocks_that_are_read_once(memory, file):
+def test_small_reads_use_blocks_that_are_read_once(memory, file):
     for start in (10, BLOCK_BYTES - 50, 20, 5 * BLOCK_BYTES + 90):
         file.seek(start)
         assert file.read(100) == memory.raw[start : start + 100]
     assert [start for start, _ in memory.reads] == [0, BLOCK_BYTES, 5 * BLOCK_BYTES]
 
 
-def test_it_ends_where_the_file_ends(memory, file):
+def test_reads_stop_at_the_end_of_the_file(memory, file):
     assert file.seek(-30, io.SEEK_END) == len(memory.raw) - 30
     assert file.read(100) == memory.raw[-30:]
     assert file.read(100) == b""
@@ -49,7 +49,7 @@ def test_it_ends_where_the_file_ends(memory, file):
     assert file.read(100) == b""
 
 
-def test_large_reads_come_in_parts():
+def test_large_reads_are_split():
     memory = Memory(bytes(2 * MAX_READ_BYTES + 7))
     assert len(RangeFile(memory, len(memory.raw)).read(len(memory.raw))) == len(memory.raw)
     assert [length for _, length in memory.reads] == [MAX_READ_BYTES, MAX_READ_BYTES, 7]

@@ -273,7 +273,7 @@ async def test_a_draining_service_answers_running_requests_and_closes_each_conne
     assert [event for event in events if event in order] == order
 
 
-async def test_a_service_that_stops_requests_no_new_work():
+async def test_a_service_that_stops_is_not_ready():
     stop = asyncio.Event()
     ready = service._readiness({}, stop)
     request = make_mocked_request("GET", "/ready")

@@ -40,7 +40,7 @@ def test_the_next_month_has_begun_at_the_time_to_retry(now_ms: int) -> None:
         assert month_of(now_ms + 1000 * (seconds - 1)) == month_of(now_ms)
 
 
-def test_the_retry_time_for_a_slot_is_short() -> None:
+def test_a_refusal_by_a_limit_says_when_to_retry() -> None:
     assert retry_after_s(Limit.CONCURRENT, MAY_MS) == 30
     assert retry_after_s(Limit.MONTHLY, MAY_MS - 1) == 1
     assert retry_after_s(Limit.MONTHLY, MAY_MS - 1500) == 2

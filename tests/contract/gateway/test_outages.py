@@ -66,7 +66,7 @@ class World:
         return found
 
     async def statuses(self) -> dict[str, int]:
-        """Send all requests at once and return their statuses. Answers must be prompt, documented, without internals."""
+        """Send all requests at once, return their statuses. Answers must be quick, documented, without internals."""
         requests = self.requests()
         statuses = await asyncio.gather(*(self._status(*request) for request in requests.values()))
         return dict(zip(requests, statuses, strict=True))

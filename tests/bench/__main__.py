@@ -1,8 +1,8 @@
-"""How long things take on this machine, and how much memory: `python -m tests.bench`.
+"""Measure time and memory on this machine: `python -m tests.bench`.
 
-Five parts: the search of one coarse channel and, from file to hits, of many, both beside turboSETI where it is
-installed; the memory of a worker; observations with many hits; the requests that the gateway answers. Every figure of
-the search is the median of several runs after one that is not counted; kernels are compiled before.
+There are five parts: the search of one coarse channel; the search of many, from file to hits; the memory of a worker;
+observations with many hits; the requests of the gateway. The first two also run turboSETI where it is installed. Each
+figure of the search is the median of several runs after one uncounted run. Kernels are compiled before.
 """
 
 import argparse
@@ -22,20 +22,22 @@ PARTS = ("search", "files", "memory", "hits", "gateway")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure on this machine.")
-    parser.add_argument("--runs", type=int, default=5, help="runs per figure of the search (default 5)")
-    parser.add_argument("--only", choices=PARTS, action="append", help="this part alone (may be given several times)")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench", description="Measure time and memory on this machine."
+    )
+    parser.add_argument("--runs", type=int, default=5, help="runs per figure of the search (default: 5)")
+    parser.add_argument("--only", choices=PARTS, action="append", help="run only this part (may be repeated)")
     parser.add_argument(
-        "--long", action="store_true", help="larger files and wider drift ranges: ten minutes, 5 GB of disk"
+        "--long", action="store_true", help="add larger files and wider drift ranges (ten minutes, 5 GB of disk)"
     )
     arguments = parser.parse_args()
-    # So that the files and servers go where somebody ends the run, too.
+    # SIGTERM raises SystemExit, so that files and servers are removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     parts = arguments.only or PARTS
     configure_logs("bench", "WARNING")
     console = Console()
     if not peer.is_installed():
-        console.print("turboSETI is not installed here; its figures are left out.")
+        console.print("turboSETI is not installed; its figures are left out.")
     with tempfile.TemporaryDirectory(prefix="waterhole-bench-") as name:
         folder = Path(name)
         warm = folder / "warm.h5"

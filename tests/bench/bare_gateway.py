@@ -1,7 +1,7 @@
-"""The least that could answer, in aiohttp and motor: no keys, checks, logs, outbox, or care for what fails halfway.
+"""A minimal gateway in aiohttp and motor, without keys, checks, logs, outbox or handling of partial failures.
 
-What it has acknowledged is as safe as with the gateway: MongoDB has it in its journal, Kafka on all replicas. With
---uvloop it runs on the gateway's event loop, else on asyncio's own.
+A job that it has acknowledged is as durable as with the gateway: it is in MongoDB's journal and on all replicas of
+Kafka. With --uvloop it runs on uvloop, as the gateway does, else on asyncio's own event loop.
 """
 
 import asyncio
@@ -26,11 +26,12 @@ LIMIT = 10**6
 
 
 async def make_app() -> web.Application:
-    """GET /jobs/{job_id}: one read.
+    """Return an application with three routes.
 
-    POST /analyze: the least that starts a job on a file that is there, and no user's job beyond a limit: one look at
-    the file in S3, one conditional update of the user's counters, one insert, one event and its acknowledgement.
-    POST /store: the insert and the event alone.
+    - GET /jobs/{job_id}: one read.
+    - POST /analyze: the least work that starts a job on an existing file and keeps a user's limit: one request for the
+      file's size in S3, one conditional update of the user's counters, one insert, one acknowledged event.
+    - POST /store: only the insert and the event.
     """
     settings = Settings()
     client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
@@ -81,7 +82,7 @@ async def make_app() -> web.Application:
 
 
 def main() -> None:
-    """Entry point of the process."""
+    """Serve the application on the port in `WATERHOLE_PORT`."""
     loop = uvloop.new_event_loop() if "--uvloop" in sys.argv else asyncio.new_event_loop()
     port = int(os.environ["WATERHOLE_PORT"])
     web.run_app(make_app(), host="127.0.0.1", port=port, access_log=None, print=None, loop=loop)

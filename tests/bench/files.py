@@ -1,8 +1,8 @@
-"""From a file on disk to all of its hits, on every core, compared with turboSETI's best on two.
+"""Measure the time from a file on disk to all of its hits, on every core, and compare it with turboSETI on two cores.
 
-Ours is dedoppler's handler on a local file: one chunk is read while another is searched. turboSETI's best is two
-processes with compiled kernels that each take one coarse channel at a time, on HDF5, which it reads without converting
-it first. Files are in the page cache for both.
+Our figure is dedoppler's handler on a local file: it reads one chunk while it searches another. turboSETI is fastest
+with two processes and compiled kernels that each search one coarse channel at a time, on HDF5, which it reads without
+conversion. Files are in the page cache for both.
 """
 
 import asyncio

@@ -1,19 +1,19 @@
-"""How many requests the gateway answers, beside the least that could answer them, on the embedded servers.
+"""Measure how many requests the gateway answers per second, compared with a bare handler, on the embedded servers.
 
-Gateway and bare handler are processes of their own. Each is asked by as many clients over loopback, in short turns, so
-that a machine that slows down slows both. Clients, handlers and servers share the machine's cores.
+Gateway and bare handler are separate processes. The same number of clients sends requests to each over loopback, in
+short turns, so that a slower machine slows both. Clients, handlers and servers share the machine's cores.
 
-- GET /jobs/{job_id}: the gateway knows who asks (its memory of keys is warm, as it is for a client that polls), checks
-  that the job is theirs and shows it; the bare handler reads a job and shows it. Both read MongoDB once.
-- POST /analyze: the gateway knows who asks, checks the body, looks for the file in S3, counts the job against the
-  limits of its user and gives it a slot, stores it with its event and publishes that. Two bare handlers stand beside
-  it: one that does the least that keeps a limit (`bare_gateway.py`: S3, one conditional update, one insert, one event),
-  and one that stores and publishes alone, and so neither knows the file nor the limit.
+- GET /jobs/{job_id}: the gateway authenticates the user (its key cache is warm, as for a client that polls), checks
+  that the job belongs to the user and returns it. The bare handler reads a job and returns it. Both read MongoDB once.
+- POST /analyze: the gateway authenticates the user, checks the body, looks up the file in S3, counts the job against
+  the user's limits and gives it a slot, stores it with its event and publishes the event. Two bare handlers are
+  compared with it: one does the least work that keeps a limit (`bare_gateway.py`: S3, one conditional update, one
+  insert, one event), the other only stores and publishes, and checks neither the file nor the limit.
 
-The bare handler runs on asyncio's event loop, as aiohttp does where nothing else is said; beside it runs another one on
-uvloop, as the gateway does. Nobody logs anything. Each client is another user, with room for as many jobs as there is
-time for. Between two turns their slots are given back, so that nobody has hundreds of jobs open. A user whose history
-is full waits longer, as a job is removed with each that is started.
+The bare handler runs on asyncio's event loop, aiohttp's default. A second one runs on uvloop, as the gateway does. No
+process writes logs. Each client is a different user whose limits allow any number of jobs. Their slots are freed
+between two turns, so that no user has hundreds of open jobs. A user with a full history waits longer, because each new
+job removes an old one.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ CLIENTS = 16
 TURNS = 24
 TURN_S = 0.5
 WARM_UP_S = 2.0
-# As many jobs as there is time for: what is measured is not a refusal.
+# Limits above the number of jobs in a run, so that no request is refused.
 TIER = DEFAULT_TIERS["researcher"].model_copy(
     update={"files_per_month": 10**6, "concurrent_jobs": 10**6, "history_jobs": 10**6}
 )
@@ -53,23 +53,23 @@ Ask = Callable[[], Awaitable[None]]
 
 @dataclass
 class Load:
-    """What came of the turns of one handler."""
+    """Response times of one handler over its turns."""
 
     seconds: float = 0.0
     times_s: list[float] = field(default_factory=list)
 
     @property
     def per_second(self) -> float:
-        """Requests answered."""
+        """Return the requests answered per second."""
         return len(self.times_s) / self.seconds
 
     @property
     def p99_ms(self) -> float:
-        """What 99 % of the answers took at most."""
+        """Return the 99th percentile of the response times, ms."""
         return 1000 * sorted(self.times_s)[int(0.99 * len(self.times_s))]
 
     async def take_turn(self, ask: Ask, seconds: float = TURN_S) -> None:
-        """`CLIENTS` clients, each of whom asks again as soon as it is answered."""
+        """Run `CLIENTS` clients, each of which sends its next request as soon as it has a response."""
         began = time.perf_counter()
 
         async def client() -> None:
@@ -83,7 +83,7 @@ class Load:
 
 
 async def in_turns(asks: Sequence[Ask], between: Ask) -> list[Load]:
-    """Each handler in turn, again and again, once each of them has got going: the first job of a user costs more."""
+    """Run `TURNS` turns of each handler, one after another. A warm-up comes first: a user's first job costs more."""
     loads = [Load() for _ in asks]
     for ask in asks:
         await Load().take_turn(ask, WARM_UP_S)
@@ -96,7 +96,7 @@ async def in_turns(asks: Sequence[Ask], between: Ask) -> list[Load]:
 
 @asynccontextmanager
 async def running_bare(environment: Mapping[str, str], *options: str) -> AsyncIterator[str]:
-    """The bare handler; gives its URL."""
+    """Run the bare handler and yield its URL."""
     (port,) = free_ports(1)
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.bench.bare_gateway", *options),
@@ -105,7 +105,7 @@ async def running_bare(environment: Mapping[str, str], *options: str) -> AsyncIt
     )
     try:
         async with asyncio.timeout(30):
-            while not await answers_tcp(port):  # noqa: ASYNC110 -- nobody here could set an event
+            while not await answers_tcp(port):  # noqa: ASYNC110 -- polls another process
                 await asyncio.sleep(0.05)
         yield f"http://{HOST}:{port}"
     finally:
@@ -114,8 +114,10 @@ async def running_bare(environment: Mapping[str, str], *options: str) -> AsyncIt
 
 
 async def measure(console: Console) -> None:
-    """Run everything and print a table."""
-    console.print(f"Asking the gateway and a bare handler, {CLIENTS} clients, {TURNS} turns of {TURN_S:g} s each ...")
+    """Run all measurements and print a table."""
+    console.print(
+        f"Measuring the gateway and a bare handler: {CLIENTS} clients, {TURNS} turns of {TURN_S:g} s each ..."
+    )
     with tempfile.TemporaryDirectory() as folder:
         async with embedded_servers(Path(folder)) as servers:
             environment = servers.gateway_environment
@@ -143,20 +145,20 @@ async def measure(console: Console) -> None:
         add_row(table, "the same, bare on uvloop", reads[0], reads[2])
         add_row(table, "POST /analyze", posts[0], posts[1])
         add_row(table, "the same, bare on uvloop", posts[0], posts[2])
-        add_row(table, "the same, bare without S3 and limit", posts[0], posts[3])
+        add_row(table, "the same, bare without S3 and limits", posts[0], posts[3])
         console.print(table)
 
 
 @dataclass(frozen=True)
 class User:
-    """Somebody who has uploaded a file."""
+    """A user who has uploaded a file."""
 
     headers: Mapping[str, str]
     body: Mapping[str, str]
 
 
 async def with_uploads(environment: Mapping[str, str], gateway: GatewayProcess) -> list[User]:
-    """A user for each client."""
+    """Create a user with an uploaded file for each client."""
     users = []
     for _ in range(CLIENTS):
         gateway.api_key = (await create_user(environment, "researcher", "bench"))["api_key"]
@@ -190,7 +192,7 @@ async def job_reader(session: aiohttp.ClientSession, url: str, user: User) -> As
 
 
 def new_table() -> Table:
-    """Where each row shows the gateway beside a bare handler."""
+    """Return a table whose rows compare the gateway with a bare handler."""
     table = Table(title=f"Gateway on the embedded servers, {CLIENTS} clients", title_justify="left")
     table.add_column("Request", no_wrap=True)
     for heading in ("Per s", "p99, ms", "Bare, per s", "p99, ms", "Share"):

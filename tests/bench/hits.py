@@ -1,8 +1,8 @@
-"""Seconds that classify and export take for an observation with many hits.
+"""Measure the seconds that classify and export take for an observation with many hits.
 
-Chunks of 16 x 2^20 channels with 1,000 tones each are searched; then the handlers of the two services work on the hits,
-with the objects in memory. Every figure is one run, after a small one for warming up. `Classify` is from reading the
-hits to results.json, `Export` from that to all catalogues and pictures.
+The benchmark searches chunks of 16 x 2^20 channels with 1,000 tones each and passes the hits to the handlers of the two
+services, with all objects in memory. Each figure is one run, after a small warm-up. `Classify` covers reading the hits
+to writing results.json, `Export` covers results.json to all catalogues and pictures.
 """
 
 import time
@@ -28,13 +28,13 @@ from shared.object_keys import artefact_key
 
 CHANNELS = 2**20
 TONES_PER_CHUNK = 1000
-# No tone reaches its neighbour's place.
+# Small enough that drifting tones don't reach their neighbours.
 SPACING, JITTER, WIDEST_STEPS = 1040, 400, 200
 CHUNKS = (1, 10)
 
 
 class MemoryBucket:
-    """Objects in memory, as the services' handlers use a bucket."""
+    """A bucket in memory, with the methods that the handlers use."""
 
     def __init__(self) -> None:
         self._objects: dict[str, bytes] = {}
@@ -43,7 +43,7 @@ class MemoryBucket:
         try:
             return self._objects[key]
         except KeyError:
-            raise ObjectNotFoundError(f"There is no object {key}.") from None
+            raise ObjectNotFoundError(f"The object {key} does not exist.") from None
 
     async def put(self, key: str, body: bytes, content_type: str = "application/octet-stream") -> None:
         self._objects[key] = body
@@ -56,7 +56,7 @@ class MemoryBucket:
 
 
 def crowded(index: int) -> Power:
-    """float32 (16, 2^20): noise and `TONES_PER_CHUNK` tones of SNR 20 to 60, other ones for each index."""
+    """Return float32 (16, 2^20): noise and `TONES_PER_CHUNK` tones of SNR 20 to 60, different for each index."""
     header, rng = make_header(CHANNELS), np.random.default_rng(index)
     places = 500 + SPACING * np.arange(TONES_PER_CHUNK) + rng.integers(0, JITTER, TONES_PER_CHUNK)
     steps = rng.integers(-WIDEST_STEPS, WIDEST_STEPS, TONES_PER_CHUNK)
@@ -68,7 +68,7 @@ def crowded(index: int) -> Power:
 
 
 async def searched(bucket: MemoryBucket, header: Header, chunks: int) -> ChunkSearched:
-    """Search an observation of so many chunks; returns the event of the last."""
+    """Search an observation of `chunks` chunks and return the event of the last one."""
     plan = ChunkPlan(n_channels=header.n_channels, count=chunks, stride_channels=CHANNELS, parts=1, overlap_channels=0)
 
     async def read_power(event: ChunkReady) -> Power:
@@ -97,7 +97,7 @@ async def searched(bucket: MemoryBucket, header: Header, chunks: int) -> ChunkSe
 
 
 async def measure(console: Console) -> None:
-    """Run everything and print a table."""
+    """Run all measurements and print a table."""
     warm_up()
     model = load_model()
     table = Table(title="Observations with many hits: seconds", title_justify="left")

@@ -1,8 +1,8 @@
-"""Peak of resident memory of one worker by size of the file: the dedoppler service on the embedded servers.
+"""Measure the peak resident memory of one dedoppler worker by file size, on the embedded servers.
 
-The observation is uploaded to S3 in parts that are made as they are sent, so it never is on disk as a file. Its samples
-are noise, the same for every 2^20 channels. The worker reads it in byte ranges, as it does every upload; its peak is
-VmHWM of /proc after the hits of all chunks are stored.
+The observation is generated part by part during the upload to S3 and never stored as a file on disk. Its samples are
+noise, the same for every 2^20 channels. The worker reads it in byte ranges, as it reads every upload. The peak is VmHWM
+of /proc after the hits of all chunks are stored.
 """
 
 import asyncio

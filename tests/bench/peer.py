@@ -1,4 +1,4 @@
-"""turboSETI, if it is installed: `tests.bench.turboseti` as a child process."""
+"""Run turboSETI in a child process, `tests.bench.turboseti`, if it is installed."""
 
 import importlib.util
 import json

@@ -1,9 +1,9 @@
-"""Seconds of the search of one coarse channel in memory, compared with turboSETI on the same samples.
+"""Measure the seconds to search one coarse channel in memory, compared with turboSETI on the same samples.
 
-Ours is `search_chunk`, from raw power to hits: noise, coarse search and refinement ("search"), cut-outs, waterfall. The
-table also shows noise and search alone. turboSETI's is `search_coarse_channel` on one core, from its statistics to the
-.dat file; see `tests.bench.turboseti`. The last columns are turboSETI's seconds over those of our search alone, and
-over all of ours.
+Our figure is `search_chunk`, from raw power to hits: noise, coarse search and refinement ("search"), cut-outs,
+waterfall. The table also shows noise and search alone. turboSETI's figure is `search_coarse_channel` on one core, from
+its statistics to the .dat file; see `tests.bench.turboseti`. The last columns are turboSETI's seconds divided by the
+seconds of our search, and by our seconds in total.
 """
 
 import os

@@ -1,14 +1,14 @@
-"""turboSETI on one file, in a process of its own: `python -m tests.bench.turboseti FILE --max-drift 4`.
+"""Run turboSETI on one file in its own process: `python -m tests.bench.turboseti FILE --max-drift 4`.
 
-Prints one line of JSON: seconds of each run, and the peak of resident memory. To be fair, only the
-time that turboSETI itself spends on the work counts:
+The command prints one line of JSON: the seconds of each run, the number of hits and the peak resident memory. For a
+fair comparison, only the time that turboSETI itself spends on the work counts:
 
-- `search`: its `search_coarse_channel` for each coarse channel, on one core, with the data in memory already. That is
-  its statistics, tree, hit search and .dat file, which is what `search_chunk` does here too (noise, search, cut-outs).
-- `file`: its `FindDoppler.search()`, from the file to the .dat, in one process or in two at a time. The two are
-  started and have compiled their kernels before, and dask hands them one coarse channel at a time.
+- `search`: its `search_coarse_channel` for each coarse channel, on one core, with the data already in memory. This
+  covers its statistics, tree, hit search and .dat file, the same work as `search_chunk` (noise, search, cut-outs).
+- `file`: its `FindDoppler.search()`, from the file to the .dat file, in one process or two. The two processes have
+  started and compiled their kernels before, and dask gives them one coarse channel at a time.
 
-Starting Python, importing and compiling are never counted, and the kernels are compiled on a small file before.
+Starting Python, importing and compiling do not count. The kernels are compiled on a small file before.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def finder(path, arguments, out):
 
 
 def search_s(path, arguments, out):
-    """Seconds of the search alone of every coarse channel, data in memory."""
+    """Return the seconds to search every coarse channel, with the data in memory."""
     from turbo_seti.find_doppler.find_doppler import search_coarse_channel
 
     find = finder(path, arguments, out)
@@ -69,14 +69,14 @@ def search_s(path, arguments, out):
 
 
 def file_s(path, arguments, out):
-    """Seconds from the file to the .dat."""
+    """Return the seconds from the file to the .dat file."""
     began = time.perf_counter()
     finder(path, arguments, out).search(n_partitions=arguments.partitions)
     return time.perf_counter() - began
 
 
 def compile_kernels(path, arguments):
-    """In each process: import, mend and compile."""
+    """Import and patch turboSETI and compile its kernels. Each process runs this once."""
     mend()
     with tempfile.TemporaryDirectory() as out, quiet():
         search_s(path, arguments, out)
@@ -84,20 +84,20 @@ def compile_kernels(path, arguments):
 
 @contextlib.contextmanager
 def quiet():
-    """turboSETI prints; what is printed here is for a program."""
+    """Discard turboSETI's output, because standard output must contain only the line of JSON."""
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
         yield
 
 
 def peak_mb():
-    """The peak of resident memory of this process, MB."""
+    """Return the peak resident memory of this process, MB."""
     found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found is not None
     return int(found[1]) / 1000
 
 
 def hits_of(out):
-    """Rows of all .dat files."""
+    """Return the number of rows in all .dat files."""
     lines = [line for dat in Path(out).glob("*.dat") for line in dat.read_text().splitlines()]
     return sum(not line.startswith("#") for line in lines)
 
@@ -105,7 +105,9 @@ def hits_of(out):
 def main():
     parser = argparse.ArgumentParser(prog="python -m tests.bench.turboseti")
     parser.add_argument("path", type=Path)
-    parser.add_argument("--warm", type=Path, help="a small file of as many spectra, to compile with")
+    parser.add_argument(
+        "--warm", type=Path, help="small file with the same number of spectra, on which the kernels are compiled"
+    )
     parser.add_argument("--what", choices=("search", "file"), default="search")
     parser.add_argument("--max-drift", type=float, default=4.0)
     parser.add_argument("--snr", type=float, default=10.0)

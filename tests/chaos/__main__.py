@@ -1,4 +1,7 @@
-"""`python -m tests.chaos [--servers embedded|real] [--jobs N] [--seed N] [--minutes N]`: see `tests.chaos.run`."""
+"""Run the chaos test: `python -m tests.chaos [--servers embedded|real] [--jobs N] [--seed N] [--minutes N]`.
+
+See `tests.chaos.run`.
+"""
 
 import argparse
 import asyncio
@@ -16,19 +19,25 @@ from tests.chaos.stacks import embedded_playground, real_playground
 
 
 def arguments() -> argparse.Namespace:
-    """What was asked for on the command line."""
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description="Disturb Waterhole, and audit it.")
-    parser.add_argument("--servers", choices=("embedded", "real"), default="embedded", help="default: embedded")
-    parser.add_argument("--jobs", type=int, default=200, help="default: 200")
-    parser.add_argument("--seed", type=int, default=1, help="default: 1")
-    parser.add_argument("--minutes", type=float, default=20, help="give up after so many; default: 20")
-    parser.add_argument("--quiet", action="store_true", help="disturb nothing: what the jobs take by themselves")
-    parser.add_argument("--logs", type=Path, help="keep the services' logs in this folder")
+    """Return the parsed command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.chaos", description="Kill and freeze processes while jobs run, then check every result."
+    )
+    parser.add_argument(
+        "--servers", choices=("embedded", "real"), default="embedded", help="servers to run on (default: embedded)"
+    )
+    parser.add_argument("--jobs", type=int, default=200, help="number of jobs (default: 200)")
+    parser.add_argument(
+        "--seed", type=int, default=1, help="seed of the disturbances and of the job order (default: 1)"
+    )
+    parser.add_argument("--minutes", type=float, default=20, help="fail after this many minutes (default: 20)")
+    parser.add_argument("--quiet", action="store_true", help="run the jobs without disturbances")
+    parser.add_argument("--logs", type=Path, help="folder to keep the services' logs in")
     return parser.parse_args()
 
 
 async def main() -> int:
-    """Run, and print the table; 0 if nothing is wrong."""
+    """Run the test and print its table. Return 0 if there are no findings, else 1."""
     options, console, started = arguments(), Console(), time.monotonic()
 
     def say(what: str) -> None:
@@ -44,8 +53,8 @@ async def main() -> int:
     for name, count in sorted(disturber.counts.items()):
         table.add_row(name, str(count))
     if audit.not_compared:
-        table.add_row("not compared, as they vary by themselves", ", ".join(sorted(audit.not_compared)))
-    table.add_row("took", f"{time.monotonic() - started:.0f} s")
+        table.add_row("not compared (differ between undisturbed runs)", ", ".join(sorted(audit.not_compared)))
+    table.add_row("duration", f"{time.monotonic() - started:.0f} s")
     console.print(table)
     for finding in audit.findings:
         console.print(f"[red]{finding}", highlight=False)

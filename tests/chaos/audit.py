@@ -1,4 +1,4 @@
-"""What is there at the end of a chaos run, compared with what should be: nothing lost, doubled or different."""
+"""Compare the state after a chaos run with the expected state: nothing is lost, doubled or different."""
 
 import asyncio
 import hashlib
@@ -42,9 +42,9 @@ GROUPS = {
 QUIET_PATIENCE_S = 90
 QUIET_POLL_S = 0.5
 PREFIX = "WATERHOLE_"
-# How a job was cut, and which chunk came in last: chance, in part.
+# The chunk plan and the number of the last chunk depend partly on chance.
 NO_ARTEFACTS = frozenset({"plan.json", "finished_by_chunk"})
-# When and in which job something was made: what two runs on the same file do not have in common.
+# Ids and times, which differ between two runs on the same file.
 OWN_FIELDS = frozenset({"job_id", "processing_time_seconds", "processing_time_s", "completed_at", "created_at", "date"})
 
 Digests = dict[str, str]
@@ -52,7 +52,7 @@ Digests = dict[str, str]
 
 @dataclass
 class Audit:
-    """The findings; a run is sound when every list is empty."""
+    """Findings of a run. A run passes if every list of findings is empty."""
 
     accepted: int = 0
     complete: int = 0
@@ -71,28 +71,28 @@ class Audit:
 
     @property
     def findings(self) -> list[str]:
-        """Everything that is wrong."""
+        """Return all findings as sentences."""
         lists = ("lost", "doubled", "different", "wrong_counters", "orphans", "unaccounted")
         return [f"{name}: {one}" for name in lists for one in getattr(self, name)]
 
     def rows(self) -> list[tuple[str, str]]:
-        """The table."""
+        """Return the rows of the printed table."""
         return [
             ("jobs accepted", str(self.accepted)),
             ("complete with all artefacts", str(self.complete)),
-            ("malformed, failed with a sentence", str(self.refused_as_they_should)),
+            ("malformed, failed with bad_observation", str(self.refused_as_they_should)),
             ("lost", str(len(self.lost))),
             ("doubled", str(len(self.doubled))),
             ("different from an undisturbed run", f"{len(self.different)} (of {self.artefacts} artefacts compared)"),
             ("wrong quota counters", str(len(self.wrong_counters))),
-            ("orphaned objects", str(len(self.orphans))),
+            ("orphaned objects in S3", str(len(self.orphans))),
             ("events unaccounted for", f"{len(self.unaccounted)} (of {self.events}; {self.repeated_events} repeats)"),
-            ("dead letters, all of malformed files", str(self.dead_letters)),
+            ("dead letters of malformed files", str(self.dead_letters)),
         ]
 
 
 async def digests_of(results: Blobs, job_id: str) -> Digests:
-    """SHA-256 of each of a job's artefacts, less what is a job's own."""
+    """Return the SHA-256 of each artefact of a job, without the ids and times that are specific to the job."""
     keys = await results.list_keys(job_prefix(job_id))
     names = [key.removeprefix(job_prefix(job_id)) for key in keys if not key.startswith(hits_prefix(job_id))]
     bodies = await asyncio.gather(*(results.get(artefact_key(job_id, name)) for name in names))
@@ -115,7 +115,7 @@ def _without_own(value: Any) -> Any:
 
 
 class Auditor:
-    """Knows what an undisturbed run gives, and looks for the truth at the end."""
+    """Learns the results of undisturbed jobs and compares the results of a disturbed run with them."""
 
     def __init__(self, playground: Playground, users: Sequence[User]) -> None:
         self._playground = playground
@@ -130,7 +130,10 @@ class Auditor:
         return GatewaySettings(**fields)
 
     async def learn(self, observations: Iterable[Observation]) -> None:
-        """Run each observation twice, undisturbed. What differs between the two can't be compared, and is told."""
+        """Run each observation twice without disturbances.
+
+        Artefacts that differ between the two runs are reported and not compared.
+        """
         user = self._users[0]
         async with open_storage(self._settings()) as storage:
             for observation in observations:
@@ -142,7 +145,7 @@ class Auditor:
                 self._expected[observation.name] = first
 
     async def look(self) -> Audit:
-        """Compare what there is with what there should be."""
+        """Compare events, jobs, quotas and objects with the expected ones."""
         audit = Audit(not_compared=set(self._varying))
         jobs = {job.job_id: job for user in self._users for job in user.jobs}
         audit.accepted = len(jobs)
@@ -161,14 +164,16 @@ class Auditor:
             if job.status == "failed" and body.get("error_detail", {}).get("code") == "bad_observation":
                 audit.refused_as_they_should += 1
             else:
-                audit.different.append(f"{name} should have been refused, and is {job.status}")
+                audit.different.append(f"{name} should have failed with bad_observation, but is {job.status}")
             return
         if job.status != "complete":
             (audit.different if job.status == "failed" else audit.lost).append(f"{name} is {job.status}: {body}")
             return
         found, expected = await digests_of(results, job.job_id), self._expected[job.observation.name]
-        audit.lost += [f"{name} has no {artefact}" for artefact in expected.keys() - found.keys()]
-        audit.doubled += [f"{name} has a {artefact} too many" for artefact in found.keys() - expected.keys()]
+        audit.lost += [f"{name} lacks {artefact}" for artefact in expected.keys() - found.keys()]
+        audit.doubled += [
+            f"{name} has the unexpected artefact {artefact}" for artefact in found.keys() - expected.keys()
+        ]
         compared = (found.keys() & expected.keys()) - self._varying
         audit.artefacts += len(compared)
         audit.different += [f"{name}: {one}" for one in sorted(compared) if found[one] != expected[one]]
@@ -176,7 +181,7 @@ class Auditor:
 
     async def _look_at_users(self, audit: Audit) -> None:
         async with open_store(self._settings()) as store:
-            # Slots that a killed gateway left are given back by the sweeper.
+            # The sweeper frees slots that a killed gateway left open.
             for _ in range(int(QUIET_PATIENCE_S / QUIET_POLL_S)):
                 open_slots = {user_id: taken async for user_id, taken in store.quotas.slots() if taken}
                 if not open_slots:
@@ -186,10 +191,10 @@ class Auditor:
         for user in self._users:
             used = (await user.ask("GET", "/usage"))["usage_this_month"]
             if used != len(user.jobs):
-                audit.wrong_counters.append(f"{used} counted of {len(user.jobs)} jobs")
+                audit.wrong_counters.append(f"the usage shows {used} jobs, but the user started {len(user.jobs)}")
             listed = [job["job_id"] for job in await user.ask("GET", "/jobs?limit=500")]
             mine = Counter(job.job_id for job in user.jobs)
-            audit.doubled += [f"job {job_id} is listed and nobody started it" for job_id in set(listed) - set(mine)]
+            audit.doubled += [f"job {job_id} is listed, but no user started it" for job_id in set(listed) - set(mine)]
             audit.lost += [f"job {job_id} is not listed" for job_id in set(mine) - set(listed)]
 
     async def _look_for_orphans(self, audit: Audit, jobs: Mapping[str, Job], results: Blobs, uploads: Blobs) -> None:
@@ -219,14 +224,14 @@ class Auditor:
                 audit.events += 1
                 seen[str(event.event_id)] += 1
                 if event.job_id not in jobs:
-                    audit.unaccounted.append(f"{topic} of the unknown job {event.job_id}")
+                    audit.unaccounted.append(f"{topic} names the unknown job {event.job_id}")
                 if topic in (OBSERVATION_CLASSIFIED, OBSERVATION_EXPORTED):
                     content = event.model_dump_json(exclude={"occurred_at"}).encode()
                     results[event.job_id, topic].add(content)
         audit.repeated_events = sum(count - 1 for count in seen.values())
         for (job_id, topic), contents in results.items():
             if len(contents) > 1:
-                audit.doubled.append(f"job {job_id} has {len(contents)} different {topic}")
+                audit.doubled.append(f"job {job_id} has {len(contents)} different events on {topic}")
 
     def _look_at_letter(self, audit: Audit, record: Any, jobs: Mapping[str, Job]) -> None:
         job = jobs.get((record.key or b"").decode().split(":")[0])
@@ -234,11 +239,11 @@ class Auditor:
         if job is not None and job.observation.is_malformed and headers.get("error_code") == "bad_observation":
             audit.dead_letters += 1
         else:
-            audit.unaccounted.append(f"dead letter {headers}")
+            audit.unaccounted.append(f"unexpected dead letter {headers}")
 
 
 async def everything(bootstrap: str) -> dict[str, list[Any]]:
-    """Every message of ours, by topic."""
+    """Return all messages on the topics of Waterhole, by topic."""
     found: dict[str, list[Any]] = {}
     async with AIOKafkaConsumer(bootstrap_servers=bootstrap, fetch_max_wait_ms=50) as reader:
         known = await reader.topics()
@@ -256,7 +261,7 @@ async def everything(bootstrap: str) -> dict[str, list[Any]]:
 
 
 async def until_quiet(bootstrap: str) -> list[str]:
-    """Wait until every group has handled everything; what is left after a long time."""
+    """Wait until every group has handled all messages, or `QUIET_PATIENCE_S` has passed. Return the remaining lags."""
     left: list[str] = []
     for _ in range(int(QUIET_PATIENCE_S / QUIET_POLL_S)):
         left = await _lags(bootstrap)
@@ -267,7 +272,7 @@ async def until_quiet(bootstrap: str) -> list[str]:
 
 
 async def _lags(bootstrap: str) -> list[str]:
-    """Messages that a group has not handled yet, in words."""
+    """Return the lag of each group that has unhandled messages, as sentences."""
     left = []
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
@@ -282,13 +287,13 @@ async def _lags(bootstrap: str) -> list[str]:
                 for one in partitions:
                     at = max(0, committed[one].offset) if one in committed else 0
                     if at < ends[one]:
-                        left.append(f"{group} has {ends[one] - at} to do on {topic}[{one.partition}]")
+                        left.append(f"{group} has {ends[one] - at} unhandled messages on {topic}[{one.partition}]")
     finally:
         await admin.close()
     return left
 
 
 async def _partitions(bootstrap: str, topic: str) -> list[TopicPartition]:
-    """The partitions of a topic that is there."""
+    """Return the partitions of an existing topic."""
     async with AIOKafkaProducer(bootstrap_servers=bootstrap) as asker:
         return [TopicPartition(topic, number) for number in sorted(await asker.partitions_for(topic))]

@@ -1,8 +1,9 @@
-"""A backlog of many jobs, and what the services hold of it: `python -m tests.chaos.backlog [--jobs 1000]`.
+"""Measure memory under a backlog of many jobs: `python -m tests.chaos.backlog [--jobs 1000]`.
 
-One user starts all jobs on one small file, far faster than they are worked off. While that goes on, the resident memory
-of each service is read (Linux only), and how many messages it has in hand. Whatever waits is to wait on the broker and
-in the database: after the last job a service may hold no more than after the first hundred, within TOLERANCE_MB.
+One user starts all jobs on one small file, far faster than the services process them. Meanwhile the test samples each
+service's resident memory (Linux only) and the number of messages that it is handling. Waiting work must wait on the
+broker and in the database: after the last job a service may use no more memory than after the first hundred, within
+TOLERANCE_MB.
 """
 
 import argparse
@@ -36,17 +37,17 @@ from tests.chaos.stacks import (
     real_playground,
 )
 
-# Channels of the file, as a power of 2: one chunk.
+# The file has 2^SIZE channels: one chunk.
 SIZE = 11
 FIRST_JOBS = 100
-# Jobs over which a level is taken.
+# Number of jobs over which the median memory is taken.
 WINDOW = 50
 SUBMITTERS = 8
 SAMPLE_S = 0.5
-# Allocators keep some of what was freed, in an arena for each thread. Export's pictures are drawn in threads: with six
-# of them it was 16 to 28 MB up after 1,000 jobs, with two (see its `app`) 1 MB after 400. Nothing in it grows
-# but matplotlib's cache of texts, up to 4,096 of them. A third of its file held back of each of 900 jobs would be more
-# than this.
+# Allocators keep some of the freed memory, in one arena per thread. Export draws its pictures in threads: with six
+# threads it grew by 16 to 28 MB after 1,000 jobs, with two (see its `app`) by 1 MB after 400. In export only
+# matplotlib's cache of texts grows, up to 4,096 entries. A leak of a third of the file in each of 900 jobs would exceed
+# this tolerance.
 TOLERANCE_MB = 40.0
 PARTITIONS = 4
 TOPICS_OF_GATEWAY = 4
@@ -55,7 +56,7 @@ Say = Callable[[str], None]
 
 
 def own_settings(jobs: int) -> dict[str, str]:
-    """A tier with room for so many open jobs, none of which is taken for lost however long it waits."""
+    """Return settings with a tier for `jobs` open jobs and an outbox that does not submit waiting jobs again."""
     roomy = DEFAULT_TIERS["enterprise"].model_copy(update={"concurrent_jobs": 2 * jobs, "history_jobs": 2 * jobs})
     tiers = {name: tier.model_dump() for name, tier in (DEFAULT_TIERS | {"enterprise": roomy}).items()}
     return {"WATERHOLE_TIERS": json.dumps(tiers), "WATERHOLE_OUTBOX_SILENCE_S": "3600"}
@@ -63,25 +64,25 @@ def own_settings(jobs: int) -> dict[str, str]:
 
 @dataclass
 class Held:
-    """What one service held, over time."""
+    """Samples of one service's memory and messages in hand."""
 
-    # Jobs that were done at the time, and resident memory, MB.
+    # Pairs of the number of finished jobs and the resident memory, MB.
     memory: list[tuple[int, float]] = field(default_factory=list)
     most_in_hand: float = 0.0
 
     def level(self, first: int, last: int) -> float:
-        """Median of the memory while from `first` to `last` jobs were done, MB; pictures being drawn come on top."""
+        """Return the median memory while `first` to `last` jobs were finished, MB. It leaves out peaks of drawing."""
         return statistics.median(mb for done, mb in self.memory if first <= done <= last)
 
     @property
     def peak(self) -> float:
-        """The most that was seen, MB."""
+        """Return the peak memory, MB."""
         return max(mb for _, mb in self.memory)
 
 
 @dataclass
 class Backlog:
-    """What was seen."""
+    """Measurements of a run."""
 
     jobs: int
     done: int = 0
@@ -89,27 +90,27 @@ class Backlog:
     held: dict[str, Held] = field(default_factory=lambda: defaultdict(Held))
 
     def levels(self, name: str) -> tuple[float, float, float]:
-        """Memory of a service after the first hundred jobs, halfway and at the end, MB."""
+        """Return the memory of a service after the first hundred jobs, halfway and at the end, MB."""
         starts = (FIRST_JOBS, self.done // 2, self.done - WINDOW)
         first, half, last = (self.held[name].level(start, start + WINDOW) for start in starts)
         return first, half, last
 
     def findings(self) -> list[str]:
-        """What grew, or held more messages than it has partitions."""
-        found = [] if self.done > FIRST_JOBS else [f"only {self.done} jobs were worked off"]
+        """Return one sentence for each service that grew or handled more messages than it has partitions."""
+        found = [] if self.done > FIRST_JOBS else [f"only {self.done} jobs finished"]
         for name, held in self.held.items():
             first, _, last = self.levels(name)
             grown = last - first
             if grown > TOLERANCE_MB:
-                found.append(f"{name} grew by {grown:.0f} MB from {FIRST_JOBS} jobs to {self.done}")
+                found.append(f"{name} grew by {grown:.0f} MB between {FIRST_JOBS} and {self.done} jobs")
             bound = PARTITIONS * (TOPICS_OF_GATEWAY if name == "gateway" else 1)
             if held.most_in_hand > bound:
-                found.append(f"{name} had {held.most_in_hand:.0f} messages in hand; {bound} are possible")
+                found.append(f"{name} had {held.most_in_hand:.0f} messages in hand; the limit is {bound}")
         return found
 
 
 def resident_mb(pid: int) -> float:
-    """Resident memory of a process, MB of 10^6 bytes."""
+    """Return the resident memory of a process, MB of 10^6 bytes."""
     status = Path(f"/proc/{pid}/status").read_text()
     found = re.search(r"VmRSS:\s+(\d+) kB", status)
     assert found is not None
@@ -117,7 +118,7 @@ def resident_mb(pid: int) -> float:
 
 
 async def run_backlog(playground: Playground, folder: Path, jobs: int, minutes: float, say: Say) -> Backlog:
-    """Start so many jobs at once and watch them being worked off, for so many minutes at most."""
+    """Start `jobs` jobs at once and sample the services until the jobs finish, for at most `minutes` minutes."""
     (observation,) = sound_observations(folder, (SIZE,))
     backlog, done = Backlog(jobs), set[str]()
     headers = {"x-api-key": await playground.create_user()}
@@ -131,11 +132,11 @@ async def run_backlog(playground: Playground, folder: Path, jobs: int, minutes: 
             started: list[str] = []
             watching = group.create_task(_watch(playground, backlog, started, done, anybody))
             await _start_jobs(session, f"{playground.url}/analyze", target["file_key"], jobs, started)
-            say(f"{len(started)} jobs started, {len(done)} done")
+            say(f"{len(started)} jobs started, {len(done)} finished")
             deadline = time.monotonic() + 60 * minutes
             while len(done) < jobs and time.monotonic() < deadline:
                 await asyncio.sleep(10)
-                say(f"{len(done)} of {jobs} jobs done")
+                say(f"{len(done)} of {jobs} jobs finished")
             watching.cancel()
             counting.cancel()
     assert done <= set(started)
@@ -156,7 +157,7 @@ async def _start_jobs(session: aiohttp.ClientSession, url: str, file_key: str, j
 
 
 async def _count_done(playground: Playground, done: set[str]) -> None:
-    """Put down each job whose artefacts are there, as a program of a user's would."""
+    """Add the id of each exported job to `done`, read from the bus as a user's program would."""
     bootstrap = playground.environment["WATERHOLE_KAFKA_BOOTSTRAP"]
     async with AIOKafkaConsumer(
         OBSERVATION_EXPORTED, bootstrap_servers=bootstrap, auto_offset_reset="earliest", fetch_max_wait_ms=50
@@ -181,17 +182,17 @@ async def _watch(
 
 
 def table_of(backlog: Backlog) -> Table:
-    """Memory by service, and messages in hand."""
+    """Return the table of memory and messages in hand, by service."""
     table = Table(
         "service",
-        "before, MB",
-        f"{FIRST_JOBS} done",
-        f"{backlog.done // 2} done",
-        f"{backlog.done} done",
-        "grown",
+        "at start, MB",
+        f"after {FIRST_JOBS}",
+        f"after {backlog.done // 2}",
+        f"after {backlog.done}",
+        "growth",
         "peak",
         "most in hand",
-        title=f"A backlog of {backlog.jobs} jobs: up to {backlog.most_waiting} waited, {backlog.done} were worked off",
+        title=f"Backlog of {backlog.jobs} jobs: up to {backlog.most_waiting} waiting, {backlog.done} finished",
     )
     for name, held in backlog.held.items():
         first, half, last = backlog.levels(name)
@@ -202,11 +203,15 @@ def table_of(backlog: Backlog) -> Table:
 
 
 async def main() -> int:
-    """Run, and print the table; 0 if nothing grew."""
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos.backlog", description="Memory under a backlog.")
-    parser.add_argument("--servers", choices=("embedded", "real"), default="embedded", help="default: embedded")
-    parser.add_argument("--jobs", type=int, default=1000, help="default: 1000; more than 100")
-    parser.add_argument("--minutes", type=float, default=30, help="work off for no longer; default: 30")
+    """Run the test and print its table. Return 0 if there are no findings, else 1."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.chaos.backlog", description="Measure the services' memory under a backlog."
+    )
+    parser.add_argument(
+        "--servers", choices=("embedded", "real"), default="embedded", help="servers to run on (default: embedded)"
+    )
+    parser.add_argument("--jobs", type=int, default=1000, help="number of jobs, more than 100 (default: 1000)")
+    parser.add_argument("--minutes", type=float, default=30, help="stop after this many minutes (default: 30)")
     options, console, began = parser.parse_args(), Console(), time.monotonic()
 
     def say(what: str) -> None:

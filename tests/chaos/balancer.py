@@ -1,7 +1,7 @@
-"""A load balancer of connections, as a Kubernetes service or HAProxy is one: it passes bytes on to what is ready.
+"""A load balancer of TCP connections, like a Kubernetes service or HAProxy: it forwards bytes to ready gateways.
 
-It asks each gateway's /ready all the time and opens new connections to those alone that say yes. Connections that are
-open stay where they are, as long as both sides want. One for which no gateway is ready waits.
+It polls each gateway's /ready and opens new connections only to ready gateways. An open connection stays with its
+gateway until both sides close it. A new connection waits while no gateway is ready.
 """
 
 import asyncio
@@ -18,18 +18,18 @@ READ_BYTES = 65_536
 
 
 class Balancer:
-    """Listens on a port of its own, in front of the gateways that `gateways` names at the time."""
+    """Listens on its own port, in front of the gateways whose URLs `gateways` returns."""
 
     def __init__(self, gateways: Callable[[], list[str]]) -> None:
         self._gateways = gateways
         self._ready: list[str] = []
         self._turn = 0
         self.url = ""
-        # Connections that each gateway was given.
+        # Number of connections to each gateway.
         self.given: Counter[str] = Counter()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Pass one connection on, until both sides have closed it."""
+        """Forward one connection until both sides have closed it."""
         onward_reader, onward_writer = await self._open()
         await asyncio.gather(_pass_on(reader, onward_writer), _pass_on(onward_reader, writer))
 
@@ -38,7 +38,7 @@ class Balancer:
             if self._ready:
                 self._turn += 1
                 url = self._ready[self._turn % len(self._ready)]
-                # Refused: not a byte was sent, and another gateway may take it.
+                # A refused connection has sent no bytes, so another gateway can take it.
                 with suppress(ConnectionRefusedError):
                     opened = await asyncio.open_connection(HOST, urlsplit(url).port)
                     self.given[url] += 1
@@ -46,7 +46,7 @@ class Balancer:
             await asyncio.sleep(ASK_S)
 
     async def ask(self) -> None:
-        """Ask the gateways whether they are ready, for ever."""
+        """Poll the gateways for readiness until cancelled."""
         while True:
             urls = self._gateways()
             answers = await asyncio.gather(*(answers_http(f"{url}/ready") for url in urls))
@@ -64,7 +64,7 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 @asynccontextmanager
 async def balancing(gateways: Callable[[], list[str]]) -> AsyncIterator[Balancer]:
-    """A balancer that runs."""
+    """Run a balancer."""
     balancer = Balancer(gateways)
     server = await asyncio.start_server(balancer.serve, HOST, 0)
     balancer.url = f"http://{HOST}:{server.sockets[0].getsockname()[1]}"

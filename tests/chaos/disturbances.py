@@ -1,4 +1,4 @@
-"""What goes wrong in a chaos run: a seeded sequence of kills, freezes, restarts, and replicas that come and go."""
+"""Disturbances of a chaos run: a seeded sequence of kills, freezes, restarts, and replicas that join and leave."""
 
 import asyncio
 import random
@@ -8,17 +8,17 @@ from collections.abc import Callable
 
 from tests.chaos.stacks import SERVERS, SERVICES, Playground
 
-# Between two disturbances, s.
+# Time between two disturbances, s.
 GAP_S = (1.0, 5.0)
-# A message whose process dies three times over it is taken for the cause: a process is left alone so long after a kill.
+# A message whose process dies three times becomes a dead letter. The pause after each kill keeps that from happening.
 REST_S = 12.0
-# Longer than the session time-out of either kind of stack (5 and 6 s).
+# Longer than the session timeout of both kinds of stacks (5 and 6 s).
 FREEZE_S = 8.0
 MULTIPLIED = ("dedoppler", "export")
 
 
 class Disturber:
-    """Disturbs a stack until it is told to stop; the same seed does the same, as far as the stack lets it."""
+    """Disturbs a stack until stopped. The same seed gives the same sequence, as far as timing allows."""
 
     def __init__(self, playground: Playground, seed: int, say: Callable[[str], None]) -> None:
         self._playground = playground
@@ -29,12 +29,12 @@ class Disturber:
         self.killed: set[str] = set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Disturb."""
+        """Disturb the stack until `stop` is set."""
         async with asyncio.TaskGroup() as group:
             while not stop.is_set():
                 action, name = self._choose()
                 if self._rested.get(name, 0) <= time.monotonic():
-                    # Held back until it is over, and for a rest after that.
+                    # No other disturbance of this process until this one ends and REST_S has passed.
                     self._rested[name] = float("inf")
                     group.create_task(self._disturb(action, name))
                 await asyncio.sleep(self._random.uniform(*GAP_S))

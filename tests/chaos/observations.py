@@ -1,4 +1,4 @@
-"""The observations of a chaos run: small ones of one to some thirty chunks, and files that are none."""
+"""Observations of a chaos run: small files of 1 to about 30 chunks, and malformed files."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,30 +8,30 @@ from science.simulator import Scene, Tone, make_header, spectra, write_fil
 from shared.header import Header
 
 SPECTRA = 16
-# Of one chunk, overlap included: so even these files fall into several.
+# Samples of one chunk, overlap included. The limit is low, so that small files have several chunks.
 MAX_CHUNK_SAMPLES = 2**16
 
 
 @dataclass(frozen=True)
 class Observation:
-    """A file to analyze; one that is malformed is to be refused."""
+    """A file to analyze. A job on a malformed file must fail."""
 
     path: Path
     is_malformed: bool = False
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """Return the name of the file."""
         return self.path.name
 
 
 def sound_observations(folder: Path, exponents: Iterable[int]) -> list[Observation]:
-    """Files of so many channels, as powers of 2, with some tones each: 2^11 make 1 chunk, 2^16 some 30."""
+    """Return files of 2^exponent channels with some tones each. 2^11 channels make 1 chunk, 2^16 about 30."""
     return [_sound(folder, exponent) for exponent in exponents]
 
 
 def malformed_observations(folder: Path) -> list[Observation]:
-    """A text, a header that is cut off, and a file without samples."""
+    """Return a text file, a file with a truncated header, and an HDF5 signature followed by text."""
     whole = _sound(folder, 11).path.read_bytes()
     contents = {
         "text.fil": b"I am no observation.\n" * 20,
@@ -52,7 +52,7 @@ def _sound(folder: Path, exponent: int) -> Observation:
 
 
 def _tones(header: Header) -> Sequence[Tone]:
-    """One tone in about every 2,000 channels, of either drift."""
+    """Return one tone per 2,100 channels, with positive and negative drift rates."""
     starts = range(700, header.n_channels - 700, 2_100)
     return tuple(
         Tone(header.frequency_hz(start), 0.02 * (number % 7 - 3), 25.0 + number) for number, start in enumerate(starts)

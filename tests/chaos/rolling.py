@@ -1,9 +1,9 @@
-"""A rolling restart under load: `python -m tests.chaos.rolling [--servers embedded|real]`.
+"""Run a rolling restart under load: `python -m tests.chaos.rolling [--servers embedded|real]`.
 
-Every service is replaced in turn while users start jobs, poll and follow them through a load balancer without pause.
-Nothing of that may be seen: no request fails, each event of a job is published once, every process ends with 0. On real
-servers the new process is ready before the old one is asked to stop. The embedded broker takes one member per group:
-there a service is away for a moment, and connections to the gateway wait at the balancer.
+The test replaces every service in turn while users start jobs, poll them and follow their event streams through a load
+balancer. No request may fail, each event of a job must be published once, and every process must exit with 0. On real
+servers the new process is ready before the old one gets SIGTERM. The embedded broker allows one member per group: there
+a service is unavailable for a moment, and connections to the gateway wait in the balancer.
 """
 
 import argparse
@@ -45,16 +45,16 @@ from tests.chaos.stacks import (
 )
 
 N_USERS = 2
-# Of each user, as many as the tier lets run at a time.
+# Jobs that each user runs at a time: the limit of the tier.
 JOBS_AT_ONCE = 5
-# That end before the next service is replaced, so that there is work in hand everywhere.
+# Jobs that must end before the next service is replaced, so that every service has work in hand.
 JOBS_BETWEEN = 10
-# Channels of the file, as a power of 2: some four chunks.
+# The file has 2^SIZE channels: about four chunks.
 SIZE = 13
 POLL_S = 0.02
 RETRY_S = 0.2
 TIMEOUT = aiohttp.ClientTimeout(total=60)
-# A drain of many times what the balancer takes to notice; and however slow the machine, no job is taken for lost.
+# A drain many times longer than the balancer's polling, and an outbox that submits no job again on a slow machine.
 OWN_SETTINGS = {"WATERHOLE_DRAIN_S": "1", "WATERHOLE_OUTBOX_SILENCE_S": "600"}
 ONCE_A_JOB = (OBSERVATION_SUBMITTED, OBSERVATION_CLASSIFIED, OBSERVATION_EXPORTED)
 ONCE_A_CHUNK = (CHUNK_READY, CHUNK_SEARCHED)
@@ -64,9 +64,9 @@ Say = Callable[[str], None]
 
 @dataclass
 class Outcome:
-    """What was seen."""
+    """Measurements and findings of a run."""
 
-    # Exit statuses of what was replaced.
+    # Exit statuses of the replaced processes, by service.
     statuses: dict[str, list[int]]
     requests: int = 0
     streams: int = 0
@@ -78,13 +78,13 @@ class Outcome:
 
     @property
     def findings(self) -> list[str]:
-        """Everything that is wrong."""
+        """Return all findings as sentences."""
         ends = [f"{name} ended with {status}" for name, all_ in self.statuses.items() for status in all_ if status]
         stuck = [f"{name} was not replaced" for name, statuses in self.statuses.items() if not statuses]
         return [*self.failed_requests, *ends, *stuck, *self.wrong_events]
 
     def rows(self) -> list[tuple[str, str]]:
-        """The table."""
+        """Return the rows of the printed table."""
         return [
             ("requests", str(self.requests)),
             ("event streams among them", str(self.streams)),
@@ -97,26 +97,26 @@ class Outcome:
 
 
 class Client:
-    """Somebody who starts one job after another; what fails is put down, and tried again."""
+    """A client that starts one job after another. It records failed requests and retries them."""
 
     def __init__(self, url: str, api_key: str, outcome: Outcome) -> None:
         self._url = url
         self._outcome = outcome
-        # One connection, which is never idle for long.
+        # One connection, which is never idle for long enough to be closed.
         self._session = aiohttp.ClientSession(
             headers={"x-api-key": api_key}, timeout=TIMEOUT, connector=aiohttp.TCPConnector(limit=1)
         )
-        # Else a GET that failed would be sent again without a word.
+        # By default aiohttp retries a failed GET silently.
         self._session._retry_connection = False
         self._storage = aiohttp.ClientSession(timeout=TIMEOUT)
 
     async def close(self) -> None:
-        """Go."""
+        """Close the connections."""
         await self._session.close()
         await self._storage.close()
 
     async def run(self, observation: Observation, stop: asyncio.Event, *, streams: bool) -> None:
-        """Start jobs until told to stop, and follow each to its end: by its event stream, or by asking."""
+        """Start jobs until `stop` is set. Follow each to its end, by its event stream or by polling."""
         while not stop.is_set():
             target = await self._ask("POST", "/upload-url", json={"filename": observation.name})
             async with self._storage.put(target["upload_url"], data=observation.path.read_bytes()) as response:
@@ -129,7 +129,7 @@ class Client:
                 self._outcome.wrong_events.append(f"job {job['job_id']} failed: {job['error']}")
 
     async def _poll(self, job_id: str) -> dict[str, Any]:
-        """Ask until the job has ended; the job."""
+        """Poll the job until it has ended and return it."""
         while True:
             job: dict[str, Any] = await self._ask("GET", f"/jobs/{job_id}")
             if _has_ended(job):
@@ -137,7 +137,7 @@ class Client:
             await asyncio.sleep(POLL_S)
 
     async def _follow(self, job_id: str) -> dict[str, Any]:
-        """Read streams, each from where the last one ended, until the job has ended; the job."""
+        """Read event streams, each from the end of the last one, until the job has ended. Return the job."""
         shown: dict[str, Any] = {"status": "unknown"}
         event_id = ""
         while not _has_ended(shown):
@@ -155,7 +155,7 @@ class Client:
         return json.loads(await self._send(method, path, **more))
 
     async def _send(self, method: str, path: str, **more: Any) -> bytes:
-        """The body of the answer."""
+        """Send a request until it succeeds and return the body of the response."""
         while True:
             self._outcome.requests += 1
             try:
@@ -183,7 +183,7 @@ async def rolling_restart(
     n_users: int = N_USERS,
     jobs_between: int = JOBS_BETWEEN,
 ) -> Outcome:
-    """Replace these services in turn under load, and look at what came of it."""
+    """Replace the services in turn under load and return the outcome."""
     (observation,) = sound_observations(folder, (SIZE,))
     outcome, stop = Outcome({name: [] for name in services}), asyncio.Event()
     async with AsyncExitStack() as stack:
@@ -197,7 +197,7 @@ async def rolling_restart(
                 group.create_task(client.run(observation, stop, streams=number % 2 == 1))
             for name in services:
                 ended = outcome.jobs_ended
-                while outcome.jobs_ended < ended + jobs_between:  # noqa: ASYNC110 -- clients count
+                while outcome.jobs_ended < ended + jobs_between:  # noqa: ASYNC110 -- the clients count
                     await asyncio.sleep(POLL_S)
                 began = time.monotonic()
                 outcome.statuses[name] = await playground.replace(name)
@@ -208,24 +208,33 @@ async def rolling_restart(
 
 
 async def _look_at_events(outcome: Outcome, bootstrap: str) -> None:
-    """Each event once, and no dead letters."""
+    """Record events that are missing or repeated, and dead letters."""
     outcome.wrong_events += await until_quiet(bootstrap)
     found = await everything(bootstrap)
-    outcome.wrong_events += [f"{len(found[topic])} on {topic}" for topic in found if topic.endswith(".dlq")]
+    outcome.wrong_events += [
+        f"{len(found[topic])} dead letters on {topic}" for topic in found if topic.endswith(".dlq")
+    ]
     for topic in (*ONCE_A_JOB, *ONCE_A_CHUNK):
         events = [decode(record.value) for record in found[topic]]
         outcome.events[topic] = len(events)
         times = Counter(event.event_id for event in events)
-        outcome.wrong_events += [f"{topic} {one} came {count} times" for one, count in times.items() if count > 1]
+        outcome.wrong_events += [
+            f"{topic} {one} was published {count} times" for one, count in times.items() if count > 1
+        ]
     for topic in ONCE_A_JOB:
         jobs = {decode(record.value).job_id for record in found[topic]}
         outcome.wrong_events += [f"job {job_id} has no {topic}" for job_id in set(outcome.jobs) - jobs]
 
 
 async def main() -> int:
-    """Run, and print the table; 0 if nothing is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m tests.chaos.rolling", description="A rolling restart under load.")
-    parser.add_argument("--servers", choices=("embedded", "real"), default="embedded", help="default: embedded")
+    """Run the test and print its table. Return 0 if there are no findings, else 1."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.chaos.rolling",
+        description="Replace every service under load and check that no request fails.",
+    )
+    parser.add_argument(
+        "--servers", choices=("embedded", "real"), default="embedded", help="servers to run on (default: embedded)"
+    )
     options, console, started = parser.parse_args(), Console(), time.monotonic()
 
     def say(what: str) -> None:

@@ -1,4 +1,4 @@
-"""A chaos run: jobs of several sizes, some of them malformed, on a stack that is disturbed all the while."""
+"""A chaos run: jobs of several sizes, some of them malformed, on a stack under constant disturbance."""
 
 import asyncio
 import random
@@ -14,17 +14,17 @@ from tests.chaos.stacks import Playground
 from tests.chaos.user import User
 
 N_USERS = 4
-# As many as a tier lets run at a time.
+# Jobs that each user runs at a time: the limit of the tier.
 JOBS_AT_ONCE = 5
 MALFORMED_SHARE = 0.1
-# Channels of the files, as powers of 2.
+# The files have 2^SIZES channels.
 SIZES = (11, 13, 14, 16)
 
 Say = Callable[[str], None]
 
 
 def plan_jobs(folder: Path, sound: Sequence[Observation], count: int, seed: int) -> list[Observation]:
-    """The observations of the jobs, in the order in which they are started; a tenth of them malformed."""
+    """Return the observations of the jobs in starting order. A tenth of them are malformed."""
     rng = random.Random(seed)
     malformed = malformed_observations(folder)
     n_malformed = round(count * MALFORMED_SHARE)
@@ -37,7 +37,7 @@ def plan_jobs(folder: Path, sound: Sequence[Observation], count: int, seed: int)
 async def chaos(
     playground: Playground, *, jobs: int, seed: int, say: Say, quiet: bool = False, sizes: Sequence[int] = SIZES
 ) -> tuple[Audit, Disturber]:
-    """Run so many jobs on a disturbed stack and audit what is left; `quiet` leaves the disturbances out."""
+    """Run `jobs` jobs on a disturbed stack and audit the results. `quiet` turns the disturbances off."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         sound = sound_observations(folder, sizes)
@@ -47,7 +47,7 @@ async def chaos(
         for user in users:
             stack.push_async_callback(user.close)
         auditor = Auditor(playground, users)
-        say("undisturbed runs, to compare with")
+        say("running each observation undisturbed, for comparison")
         await auditor.learn(sound)
         disturber, stop = Disturber(playground, seed, say), asyncio.Event()
         disturbing = None if quiet else asyncio.create_task(disturber.run(stop))

@@ -1,11 +1,11 @@
-"""How the stages scale, and what the bus costs, on real Kafka: `python -m tests.chaos.scale [--exponent 24]`.
+"""Measure how the stages scale and what the bus costs, on real Kafka: `python -m tests.chaos.scale [--exponent 24]`.
 
-A file of 2^EXPONENT channels and 16 spectra (2^24: 16 chunks, 1 GB of float32 or a quarter of it in 8 bits) is searched
-by 1 and by 2 dedoppler replicas of one thread each: with the default parameters, for which reading and the servers cost
-as much as the search, and with a costly search (a low threshold, a wide drift range), which is what more replicas are
-for. One replica and two take turns, so that a machine that slows down slows both, and the times are means of all turns.
-Then a small job is run some twenty times, and what it takes beside the work of the handlers is the bus. All times are
-those of the events and of the services' logs.
+One and two dedoppler replicas of one thread each search a file of 2^EXPONENT channels and 16 spectra (2^24: 16 chunks,
+1 GB of float32 or a quarter of it in 8 bits). They search with the default parameters, where reading and the servers
+cost as much as the search, and with a costly search (a low threshold, a wide drift range), which benefits from more
+replicas. One replica and two alternate, so that a slower machine slows both. The times are means over all turns. Then a
+small job runs twenty times: its time beyond the work of the handlers is the cost of the bus. All times come from the
+events and from the services' logs.
 """
 
 import argparse
@@ -43,10 +43,10 @@ from tests.chaos.stacks import RealPlayground, real_playground
 
 SMALL_JOBS = 20
 TURNS = 3
-# Whoever comes in is given its partitions first; those of one that left are taken over.
+# Time for the group to assign partitions after a replica joins or leaves.
 REBALANCE_S = 5.0
 COARSE = 2**20
-# What a search of the large file may be asked for: the defaults, and much work per byte.
+# Parameters for the large file: the defaults, and searches with much work per byte.
 SEARCHES: dict[str, dict[str, float]] = {
     "defaults, float32": {},
     "defaults, 8 bits": {},
@@ -58,7 +58,7 @@ SETTINGS = {"WATERHOLE_THREADS": "1", "WATERHOLE_OUTBOX_SILENCE_S": "600"}
 
 
 def make_file(folder: Path, exponent: int, n_bits: int = 32) -> Path:
-    """A file of coarse channels of 2^20, with a drifting tone in each."""
+    """Write a file with coarse channels of 2^20 channels and a drifting tone in each. Return its path."""
     path = folder / f"channels_2_{exponent}_{n_bits}_bits.fil"
     n_channels = 2**exponent
     coarse = min(COARSE, n_channels)
@@ -69,7 +69,7 @@ def make_file(folder: Path, exponent: int, n_bits: int = 32) -> Path:
 
 
 async def run_job(client: Waterhole, file_key: str, name: str, poll_s: float = 0.1, **parameters: Any) -> str:
-    """Analyze an uploaded file to the end; the job's id. Asking costs the gateway time that others could use."""
+    """Analyze an uploaded file to the end and return the job's id. Frequent polling takes time from the services."""
     job_id = await client.analyze(file_key, name, **parameters)
     while not (job := await client.job(job_id)).get("exports_ready"):
         assert job["status"] != "failed", job
@@ -78,14 +78,14 @@ async def run_job(client: Waterhole, file_key: str, name: str, poll_s: float = 0
 
 
 async def events_of(kafka: str, job_id: str) -> list[Event]:
-    """What was published about a job, the oldest first."""
+    """Return the events of a job, the oldest first."""
     records = [record for found in (await everything(kafka)).values() for record in found]
     events = [decode(record.value) for record in records if record.key.decode().split(":")[0] == job_id]
     return sorted(events, key=lambda event: event.occurred_at)
 
 
 def stage_seconds(events: Sequence[Event]) -> dict[str, float]:
-    """From each stage's input to its last output, s. Chunks are searched while others are still announced."""
+    """Return the time from each stage's input to its last output, s. Later chunks are announced during the search."""
 
     def last(topic: str) -> datetime:
         return max(event.occurred_at for event in events if event.topic == topic)
@@ -102,7 +102,7 @@ def stage_seconds(events: Sequence[Event]) -> dict[str, float]:
 
 
 def log_lines(folder: Path, service: str, job_id: str) -> list[dict[str, Any]]:
-    """What a service logged of the messages that it handled for a job."""
+    """Return the log lines of the messages that a service handled for a job."""
     lines = [
         json.loads(line) for line in (folder / "logs" / f"{service}.log").read_text().splitlines() if line[:1] == "{"
     ]
@@ -110,7 +110,7 @@ def log_lines(folder: Path, service: str, job_id: str) -> list[dict[str, Any]]:
 
 
 def bus_seconds(folder: Path, events: Sequence[Event], job_id: str) -> float:
-    """From the submitted event to the gateway's record that the job is complete, less the work of the handlers, s."""
+    """Return the time from the submitted event to the gateway's complete record, less the handlers' work, s."""
     submitted = next(event.occurred_at for event in events if event.topic == OBSERVATION_SUBMITTED)
     recorded = next(line for line in log_lines(folder, "gateway", job_id) if line["topic"] == OBSERVATION_CLASSIFIED)
     work: float = recorded["seconds"]
@@ -124,47 +124,47 @@ PROGRAMS = ("services.dedoppler", "weed", "docker-proxy", "kafka.Kafka", "mongod
 
 
 def processor_ticks() -> Counter[str]:
-    """What each program on this machine has used of the processors so far, clock ticks; Linux only."""
+    """Return the processor time of each program on this machine so far, in clock ticks. Linux only."""
     used: Counter[str] = Counter()
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(FileNotFoundError, ProcessLookupError):
             command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            # After the name, which may hold spaces: user and system time are fields 14 and 15 of the whole line.
+            # Split after the name, which may contain spaces. User and system time are fields 14 and 15 of the line.
             fields = (folder / "stat").read_text().rpartition(")")[2].split()
-            name = next((program for program in PROGRAMS if program in command), "anything else")
+            name = next((program for program in PROGRAMS if program in command), "other")
             used[name] += int(fields[11]) + int(fields[12])
     return used
 
 
 @dataclass
 class Searched:
-    """What the searches of the large file with the same parameters took, each of them."""
+    """Stage times and processor times of the searches of the large file with the same parameters."""
 
     stages: list[dict[str, float]] = field(default_factory=list)
     used: list[Counter[str]] = field(default_factory=list)
 
     async def again(self, client: Waterhole, kafka: str, file_key: str, name: str, **parameters: float) -> None:
-        """Run one job of the large file."""
+        """Run one job on the large file and record its times."""
         before = processor_ticks()
         job_id = await run_job(client, file_key, name, 0.5, **parameters)
         self.used.append(processor_ticks() - before)
         self.stages.append(stage_seconds(await events_of(kafka, job_id)))
 
     def stage_s(self, stage: str) -> float:
-        """Mean time of a stage, s."""
+        """Return the mean time of a stage, s."""
         return statistics.mean(one[stage] for one in self.stages)
 
     def used_s(self, program: str) -> float:
-        """Mean processor time of a program, s."""
+        """Return the mean processor time of a program, s."""
         return statistics.mean(one[program] for one in self.used) / TICKS_PER_S
 
     def total_s(self) -> float:
-        """Mean processor time of all programs, s."""
+        """Return the mean processor time of all programs, s."""
         return statistics.mean(one.total() for one in self.used) / TICKS_PER_S
 
 
 async def measure(playground: RealPlayground, folder: Path, exponent: int, say: Console) -> None:
-    """Run everything and print the tables."""
+    """Run all measurements and print the tables."""
     files = {n_bits: make_file(folder, exponent, n_bits) for n_bits in (32, 8)}
     small = make_file(folder, 16)
     async with Waterhole(playground.url, await playground.create_user()) as client:
@@ -196,7 +196,7 @@ async def measure(playground: RealPlayground, folder: Path, exponent: int, say: 
 
 
 def show_search(say: Console, name: str, one: Searched, two: Searched) -> None:
-    """Seconds per stage and per program, of one replica and of two."""
+    """Print the seconds per stage and per program, for one replica and for two."""
     table = Table("stage, or program", "1 replica, s", "2 replicas, s", "ratio", title=f"Real Kafka; {name}")
     for stage in STAGES:
         alone, together = one.stage_s(stage), two.stage_s(stage)
@@ -204,7 +204,7 @@ def show_search(say: Console, name: str, one: Searched, two: Searched) -> None:
     each = ", ".join(f"{a['dedoppler'] / b['dedoppler']:.2f}" for a, b in zip(one.stages, two.stages, strict=True))
     table.add_row("dedoppler, by turn", "", "", each)
     table.add_section()
-    for program in (*PROGRAMS, "anything else"):
+    for program in (*PROGRAMS, "other"):
         table.add_row(f"CPU, {program}", f"{one.used_s(program):.1f}", f"{two.used_s(program):.1f}", "")
     totals = (f"{searched.total_s():.1f}" for searched in (one, two))
     table.add_row(f"CPU, all, of {os.cpu_count()} cores", *totals, "")
@@ -212,23 +212,23 @@ def show_search(say: Console, name: str, one: Searched, two: Searched) -> None:
 
 
 def show_small(say: Console, overheads: Sequence[float], stages: Sequence[dict[str, float]]) -> None:
-    """What small jobs took, per stage and for the bus."""
+    """Print the times of small jobs, per stage and for the bus."""
     table = Table("stage", "small job, ms, median", title="Real Kafka")
     for stage in STAGES:
         table.add_row(stage, f"{1000 * statistics.median(found[stage] for found in stages):.0f}")
     say.print(table)
     milliseconds = sorted(1000 * one for one in overheads)
     say.print(
-        f"Bus overhead of a small job, submitted to complete less the handlers' work: median "
-        f"{statistics.median(milliseconds):.0f} ms, least {milliseconds[0]:.0f}, most {milliseconds[-1]:.0f} "
+        f"Bus overhead of a small job (submitted to complete, less the handlers' work): median "
+        f"{statistics.median(milliseconds):.0f} ms, minimum {milliseconds[0]:.0f}, maximum {milliseconds[-1]:.0f} "
         f"({SMALL_JOBS} jobs)."
     )
 
 
 async def main() -> None:
-    """Entry point."""
+    """Parse the command line and run the measurements."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.scale", description="Measure scaling on real servers.")
-    parser.add_argument("--exponent", type=int, default=24, help="channels of the large file, as a power of 2")
+    parser.add_argument("--exponent", type=int, default=24, help="the large file has 2^EXPONENT channels (default: 24)")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="waterhole-scale-"))
     async with real_playground(folder, SETTINGS) as playground:

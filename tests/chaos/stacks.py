@@ -1,4 +1,4 @@
-"""A running Waterhole, embedded or on real servers, whose processes can be killed, frozen, restarted and multiplied."""
+"""A running Waterhole, on embedded or real servers, with processes that tests kill, freeze, restart and multiply."""
 
 import asyncio
 import os
@@ -20,19 +20,19 @@ from tests.servers.containers import RealServers, real_servers
 GATEWAY = "gateway"
 SERVICES = (GATEWAY, "ingest", "dedoppler", "classify", "export")
 SERVERS = ("broker", "mongodb", "s3")
-# What makes small files fall into chunks, and lost work be noticed soon.
+# Small files have several chunks, and the gateway detects lost work early.
 SETTINGS = {
     "WATERHOLE_MAX_CHUNK_SAMPLES": str(MAX_CHUNK_SAMPLES),
     "WATERHOLE_OUTBOX_SILENCE_S": "20",
     "WATERHOLE_SWEEP_INTERVAL_S": "5",
     "WATERHOLE_SLOT_GRACE_S": "10",
 }
-# Kafka proper loses nothing: jobs that are submitted again would only do the work of others once more.
+# Apache Kafka loses no events, so jobs that are submitted again would only repeat work.
 REAL_SETTINGS = {**SETTINGS, "WATERHOLE_OUTBOX_SILENCE_S": "120"}
 
 
 class Playground(Protocol):
-    """What a chaos run needs of a running Waterhole."""
+    """The operations on a running Waterhole that a chaos run needs."""
 
     url: str
     kind: str
@@ -41,49 +41,48 @@ class Playground(Protocol):
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """The gateway's settings at this moment."""
+        """Return the current settings of the gateway."""
 
     @property
     def gateways(self) -> list[str]:
-        """URLs of the gateways that run at this moment."""
+        """Return the URLs of the running gateways."""
 
     def pid_of(self, name: str) -> int:
-        """Process id of a service, as it runs now."""
+        """Return the current process id of a service."""
 
     def url_of(self, name: str) -> str:
-        """Where a service answers."""
+        """Return the URL of a service."""
 
     async def create_user(self) -> str:
-        """Create a user who may do what these tests do; the API key."""
+        """Create a user whose tier allows what these tests do and return the API key."""
 
     async def kill(self, name: str) -> None:
-        """SIGKILL a service or server, which is started again."""
+        """Send SIGKILL to a service or server and wait until it runs again."""
 
     async def freeze(self, name: str, seconds: float) -> None:
-        """SIGSTOP it, and let it go on after so many seconds."""
+        """Send SIGSTOP to a process, and SIGCONT after `seconds`."""
 
     async def restart(self, name: str) -> None:
-        """Ask a service to stop (SIGTERM) and start it again."""
+        """Send SIGTERM to a service and start it again."""
 
     async def replace(self, name: str) -> list[int]:
-        """As one of a rolling restart: a new process of a service for an old one, which is asked to stop (SIGTERM).
+        """Replace the process of a service, as in a rolling restart. Return the exit statuses of the old processes.
 
-        Where a service may run twice, the new one is ready before the old one is asked. Returns the exit statuses of
-        the processes that ended.
+        Where a service may run twice, the new process is ready before the old one gets SIGTERM.
         """
 
     async def join(self, name: str) -> None:
-        """Start one more replica of a worker."""
+        """Start a second replica of a worker."""
 
     async def leave(self, name: str) -> None:
-        """Stop that replica again, if there is one."""
+        """Stop the second replica of a worker, if it runs."""
 
     async def until_ready(self) -> None:
         """Wait until every process is ready."""
 
 
 async def freeze_process(pid: int, seconds: float) -> None:
-    """SIGSTOP, and SIGCONT after so many seconds, whatever happens meanwhile."""
+    """Send SIGSTOP to a process, and SIGCONT after `seconds` even if this coroutine is cancelled."""
     os.kill(pid, signal.SIGSTOP)
     try:
         await asyncio.sleep(seconds)
@@ -115,7 +114,7 @@ class EmbeddedPlayground:
         return (await self._stack.create_user("enterprise"))["api_key"]
 
     async def kill(self, name: str) -> None:
-        with suppress(LookupError, ProcessLookupError):  # It may just be starting: all the better.
+        with suppress(LookupError, ProcessLookupError):  # The process may be starting, which is also a disturbance.
             pid = self._stack.pid_of(name)
             os.kill(pid, signal.SIGKILL)
             await self._stack.until_replaced(name, pid)
@@ -140,17 +139,17 @@ class EmbeddedPlayground:
         return self._stack.statuses_of(name)[before:]
 
     async def join(self, name: str) -> None:
-        raise NotImplementedError("the embedded broker takes one member per group")
+        raise NotImplementedError("the embedded broker allows one member per group")
 
     async def leave(self, name: str) -> None:
-        raise NotImplementedError("the embedded broker takes one member per group")
+        raise NotImplementedError("the embedded broker allows one member per group")
 
     async def until_ready(self) -> None:
         await self._stack.until_ready(*SERVERS, *SERVICES)
 
 
 class RealPlayground:
-    """The services under the local supervisor, on servers in containers."""
+    """The services as children of the local supervisor, on servers in containers."""
 
     kind, loses_events_with_broker, may_multiply = "real", False, True
 
@@ -172,7 +171,7 @@ class RealPlayground:
         await self._supervisor.start([self._spec(name) for name in names])
 
     async def stop(self) -> None:
-        """Stop all of them."""
+        """Stop all running services."""
         await self._supervisor.stop(self.running)
 
     def pid_of(self, name: str) -> int:
@@ -250,8 +249,8 @@ class RealPlayground:
 
 @asynccontextmanager
 async def embedded_playground(folder: Path, settings: Mapping[str, str] = SETTINGS) -> AsyncIterator[Playground]:
-    """The embedded stack on a data folder."""
-    # The stack's children inherit this process' environment.
+    """Run the embedded stack on a data folder."""
+    # The stack's children inherit the environment of this process.
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
     try:
@@ -264,7 +263,7 @@ async def embedded_playground(folder: Path, settings: Mapping[str, str] = SETTIN
 
 @asynccontextmanager
 async def real_playground(folder: Path, settings: Mapping[str, str] = REAL_SETTINGS) -> AsyncIterator[RealPlayground]:
-    """The services on real servers; their logs are in `folder`."""
+    """Run the services on real servers, with their logs in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     log = LogView(folder / "logs")
     async with real_servers() as servers:

@@ -1,4 +1,4 @@
-"""The auditor finds what is lost, doubled or different; else a sound table would mean nothing."""
+"""Test that the auditor finds lost, doubled and different artefacts, so that an empty table means something."""
 
 import json
 from pathlib import Path
@@ -37,7 +37,7 @@ class Bucket:
 
 @pytest.fixture
 async def auditor():
-    """Knows the artefacts of the sound observation from another job."""
+    """Return an auditor that has learned the artefacts of the sound observation from another job."""
     auditor = Auditor(None, [])
     auditor._expected["sound.fil"] = await digests_of(Bucket("first"), "first")
     return auditor
@@ -49,7 +49,7 @@ async def audited(auditor, bucket, body, observation=SOUND):
     return audit
 
 
-async def test_a_job_that_is_as_it_should_be(auditor):
+async def test_correct_job_has_no_findings(auditor):
     audit = await audited(auditor, Bucket("second"), COMPLETE)
     assert audit.findings == []
     assert (audit.complete, audit.artefacts) == (1, 2)
@@ -64,7 +64,7 @@ async def test_a_job_that_is_as_it_should_be(auditor):
         ("catalog_2.csv", b"a,b\n", "doubled"),
     ],
 )
-async def test_artefacts_that_are_not(auditor, key, content, finding):
+async def test_wrong_artefacts_are_found(auditor, key, content, finding):
     bucket = Bucket("second")
     if content is None:
         del bucket.objects[f"jobs/second/{key}"]
@@ -84,11 +84,11 @@ async def test_artefacts_that_are_not(auditor, key, content, finding):
         (MALFORMED, {"status": "failed", "error_detail": {"code": "worker_crashed"}}, "different"),
     ],
 )
-async def test_jobs_that_did_not_end_as_they_should(auditor, observation, body, finding):
+async def test_wrong_job_status_is_found(auditor, observation, body, finding):
     (found,) = (await audited(auditor, Bucket("second"), body, observation)).findings
     assert found.startswith(finding)
 
 
-async def test_a_malformed_file_that_is_refused_is_as_it_should_be(auditor):
+async def test_malformed_file_that_fails_has_no_findings(auditor):
     audit = await audited(auditor, Bucket("second"), REFUSED, MALFORMED)
     assert (audit.findings, audit.refused_as_they_should) == ([], 1)

@@ -1,13 +1,13 @@
-"""A rolling restart on the embedded servers; `python -m tests.chaos.rolling --servers real` does the whole one."""
+"""Test a rolling restart on the embedded servers. `python -m tests.chaos.rolling --servers real` runs the full one."""
 
 from tests.chaos.rolling import OWN_SETTINGS, rolling_restart
 from tests.chaos.stacks import SETTINGS, embedded_playground
 
-# The one that answers, and the one whose messages take longest.
+# The gateway answers the requests. Messages of export take longest.
 SERVICES = ("gateway", "export")
 
 
-async def test_no_request_fails_and_nothing_is_done_twice_while_services_are_replaced(tmp_path):
+async def test_no_request_fails_and_no_event_repeats_during_rolling_restart(tmp_path):
     said: list[str] = []
     async with embedded_playground(tmp_path, SETTINGS | OWN_SETTINGS) as playground:
         outcome = await rolling_restart(playground, tmp_path, said.append, services=SERVICES, n_users=1, jobs_between=3)

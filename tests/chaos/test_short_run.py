@@ -1,9 +1,9 @@
-"""A short chaos run on the embedded servers; `make chaos` does the long one."""
+"""Test a short chaos run on the embedded servers. `make chaos` runs the long one."""
 
 from tests.chaos.run import chaos
 from tests.chaos.stacks import SETTINGS, embedded_playground
 
-# Jobs whose events are lost with the broker are submitted again after 6, 12 and 24 s, and every 24 s from then on.
+# Jobs whose events were lost with the broker are submitted again after 6, 12 and 24 s, then every 24 s.
 QUICK = {**SETTINGS, "WATERHOLE_OUTBOX_SILENCE_S": "6", "WATERHOLE_OUTBOX_SILENCE_MAX_S": "24"}
 
 
@@ -14,7 +14,7 @@ async def test_nothing_is_lost_doubled_or_different_while_processes_are_killed(t
     assert audit.findings == [], "\n".join([*audit.findings, *said])
     assert audit.complete + audit.refused_as_they_should == audit.accepted >= 8
     assert audit.refused_as_they_should == 1
-    # The malformed file leaves a dead letter, which the embedded broker loses if it is killed later.
+    # The malformed file leaves a dead letter. The embedded broker loses it if it is killed later.
     assert audit.dead_letters == 1 or (audit.dead_letters == 0 and "broker" in disturber.killed)
     assert audit.artefacts >= 40
     assert disturber.counts.total() >= 3

@@ -1,4 +1,4 @@
-"""A user who keeps at it: every request is sent again until it is answered, under the same idempotency key."""
+"""A user of the API who retries every request until it succeeds, with the same idempotency key."""
 
 import asyncio
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=3)
 
 @dataclass
 class Job:
-    """A job that the API accepted, and how it ended."""
+    """A job that the API accepted, with its last state."""
 
     job_id: str
     observation: Observation
@@ -24,12 +24,12 @@ class Job:
 
     @property
     def status(self) -> str:
-        """The last that the API said of it."""
+        """Return the last status that the API reported, or `unknown`."""
         return str(self.body["status"]) if self.body else "unknown"
 
 
 class User:
-    """Somebody with an API key."""
+    """A user with an API key."""
 
     def __init__(self, url: str, api_key: str) -> None:
         self._url = url
@@ -40,11 +40,11 @@ class User:
         self.refusals = 0
 
     async def close(self) -> None:
-        """Go."""
+        """Close the connections."""
         await self._session.close()
 
     async def run(self, observation: Observation, idempotency_key: str) -> Job:
-        """Upload, analyze, and follow the job to its end."""
+        """Upload a file, start its analysis and poll the job until it has ended. Return the job."""
         target = await self.ask("POST", "/upload-url", json={"filename": observation.name})
         self.uploads.append(target["file_key"])
         await self._put(target["upload_url"], observation.path.read_bytes())
@@ -59,7 +59,13 @@ class User:
         return job
 
     async def ask(self, method: str, path: str, *, headers: dict[str, str] | None = None, **more: Any) -> Any:
-        """The answer, however often it takes; what is refused for good is an error."""
+        """Send a request until it succeeds and return the decoded response.
+
+        Raises
+        ------
+        RuntimeError
+            If the status is below 500 and not 429, so that a retry can't succeed.
+        """
         while True:
             try:
                 async with self._session.request(
@@ -67,7 +73,7 @@ class User:
                 ) as response:
                     if response.status < 400:
                         return await response.json()
-                    # Away for now, or all slots taken.
+                    # A retry may succeed after 5xx (unavailable) and 429 (no free slot).
                     if response.status < 500 and response.status != 429:
                         raise RuntimeError(f"{method} {path}: {response.status} {await response.text()}")
             except (aiohttp.ClientError, TimeoutError):

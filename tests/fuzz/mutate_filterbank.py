@@ -1,9 +1,9 @@
-"""Read damaged filterbank files, many of them: `python -m tests.fuzz.mutate_filterbank --first 0 --count 1000`.
+"""Read many damaged filterbank files: `python -m tests.fuzz.mutate_filterbank --first 0 --count 1000`.
 
-File number `n` is a sound file of either format with damage that follows from `n` alone, so that what went wrong can be
-done again with `--first n --count 1`. Each must be refused with a sentence, or read to a block of the shape that its
-header says, within a few seconds and a bounded memory; else the process ends with an error or by a signal. Standard
-error tells which file it was at; standard output is JSON: how many files were refused and how many read.
+File number `n` is a valid file of either format with damage that depends only on `n`, so `--first n --count 1` repeats
+a failure. The readers must refuse each file with a `BadObservationError` or return an array of the shape in its header,
+within the limits on time and memory. Otherwise the process ends with an error or by a signal. Standard error names the
+current file. Standard output is JSON with the numbers of files refused and read.
 """
 
 import argparse
@@ -27,12 +27,12 @@ from shared.logs import configure_logs
 from tests.unit.shared.filterbank.files import BITSHUFFLE, POWER, fil, h5, keyword
 
 SECONDS_PER_FILE = 60
-# Of the HDF5 child process.
+# Processor time of the HDF5 child process.
 CPU_S = 2
-# Beyond what the process has when it starts; what is touched, and what may be asked for.
+# Limits on resident memory and address space, in addition to the memory of the process before it reads files.
 RESIDENT_BYTES = 200 * 2**20
 ADDRESS_BYTES = 4 * 2**30
-# The block of a damaged header that is taken for a sound one may be as wide as its file can be.
+# A damaged header that passes for a valid one may state a very large number of channels. The read stops here.
 MOST_CHANNELS_READ = 2**20
 
 CUBE = POWER[:, np.newaxis]
@@ -54,7 +54,7 @@ TELLING = (0, 1, 2, 7, 8, 16, 127, 128, 255, 256, 65535, 2**31 - 1, 2**31, 2**32
 
 
 def damaged(number: int) -> tuple[str, bytes]:
-    """Kind and bytes of file `number`."""
+    """Return the kind and the bytes of file `number`."""
     chance = random.Random(number)
     kind = chance.choice(list(SOUND))
     raw = bytearray(SOUND[kind])
@@ -64,7 +64,7 @@ def damaged(number: int) -> tuple[str, bytes]:
 
 
 def place(chance: random.Random, raw: bytearray) -> int:
-    """Somewhere; half of the time in the first kilobyte, where headers are."""
+    """Return a random offset. Half of them are in the first kilobyte, which contains the header."""
     return chance.randrange(max(1, min(len(raw), 1024) if chance.random() < 0.5 else len(raw)))
 
 
@@ -74,7 +74,7 @@ def flip(chance: random.Random, raw: bytearray) -> None:
 
 
 def overwrite(chance: random.Random, raw: bytearray) -> None:
-    """A telling number in place of another."""
+    """Overwrite 1 to 8 bytes with a boundary value."""
     at, size = place(chance, raw), chance.choice((1, 2, 4, 8))
     raw[at : at + size] = (chance.choice(TELLING) % 256**size).to_bytes(size, chance.choice(("little", "big")))
 
@@ -90,13 +90,13 @@ def insert(chance: random.Random, raw: bytearray) -> None:
 
 
 def swap(chance: random.Random, raw: bytearray) -> None:
-    """Some bytes copied to another place."""
+    """Copy some bytes to another offset."""
     source, target, size = place(chance, raw), place(chance, raw), chance.choice((4, 8, 64))
     raw[target : target + size] = raw[source : source + size]
 
 
 async def is_read(path: Path) -> bool:
-    """Whether a file is read, rather than refused."""
+    """Return True if a file is read, False if it is refused."""
     source = LocalSource(path)
     try:
         header, _ = await read_header(source)
@@ -117,7 +117,7 @@ def status_bytes(field: str) -> int:
 
 
 async def read_all(first: int, count: int, path: Path) -> Counter[bool]:
-    """Read files `first` to `first + count`; return how many were read (True) and refused (False)."""
+    """Read `count` files from `first` on and return how many were read (True) and refused (False)."""
     for raw in SOUND.values():
         path.write_bytes(raw)
         assert await is_read(path)
@@ -128,25 +128,25 @@ async def read_all(first: int, count: int, path: Path) -> Counter[bool]:
         kind, raw = damaged(number)
         sys.stderr.write(f"file {number} ({kind})\n")
         path.write_bytes(raw)
-        # The peak of what is resident counts from here.
+        # Reset the peak of the resident memory.
         Path("/proc/self/clear_refs").write_text("5")
-        # The signal ends this process where a read does not end.
+        # The alarm ends this process if a read hangs.
         signal.alarm(SECONDS_PER_FILE)
         outcomes[await is_read(path)] += 1
         signal.alarm(0)
         taken = status_bytes("VmHWM") - resident
         if taken > RESIDENT_BYTES:
-            sys.exit(f"it took {taken / 1e6:.0f} MB")
+            sys.exit(f"file {number} ({kind}) used {taken / 1e6:.0f} MB")
     return outcomes
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz.mutate_filterbank")
-    parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--first", type=int, default=0, help="number of the first file (default: 0)")
+    parser.add_argument("--count", type=int, default=1000, help="number of files (default: 1000)")
     arguments = parser.parse_args()
     configure_logs("fuzz", "WARNING")
-    # Else files that send the library into a loop would take most of the time.
+    # Without this limit, files that make the library loop would take most of the time.
     process.CPU_S = CPU_S
     with tempfile.TemporaryDirectory() as folder:
         outcomes = asyncio.run(read_all(arguments.first, arguments.count, Path(folder) / "damaged.h5"))

@@ -1,6 +1,7 @@
-"""Thousands of damaged files of both formats: no hang, no crash, no unbounded memory, no error but the promised one.
+"""Test the readers on thousands of damaged files of both formats.
 
-`WATERHOLE_FUZZ_FILES` sets how many (1,500 where it is not set; a million takes some hours).
+They must not hang, crash, use unbounded memory or raise any error except `BadObservationError`.
+`WATERHOLE_FUZZ_FILES` sets the number of files (1,500 by default; a million takes some hours).
 """
 
 import json
@@ -19,5 +20,5 @@ def test_damaged_files_are_refused_or_read_in_bounded_time_and_memory() -> None:
     assert done.returncode == 0, done.stderr[-3000:]
     outcomes = json.loads(done.stdout)
     assert outcomes["read"] + outcomes["refused"] == FILES
-    # Else the damage would be too little, or too much, to tell anything.
+    # If nearly all files have one outcome, the damage is too weak or too strong to test the readers.
     assert min(outcomes.values()) > FILES / 10

@@ -1,4 +1,4 @@
-"""Apache Kafka, MongoDB and SeaweedFS in containers, on ports of 127.0.0.1, to be used, killed, frozen and started."""
+"""Apache Kafka, MongoDB and SeaweedFS in containers on 127.0.0.1, which tests start, kill and freeze."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ from shared.events import TOPICS
 from shared.settings import ServiceSettings
 from tests.servers.images import KAFKA, MONGODB, SEAWEEDFS, Image
 
-# The reaper is one more image to pull; these containers are removed by the process that started them.
+# The reaper would be another image to pull. The process that starts these containers removes them.
 os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
 from testcontainers.core.container import DockerContainer
 
@@ -35,11 +35,11 @@ S = TypeVar("S", bound="Server")
 
 
 class ServerError(RuntimeError):
-    """A server that can't be had, or did not get ready."""
+    """A server has no image or did not become ready."""
 
 
 class Server:
-    """One server in a container; its port stays the same for as long as the container lives."""
+    """One server in a container. Its port stays the same until the container is removed."""
 
     image: Image
     inner_port: int
@@ -47,50 +47,56 @@ class Server:
     def __init__(self) -> None:
         found = self.image.present()
         if found is None:
-            raise ServerError(f"There is no image of {self.image.server}; run python -m tests.servers.prepare.")
+            raise ServerError(f"No image of {self.image.server} is installed; run python -m tests.servers.prepare.")
         (self.port,) = free_ports(1)
         self.address = f"{HOST}:{self.port}"
         self.container = DockerContainer(found)
-        # Not by `with_bind_ports`, which binds to all of the machine's addresses.
+        # `with_bind_ports` would bind to all addresses of the machine.
         cast("dict[int, tuple[str, int]]", self.container.ports)[self.inner_port] = (HOST, self.port)
         self.set_up()
 
     def set_up(self) -> None:
-        """Give the container its settings."""
+        """Set the options of the container. Subclasses may override it."""
 
     async def is_ready(self) -> bool:
-        """Whether the server answers."""
+        """Return whether the server answers requests."""
         raise NotImplementedError
 
     async def until_ready(self) -> None:
-        """Wait until it answers."""
+        """Wait until the server is ready.
+
+        Raises
+        ------
+        ServerError
+            If the server is not ready after `PATIENCE_S`.
+        """
         try:
             async with asyncio.timeout(PATIENCE_S):
-                while not await self.is_ready():  # noqa: ASYNC110 -- only asking tells
+                while not await self.is_ready():  # noqa: ASYNC110 -- polls another process
                     await asyncio.sleep(POLL_S)
         except TimeoutError as error:
             output = self.inner().logs(tail=20).decode(errors="replace")
-            raise ServerError(f"{self.image.server} did not get ready: {output}") from error
+            raise ServerError(f"{self.image.server} did not become ready: {output}") from error
 
     def inner(self) -> Any:
-        """The container as the Docker client knows it."""
+        """Return the container object of the Docker client."""
         return self.container.get_wrapped_container()
 
     async def kill(self) -> None:
-        """SIGKILL."""
+        """Send SIGKILL to the server."""
         await asyncio.to_thread(self.inner().kill)
 
     async def start(self) -> None:
-        """Start again what was killed, on the data that it left."""
+        """Start a killed server again with its data, and wait until it is ready."""
         await asyncio.to_thread(self.inner().start)
         await self.until_ready()
 
     async def freeze(self) -> None:
-        """Stop all its processes where they are."""
+        """Pause all processes of the server."""
         await asyncio.to_thread(self.inner().pause)
 
     async def thaw(self) -> None:
-        """Let them go on."""
+        """Resume all processes of the server."""
         await asyncio.to_thread(self.inner().unpause)
 
 
@@ -138,7 +144,7 @@ class KafkaServer(Server):
         return True
 
     async def create_topics(self, names: Iterable[str], partitions: int = PARTITIONS) -> None:
-        """Create topics; those that are there stay as they are."""
+        """Create topics. Existing topics stay unchanged."""
         admin = AIOKafkaAdminClient(bootstrap_servers=self.address)
         await admin.start()
         try:
@@ -154,7 +160,7 @@ class MongodbServer(Server):
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """Return the URL of the server."""
         return f"mongodb://{self.address}/?directConnection=true&retryWrites=false"
 
     async def is_ready(self) -> bool:
@@ -169,18 +175,18 @@ class MongodbServer(Server):
 
 
 class SeaweedfsServer(Server):
-    """SeaweedFS in one process, with one identity that may do everything."""
+    """SeaweedFS in one process, with one identity that has all permissions."""
 
     image, inner_port = SEAWEEDFS, S3_PORT
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """Return the URL of the server."""
         return f"http://{self.address}"
 
     @property
     def environment(self) -> dict[str, str]:
-        """The settings by which services find it."""
+        """Return the S3 settings of the services."""
         return {
             "WATERHOLE_S3_ENDPOINT": self.url,
             "WATERHOLE_S3_ACCESS_KEY": self.access_key,
@@ -219,7 +225,7 @@ class SeaweedfsServer(Server):
         return await answers_http(f"{self.url}/healthz")
 
     async def create_buckets(self) -> None:
-        """Create the two buckets."""
+        """Create the buckets for uploads and results."""
         session = aioboto3.Session(self.access_key, self.secret_key, region_name="us-east-1")
         async with session.client("s3", endpoint_url=self.url) as client:
             for field in ("uploads_bucket", "results_bucket"):
@@ -228,7 +234,7 @@ class SeaweedfsServer(Server):
 
 @asynccontextmanager
 async def running(server: S) -> AsyncIterator[S]:
-    """Start a server; it is removed at the end, with its data."""
+    """Start a server. Remove it and its data at the end."""
     try:
         await asyncio.to_thread(server.container.start)
         await server.until_ready()
@@ -238,7 +244,7 @@ async def running(server: S) -> AsyncIterator[S]:
 
 
 class RealServers:
-    """All three, as the services see them."""
+    """The three servers, with the settings that services need to use them."""
 
     def __init__(self, kafka: KafkaServer, mongodb: MongodbServer, s3: SeaweedfsServer) -> None:
         self.by_name: dict[str, Server] = {"broker": kafka, "mongodb": mongodb, "s3": s3}
@@ -257,10 +263,12 @@ class RealServers:
 
 @asynccontextmanager
 async def real_servers() -> AsyncIterator[RealServers]:
-    """The three servers, with topics and buckets.
+    """Start the three servers and create topics and buckets.
 
-    Raises:
-        ServerError: an image is missing, or a server did not get ready.
+    Raises
+    ------
+    ServerError
+        If an image is missing or a server does not become ready.
     """
     async with AsyncExitStack() as stack:
         kafka, mongodb, s3 = KafkaServer(), MongodbServer(), SeaweedfsServer()

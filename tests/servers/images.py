@@ -1,4 +1,4 @@
-"""The images that the tests' servers run from: the official ones, or stand-ins where none can be pulled."""
+"""The images of the test servers: the official ones, or stand-ins where images can't be pulled."""
 
 import json
 import subprocess
@@ -9,14 +9,14 @@ BASE = "waterhole-test-base"
 
 @dataclass(frozen=True)
 class Image:
-    """A server's image. `stand_in` takes the same settings as `official` and listens on the same port."""
+    """The images of a server. `stand_in` has the same settings and port as `official`."""
 
     server: str
     official: str
     stand_in: str
 
     def present(self) -> str | None:
-        """The one that is on this machine, the official one if both are."""
+        """Return the installed image, preferably the official one, or None."""
         return next((name for name in (self.official, self.stand_in) if is_present(name)), None)
 
 
@@ -27,22 +27,22 @@ IMAGES = (KAFKA, MONGODB, SEAWEEDFS)
 
 
 def docker(*arguments: str, timeout_s: float = 600) -> subprocess.CompletedProcess[str]:
-    """Run the docker command; the result says whether it went well."""
+    """Run the docker command and return its result. A missing command gives status 127, a timeout 124."""
     command = ("docker", *arguments)
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
     except FileNotFoundError:
         return subprocess.CompletedProcess(command, 127, "", "the docker command is not installed")
     except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 124, "", f"no end within {timeout_s:.0f} s")
+        return subprocess.CompletedProcess(command, 124, "", f"timed out after {timeout_s:.0f} s")
 
 
 def is_present(name: str) -> bool:
-    """Whether an image is on this machine."""
+    """Return whether an image is installed on this machine."""
     return docker("image", "inspect", name, timeout_s=20).returncode == 0
 
 
 def engine() -> str | None:
-    """The version of the Docker engine that answers, or None."""
+    """Return the version of the running Docker engine, or None."""
     answer = docker("version", "--format", "{{json .Server.Version}}", timeout_s=20)
     return str(json.loads(answer.stdout)) if answer.returncode == 0 else None

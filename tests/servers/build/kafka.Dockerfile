@@ -1,4 +1,4 @@
-# Stands in for apache/kafka where that can't be pulled: the same settings by environment, the same port.
+# Replaces apache/kafka where that image can't be pulled. It has the same environment settings and port.
 FROM waterhole-test-base
 COPY libs /opt/kafka/libs
 COPY kafka.sh /opt/kafka/kafka.sh

@@ -1,4 +1,4 @@
-# Apache Kafka, one node: KAFKA_SOME_NAME becomes the property some.name, as in Apache's own image.
+# Apache Kafka, one node. KAFKA_SOME_NAME sets the property some.name, as in the apache/kafka image.
 set -eu
 properties=/opt/kafka/server.properties
 env | grep '^KAFKA_' | grep -v '^KAFKA_HEAP_OPTS=' | while IFS='=' read -r name value; do

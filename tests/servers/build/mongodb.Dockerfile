@@ -1,4 +1,4 @@
-# Stands in for mongo where that can't be pulled: MongoDB's own engine as a Node library, behind a TCP port.
+# Replaces mongo where that image can't be pulled: MongoDB's engine as a Node library, behind a TCP port.
 FROM waterhole-test-base
 COPY node_modules /opt/mongodb/node_modules
 COPY mongodb.js /opt/mongodb/mongodb.js

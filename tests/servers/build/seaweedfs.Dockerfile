@@ -1,4 +1,4 @@
-# Stands in for chrislusf/seaweedfs where that can't be pulled: the program that the embedded servers use.
+# Replaces chrislusf/seaweedfs where that image can't be pulled. It runs the program of the embedded servers.
 FROM scratch
 COPY weed /usr/bin/weed
 WORKDIR /tmp

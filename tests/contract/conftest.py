@@ -1,4 +1,4 @@
-"""The servers that the contract tests of the bus and of the blobs run against, and what the tests see them through."""
+"""Fixtures of the contract tests of bus and blobs: servers, settings, and tools to inspect the bus."""
 
 import asyncio
 import re
@@ -19,7 +19,7 @@ from shared.settings import ServiceSettings
 from tests.servers.chosen import EMBEDDED, REAL, VARIABLE, servers
 from tests.servers.containers import KafkaServer, MongodbServer, SeaweedfsServer, running
 
-# The built-in broker holds the first member of a group for 3 s, and gives up one whose session is shorter than that.
+# The embedded broker delays the first member of a group for 3 s and drops a member with a shorter session timeout.
 SESSION_TIMEOUT_MS = 3_000
 PATIENCE_S = 20.0
 STAGES_OF_SPARE_WORKERS: tuple[Stage | None, ...] = ("dedoppler",) * 18 + (None,)
@@ -28,12 +28,12 @@ Condition = Callable[[], Awaitable[bool]]
 Until = Callable[[Condition], Awaitable[None]]
 
 
-# A test's id carries the name of the server that it ran on.
+# The id of a test contains the name of its server.
 _SERVER_OF = re.compile(rf"\[(?:.*-)?({'|'.join((EMBEDDED, *REAL))})(?:-.*)?\]$")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say plainly what ran on which server, and on which nothing did."""
+    """Print the number of tests on each server, and the servers without tests."""
     counts: Counter[str] = Counter()
     for report in terminalreporter.stats.get("passed", []) + terminalreporter.stats.get("failed", []):
         found = _SERVER_OF.search(report.nodeid)
@@ -48,7 +48,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 async def kafka_server() -> AsyncIterator[KafkaServer]:
-    """Apache Kafka, once for all tests."""
+    """Run Apache Kafka in a container, once for all tests."""
     async with running(KafkaServer()) as server:
         await server.create_topics(TOPICS)
         yield server
@@ -56,14 +56,14 @@ async def kafka_server() -> AsyncIterator[KafkaServer]:
 
 @pytest.fixture(scope="session")
 async def mongodb_server() -> AsyncIterator[MongodbServer]:
-    """MongoDB, once for all tests."""
+    """Run MongoDB in a container, once for all tests."""
     async with running(MongodbServer()) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 async def seaweedfs_server() -> AsyncIterator[SeaweedfsServer]:
-    """SeaweedFS in a container, once for all tests."""
+    """Run SeaweedFS in a container, once for all tests."""
     async with running(SeaweedfsServer()) as server:
         await server.create_buckets()
         yield server
@@ -71,13 +71,13 @@ async def seaweedfs_server() -> AsyncIterator[SeaweedfsServer]:
 
 @pytest.fixture(scope="session")
 async def embedded(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedServers]:
-    """The embedded servers, once for all tests that share them."""
+    """Run the embedded servers, once for all tests."""
     async with embedded_servers(tmp_path_factory.mktemp("servers")) as running:
         yield running
 
 
 class Probe:
-    """Puts messages on the bus and looks at it from outside, with the client library alone."""
+    """Sends messages and inspects topics and groups, with the client library only."""
 
     def __init__(self, settings: ServiceSettings, producer: AIOKafkaProducer, admin: AIOKafkaAdminClient) -> None:
         self.settings = settings
@@ -85,30 +85,30 @@ class Probe:
         self._admin = admin
 
     async def new_topic(self) -> str:
-        """Name of a topic that nobody used before, as another test's messages would come to a new group too."""
+        """Create a topic and return its name. A shared topic would deliver messages of other tests to a new group."""
         topic = f"test-{uuid.uuid4().hex}"
         assert len(await self._producer.partitions_for(topic)) >= 2
         return topic
 
     async def send(self, topic: str, value: Event | bytes | None, key: str | None = None, partition: int = 0) -> int:
-        """Send one message; returns its offset."""
+        """Send one message and return its offset."""
         raw = value.to_bytes() if isinstance(value, Event) else value
         sent = await self._producer.send_and_wait(topic, raw, key=key.encode() if key else None, partition=partition)
         return int(sent.offset)
 
     async def send_together(self, topic: str, events: Sequence[Event]) -> None:
-        """Send messages as one batch, so that they are fetched at once on every server."""
+        """Send messages as one batch, so that every server delivers them in one fetch."""
         batch = self._producer.create_batch()
         for event in events:
             assert batch.append(key=None, value=event.to_bytes(), timestamp=None) is not None
         await (await self._producer.send_batch(batch, topic, partition=0))
 
     async def send_by_key(self, topic: str, event: Event, key: str) -> None:
-        """Send one message to the partition that its key belongs to."""
+        """Send one message to the partition of its key."""
         await self._producer.send_and_wait(topic, event.to_bytes(), key=key.encode())
 
     async def everything(self, topic: str) -> list[ConsumerRecord]:
-        """All messages of a topic, partition after partition."""
+        """Return all messages of a topic, ordered by partition and offset."""
         bootstrap = self.settings.kafka_bootstrap
         async with AIOKafkaConsumer(bootstrap_servers=bootstrap, fetch_max_wait_ms=50) as reader:
             partitions = [TopicPartition(topic, p) for p in sorted(await self._producer.partitions_for(topic))]
@@ -122,16 +122,16 @@ class Probe:
         return sorted(found, key=lambda record: (record.partition, record.offset))
 
     async def of_job(self, topic: str, job_id: str) -> list[ConsumerRecord]:
-        """All messages of a topic with a job's key."""
+        """Return all messages of a topic with a job's key."""
         return [record for record in await self.everything(topic) if record.key == job_id.encode()]
 
     async def committed(self, group: str, topic: str, partition: int = 0) -> int | None:
-        """The offset that a group goes on from; None where it never committed one."""
+        """Return the committed offset of a group, or None if it has committed none."""
         found = await self._found(group, topic, partition)
         return None if found is None or found.offset < 0 else int(found.offset)
 
     async def committed_metadata(self, group: str, topic: str, partition: int = 0) -> str:
-        """What a group wrote beside that offset."""
+        """Return the metadata of the committed offset."""
         found = await self._found(group, topic, partition)
         return "" if found is None else found.metadata or ""
 
@@ -140,7 +140,7 @@ class Probe:
         return (await self._admin.list_consumer_group_offsets(group, partitions=[at])).get(at)
 
     async def commit_for(self, group: str, topic: str, offset: int, metadata: str, partition: int = 0) -> None:
-        """Leave what a process of the group that is gone would have left."""
+        """Commit an offset with metadata, as an earlier process of the group would have done."""
         client = AIOKafkaConsumer(
             bootstrap_servers=self.settings.kafka_bootstrap, group_id=group, enable_auto_commit=False
         )
@@ -151,7 +151,7 @@ class Probe:
 
 
 class WatchedPublisher:
-    """A publisher that a test can hold back, or be told by, around each acknowledgement."""
+    """A publisher that calls the hooks `before` and `after` around each acknowledgement."""
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
@@ -170,7 +170,7 @@ class WatchedPublisher:
 
 
 class Worker:
-    """A running consumer on a topic and in a group of its own; `handle` may be set until the first message is sent."""
+    """A running consumer with its own topic and group. A test sets `handle` before it sends the first message."""
 
     def __init__(
         self, probe: Probe, publisher: Publisher, topic: str, group: str, stage: Stage | None = "dedoppler"
@@ -190,13 +190,13 @@ class Worker:
         self.task = asyncio.create_task(self.consumer.run(self.stop))
 
     async def handle(self, event: Event) -> Sequence[Event]:
-        raise AssertionError(f"nothing was to be handled, and {event} came")
+        raise AssertionError(f"unexpected event {event}: the test has set no handler")
 
     async def _handle(self, event: Event) -> Sequence[Event]:
         return await self.handle(event)
 
     async def has_partitions(self) -> bool:
-        """Whether the group has let it in. Raises what the consumer raised, if it ended."""
+        """Return whether the worker has joined its group. If the consumer has ended, raise its error."""
         if self.task.done():
             self.task.result()
         try:
@@ -206,17 +206,17 @@ class Worker:
         return True
 
     async def finish(self) -> None:
-        """Stop; returns when the messages in hand are done with. Raises what the consumer raised."""
+        """Stop the worker and wait for the messages in hand. Raise the consumer's error, if any."""
         self.stop.set()
         await self.ended()
 
     async def ended(self) -> None:
-        """Wait for the end of the run. Raises what the consumer raised."""
+        """Wait for the end of the run. Raise the consumer's error, if any."""
         await asyncio.wait_for(asyncio.shield(self.task), PATIENCE_S)
 
 
 class Workers:
-    """Hands out workers. Joining a group takes seconds on some servers, so many join at once, ahead of need."""
+    """A pool of workers. Joining a group takes seconds on some servers, so many workers join together in advance."""
 
     def __init__(self, probe: Probe, publisher: Publisher, until: Until) -> None:
         self._probe = probe
@@ -226,7 +226,7 @@ class Workers:
         self._all: list[Worker] = []
 
     async def take(self, stage: Stage | None = "dedoppler") -> Worker:
-        """A worker with partitions, a fresh topic and a fresh group."""
+        """Return a worker with partitions, a new topic and a new group."""
         if not any(spare_stage == stage for spare_stage, _ in self._spare):
             topics = [(await self._probe.new_topic(), stage) for stage in STAGES_OF_SPARE_WORKERS]
             started = [(stage, self.start(topic, f"group-{topic}", stage)) for topic, stage in topics]
@@ -236,13 +236,13 @@ class Workers:
         return self._spare.pop(found)[1]
 
     def start(self, topic: str, group: str, stage: Stage | None = "dedoppler") -> Worker:
-        """A worker that still has to join: the next one of a group, or one that finds messages already there."""
+        """Return a worker that has not joined yet, for an existing group or a topic with messages."""
         worker = Worker(self._probe, self._publisher, topic, group, stage)
         self._all.append(worker)
         return worker
 
     async def close(self) -> None:
-        """Stop all."""
+        """Stop all workers."""
         for worker in self._all:
             worker.stop.set()
         await asyncio.gather(*(worker.task for worker in self._all), return_exceptions=True)
@@ -250,7 +250,7 @@ class Workers:
 
 @pytest.fixture(scope="session", params=servers("kafka"))
 def bus_settings(request: pytest.FixtureRequest) -> ServiceSettings:
-    """Settings of a service on the server under test."""
+    """Return settings of a service on the server under test."""
     if request.param == EMBEDDED:
         address = request.getfixturevalue("embedded").kafka
     else:
@@ -282,11 +282,11 @@ async def workers(probe: Probe, publisher: Publisher, until: Until) -> AsyncIter
 
 @pytest.fixture(scope="session")
 def until() -> Until:
-    """Waits for what only a server can tell, by asking it again and again."""
+    """Return a function that polls a condition until it is true, or fails after `PATIENCE_S`."""
 
     async def wait(condition: Condition) -> None:
         async with asyncio.timeout(PATIENCE_S):
-            while not await condition():  # noqa: ASYNC110 -- nobody here could set an event
+            while not await condition():  # noqa: ASYNC110 -- polls a server
                 await asyncio.sleep(0.02)
 
     return wait
@@ -294,13 +294,13 @@ def until() -> Until:
 
 @pytest.fixture
 def job_id() -> str:
-    """A job that no other test knows."""
+    """Return the id of a job that no other test uses."""
     return f"job-{uuid.uuid4().hex}"
 
 
 @pytest.fixture
 def message(job_id: str) -> Callable[[int], JobProgress]:
-    """Makes the job's n-th event."""
+    """Return a function that makes the n-th event of the job."""
 
     def make(n: int = 0) -> JobProgress:
         return JobProgress.make(job_id=job_id, producer="test", step=f"in/{n}", stage="ingest", done=n, total=100)
@@ -310,7 +310,7 @@ def message(job_id: str) -> Callable[[int], JobProgress]:
 
 @pytest.fixture
 def result(job_id: str) -> Callable[[int], JobProgress]:
-    """Makes what the handling of the n-th event is to publish, on the topic `job.progress`."""
+    """Return a function that makes the n-th result event, which handlers publish on `job.progress`."""
 
     def make(n: int = 0) -> JobProgress:
         return JobProgress.make(job_id=job_id, producer="test", step=f"out/{n}", stage="dedoppler", done=n, total=100)

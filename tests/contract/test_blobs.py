@@ -1,4 +1,4 @@
-"""The objects of a bucket, on a server that speaks S3's protocol: what workers and holders of presigned URLs may do."""
+"""Test objects in a bucket on an S3 server, for workers and for clients with presigned URLs."""
 
 import os
 import time
@@ -54,14 +54,14 @@ def blobs(storage: Storage) -> Blobs:
 
 @pytest.fixture(scope="module")
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    """A client that knows nothing but the URLs it is given."""
+    """An HTTP client without S3 credentials."""
     async with aiohttp.ClientSession() as session:
         yield session
 
 
 @pytest.fixture
 def key(request: pytest.FixtureRequest) -> str:
-    """A key of the test's own."""
+    """Return a key that only this test uses."""
     return f"tests/{request.node.originalname}-{uuid.uuid4().hex[:8]}"
 
 
@@ -77,14 +77,14 @@ async def put_part(http: aiohttp.ClientSession, url: str, body: bytes) -> str:
         return response.headers["ETag"]
 
 
-async def test_what_was_put_is_got_whole_and_the_same_again_replaces_it(blobs, key):
+async def test_get_returns_the_last_content_that_was_put(blobs, key):
     await blobs.put(key, b"first")
     await blobs.put(key, b"second content")
     assert await blobs.get(key) == b"second content"
     assert await blobs.size(key) == 14
 
 
-async def test_an_empty_object_is_an_object(blobs, key):
+async def test_empty_object_exists(blobs, key):
     await blobs.put(key, b"")
     assert await blobs.get(key) == b""
     assert await blobs.size(key) == 0
@@ -109,12 +109,12 @@ async def test_a_range_ends_where_the_object_ends(blobs, start, length, expected
     assert await blobs.get_range("tests/range", start, length) == expected
 
 
-async def test_a_range_beyond_32_bits_reaches_the_server_unharmed(blobs, key):
+async def test_range_beyond_32_bits_reaches_the_server(blobs, key):
     await blobs.put(key, b"small")
     assert await blobs.get_range(key, 5 * 2**32, 2**33) == b""
 
 
-async def test_a_missing_object(blobs, http, key):
+async def test_missing_object_is_not_found(blobs, http, key):
     with pytest.raises(ObjectNotFoundError, match=key):
         await blobs.get(key)
     with pytest.raises(ObjectNotFoundError):
@@ -124,13 +124,13 @@ async def test_a_missing_object(blobs, http, key):
     assert await status_of_get(http, await blobs.presign_get(key, expires_s=60)) == 404
 
 
-async def test_a_deleted_object_is_gone(blobs, key):
+async def test_deleted_object_is_not_found(blobs, key):
     await blobs.put(key, b"content")
     await blobs.delete(key)
     assert await blobs.size(key) is None
 
 
-async def test_keys_are_listed_sorted_and_by_their_prefix_alone(storage):
+async def test_list_keys_returns_sorted_keys_with_the_prefix(storage):
     job = "job-listed"
     wanted = [hits_key(job, chunk) for chunk in (0, 1, 2, 10, 99_999)]
     for key in [*reversed(wanted), artefact_key(job, "results.json"), hits_key(f"{job}2", 0)]:
@@ -140,7 +140,7 @@ async def test_keys_are_listed_sorted_and_by_their_prefix_alone(storage):
     assert await storage.results.list_keys(job_prefix(job)) == [*wanted, artefact_key(job, "results.json")]
 
 
-async def test_more_keys_than_one_page_holds_are_listed(storage, monkeypatch):
+async def test_list_keys_reads_all_pages(storage, monkeypatch):
     job = "job-paged"
     wanted = [hits_key(job, chunk) for chunk in range(7)]
     for key in wanted:
@@ -155,7 +155,7 @@ async def test_more_keys_than_one_page_holds_are_listed(storage, monkeypatch):
     assert await storage.results.list_keys(hits_prefix(job)) == wanted
 
 
-async def test_pages_tell_the_size_and_age_of_each_object(storage, monkeypatch):
+async def test_list_pages_returns_the_size_and_age_of_each_object(storage, monkeypatch):
     started_s = time.time()
     prefix = f"tests/aged-{uuid.uuid4().hex[:8]}/"
     for number in range(5):
@@ -171,13 +171,13 @@ async def test_pages_tell_the_size_and_age_of_each_object(storage, monkeypatch):
     assert [len(page) for page in pages if page] == [2, 2, 1]
     found = [one for page in pages for one in page]
     assert sorted((one.key, one.size) for one in found) == [(f"{prefix}ü {number}.fil", number) for number in range(5)]
-    # Storage tells whole seconds, by its own clock.
+    # Storage returns whole seconds of its own clock.
     assert all(started_s - 2 < one.modified_s < time.time() + 2 for one in found)
     monkeypatch.undo()
     assert [page async for page in storage.uploads.list_pages("tests/nobody/") if page] == []
 
 
-async def test_uploads_in_parts_are_listed_until_they_end(blobs, http):
+async def test_multipart_uploads_are_listed_until_they_end(blobs, http):
     started_s = time.time()
     prefix = f"tests/parts-{uuid.uuid4().hex[:8]}/"
     keys = [f"{prefix}{name}/é 1.fil" for name in ("aborted", "completed", "open", "untouched")]
@@ -198,7 +198,7 @@ async def test_uploads_in_parts_are_listed_until_they_end(blobs, http):
     assert await blobs.size(keys[1]) == 4
 
 
-async def test_more_uploads_in_parts_than_one_page_holds_are_listed(blobs, monkeypatch):
+async def test_list_multiparts_reads_all_pages(blobs, monkeypatch):
     prefix = f"tests/many-{uuid.uuid4().hex[:8]}/"
     ids = {await blobs.create_multipart(f"{prefix}{number}") for number in range(7)}
     paginate = blobs._client.get_paginator
@@ -211,7 +211,7 @@ async def test_more_uploads_in_parts_than_one_page_holds_are_listed(blobs, monke
     assert {one.upload_id for one in await blobs.list_multiparts(prefix)} == ids
 
 
-async def test_the_buckets_are_apart(storage, key):
+async def test_buckets_are_separate(storage, key):
     await storage.uploads.put(key, b"upload")
     assert await storage.results.size(key) is None
 
@@ -242,7 +242,7 @@ async def test_a_presigned_get_names_the_file(blobs, http, key):
 @pytest.mark.parametrize(
     "filename", ['a "quoted" name.csv', "Größe 観測.fits", "back\\slash.csv", "line\r\nX-Other: 1.csv"]
 )
-async def test_a_presigned_get_names_a_file_of_any_name(blobs, http, filename):
+async def test_presigned_get_encodes_unusual_file_names(blobs, http, filename):
     await blobs.put("tests/named", b"content")
     async with http.get(await blobs.presign_get("tests/named", expires_s=60, filename=filename)) as response:
         assert await response.read() == b"content"
@@ -254,7 +254,7 @@ async def test_a_presigned_get_names_a_file_of_any_name(blobs, http, filename):
     assert unquote(encoded) == filename
 
 
-async def test_a_presigned_url_is_good_for_its_object_and_method_alone(blobs, http, key):
+async def test_presigned_url_is_valid_for_its_object_and_method_only(blobs, http, key):
     await blobs.put(key, b"content")
     await blobs.put(f"{key}-other", b"other")
     get = await blobs.presign_get(key, expires_s=60)
@@ -270,7 +270,7 @@ async def test_a_presigned_url_is_good_for_its_object_and_method_alone(blobs, ht
     assert await blobs.get(f"{key}-other") == b"other"
 
 
-async def test_a_forged_or_absent_signature_is_refused(blobs, http, key):
+async def test_forged_or_missing_signature_is_refused(blobs, http, key):
     await blobs.put(key, b"content")
     url = await blobs.presign_get(key, expires_s=60)
     before, _, signature = url.partition("X-Amz-Signature=")
@@ -280,7 +280,7 @@ async def test_a_forged_or_absent_signature_is_refused(blobs, http, key):
     assert await status_of_get(http, url.replace("X-Amz-Expires=60", "X-Amz-Expires=6000")) == 403
 
 
-async def test_clients_are_given_the_public_address(s3_settings):
+async def test_presigned_urls_use_the_public_endpoint(s3_settings):
     async with open_storage(changed(s3_settings, s3_public_endpoint="https://s3.example.org")) as storage:
         assert (await storage.uploads.presign_put("a/b", expires_s=60)).startswith(
             "https://s3.example.org/waterhole-uploads/a/b?"
@@ -288,7 +288,7 @@ async def test_clients_are_given_the_public_address(s3_settings):
         await storage.check()
 
 
-async def test_an_upload_in_parts_is_put_together_in_order(blobs, http, key):
+async def test_multipart_upload_is_assembled_in_order(blobs, http, key):
     upload_id = await blobs.create_multipart(key)
     bodies = {1: os.urandom(LEAST_PART_BYTES), 2: b"the rest"}
     etags = {}
@@ -299,20 +299,20 @@ async def test_an_upload_in_parts_is_put_together_in_order(blobs, http, key):
     await blobs.complete_multipart(key, upload_id, [UploadedPart(n, etags[n]) for n in (2, 1)])
     assert await blobs.size(key) == LEAST_PART_BYTES + 8
     assert await blobs.get_range(key, LEAST_PART_BYTES - 3, 100) == bodies[1][-3:] + b"the rest"
-    # Some servers know the upload no longer, others take it for aborted already: the object stays on all of them.
+    # Some servers no longer know the upload, others accept the abort. The object stays on all of them.
     with suppress(MultipartError):
         await blobs.abort_multipart(key, upload_id)
     assert await blobs.size(key) == LEAST_PART_BYTES + 8
 
 
-async def test_etags_may_come_without_their_quotes(blobs, http, key):
+async def test_etags_without_quotes_are_accepted(blobs, http, key):
     upload_id = await blobs.create_multipart(key)
     etag = await put_part(http, await blobs.presign_part(key, upload_id, 1, expires_s=60), b"small")
     await blobs.complete_multipart(key, upload_id, [UploadedPart(1, etag.strip('"'))])
     assert await blobs.get(key) == b"small"
 
 
-async def test_an_aborted_upload_leaves_nothing(blobs, http, key):
+async def test_aborted_upload_leaves_no_object(blobs, http, key):
     upload_id = await blobs.create_multipart(key)
     url = await blobs.presign_part(key, upload_id, 1, expires_s=60)
     etag = await put_part(http, url, b"part")
@@ -324,7 +324,7 @@ async def test_an_aborted_upload_leaves_nothing(blobs, http, key):
         assert response.status == 404
 
 
-async def test_wrong_parts_are_refused_and_can_be_mended(blobs, http, key):
+async def test_wrong_parts_are_refused_and_can_be_corrected(blobs, http, key):
     upload_id = await blobs.create_multipart(key)
     etag = await put_part(http, await blobs.presign_part(key, upload_id, 1, expires_s=60), b"part")
     wrong = [
@@ -350,7 +350,7 @@ async def test_an_unknown_upload_id_is_refused(blobs, key, upload_id):
         await blobs.abort_multipart(key, upload_id)
 
 
-async def test_an_upload_id_is_good_for_its_key_alone(blobs, http, key):
+async def test_upload_id_is_valid_for_its_key_only(blobs, http, key):
     upload_id = await blobs.create_multipart(key)
     etag = await put_part(http, await blobs.presign_part(key, upload_id, 1, expires_s=60), b"part")
     with pytest.raises(MultipartError):
@@ -358,7 +358,7 @@ async def test_an_upload_id_is_good_for_its_key_alone(blobs, http, key):
     assert await blobs.size(f"{key}-other") is None
 
 
-async def test_a_key_that_no_object_can_have_is_a_lasting_failure(blobs):
+async def test_invalid_key_is_a_permanent_error(blobs):
     with pytest.raises(PermanentError):
         await blobs.get("")
 
@@ -373,14 +373,14 @@ async def test_wrong_credentials_are_refused(s3_settings, key):
             await storage.check()
 
 
-async def test_a_missing_bucket_is_not_taken_for_a_missing_object(s3_settings, key):
-    # As before whoever deploys the stack has made the buckets: no reason to fail a job for good.
+async def test_missing_bucket_is_a_transient_error(s3_settings, key):
+    # The buckets may not have been created yet, so a job must be retried, not failed.
     async with open_storage(changed(s3_settings, uploads_bucket="not-there")) as storage:
         with pytest.raises(TransientError):
             await storage.uploads.get(key)
 
 
-async def test_a_server_that_is_away_is_a_transient_failure(s3_settings):
+async def test_unavailable_server_is_a_transient_error(s3_settings):
     async with open_storage(changed(s3_settings, s3_endpoint="http://127.0.0.1:1")) as storage:
         with pytest.raises(TransientError, match="unavailable"):
             await storage.uploads.get("a")

@@ -1,4 +1,4 @@
-"""What the bus promises when all goes well: results first, then the offset; order per key; partitions in parallel."""
+"""Test the bus without failures: commits after acknowledged results, order per key, partitions in parallel."""
 
 import asyncio
 import time
@@ -71,7 +71,7 @@ async def test_messages_of_one_key_are_handled_in_order_and_one_at_a_time(worker
         key = event.done % 5
         in_hand[key] += 1
         most_in_hand = max(most_in_hand, in_hand[key])
-        # Long enough for the next message of the partition to overtake, if it could.
+        # Long enough for the next message of the partition to overtake this one if the order were not kept.
         for _ in range(3):
             await asyncio.sleep(0)
         in_hand[key] -= 1
@@ -90,12 +90,12 @@ async def test_messages_of_one_key_are_handled_in_order_and_one_at_a_time(worker
     assert dict(seen) == {key: list(range(key, 60, 5)) for key in range(5)}
 
 
-async def test_partitions_are_worked_off_in_parallel(workers, probe, message):
+async def test_partitions_are_handled_in_parallel(workers, probe, message):
     worker = await workers.take()
     both = asyncio.Barrier(2)
 
     async def handle(_event):
-        # Passes only while the other partition's message is in hand, too.
+        # The barrier opens only if the other partition's message is also in hand.
         await asyncio.wait_for(both.wait(), PATIENCE_S)
         worker.stop.set()
         return []
@@ -138,12 +138,12 @@ async def test_a_message_is_handled_again_after_a_crash_between_publish_and_comm
     await successor.ended()
     assert handled == [first]
     assert await probe.committed(worker.group, worker.topic) == 1
-    # The same output again, which whoever reads it can tell from news.
+    # The repeated result has the same event_id, so readers can detect it.
     published = [decode(record.value) for record in await probe.of_job(JOB_PROGRESS, job_id)]
     assert [event.event_id for event in published] == [result().event_id] * 2
 
 
-async def test_stop_finishes_the_message_in_hand_and_no_other(workers, probe, job_id, message, result):
+async def test_stop_finishes_only_the_message_in_hand(workers, probe, job_id, message, result):
     worker = await workers.take()
     in_hand, released = asyncio.Event(), asyncio.Event()
     handled = []
@@ -167,7 +167,7 @@ async def test_stop_finishes_the_message_in_hand_and_no_other(workers, probe, jo
     assert await probe.committed(worker.group, worker.topic) == 1
 
 
-async def test_draining_does_not_wait_for_ever(workers, probe, message, monkeypatch):
+async def test_draining_has_a_time_limit(workers, probe, message, monkeypatch):
     monkeypatch.setattr(shared.bus.consumer, "DRAIN_S", 0.1)
     worker = await workers.take()
     in_hand = asyncio.Event()
@@ -183,7 +183,7 @@ async def test_draining_does_not_wait_for_ever(workers, probe, message, monkeypa
     assert await probe.committed(worker.group, worker.topic) == 0
 
 
-async def test_work_off_the_loop_may_take_longer_than_the_session(workers, probe, job_id, message, result):
+async def test_work_in_a_thread_may_take_longer_than_the_session(workers, probe, job_id, message, result):
     worker = await workers.take()
     duration_s = probe.settings.kafka_session_timeout_ms / 1000 + 1
     n_handled, is_done = 0, asyncio.Event()
@@ -204,7 +204,7 @@ async def test_work_off_the_loop_may_take_longer_than_the_session(workers, probe
     assert len(await probe.of_job(JOB_PROGRESS, job_id)) == 1
 
 
-async def test_a_new_group_begins_with_the_oldest_message_and_is_ready_once_it_has_partitions(workers, probe, message):
+async def test_new_group_starts_at_the_oldest_message_and_is_ready_with_partitions(workers, probe, message):
     topic = await probe.new_topic()
     await probe.send(topic, message(7))
     worker = workers.start(topic, f"group-{topic}")

@@ -1,4 +1,4 @@
-"""Messages that take their process with them, and a broker that goes away under a consumer."""
+"""Test messages that crash their process, and a broker that is killed while consumers run."""
 
 import asyncio
 import signal
@@ -21,8 +21,7 @@ from shared.settings import ServiceSettings
 PATIENCE_S = 10.0
 POISON, BYSTANDER = 0, 1
 
-# A worker that dies without a word in the middle of the poison: at once when the bystander is in hand as well, else
-# after a moment in which the bystander could have come.
+# A worker that dies while it handles the poison message: as soon as the bystander message is in hand, or after 0.5 s.
 DYING_WORKER = """
 import asyncio, ctypes, os, signal, sys
 from shared.bus import Consumer, open_publisher
@@ -31,7 +30,7 @@ from shared.settings import ServiceSettings
 def die(how):
     if how == "segfault":
         ctypes.string_at(0)
-    # What the kernel does to a process that takes more memory than there is.
+    # The kernel sends SIGKILL to a process when memory runs out.
     os.kill(os.getpid(), signal.SIGKILL)
 
 async def main(topic, group, how):
@@ -57,7 +56,7 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 async def run_dying_worker(settings, topic, group, how):
-    """Run that worker; returns its exit status, less than zero for a signal."""
+    """Run `DYING_WORKER` and return its exit status, which is negative for a signal."""
     environment = {
         "WATERHOLE_KAFKA_BOOTSTRAP": settings.kafka_bootstrap,
         "WATERHOLE_KAFKA_SESSION_TIMEOUT_MS": str(settings.kafka_session_timeout_ms),
@@ -75,7 +74,7 @@ async def run_dying_worker(settings, topic, group, how):
 
 @dataclass
 class Crash:
-    """Two messages, and a worker that one of them kills while both may be in hand."""
+    """Two messages and a worker that dies while it handles one of them and may hold the other."""
 
     topic: str
     group: str
@@ -89,7 +88,7 @@ DEATHS = {"segfault": signal.SIGSEGV, "out of memory": signal.SIGKILL}
 
 @pytest.fixture(scope="module", autouse=True)
 async def crashes(probe) -> AsyncIterator[Mapping[str, Crash]]:
-    """Under way from the first test of this file on, as a process needs its time to start, to join and to die."""
+    """Start the dying workers with the first test of this file, because they take time to start, join and die."""
     started = {how: await start_crash(probe, how) for how in DEATHS}
     yield started
     await asyncio.gather(*(crash.exit_status for crash in started.values()))
@@ -103,16 +102,16 @@ async def start_crash(probe, how) -> Crash:
             job_id=job_id, producer="test", step=f"{partition}", stage="ingest", done=partition, total=2
         )
         await probe.send(topic, event, key=job_id, partition=partition)
-        # As a first process left it that died with both in hand.
+        # The commit of an earlier process that died with both messages in hand.
         await probe.commit_for("crash-" + topic, topic, 0, "starts=1", partition)
         sent.append(event)
     dying = asyncio.create_task(run_dying_worker(probe.settings, topic, "crash-" + topic, how))
     return Crash(topic, "crash-" + topic, job_id, sent[POISON], dying)
 
 
-async def test_a_message_is_started_so_many_times_and_not_once_more(workers, probe, job_id, message):
+async def test_message_is_started_at_most_max_starts_times(workers, probe, job_id, message):
     topic, group = await probe.new_topic(), f"group-{job_id}"
-    # What earlier processes left: one start to go; none to go; none to go, but for another message than the next.
+    # Commits of earlier processes: one start left; no start left; no start left for the first of two messages.
     last_try, spent, moved_on = 0, 1, 2
     await probe.send(topic, message(last_try), partition=last_try)
     await probe.commit_for(group, topic, 0, f"starts={MAX_STARTS - 1}", last_try)
@@ -141,7 +140,7 @@ async def test_a_message_is_started_so_many_times_and_not_once_more(workers, pro
 
 @pytest.fixture
 async def broker(tmp_path: Path, until) -> AsyncIterator[tuple[asyncio.subprocess.Process, ServiceSettings]]:
-    """An embedded broker of the test's own, to kill, and settings that name it."""
+    """Run an embedded broker that the test can kill. Yield its process and settings that name it."""
     address = tmp_path / "address"
     quiet = {"stdout": asyncio.subprocess.DEVNULL, "stderr": asyncio.subprocess.DEVNULL}
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "deploy.local.broker", str(address), **quiet)
@@ -164,11 +163,11 @@ async def is_ready(checked):
     return True
 
 
-async def is_away(checked):
+async def is_unavailable(checked):
     return not await is_ready(checked)
 
 
-async def test_consumers_end_as_they_should_while_the_broker_is_away(broker, message, until, monkeypatch):
+async def test_consumers_end_correctly_while_the_broker_is_unavailable(broker, message, until, monkeypatch):
     process, settings = broker
     monkeypatch.setattr(shared.bus.consumer, "FIRST_WAIT_S", 0.01)
     monkeypatch.setattr(shared.bus.consumer, "LAST_COMMIT_S", 0.1)
@@ -177,7 +176,7 @@ async def test_consumers_end_as_they_should_while_the_broker_is_away(broker, mes
     async def handle(_event):
         in_hand.set()
         await carry_on.wait()
-        raise TransientError("Everything is away.")
+        raise TransientError("Everything is unavailable.")
 
     async with open_publisher(settings) as publisher:
         assert await is_ready(publisher)
@@ -190,16 +189,16 @@ async def test_consumers_end_as_they_should_while_the_broker_is_away(broker, mes
         await until(partial(is_ready, idle))
         process.kill()
         await process.wait()
-        await until(partial(is_away, publisher))
+        await until(partial(is_unavailable, publisher))
         carry_on.set()
         stop.set()
-        # As a cancelled task, either would look to a task group like one whose work is done.
-        with pytest.raises(TransientError, match="Everything is away"):
+        # Neither task may end as cancelled, because a task group would take it for finished.
+        with pytest.raises(TransientError, match="Everything is unavailable"):
             await asyncio.wait_for(busy_run, PATIENCE_S)
         await asyncio.wait_for(idle_run, PATIENCE_S)
 
 
-async def test_no_broker_is_a_transient_failure():
+async def test_missing_broker_is_a_transient_error():
     settings = ServiceSettings(kafka_bootstrap="127.0.0.1:1", kafka_session_timeout_ms=3_000)
     with pytest.raises(TransientError, match=r"127\.0\.0\.1:1"):
         async with open_publisher(settings):
@@ -214,7 +213,7 @@ async def test_no_broker_is_a_transient_failure():
 
 
 @pytest.mark.parametrize("how", DEATHS)
-async def test_a_message_that_kills_its_process_is_set_aside_and_one_in_hand_beside_it_is_not(
+async def test_only_the_message_that_kills_its_process_becomes_a_dead_letter(
     how, crashes, workers, probe, until, monkeypatch
 ):
     monkeypatch.setattr(shared.bus.consumer, "MAX_STARTS", 2)
@@ -230,11 +229,11 @@ async def test_a_message_that_kills_its_process_is_set_aside_and_one_in_hand_bes
 
     survivor.handle = handle
 
-    async def both_are_done_with():
+    async def both_are_committed():
         offsets = [await probe.committed(crash.group, crash.topic, partition) for partition in (POISON, BYSTANDER)]
         return offsets == [1, 1]
 
-    await until(both_are_done_with)
+    await until(both_are_committed)
     await survivor.finish()
     # The bystander may have been handled before the process died.
     assert crash.poison not in handled

@@ -1,4 +1,4 @@
-"""What the bus does with messages that can't be handled now, ever, or at all."""
+"""Test how the bus handles transient failures, permanent failures, bugs and undecodable messages."""
 
 import asyncio
 import json
@@ -21,12 +21,12 @@ def _short_waits(monkeypatch):
 
 
 async def failures_of(probe, job_id):
-    """The `job.failed` events of a job."""
+    """Return the `job.failed` events of a job."""
     return [decode(record.value) for record in await probe.of_job(JOB_FAILED, job_id)]
 
 
 async def set_aside(probe, worker):
-    """The messages on the dead-letter topic of a worker's topic."""
+    """Return the messages on the dead-letter topic of a worker's topic."""
     return await probe.everything(f"{worker.topic}.dlq")
 
 
@@ -38,7 +38,7 @@ async def test_a_transient_failure_is_retried_in_place_with_growing_waits(worker
     async def handle(_event):
         tries_at.append(loop.time())
         if len(tries_at) < TRIES:
-            raise TransientError("S3 is away.")
+            raise TransientError("S3 is unavailable.")
         worker.stop.set()
         return [result()]
 
@@ -54,19 +54,19 @@ async def test_a_transient_failure_is_retried_in_place_with_growing_waits(worker
     assert await failures_of(probe, job_id) == []
 
 
-async def test_a_lasting_transient_failure_ends_the_run_and_the_message_stays(workers, probe, job_id, message):
+async def test_transient_failure_after_all_retries_ends_the_run_without_a_commit(workers, probe, job_id, message):
     worker = await workers.take()
     n_tries = 0
 
     async def handle(_event):
         nonlocal n_tries
         n_tries += 1
-        raise TransientError("S3 is away.")
+        raise TransientError("S3 is unavailable.")
 
     worker.handle = handle
     sent = message()
     await probe.send(worker.topic, sent)
-    with pytest.raises(TransientError, match="S3 is away"):
+    with pytest.raises(TransientError, match="S3 is unavailable"):
         await worker.ended()
     assert n_tries == TRIES
     assert await probe.committed(worker.group, worker.topic) == 0
@@ -97,7 +97,7 @@ async def test_an_outage_does_not_count_as_a_crash_of_other_partitions_messages(
             slow_in_hand.set()
             await asyncio.Event().wait()
         await slow_in_hand.wait()
-        raise TransientError("S3 is away.")
+        raise TransientError("S3 is unavailable.")
 
     worker.handle = handle
     for partition in (0, 1):
@@ -120,9 +120,7 @@ async def test_an_outage_does_not_count_as_a_crash_of_other_partitions_messages(
     assert await set_aside(probe, worker) == []
 
 
-async def test_a_permanent_failure_is_set_aside_with_its_reason_and_the_next_message_comes(
-    workers, probe, job_id, message
-):
+async def test_permanent_failure_becomes_a_dead_letter_and_the_next_message_is_handled(workers, probe, job_id, message):
     worker = await workers.take()
 
     async def handle(event):
@@ -171,12 +169,12 @@ async def test_a_consumer_without_a_stage_publishes_no_failure(workers, probe, j
 
 
 def variant(event, **changes):
-    """An event's JSON with some fields changed, or left out where the change is None."""
+    """Return the JSON of an event with some fields changed. A change to None removes the field."""
     fields = json.loads(event.to_bytes()) | changes
     return json.dumps({name: value for name, value in fields.items() if value is not None}).encode()
 
 
-async def test_bytes_that_do_not_decode_are_set_aside_as_they_are(workers, probe, job_id, message):
+async def test_undecodable_bytes_become_dead_letters_unchanged(workers, probe, job_id, message):
     worker = await workers.take()
     handled = []
 
@@ -206,7 +204,7 @@ async def test_bytes_that_do_not_decode_are_set_aside_as_they_are(workers, probe
     assert handled == [good]
     assert await probe.committed(worker.group, worker.topic) == len(bad) + 1
     letters = await set_aside(probe, worker)
-    # Letters of several partitions: the origin's offset tells which is which.
+    # The letters are on several partitions. The origin's offset identifies them.
     letters.sort(key=lambda letter: int(dict(letter.headers)["origin_offset"]))
     assert [letter.value for letter in letters] == bad
     assert {dict(letter.headers)["error_code"] for letter in letters} == {b"undecodable_event"}
@@ -214,11 +212,11 @@ async def test_bytes_that_do_not_decode_are_set_aside_as_they_are(workers, probe
     failures = {failed.job_id: failed for failed in failures if failed.job_id.startswith(job_id)}
     assert set(failures) == {f"{job_id}-{n}" for n in range(len(bad))}
     assert {failed.code for failed in failures.values()} == {"undecodable_event"}
-    # The user did not send it, and can't mend it.
+    # The message is general, because the user did not send the event and can't correct it.
     assert {failed.message for failed in failures.values()} == {"An internal message could not be read."}
 
 
-async def test_undecodable_bytes_without_a_key_are_set_aside_too(workers, probe, message):
+async def test_undecodable_bytes_without_a_key_become_dead_letters(workers, probe, message):
     worker = await workers.take()
 
     async def handle(_event):
@@ -234,7 +232,7 @@ async def test_undecodable_bytes_without_a_key_are_set_aside_too(workers, probe,
 
 
 @pytest.mark.parametrize("bug", [ZeroDivisionError, MemoryError])
-async def test_a_bug_is_tried_a_few_times_then_set_aside_without_its_text(workers, probe, job_id, message, bug):
+async def test_bug_is_retried_then_becomes_a_dead_letter_without_its_text(workers, probe, job_id, message, bug):
     worker = await workers.take()
     n_tries = 0
 
@@ -259,7 +257,7 @@ async def test_a_bug_is_tried_a_few_times_then_set_aside_without_its_text(worker
     assert "secret detail" not in failed.message
 
 
-async def test_a_result_too_large_for_the_bus_is_no_reason_to_try_for_ever(workers, probe, job_id, message, result):
+async def test_result_too_large_for_the_bus_becomes_a_dead_letter(workers, probe, job_id, message, result):
     worker = await workers.take()
 
     async def handle(event):
@@ -278,26 +276,26 @@ async def test_a_result_too_large_for_the_bus_is_no_reason_to_try_for_ever(worke
     assert failed.code == "event_too_large"
 
 
-async def test_the_bus_away_while_setting_aside_moves_no_offset(workers, probe, message):
+async def test_unavailable_bus_during_a_dead_letter_moves_no_offset(workers, probe, message):
     worker = await workers.take()
     letters = []
 
-    async def away(*letter):
+    async def fail(*letter):
         letters.append(letter)
-        raise TransientError("The bus is away.")
+        raise TransientError("The bus is unavailable.")
 
     async def handle(_event):
         raise BadObservationError("no")
 
-    worker.publisher.publish_raw, worker.handle = away, handle
+    worker.publisher.publish_raw, worker.handle = fail, handle
     await probe.send(worker.topic, message())
-    with pytest.raises(TransientError, match="The bus is away"):
+    with pytest.raises(TransientError, match="The bus is unavailable"):
         await worker.ended()
     assert len(letters) == TRIES
     assert await probe.committed(worker.group, worker.topic) == 0
 
 
-async def test_a_cancellation_from_within_a_handler_is_a_bug_like_any_other(workers, probe, job_id, message):
+async def test_cancelled_error_raised_by_a_handler_is_treated_as_a_bug(workers, probe, job_id, message):
     worker = await workers.take()
 
     async def handle(event):
@@ -309,7 +307,7 @@ async def test_a_cancellation_from_within_a_handler_is_a_bug_like_any_other(work
     worker.handle = handle
     for n in range(2):
         await probe.send(worker.topic, message(n), key=job_id)
-    # A cancelled run would look to a task group like one that ended as it should.
+    # The run may not end as cancelled, because a task group would take it for finished.
     await worker.ended()
     assert await probe.committed(worker.group, worker.topic) == 2
     (failed,) = await failures_of(probe, job_id)

@@ -1,4 +1,4 @@
-"""Partitions that come and go: no result twice, and no message that is taken for one that kills its process."""
+"""Test rebalances: no result is published twice, and no message is counted as a crash of its process."""
 
 import asyncio
 import signal
@@ -15,12 +15,12 @@ PATIENCE_S = 20.0
 
 
 async def starts_on_record(probe, worker, partition=0):
-    """How many starts are committed for the message that the worker's group goes on from."""
+    """Return the committed number of starts of the next message of the worker's group."""
     metadata = await probe.committed_metadata(worker.group, worker.topic, partition)
     return int(metadata.removeprefix(PREFIX)) if metadata.startswith(PREFIX) else 0
 
 
-# A worker that takes long enough over its first message to be frozen in the middle of it, and that says what it does.
+# A worker whose first message takes long enough to be frozen during it. It prints a line when a message is in hand.
 FROZEN_WORKER = """
 import asyncio, sys
 import shared.bus.consumer
@@ -29,7 +29,7 @@ from shared.events import decode
 from shared.settings import ServiceSettings
 
 shared.bus.consumer.MAX_STARTS = 1
-# Its message takes longer than the group waits, and comes again.
+# The group does not wait for the message, so it is delivered again.
 shared.bus.consumer.HAND_OVER_S = 0.0
 
 async def main(topic, group, output):
@@ -39,7 +39,7 @@ async def main(topic, group, output):
         count += 1
         print("in hand", flush=True)
         for _ in range(30 if count == 1 else 0):
-            await asyncio.sleep(0.05)  # one long sleep would be over when the process goes on
+            await asyncio.sleep(0.05)  # one long sleep would be over when the process resumes
         if count > 1:
             stop.set()
         return [decode(output.encode())]
@@ -55,13 +55,13 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 async def until_in_hand(process):
-    """Wait until that worker has the message in hand; its log is on the same stream."""
+    """Wait until the frozen worker has the message in hand. Its log lines are on the same stream."""
     async with asyncio.timeout(PATIENCE_S):
         while (line := await process.stdout.readline()) != b"in hand\n":
             assert line, "the worker ended"
 
 
-async def test_a_process_that_was_frozen_is_not_taken_for_one_that_died(probe, job_id, message, result):
+async def test_frozen_process_is_not_counted_as_a_crash(probe, job_id, message, result):
     topic, settings = await probe.new_topic(), probe.settings
     await probe.send(topic, message(), key=job_id)
     environment = {
@@ -77,7 +77,7 @@ async def test_a_process_that_was_frozen_is_not_taken_for_one_that_died(probe, j
     try:
         await until_in_hand(process)
         process.send_signal(signal.SIGSTOP)
-        # The group gives it up meanwhile.
+        # Meanwhile the group removes it.
         await asyncio.sleep(settings.kafka_session_timeout_ms / 1000 + 1.0)
         process.send_signal(signal.SIGCONT)
         await until_in_hand(process)
@@ -107,10 +107,10 @@ async def test_sigterm_counts_no_start_even_if_a_kill_follows(workers, probe, me
     assert await starts_on_record(probe, worker) == 1
     worker.stop.set()
 
-    async def is_taken_back():
+    async def no_start_is_recorded():
         return await starts_on_record(probe, worker) == 0
 
-    await until(is_taken_back)
+    await until(no_start_is_recorded)
     assert await probe.committed(worker.group, worker.topic) == 0
     released.set()
     await worker.ended()
@@ -119,14 +119,14 @@ async def test_sigterm_counts_no_start_even_if_a_kill_follows(workers, probe, me
 
 @pytest.fixture
 def many_members(bus_settings, request):
-    """Skips where the server takes one member per group alone."""
+    """Skip the test if the server allows only one member per group."""
     if "kafka" not in request.node.callspec.id:
-        pytest.skip("the embedded broker takes one member per group")
+        pytest.skip("the embedded broker allows one member per group")
 
 
 @pytest.mark.usefixtures("many_members")
-async def test_members_that_come_and_go_lose_and_double_nothing(workers, probe, job_id, message, result, monkeypatch):
-    # No start is left on record that was survived, however often partitions move.
+async def test_rebalances_lose_and_repeat_no_message(workers, probe, job_id, message, result, monkeypatch):
+    # With one allowed start, a start left on record by a rebalance would make the message a dead letter.
     monkeypatch.setattr(shared.bus.consumer, "MAX_STARTS", 1)
     worker = await workers.take()
     handled = []
@@ -148,7 +148,7 @@ async def test_members_that_come_and_go_lose_and_double_nothing(workers, probe, 
         while [await probe.committed(worker.group, worker.topic, p) for p in range(4)] != [25] * 4:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     await worker.finish()
-    # What was in hand when partitions moved was finished first.
+    # Messages in hand were finished before their partition moved.
     assert sorted(handled) == list(range(100))
     published = [decode(record.value).event_id for record in await probe.of_job(JOB_PROGRESS, job_id)]
     assert sorted(published) == sorted(result(n).event_id for n in range(100))
@@ -156,5 +156,5 @@ async def test_members_that_come_and_go_lose_and_double_nothing(workers, probe, 
 
 
 async def joined(worker):
-    while not await worker.has_partitions():  # noqa: ASYNC110 -- only the group knows
+    while not await worker.has_partitions():  # noqa: ASYNC110 -- polls a server
         await asyncio.sleep(0.02)

@@ -1,4 +1,4 @@
-"""What a worker that gives up its work leaves on record for whoever takes over."""
+"""Test the offsets and starts that a cancelled worker commits for its successor."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ PATIENCE_S = 20.0
 
 
 class SlowCommits:
-    """Holds back the commits of one offset until they are given up; the first of them alone."""
+    """A commit function that delays the first commit of one offset until it is cancelled."""
 
     def __init__(self, commit, offset):
         self._commit = commit
@@ -21,21 +21,19 @@ class SlowCommits:
         (wanted, _), *_ = offsets.values()
         if wanted == self._offset and not self.begun.is_set():
             self.begun.set()
-            # As where the commit of another partition is on its way: they go one by one.
+            # Like a commit that waits for another partition, because commits run one at a time.
             await asyncio.sleep(PATIENCE_S)
         await self._commit(offsets)
 
 
 async def given_up(worker):
-    """Have the worker give up what it has in hand, as for a rebalance or when another message fails."""
+    """Cancel the worker, as a rebalance or the failure of another message does, and wait for its end."""
     worker.task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await worker.task
 
 
-async def test_a_message_that_is_done_but_for_its_commit_is_put_on_record(
-    workers, probe, job_id, message, result, monkeypatch
-):
+async def test_handled_message_is_committed_on_cancellation(workers, probe, job_id, message, result, monkeypatch):
     worker = await workers.take()
 
     async def handle(_event):
@@ -47,13 +45,13 @@ async def test_a_message_that_is_done_but_for_its_commit_is_put_on_record(
     await probe.send(worker.topic, message(), key=job_id)
     await asyncio.wait_for(commits.begun.wait(), PATIENCE_S)
     await given_up(worker)
-    # Nobody does it again, and no start is left that nobody survived.
+    # The message is not handled again, and no start stays on record.
     assert await probe.committed(worker.group, worker.topic) == 1
     assert await probe.committed_metadata(worker.group, worker.topic) == ""
     assert [decode(record.value).event_id for record in await probe.of_job(JOB_PROGRESS, job_id)] == [result().event_id]
 
 
-async def test_a_message_that_is_in_hand_leaves_no_start(workers, probe, job_id, message):
+async def test_message_in_hand_leaves_no_start_on_cancellation(workers, probe, job_id, message):
     worker = await workers.take()
     in_hand = asyncio.Event()
 
@@ -71,7 +69,7 @@ async def test_a_message_that_is_in_hand_leaves_no_start(workers, probe, job_id,
     assert await probe.committed_metadata(worker.group, worker.topic) == "starts=0"
 
 
-async def test_a_start_that_is_about_to_be_put_on_record_is_not(workers, probe, job_id, message, monkeypatch):
+async def test_start_being_committed_is_withdrawn_on_cancellation(workers, probe, job_id, message, monkeypatch):
     worker = await workers.take()
     commits = SlowCommits(worker.consumer._kafka.commit, offset=0)
     monkeypatch.setattr(worker.consumer._kafka, "commit", commits)

@@ -1,4 +1,4 @@
-"""Dead letters are read, replayed and dropped; whatever is done twice does no harm."""
+"""Test reading, replaying and dropping dead letters, and that repeating an operation does no harm."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ async def dead_letters(bus_settings):
 
 @pytest.fixture
 async def mended(workers, probe, job_id, message, result):
-    """A worker that could not handle one message of three, on partition 1, and can now."""
+    """Return a worker that failed on one of three messages on partition 1 and can handle it now."""
     worker = await workers.take()
     is_mended = asyncio.Event()
 
@@ -40,12 +40,12 @@ async def mended(workers, probe, job_id, message, result):
 
 async def until_committed(probe, worker, offset):
     async with asyncio.timeout(PATIENCE_S):
-        while await probe.committed(worker.group, worker.topic, 1) != offset:  # noqa: ASYNC110 -- another program's offset
+        while await probe.committed(worker.group, worker.topic, 1) != offset:  # noqa: ASYNC110 -- polls a server
             await asyncio.sleep(0.02)
 
 
 async def command(settings, *arguments):
-    """Run `python -m shared.bus`; its exit status, lines and complaints."""
+    """Run `python -m shared.bus`. Return its exit status, its lines of output and its standard error."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "shared.bus", *arguments),
         cwd=REPOSITORY,
@@ -57,23 +57,23 @@ async def command(settings, *arguments):
     return process.returncode, output.decode().splitlines(), errors.decode()
 
 
-async def test_a_letter_tells_what_it_was_and_why(dead_letters: DeadLetters, mended, job_id, message):
+async def test_letter_has_its_message_and_reason(dead_letters: DeadLetters, mended, job_id, message):
     (letter,) = await dead_letters.read(mended.topic)
     assert decode(letter.value).event_id == message(1).event_id
     assert (letter.key, letter.job_id, letter.outcome) == (job_id.encode(), job_id, None)
     assert letter.headers["error_code"] == "bad_observation"
     assert (letter.headers["group"], letter.origin_partition) == (mended.group, 1)
     assert mended.topic in await dead_letters.topics()
-    assert await dead_letters.read("never-heard-of") == []
+    assert await dead_letters.read("unknown-topic") == []
 
 
-async def test_a_replayed_letter_is_handled_as_if_nothing_had_been(dead_letters, mended, probe, job_id, result):
+async def test_replayed_letter_is_handled(dead_letters, mended, probe, job_id, result):
     (letter,) = await dead_letters.read(mended.topic)
     await dead_letters.replay(letter)
     await until_committed(probe, mended, 4)
     (read_again,) = await dead_letters.read(mended.topic)
     assert read_again.outcome == "replayed"
-    # Once more, as by a second person: the same output again, which whoever reads it can tell from news.
+    # A second replay repeats the result with the same event_id, so readers can detect it.
     await dead_letters.replay(letter)
     await until_committed(probe, mended, 5)
     replayed = (await probe.everything(mended.topic))[3:]
@@ -83,11 +83,11 @@ async def test_a_replayed_letter_is_handled_as_if_nothing_had_been(dead_letters,
     await mended.finish()
 
 
-async def test_a_letter_that_fails_again_is_a_new_letter(workers, probe, dead_letters, job_id, message):
+async def test_letter_that_fails_again_becomes_a_new_letter(workers, probe, dead_letters, job_id, message):
     worker = await workers.take()
 
     async def handle(_event):
-        raise BadObservationError("It never will.")
+        raise BadObservationError("The file has no channels.")
 
     worker.handle = handle
     await probe.send(worker.topic, message(0), key=job_id, partition=1)
@@ -115,7 +115,7 @@ async def test_the_command_lists_shows_drops_and_replays(bus_settings, dead_lett
     assert (status, errors) == (0, "1 dropped.\n")
     assert (await command(bus_settings, "list", *choice))[1] == []
     assert "dropped  bad_observation" in (await command(bus_settings, "list", *choice, "--all"))[1][0]
-    # What was dropped is not replayed with the rest, but where it is named.
+    # `--every` does not replay a dropped letter, `--at` does.
     assert (await command(bus_settings, "replay", *choice, "--every"))[2] == "0 replayed.\n"
     first, *rest = (await command(bus_settings, "replay", *choice, "--at", letter.at))[2].splitlines()
     assert first == "1 replayed."
@@ -127,7 +127,7 @@ async def test_the_command_lists_shows_drops_and_replays(bus_settings, dead_lett
 
 
 @pytest.mark.parametrize("arguments", [("replay", "--topic", "work"), ("drop", "--at", "0:1"), ()])
-async def test_the_command_wants_to_know_which_letters(bus_settings, arguments):
+async def test_command_requires_a_selection_of_letters(bus_settings, arguments):
     status, lines, errors = await command(bus_settings, *arguments)
     assert (status, lines) == (2, [])
     assert "usage: python -m shared.bus" in errors
@@ -139,7 +139,7 @@ async def test_the_help_says_that_a_replay_leaves_the_job_failed(bus_settings):
     assert "A failed job stays failed for its user" in " ".join(" ".join(lines).split())
 
 
-async def test_the_command_says_so_when_the_broker_is_away():
+async def test_command_reports_an_unavailable_broker():
     status, _, errors = await command(type("Nowhere", (), {"kafka_bootstrap": "127.0.0.1:1"}), "list")
     assert status == 1
     assert errors == "The event bus at 127.0.0.1:1 is unavailable.\n"

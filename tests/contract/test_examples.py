@@ -1,4 +1,4 @@
-"""The example programs, run as their readers would run them."""
+"""Test the example programs as their users run them."""
 
 import asyncio
 import json
@@ -30,7 +30,9 @@ async def started(*arguments: Any) -> asyncio.subprocess.Process:
     )
 
 
-async def test_the_consumer_prints_what_is_classified_once(bus_settings: ServiceSettings, publisher: Publisher) -> None:
+async def test_consumer_prints_each_classified_observation_once(
+    bus_settings: ServiceSettings, publisher: Publisher
+) -> None:
     first, second = classified(f"job-{uuid.uuid4().hex}"), classified(f"job-{uuid.uuid4().hex}")
     process = await started("--kafka", bus_settings.kafka_bootstrap, "--count", 2)
     assert process.stderr is not None
@@ -41,7 +43,7 @@ async def test_the_consumer_prints_what_is_classified_once(bus_settings: Service
     assert process.returncode == 0
     headlines = [line for line in output.decode().splitlines() if not line.startswith(" ")]
     assert len(headlines) == 2
-    for event in (first, second):  # two jobs may lie on two partitions, so either may be read first
+    for event in (first, second):  # the jobs may be on two partitions, so the order may vary
         assert sum(f"job {event.job_id}: {GOLDEN['summary']['raw_hits']} hits" in line for line in headlines) == 1
     best = GOLDEN["summary"]["top_candidates"][0]
     assert f"{best['frequency_hz'] / 1e6:.6f} MHz" in output.decode()
@@ -61,7 +63,7 @@ async def test_the_consumer_finds_the_broker_of_a_running_stack(
     assert (process.returncode, output.count(b"hits")) == (0, 1)
 
 
-async def test_without_a_stack_the_consumer_says_what_to_do(tmp_path: Path) -> None:
+async def test_consumer_without_a_stack_suggests_make_up(tmp_path: Path) -> None:
     process = await started("--up-file", tmp_path / "up.json")
     output, errors = await asyncio.wait_for(process.communicate(), PATIENCE_S)
     assert (process.returncode, output) == (1, b"")

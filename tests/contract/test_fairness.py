@@ -1,4 +1,4 @@
-"""A job of many chunks does not keep a small one waiting, and has few events on the bus at a time."""
+"""Test that a job of many chunks does not delay a small job, and has few events on the bus at a time."""
 
 import asyncio
 import time
@@ -42,7 +42,7 @@ class MemoryBlobs:
 
 
 def first_chunks(job_id, count, lanes):
-    """What ingest would publish of a job."""
+    """Return the events that ingest would publish for a job."""
     plan = ChunkPlan(n_channels=count * 64, count=count, stride_channels=64, parts=1, overlap_channels=0, lanes=lanes)
     return [
         ChunkReady.make(
@@ -60,14 +60,14 @@ def first_chunks(job_id, count, lanes):
 
 
 class Traffic:
-    """What is on the bus of two jobs: chunks that were announced, and which of them the worker has in hand."""
+    """Counts the announced chunks of two jobs, and the chunks that the worker has in hand."""
 
     def __init__(self, publisher, handle, partitions):
         self._publisher = publisher
         self._handle = handle
         self._partitions = partitions
         self._waiting, self._in_hand = Counter(), Counter()
-        # How many chunks there are to be on the bus, once what was searched last has announced the next one.
+        # Expected number of chunks on the bus, after the last searched chunk has announced the next one.
         self.expected = 0
         self.most = 0
         self.is_over = False
@@ -87,7 +87,7 @@ class Traffic:
         return outputs
 
     def is_quiet(self):
-        """Whether every chunk on the bus is in hand, or behind one of its partition that is."""
+        """Return whether all expected chunks are on the bus, and each partition with chunks has one in hand."""
         taken = all(self._in_hand[at] for at, waiting in list(self._waiting.items()) if waiting)
         return self.is_over or (taken and self._waiting.total() == self.expected)
 
@@ -96,7 +96,7 @@ class Traffic:
 
 
 def job_in(partition, partitions):
-    """Name of a job whose first lane is on a partition."""
+    """Return the name of a job whose first lane is on a given partition."""
     names = (f"job-{uuid.uuid4().hex}" for _ in range(1_000))
     return next(name for name in names if partition_of(name, 0, partitions) == partition)
 
@@ -108,7 +108,7 @@ async def test_a_small_job_waits_for_the_chunks_in_hand(bus_settings, publisher,
     begun = []
 
     def slow_search(_power, header, *_):
-        # A chunk's time is longer than anything that the bus does meanwhile.
+        # A search lasts until the bus has finished all other work.
         begun.append(large if header.n_channels > 64 else small)
         quiet = 0
         while quiet < QUIET_LOOKS:
@@ -145,7 +145,7 @@ async def test_a_small_job_waits_for_the_chunks_in_hand(bus_settings, publisher,
             traffic.is_over = True
             stop.set()
             await asyncio.wait_for(running, PATIENCE_S)
-    # Of the sixty that were left, from when the bus has the small job; the one that is being searched then comes first.
+    # Chunks of the large job (about 60 are left) that start after the small job is on the bus and before its search.
     assert ahead <= 2 * (lanes - 1)
     assert traffic.most <= lanes + 1
 

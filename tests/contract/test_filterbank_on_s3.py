@@ -1,4 +1,4 @@
-"""Observations as objects of a server that speaks S3's protocol, read in byte ranges."""
+"""Test reading observations from an S3 server in byte ranges."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,7 +15,7 @@ from shared.filterbank import BlobSource, LocalSource, read_block, read_header
 from shared.settings import ServiceSettings
 from tests.unit.shared.filterbank.files import BITSHUFFLE, POWER, fil, h5
 
-# Servers that uploads are to be read from: each is a fixture of that name with an attribute `environment`.
+# Names of the fixtures of S3 servers. Each has an attribute `environment`.
 BLOB_SERVERS = ("embedded",)
 
 
@@ -76,7 +76,7 @@ KINDS: dict[str, tuple[bytes, npt.NDArray[np.generic]]] = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_every_kind_of_sample_is_exact_in_a_bucket_and_on_disk(uploads: Blobs, tmp_path: Path, kind: str) -> None:
+async def test_every_sample_type_is_exact_in_a_bucket_and_on_disk(uploads: Blobs, tmp_path: Path, kind: str) -> None:
     raw, samples = KINDS[kind]
     key, path = f"filterbank/{kind}", tmp_path / "observation"
     await uploads.put(key, raw)
@@ -90,7 +90,7 @@ async def test_every_kind_of_sample_is_exact_in_a_bucket_and_on_disk(uploads: Bl
             assert np.array_equal(block, samples[:, start:stop].astype("f4"))
 
 
-async def test_a_range_is_read_into_a_buffer_as_far_as_the_object_goes(uploads: Blobs) -> None:
+async def test_range_is_read_into_a_buffer_up_to_the_end_of_the_object(uploads: Blobs) -> None:
     raw = np.random.default_rng(0).bytes(3 * MAX_PART_BYTES + 5)
     await uploads.put("filterbank/into", raw)
     buffer = bytearray(len(raw))
@@ -113,7 +113,7 @@ async def test_an_empty_upload_is_refused(uploads: Blobs) -> None:
         await read_header(BlobSource(uploads, "filterbank/empty", "empty.fil"))
 
 
-async def test_an_upload_that_was_cut_short_since_is_refused(uploads: Blobs, tmp_path: Path) -> None:
+async def test_upload_truncated_after_its_header_was_read_is_refused(uploads: Blobs, tmp_path: Path) -> None:
     scene = Scene(make_header(300_000, 8))
     path = tmp_path / "observation.fil"
     write_fil(path, scene.header, simulate(scene))
@@ -125,12 +125,12 @@ async def test_an_upload_that_was_cut_short_since_is_refused(uploads: Blobs, tmp
         await read_block(source, header, 0, 1000)
 
 
-async def test_an_upload_that_is_gone_says_so(uploads: Blobs) -> None:
+async def test_deleted_upload_is_reported(uploads: Blobs) -> None:
     with pytest.raises(ObjectNotFoundError, match=r"'gone\.fil' is no longer in storage"):
         await read_header(BlobSource(uploads, "filterbank/gone", "gone.fil"))
 
 
-async def test_a_server_that_is_away_is_worth_another_try(s3_settings: ServiceSettings) -> None:
+async def test_unavailable_server_is_a_transient_error(s3_settings: ServiceSettings) -> None:
     settings = s3_settings.model_copy(update={"s3_endpoint": "http://127.0.0.1:1"})
     async with open_storage(settings) as storage:
         with pytest.raises(TransientError):

@@ -1,4 +1,4 @@
-"""A job is submitted again after a setting of ingest was changed: one set of chunks, each searched once."""
+"""Test jobs that are submitted again after a change of ingest's settings: one chunk plan, each chunk searched once."""
 
 import json
 import uuid
@@ -43,7 +43,7 @@ async def storage(embedded):
 
 @pytest.fixture
 async def submitted(storage, tmp_path):
-    """A job on a small observation that is in storage."""
+    """Store a small observation and return the event that submits a job on it."""
     path, job_id = tmp_path / "o.fil", str(uuid.uuid4())
     header = make_header(CHANNELS, SPECTRA)
     write_fil(path, header, spectra(Scene(header)))
@@ -64,7 +64,7 @@ def ingest(storage, max_chunk_samples):
 
 @pytest.fixture
 def dedoppler(storage, monkeypatch):
-    """The real handler with a search that finds nothing; it notes what it searched."""
+    """The real handler with a search that finds no hits. `searched` lists the searched chunks."""
     searched = []
 
     async def read(_event):
@@ -82,7 +82,7 @@ def dedoppler(storage, monkeypatch):
 
 
 async def run(ready, dedoppler, classify, *, at_most=1000):
-    """Work off chunks and what follows from them, as the bus would; all that was published but for chunks."""
+    """Handle chunks and the events that follow, as the bus would. Return the events that classify published."""
     queue, published = list(ready), []
     while queue and at_most:
         at_most -= 1
@@ -95,7 +95,7 @@ async def run(ready, dedoppler, classify, *, at_most=1000):
 
 
 async def cut_of_results(storage, submitted):
-    """The edges of the chunks that the results tell of."""
+    """Return the edges of the chunks in the results."""
     document = json.loads(await storage.results.get(artefact_key(submitted.job_id, "results.json")))
     return [(chunk["start_channel"], chunk["stop_channel"]) for chunk in document["noise"]]
 
@@ -104,7 +104,7 @@ def gist(events):
     return [event.model_dump(exclude={"occurred_at"}) for event in events]
 
 
-async def test_a_changed_setting_leaves_a_job_its_chunks(storage, submitted, dedoppler):
+async def test_changed_setting_does_not_change_the_chunks_of_a_job(storage, submitted, dedoppler):
     classify = Classify(storage.results, model=load_model(), now=lambda: datetime(2026, 1, 2, tzinfo=UTC))
     *ready, _ = first = await ingest(storage, BEFORE).handle(submitted)
     plan = ready[0].plan
@@ -115,15 +115,15 @@ async def test_a_changed_setting_leaves_a_job_its_chunks(storage, submitted, ded
     assert gist(again) == gist(first)
     published = await run(ready, dedoppler, classify)
     assert [event.chunk_count for event in published if isinstance(event, ObservationClassified)] == [plan.count]
-    # Nothing was searched twice, and nothing of another cut was searched.
+    # Each chunk of the plan was searched once, and no chunk of another plan.
     assert sorted(dedoppler.searched, key=lambda chunk: chunk.index) == [plan.chunk(i) for i in range(plan.count)]
     assert len(await storage.results.list_keys(hits_prefix(submitted.job_id))) == plan.count
-    # With the new setting the cut would have been another one, and that is what the next job gets.
+    # The next job gets a different plan from the new setting.
     next_ready, *_ = await ingest(storage, AFTER).handle(submitted.model_copy(update={"job_id": str(uuid.uuid4())}))
     assert next_ready.plan.count < plan.count
 
 
-async def test_a_plan_that_is_lost_costs_work_and_no_result_of_two_cuts(storage, submitted, dedoppler):
+async def test_lost_plan_repeats_work_but_does_not_mix_plans(storage, submitted, dedoppler):
     classify = Classify(storage.results, model=load_model(), now=lambda: datetime(2026, 1, 2, tzinfo=UTC))
     *ready, _ = await ingest(storage, BEFORE).handle(submitted)
     lost = ready[0].plan
@@ -138,8 +138,8 @@ async def test_a_plan_that_is_lost_costs_work_and_no_result_of_two_cuts(storage,
 
 
 @pytest.mark.parametrize("at_most", [1, 2, 1000])
-async def test_a_lowered_limit_cuts_a_job_anew_and_finishes_it_with_that_cut(storage, submitted, dedoppler, at_most):
-    """Whether some of its large chunks were searched before, or all; and old events that come late change nothing."""
+async def test_lowered_limit_replaces_the_plan_of_a_job(storage, submitted, dedoppler, at_most):
+    """Some or all of the large chunks were searched before. Late events of the old plan change nothing."""
     classify = Classify(storage.results, model=load_model(), now=lambda: datetime(2026, 1, 2, tzinfo=UTC))
     *old, _ = await ingest(storage, AFTER).handle(submitted)
     await run(old, dedoppler, classify, at_most=at_most)
@@ -154,18 +154,18 @@ async def test_a_lowered_limit_cuts_a_job_anew_and_finishes_it_with_that_cut(sto
     ]
     cut = [(plan.edge(i), plan.edge(i + 1)) for i in range(plan.count)]
     assert await cut_of_results(storage, submitted) == cut
-    # A large chunk's event was still on the bus: what it leaves is of another cut, so no result is made of it.
+    # A late event of a large chunk belongs to the old plan, so classify makes no result from it.
     late = await run(old[:1], dedoppler, classify, at_most=1)
     assert not any(isinstance(event, ObservationClassified) for event in late)
     assert await cut_of_results(storage, submitted) == cut
-    # Submitted once more, the one chunk that was written over is searched again.
+    # After another submission, the chunk that the late event overwrote is searched again.
     published = await run(ready, dedoppler, classify)
     assert [event.chunk_count for event in published if isinstance(event, ObservationClassified)] == [plan.count]
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_two_ingests_at_once_finish_a_job_with_one_cut(storage, submitted, dedoppler, seed):
-    """Both planned before either plan was kept, and their events run in any order."""
+async def test_two_ingests_at_once_complete_a_job_with_one_plan(storage, submitted, dedoppler, seed):
+    """Both made their plans before either was stored, and their events are handled in any order."""
     classify = Classify(storage.results, model=load_model(), now=lambda: datetime(2026, 1, 2, tzinfo=UTC))
     plans, queue, rng = [], [], np.random.default_rng(seed)
     for setting in (BEFORE, AFTER):
@@ -184,13 +184,13 @@ async def test_two_ingests_at_once_finish_a_job_with_one_cut(storage, submitted,
                 queue.append(event)
             elif any(isinstance(made, ObservationClassified) for made in await classify.handle(event)):
                 assert await cut_of_results(storage, submitted) in cuts
-    # What was not finished is silent, so the gateway submits it again, and then all goes by the plan that is kept.
+    # An unfinished job sends no events, so the gateway submits it again. Then all services use the stored plan.
     *ready, _ = await ingest(storage, AFTER).handle(submitted)
     assert ready[0].plan == plans[1]
     await run(ready, dedoppler, classify)
     assert await cut_of_results(storage, submitted) in cuts
 
 
-async def test_the_plan_is_listed_with_the_objects_that_go_with_a_job(storage, submitted):
+async def test_plan_has_the_object_prefix_of_its_job(storage, submitted):
     await ingest(storage, BEFORE).handle(submitted)
     assert await storage.results.list_keys(job_prefix(submitted.job_id)) == [plan_key(submitted.job_id)]

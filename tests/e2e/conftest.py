@@ -1,4 +1,4 @@
-"""The whole stack as `make up` runs it, with the real services."""
+"""The whole stack with the real services, as `make up` runs it."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -25,7 +25,7 @@ async def client(stack: Stack) -> AsyncIterator[Waterhole]:
 
 @pytest.fixture(scope="session")
 def voyager_fil(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of 67 MB like that of Voyager 1 in 2016: above the limit from which uploads come in parts."""
+    """Write a 67 MB file like the 2016 observation of Voyager 1. Files of this size are uploaded in parts."""
     path = tmp_path_factory.mktemp("voyager") / "voyager_1.fil"
     scene, _ = voyager_1()
     write_fil(path, scene.header, spectra(scene))

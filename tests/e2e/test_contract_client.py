@@ -1,4 +1,4 @@
-"""The Python client that the API's contract prints, run as it stands but for its three settings."""
+"""Test the Python client in the API contract. Only its three settings are changed."""
 
 import asyncio
 import os
@@ -16,13 +16,13 @@ from PIL import Image
 from science.simulator import Scene, Tone, make_header, spectra, write_fil
 
 CONTRACT = Path(__file__).parents[2].parent / "shared" / "api-contract.txt"
-# The printed listing has lost its indentation: the level of each line, from the first import on, by its steps.
+# The text of the contract has no indentation. These are the levels of all lines from the first import on.
 LEVELS = "00000000000110000111233312210112310011000011121001122112211122334323344445401"
-pytestmark = pytest.mark.skipif(not CONTRACT.exists(), reason="the contract's text is not beside this repository")
+pytestmark = pytest.mark.skipif(not CONTRACT.exists(), reason="the text of the API contract is missing")
 
 
 def listing(settings: dict[str, str]) -> str:
-    """The client with its settings replaced and nothing else."""
+    """Return the program of the client with its settings replaced."""
     printed = CONTRACT.read_text().splitlines()
     printed = printed[printed.index("import requests") :]
     program = "\n".join(4 * int(level) * " " + line for level, line in zip(LEVELS, printed, strict=True))
@@ -33,7 +33,7 @@ def listing(settings: dict[str, str]) -> str:
 
 
 async def run_client(folder: Path, stack, observation: Path) -> tuple[str, str]:
-    """Run it in a folder of its own; what it printed, and the first part of the job's id."""
+    """Run the client in a new folder. Return its output and the first 8 characters of the job id."""
     folder.mkdir()
     program = folder / "client.py"
     program.write_text(listing({"API": stack.url, "API_KEY": stack.api_key, "FILE_PATH": str(observation)}))
@@ -55,16 +55,16 @@ async def run_client(folder: Path, stack, observation: Path) -> tuple[str, str]:
 
 @pytest.fixture(scope="module")
 def small_fil(tmp_path_factory):
-    """16 MB with one drifting tone."""
+    """Write a file of 16 MB with one drifting tone."""
     path = tmp_path_factory.mktemp("small") / "small observation.fil"
     header = make_header(2**18, coarse_channel_width=2**18, has_dc_spike=True)
     write_fil(path, header, spectra(Scene(header, (Tone(header.frequency_hz(100_000), 0.3, 60.0),))))
     return path
 
 
-async def test_below_and_above_50_mb_it_saves_its_four_outputs(stack, small_fil, voyager_fil, tmp_path):
+async def test_client_saves_all_outputs_of_small_and_large_files(stack, small_fil, voyager_fil, tmp_path):
     assert small_fil.stat().st_size < 50 * 2**20 < voyager_fil.stat().st_size
-    # Side by side: most of its time it sleeps.
+    # In parallel, because the client sleeps most of the time.
     small, large = await asyncio.gather(
         run_client(tmp_path / "small", stack, small_fil), run_client(tmp_path / "large", stack, voyager_fil)
     )

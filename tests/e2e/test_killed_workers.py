@@ -1,4 +1,4 @@
-"""A worker that is killed outright in the middle of a job costs time, and nothing else."""
+"""Test that jobs complete with the same results when a worker is killed."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ CHUNK_CHANNELS = 2**17
 
 @pytest.fixture(scope="module")
 def many_chunks(tmp_path_factory):
-    """Twelve coarse channels with a tone each, one of which crosses into the next."""
+    """Write a file of twelve coarse channels with one tone each. One tone drifts into the next channel."""
     path = tmp_path_factory.mktemp("many") / "many_chunks.fil"
     header = make_header(CHUNKS * CHUNK_CHANNELS, coarse_channel_width=CHUNK_CHANNELS, has_dc_spike=True)
     starts = [chunk * CHUNK_CHANNELS + 1000 * (chunk + 1) for chunk in range(CHUNKS - 1)] + [3 * CHUNK_CHANNELS - 10]
@@ -30,7 +30,7 @@ def many_chunks(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 async def undisturbed(client, many_chunks, tmp_path_factory):
-    """The results of a job that nothing happened to."""
+    """Return the results of a job without a killed worker."""
     job = await until_done(client, await submit(client, many_chunks))
     results = await results_of(client, job["job_id"], tmp_path_factory.mktemp("undisturbed"))
     assert len(results["raw_hits"]) == CHUNKS
@@ -40,13 +40,13 @@ async def undisturbed(client, many_chunks, tmp_path_factory):
 
 @contextlib.asynccontextmanager
 async def listening(stack, topic: str) -> AsyncIterator[AIOKafkaConsumer]:
-    """Hears what is published on a topic from now on, as any program of a user's may."""
+    """Open a consumer for the messages published on a topic from now on, as a user's program would."""
     consumer = AIOKafkaConsumer(
         topic, bootstrap_servers=stack.kafka, group_id=None, auto_offset_reset="latest", fetch_max_wait_ms=20
     )
     await consumer.start()
     try:
-        # Places on the topic are taken now, not when the first message is asked for.
+        # Set the start positions now. By default they are set with the first fetch.
         for partition in consumer.assignment():
             await consumer.position(partition)
         yield consumer
@@ -54,7 +54,7 @@ async def listening(stack, topic: str) -> AsyncIterator[AIOKafkaConsumer]:
         await consumer.stop()
 
 
-# Each is killed when as many events of a topic were seen: its input, or in mid-stage a part of its output.
+# Each worker is killed after `count` events on a topic: its input, or part of its output.
 @pytest.mark.parametrize(
     ("worker", "topic", "count"),
     [
@@ -65,7 +65,7 @@ async def listening(stack, topic: str) -> AsyncIterator[AIOKafkaConsumer]:
         ("export", OBSERVATION_CLASSIFIED, 1),
     ],
 )
-async def test_the_job_completes_with_the_same_results(
+async def test_job_completes_with_the_same_results(
     stack, client, many_chunks, undisturbed, tmp_path, worker, topic, count
 ):
     pid = stack.pid_of(worker)

@@ -1,4 +1,4 @@
-"""The main job: an observation goes in through the REST API; hits, labels, catalogues and pictures come out."""
+"""Test a whole job: upload an observation through the REST API, download hits, labels, catalogues and pictures."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ async def files(client, job, tmp_path_factory):
     return dict(zip(FORMATS, paths, strict=True))
 
 
-def test_the_job_tells_what_it_found(job):
+def test_job_summarizes_its_results(job):
     assert job["status"] == "complete"
     assert job["file_size"] > 50 * 2**20
     assert job["completed_at"] >= job["created_at"]
@@ -39,7 +39,7 @@ def test_the_job_tells_what_it_found(job):
     assert [one["interestingness"] for one in top] == sorted((one["interestingness"] for one in top), reverse=True)
 
 
-def test_every_tone_is_found_where_it_is(files):
+def test_every_tone_is_found_at_its_place(files):
     scene, truth = voyager_1()
     hits = json.loads(files["json"].read_text())["raw_hits"]
     for one in compare(truth, hits, scene.header):
@@ -50,7 +50,7 @@ def test_every_tone_is_found_where_it_is(files):
     assert len(hits) == len(truth)
 
 
-def test_the_catalogues_agree(files):
+def test_catalogues_agree(files):
     results = json.loads(files["json"].read_text())
     table = pd.read_csv(files["csv"])
     catalogue = json.loads(files["catalog_json"].read_text())["signals"]
@@ -76,14 +76,14 @@ def test_fits_opens_in_astropy_with_units(files):
     np.testing.assert_array_equal(fits["snr"], table["snr"])
 
 
-def test_the_pictures_are_pictures(files):
+def test_pictures_have_their_sizes_and_colours(files):
     with Image.open(files["waterfall"]) as picture, Image.open(files["waterfall_thumb"]) as thumbnail:
         assert picture.size == (1600, 1000)
         assert thumbnail.size == (400, 250)
         assert len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)) > 100
 
 
-async def test_a_text_file_fails_with_a_sentence(client, tmp_path):
+async def test_text_file_fails_with_an_error_sentence(client, tmp_path):
     path = tmp_path / "x.fil"
     path.write_text("I am no observation.\n" * 10)
     job = await until_done(client, await submit(client, path))

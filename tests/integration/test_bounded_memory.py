@@ -1,6 +1,6 @@
-"""A worker's memory stays at its chunks: it grows neither with the file nor with the number of chunks done.
+"""Test that a worker's memory depends on the chunk size only, not on the size of the file or the number of chunks.
 
-Each case is a process of its own, which tells its peak (VmHWM) after little work and after much.
+Each case runs in a new process, which prints its peak memory (VmHWM) after a small file and after a large one.
 """
 
 import os
@@ -73,7 +73,7 @@ def peaks_mb(program: str, *paths: Path) -> list[float]:
     done = subprocess.run(
         [sys.executable, "-c", code, *map(str, paths)],
         cwd=REPOSITORY,
-        # An allocator's arena for each thread would blur the figure by a block or two.
+        # One allocator arena per thread would add noise of one or two blocks.
         env=os.environ | {"MALLOC_ARENA_MAX": "2"},
         capture_output=True,
         text=True,
@@ -83,7 +83,7 @@ def peaks_mb(program: str, *paths: Path) -> list[float]:
 
 
 def write(path: Path, n_blocks: int, kind: str) -> Path:
-    """A file of `n_blocks` blocks; every other spectrum has the same samples in reverse."""
+    """Write a file of `n_blocks * CHANNELS` channels. Every second spectrum has the samples in reverse order."""
     n_bits = 8 if kind == "8 bits" else 32
     header = make_header(n_blocks * CHANNELS, SPECTRA, coarse_channel_width=CHANNELS, n_bits=n_bits)
     row = np.random.default_rng(0).gamma(51.0, size=CHANNELS).astype("<f4")
@@ -100,11 +100,11 @@ def write(path: Path, n_blocks: int, kind: str) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["fil", "8 bits", *HDF5_OPTIONS])
-def test_reading_a_file_four_times_as_large_takes_no_more_memory(tmp_path: Path, kind: str) -> None:
+def test_reading_a_file_four_times_as_large_needs_no_more_memory(tmp_path: Path, kind: str) -> None:
     few, many = peaks_mb(READ, write(tmp_path / "few", FEW, kind), write(tmp_path / "many", MANY, kind))
     assert many - few < 2 * BLOCK_MB < (MANY - FEW) * BLOCK_MB / 4
 
 
-def test_searching_four_times_as_many_chunks_takes_no_more_memory(tmp_path: Path) -> None:
+def test_searching_four_times_as_many_chunks_needs_no_more_memory(tmp_path: Path) -> None:
     few, many = peaks_mb(SEARCH, write(tmp_path / "few", FEW, "fil"), write(tmp_path / "many", MANY, "fil"))
     assert many - few < (MANY - FEW) * BLOCK_MB / 4

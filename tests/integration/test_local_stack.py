@@ -1,4 +1,4 @@
-"""The supervisor and the whole stack, with stand-ins in the place of the five services."""
+"""Test the supervisor and the local stack, with stand-ins for the services."""
 
 import asyncio
 import json
@@ -73,7 +73,7 @@ def up_file(stack: Stack) -> dict[str, str]:
     return json.loads((stack.folder.path / "up.json").read_text())
 
 
-async def test_up_file_tells_where_everything_is(stack):
+async def test_up_file_lists_all_addresses(stack):
     path = stack.folder.path / "up.json"
     assert path.stat().st_mode & 0o077 == 0
     assert up_file(stack) == {
@@ -89,7 +89,7 @@ async def test_up_file_tells_where_everything_is(stack):
                 assert response.status == 200
 
 
-async def test_only_the_gateway_is_told_of_mongodb_and_the_pepper(stack):
+async def test_only_the_gateway_gets_the_mongodb_url_and_the_pepper(stack):
     def environment(name: str) -> str:
         return Path(f"/proc/{stack.pid_of(name)}/environ").read_text()
 
@@ -100,7 +100,7 @@ async def test_only_the_gateway_is_told_of_mongodb_and_the_pepper(stack):
         assert secret not in environment("ingest")
 
 
-async def test_a_killed_service_is_started_again_and_nothing_else_is(stack):
+async def test_only_the_killed_service_is_restarted(stack):
     before = {name: stack.pid_of(name) for name in [*SERVICES, *SERVERS]}
     os.kill(before["ingest"], signal.SIGKILL)
     async with asyncio.timeout(PATIENCE_S):
@@ -111,7 +111,7 @@ async def test_a_killed_service_is_started_again_and_nothing_else_is(stack):
     assert "ingest was killed by SIGKILL" in (stack.folder.logs / "waterhole.log").read_text()
 
 
-async def test_services_follow_a_broker_that_died(stack):
+async def test_services_are_restarted_with_a_killed_broker(stack):
     before = {name: stack.pid_of(name) for name in [*SERVICES, "broker"]}
     old_address = stack.kafka
     os.kill(before["broker"], signal.SIGKILL)
@@ -195,7 +195,7 @@ async def test_two_stacks_run_side_by_side_and_leave_nothing(stack, tmp_path):
     assert stack.pid_of("gateway")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's help is Linux' own")
+@pytest.mark.skipif(sys.platform != "linux", reason="uses a Linux-only kernel function")
 async def test_children_die_with_a_killed_supervisor(tmp_path):
     argv = (sys.executable, "-c", UP, str(tmp_path), str(free_ports(1)[0]))
     up = await asyncio.create_subprocess_exec(*argv, cwd=REPOSITORY, stdout=subprocess.PIPE)
@@ -207,7 +207,7 @@ async def test_children_die_with_a_killed_supervisor(tmp_path):
         up.kill()
         await up.wait()
     await until_dead(pids)
-    # The lock went with it, and what it left neither passes for a running stack nor keeps the next from starting.
+    # The kernel released the lock. The leftover files do not look like a running stack and do not block the next one.
     with pytest.raises(NoStackRunningError):
         DataFolder(tmp_path).running()
     async with running_stack(tmp_path, port=free_ports(1)[0], services=SERVICES) as stack:
@@ -216,7 +216,7 @@ async def test_children_die_with_a_killed_supervisor(tmp_path):
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-async def test_up_serves_until_it_is_told_to_stop(tmp_path, signum):
+async def test_up_serves_until_a_signal_stops_it(tmp_path, signum):
     port = free_ports(1)[0]
     argv = (sys.executable, "-c", COMMAND_LINE, "up", "--data", str(tmp_path), "--port", str(port))
     up = await asyncio.create_subprocess_exec(*argv, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -238,7 +238,7 @@ async def test_up_serves_until_it_is_told_to_stop(tmp_path, signum):
 
 
 def python_child(name: str, code: str, folder: Path, *, grace_s: float = 10.0) -> ChildSpec:
-    """A child that is ready once it has made the file `folder/NAME`."""
+    """Return the specification of a child that is ready when it has created the file `folder/name`."""
 
     async def is_ready() -> bool:
         return (folder / name).exists()
@@ -256,17 +256,17 @@ async def test_a_child_that_ignores_sigterm_is_killed_with_what_it_started(tmp_p
         time.sleep(600)
     """
     supervisor = Supervisor(LogView(tmp_path / "logs"))
-    await supervisor.start([python_child("deaf", code, tmp_path, grace_s=0.5)])
+    await supervisor.start([python_child("ignoring", code, tmp_path, grace_s=0.5)])
     async with asyncio.timeout(PATIENCE_S):
-        while not (grandchild := (tmp_path / "deaf").read_text()):  # noqa: ASYNC110
+        while not (grandchild := (tmp_path / "ignoring").read_text()):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-    pids = [supervisor.child("deaf").pid, int(grandchild)]
-    await supervisor.stop(["deaf"])
+    pids = [supervisor.child("ignoring").pid, int(grandchild)]
+    await supervisor.stop(["ignoring"])
     await until_dead(pids)
     assert "did not stop within" in (tmp_path / "logs" / "waterhole.log").read_text()
 
 
-async def test_a_child_that_can_not_start_is_reported_with_its_last_words(tmp_path):
+async def test_child_that_fails_to_start_is_reported_with_its_last_output(tmp_path):
     supervisor = Supervisor(LogView(tmp_path / "logs"))
     with pytest.raises(StartError, match=r"(?s)broken exited with status 3 4 times.*no such port"):
         await supervisor.start([python_child("broken", "print('no such port'); raise SystemExit(3)", tmp_path)])
@@ -285,7 +285,7 @@ async def test_a_missing_program_is_reported(tmp_path):
     await supervisor.stop(["absent"])
 
 
-async def test_a_long_line_without_an_end_does_not_fill_the_memory(tmp_path):
+async def test_long_line_without_newline_does_not_fill_the_memory(tmp_path):
     code = """if True:
         import os, pathlib, sys, time
         for _ in range(48):

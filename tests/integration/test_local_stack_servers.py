@@ -1,4 +1,4 @@
-"""The three embedded servers answer on their own protocols, on loopback alone, and leave nothing behind."""
+"""Test that the embedded servers speak their protocols, listen on loopback only, and clean up when they stop."""
 
 import asyncio
 import json
@@ -53,7 +53,7 @@ def is_alive(pid: int) -> bool:
 
 
 def listening_addresses(pid: int) -> set[str]:
-    """Local addresses (as in /proc/net/tcp) of all TCP sockets that a process listens on."""
+    """Return the local addresses of all listening TCP sockets of a process, as in /proc/net/tcp."""
     inodes = set()
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         target = str(descriptor.readlink())
@@ -68,7 +68,7 @@ def listening_addresses(pid: int) -> set[str]:
     return found
 
 
-async def test_a_message_goes_round_through_kafka(servers):
+async def test_kafka_delivers_a_message(servers):
     topic = f"round-trip-{uuid.uuid4().hex}"
     async with AIOKafkaProducer(bootstrap_servers=servers.kafka) as producer:
         await producer.send_and_wait(topic, b"hello", key=b"k")
@@ -81,7 +81,7 @@ async def test_a_message_goes_round_through_kafka(servers):
     assert (message.key, message.value) == (b"k", b"hello")
 
 
-async def test_mongodb_keeps_documents(servers):
+async def test_mongodb_stores_documents(servers):
     client = AsyncIOMotorClient(servers.mongodb)
     try:
         collection = client["test_database"]["things"]
@@ -93,7 +93,7 @@ async def test_mongodb_keeps_documents(servers):
 
 
 @pytest.mark.parametrize("bucket", ["waterhole-uploads", "waterhole-results"])
-async def test_s3_keeps_objects_for_who_holds_the_key(servers, bucket):
+async def test_s3_stores_objects_and_serves_presigned_urls(servers, bucket):
     async with s3_client(servers) as client:
         await client.put_object(Bucket=bucket, Key="a/b", Body=b"content")
         response = await client.get_object(Bucket=bucket, Key="a/b")
@@ -103,7 +103,7 @@ async def test_s3_keeps_objects_for_who_holds_the_key(servers, bucket):
         assert (response.status, await response.read()) == (200, b"content")
 
 
-async def test_s3_refuses_strangers(servers):
+async def test_s3_refuses_unsigned_requests(servers):
     async with s3_client(servers) as client:
         await client.put_object(Bucket="waterhole-uploads", Key="private", Body=b"content")
     async with s3_client(servers, signature_version=UNSIGNED) as client:
@@ -113,7 +113,7 @@ async def test_s3_refuses_strangers(servers):
             await client.put_object(Bucket="waterhole-uploads", Key="mine", Body=b"")
 
 
-async def test_the_parts_behind_s3_refuse_strangers_too(servers):
+async def test_filer_behind_s3_refuses_unsigned_requests(servers):
     async with s3_client(servers) as client:
         await client.put_object(Bucket="waterhole-uploads", Key="private", Body=b"content")
     ports = json.loads((servers.folder.path / "ports.json").read_text())
@@ -139,14 +139,14 @@ async def test_a_second_run_on_the_same_folder_is_refused(servers):
             pass
 
 
-def test_secrets_are_for_the_owner_alone(servers):
+def test_only_the_owner_can_read_secrets(servers):
     folder = servers.folder.path
     assert folder.stat().st_mode & 0o077 == 0
     for name in ("secrets.json", "s3.json"):
         assert (folder / name).stat().st_mode & 0o077 == 0
 
 
-async def test_data_outlives_the_servers_and_nothing_else_does(tmp_path):
+async def test_data_survives_a_restart_and_processes_and_sockets_do_not(tmp_path):
     async with embedded_servers(tmp_path) as first:
         async with s3_client(first) as client:
             await client.put_object(Bucket="waterhole-results", Key="kept", Body=b"x" * 100_000)
@@ -170,7 +170,7 @@ async def test_data_outlives_the_servers_and_nothing_else_does(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["mongodb", "s3"])
-async def test_a_killed_server_comes_back_with_its_data_on_its_port(tmp_path, name):
+async def test_killed_server_restarts_with_its_data_on_the_same_port(tmp_path, name):
     async with embedded_servers(tmp_path) as servers:
         async with s3_client(servers) as client:
             await client.put_object(Bucket="waterhole-results", Key="kept", Body=b"content")

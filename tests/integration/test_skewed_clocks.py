@@ -1,6 +1,6 @@
-"""Machines whose clocks are a minute off run jobs as others do.
+"""Test that jobs run correctly on machines whose clocks are wrong by a minute.
 
-Each service is a process of its own; one has its time of day set a minute ahead, another a minute behind.
+Each service is a separate process. One has its time of day a minute ahead, another a minute behind.
 """
 
 import asyncio
@@ -27,9 +27,9 @@ from tests.chaos.audit import everything
 from tests.e2e.jobs import submit, until_done
 
 SKEWED = Path(__file__).with_name("skewed")
-# By module, s: one ahead and one behind all others, and the servers.
+# Shift by module, s. All other services and the servers have the correct time.
 CLOCKS = {"services.gateway": 60, "services.dedoppler": -60}
-# Off by more than this is set wrong, by less is slow.
+# A larger difference comes from a shifted clock, a smaller one from a slow machine.
 CLEARLY_S = 30
 
 
@@ -50,19 +50,19 @@ def observation(tmp_path_factory):
     return path
 
 
-async def test_a_job_runs_once_and_to_its_end(stack, observation, tmp_path):
+async def test_job_runs_once_and_completes(stack, observation, tmp_path):
     started_s = time.time()
     async with Waterhole(stack.url, stack.api_key) as client:
-        # The upload's URL is signed by one clock and checked by another, and so is the download's.
+        # One clock signs the URLs of upload and download, another checks them.
         job = await until_done(client, await submit(client, observation))
         assert (await client.download(job["job_id"], "fits", tmp_path)).stat().st_size > 0
         assert (await client.job(job["job_id"]))["status"] == "complete"
-    # Times that users see are the database's, and none is before another that came first.
+    # Users see times of the database, in the order of the events.
     assert started_s - 1 <= job["created_at"] <= job["completed_at"] <= time.time() + 1
     assert 0 <= job["results"]["processing_time_seconds"] < CLEARLY_S
     assert job["results"]["raw_hits"] == 1
 
-    # Two looks of the outbox and more, in which nobody submits the job again.
+    # More than two outbox intervals, in which the job must not be submitted again.
     await asyncio.sleep(2.5)
     events = [
         (topic, decode(record.value))
@@ -73,15 +73,15 @@ async def test_a_job_runs_once_and_to_its_end(stack, observation, tmp_path):
     assert not [topic for topic in counts if topic.endswith(".dlq")]
     for topic in (OBSERVATION_SUBMITTED, CHUNK_SEARCHED, OBSERVATION_CLASSIFIED, OBSERVATION_EXPORTED):
         assert counts[topic] == 1
-    # The clocks were wrong indeed.
+    # Check that the clocks were shifted.
     off_s = {topic: event.occurred_at.timestamp() - time.time() for topic, event in events}
     assert abs(off_s[OBSERVATION_SUBMITTED] - CLOCKS["services.gateway"]) < CLEARLY_S
     assert abs(off_s[CHUNK_SEARCHED] - CLOCKS["services.dedoppler"]) < CLEARLY_S
     assert abs(off_s[OBSERVATION_CLASSIFIED]) < CLEARLY_S
 
 
-async def test_a_key_works_at_once_and_its_use_is_seen(stack):
-    # Made by a command on a machine whose clock is right.
+async def test_new_key_works_at_once_and_usage_is_shown(stack):
+    # The command that creates the user has the correct time.
     user = await stack.create_user("researcher")
     async with aiohttp.ClientSession(stack.url, headers={"x-api-key": user["api_key"]}) as session:
         async with session.post("/api-keys", json={"name": "mine", "ttl_days": 1}) as answer:

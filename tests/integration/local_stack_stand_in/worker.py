@@ -1,4 +1,4 @@
-"""A service in the place of a real one: ready once the broker that it was told of takes connections."""
+"""A stand-in for a service. It is ready when its broker accepts connections."""
 
 import asyncio
 import json

@@ -1,7 +1,7 @@
-"""Sets the clock of a process wrong: Python runs this first wherever this folder is in PYTHONPATH.
+"""Shift the clock of a process. Python runs this file at start if its folder is in PYTHONPATH.
 
-WATERHOLE_TEST_CLOCKS says by how much, s, for which modules: "services.gateway=60,services.dedoppler=-60". Only what
-tells the time of day is moved; monotonic clocks go as they do.
+WATERHOLE_TEST_CLOCKS sets the shift in seconds by module, such as "services.gateway=60,services.dedoppler=-60". The
+shift changes the time of day only, not the monotonic clocks.
 """
 
 import ctypes
@@ -18,7 +18,7 @@ def _set_clock(skew_s: int) -> None:
     skew = datetime.timedelta(seconds=skew_s)
     time.time = lambda: _time() + skew_s
     time.time_ns = lambda: _time_ns() + skew_s * 10**9
-    # A type of C has no attributes to set, but its dictionary is there.
+    # The attributes of a C type are read-only, but its dictionary can be changed.
     members = gc.get_referents(datetime.datetime.__dict__)[0]
     members["now"] = classmethod(lambda _, tz=None: _now(tz) + skew)
     members["utcnow"] = classmethod(lambda _: _utcnow() + skew)

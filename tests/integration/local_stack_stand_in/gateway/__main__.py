@@ -1,4 +1,4 @@
-"""A gateway that knows one key, which its `users` command gives to everybody."""
+"""A stand-in for the gateway that accepts one key, which its `users` command prints for every user."""
 
 import os
 

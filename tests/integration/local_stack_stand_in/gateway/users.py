@@ -1,4 +1,4 @@
-"""Prints what the real command prints; refuses the tier "refused"."""
+"""A stand-in for the `users` command of the gateway. It refuses the tier "refused"."""
 
 import argparse
 import json

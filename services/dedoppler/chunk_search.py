@@ -27,7 +27,7 @@ def search_chunk(
     Parameters
     ----------
     power : float32 (T, channels)
-        Raw power of the channels [read_start_channel, read_stop_channel) of the chunk.
+        Raw power of the channels [read_start_channel, read_stop_channel) of the chunk; lost samples are set to NaN.
     header : Header
         Of the whole file.
     chunk : Chunk

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from shared.arrays import Flags, Floats, Indices, Power
+from services.dedoppler.kernels.lost_samples import is_regular
+from shared.arrays import Floats, Indices, Power
 
 # Values per tile for the first guess of median and scatter.
 GUESS_SAMPLES = 64
@@ -56,22 +57,23 @@ class Nodes(NamedTuple):
     sigma: Floats
 
 
-class Losses(NamedTuple):
-    """Which samples are lost, and which part of each spectrum's level is common to all channels.
+class TileStatistics(NamedTuple):
+    """What is measured of each tile.
 
     Attributes
     ----------
-    row_offset : float32 (T,)
-        Common offset of each spectrum in units of sigma.
-    dead : uint8 (channels,)
-        1 where a whole channel is lost.
-    zero_is_lost : bool
-        Whether a sample of exactly 0 is a lost one.
+    level, scatter : float64 (tiles in time, blocks)
+        Clipped mean and standard deviation, raw units.
+    number : int64 (tiles in time, blocks)
+        Samples kept: 0 for a tile of one constant value or without a finite one.
+    irregular : bool (tiles in time, blocks)
+        Whether there are zeros, or equal neighbours in one spectrum: some of these samples may be lost.
     """
 
-    row_offset: Power
-    dead: Flags
-    zero_is_lost: bool
+    level: Floats
+    scatter: Floats
+    number: Indices
+    irregular: npt.NDArray[np.bool_]
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
@@ -155,10 +157,8 @@ def _clip(power: Power, tile: Tile, mean: float, deviation: float) -> tuple[floa
 
 
 @njit(cache=True, nogil=True)
-def tile_statistics(
-    power: Power, edges: Indices, rows_per_tile: int, level: Floats, scatter: Floats, number: Indices
-) -> None:
-    """Compute the clipped mean and standard deviation of every tile.
+def tile_statistics(power: Power, edges: Indices, rows_per_tile: int, tiles: TileStatistics) -> None:
+    """Compute the clipped mean and standard deviation of every tile, and look for samples that may be lost.
 
     Parameters
     ----------
@@ -168,11 +168,10 @@ def tile_statistics(
         Channels where the blocks begin and end.
     rows_per_tile : int
         Spectra per tile.
-    level, scatter : float64 (tiles in time, blocks)
-        Receive mean and standard deviation, raw units.
-    number : int64 (tiles in time, blocks)
-        Receives the number of samples kept: 0 for a tile of one constant value or without a finite one.
+    tiles : TileStatistics
+        Receives the result.
     """
+    level, scatter, number = tiles.level, tiles.scatter, tiles.number
     sample = np.empty(2 * GUESS_SAMPLES + 2, np.float32)
     for k in range(level.shape[0]):
         first_row, stop_row = k * rows_per_tile, min((k + 1) * rows_per_tile, power.shape[0])
@@ -180,6 +179,7 @@ def tile_statistics(
             low, high = edges[b], edges[b + 1]
             level[k, b], scatter[k, b], number[k, b] = 0.0, 0.0, 0
             tile = Tile(first_row, stop_row, low, high)
+            tiles.irregular[k, b] = not is_regular(power, first_row, stop_row, low, high)
             if _is_constant(power, tile):
                 continue
             if k > 0 and number[k - 1, b] > 0:
@@ -203,51 +203,6 @@ def tile_statistics(
 
 
 @njit(cache=True, nogil=True)
-def dead_channels(power: Power, zero_is_lost: bool, dead: Flags) -> int:
-    """Find the channels that have one value in all spectra that are not lost, or no such spectrum.
-
-    A single sample that is not lost does not make a channel dead.
-
-    Parameters
-    ----------
-    power : float32 (T, channels)
-        Raw power, T at least 2.
-    zero_is_lost : bool
-        Whether a sample of exactly 0 is a lost one.
-    dead : uint8 (channels,)
-        Receives 1 where a channel is dead, else 0.
-
-    Returns
-    -------
-    int
-        Number of the other channels whose first two samples are equal: how often that happens by chance.
-    """
-    by_chance = 0
-    first, second = power[0], power[1]
-    # The first two samples show that nearly all channels are alive; that loop compiles to vectors.
-    for c in range(power.shape[1]):
-        lost = zero_is_lost & ((first[c] == 0) | (second[c] == 0))
-        finite = (abs(first[c]) <= _LARGEST) & (abs(second[c]) <= _LARGEST)
-        dead[c] = np.uint8(0) if finite & (first[c] != second[c]) & (not lost) else np.uint8(1)
-    for c in range(power.shape[1]):
-        if dead[c] == 0:
-            continue
-        seen, value, differs = 0, np.float32(0.0), False
-        for t in range(power.shape[0]):
-            sample = power[t, c]
-            if not math.isfinite(sample) or (zero_is_lost and sample == 0):
-                continue
-            if seen > 0 and sample != value:
-                differs = True
-                break
-            value = sample
-            seen += 1
-        dead[c] = not differs and seen != 1
-        by_chance += differs and seen > 1
-    return by_chance
-
-
-@njit(cache=True, nogil=True)
 def _interpolate(channel_0: int, count: int, centres: Floats, nodes: Floats, out: Floats) -> None:
     """Set out[i] to `nodes` interpolated at channel_0 + i, constant beyond the outer centres."""
     done, last = 0, len(centres) - 1
@@ -264,16 +219,13 @@ def _interpolate(channel_0: int, count: int, centres: Floats, nodes: Floats, out
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc"})
-def _normalise_row(
-    source: Power, base: Power, gain: Power, offset: np.float32, floor: np.float32, target: Power
-) -> np.float32:
+def _normalise_row(source: Power, base: Power, gain: Power, offset: np.float32, target: Power) -> np.float32:
     """Set target to (source - base) * gain - offset, 0 where lost; return the number lost, of at most 2^24."""
     lost = np.float32(0.0)
     for i in range(len(source)):
-        value = source[i]
-        scaled = (value - base[i]) * gain[i] - offset
+        scaled = (source[i] - base[i]) * gain[i] - offset
         # Comparisons with NaN are false, so this also drops NaN and Inf (and values so large that sums overflow).
-        good = (abs(scaled) <= np.float32(1e15)) & (gain[i] > 0) & (value != floor)
+        good = abs(scaled) <= np.float32(1e15)
         target[i] = scaled if good else np.float32(0.0)
         # A count in float32 uses vectors of the same length as the samples.
         lost += np.float32(0.0) if good else np.float32(1.0)
@@ -281,19 +233,19 @@ def _normalise_row(
 
 
 @njit(cache=True, nogil=True)
-def normalise(power: Power, channels: tuple[int, int], nodes: Nodes, losses: Losses, x: Power, pad: int) -> int:
+def normalise(power: Power, channels: tuple[int, int], nodes: Nodes, row_offset: Power, x: Power, pad: int) -> int:
     """Compute x = (power - level) / sigma - row offset; lost samples become 0.
 
     Parameters
     ----------
     power : float32 (T, channels)
-        Raw power.
+        Raw power; NaN and Inf are lost samples.
     channels : tuple of int
         Which channels: (low, high), high excluded.
     nodes : Nodes
         Level and sigma, interpolated linearly between their nodes and constant beyond the outer ones.
-    losses : Losses
-        Row offsets and lost samples; NaN and Inf are lost too.
+    row_offset : float32 (T,)
+        Common offset of each spectrum in units of sigma.
     x : float32 (T, channels + 2 * pad)
         Receives the result in columns [pad + low, pad + high).
     pad : int
@@ -302,23 +254,22 @@ def normalise(power: Power, channels: tuple[int, int], nodes: Nodes, losses: Los
     Returns
     -------
     int
-        Number of samples lost, dead channels included.
+        Number of samples lost.
     """
     low, high = channels
     mean, spread = np.empty(_STRIP, np.float64), np.empty(_STRIP, np.float64)
     base, gain = np.empty(_STRIP, np.float32), np.empty(_STRIP, np.float32)
     lost = 0
-    floor = np.float32(0.0) if losses.zero_is_lost else np.float32(np.nan)
     for begin in range(low, high, _STRIP):
         count = min(_STRIP, high - begin)
         _interpolate(begin, count, nodes.centres, nodes.level, mean)
         _interpolate(begin, count, nodes.centres, nodes.sigma, spread)
         for i in range(count):
             base[i] = mean[i]
-            gain[i] = 0.0 if losses.dead[begin + i] else 1.0 / spread[i]
+            gain[i] = 1.0 / spread[i]
         for t in range(power.shape[0]):
             source, target = power[t, begin : begin + count], x[t, pad + begin : pad + begin + count]
-            lost += int(_normalise_row(source, base, gain, losses.row_offset[t], floor, target))
+            lost += int(_normalise_row(source, base, gain, row_offset[t], target))
     return lost
 
 

@@ -7,20 +7,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.dedoppler.kernels import conditioning
-from services.dedoppler.kernels.conditioning import Losses, Nodes
-from services.dedoppler.noise.bandpass import POSITIVE_POWER_SIGMA, Bandpass, join_bandpass, nodes
+from services.dedoppler.kernels.conditioning import Nodes
+from services.dedoppler.kernels.conditioning import TileStatistics as Tiles
+from services.dedoppler.noise.bandpass import Bandpass, join_bandpass, nodes
 from services.dedoppler.noise.blocks import noise_segments, rows_per_tile
 from services.dedoppler.noise.dc_spikes import dc_channels
+from services.dedoppler.noise.lost_samples import mark_dead_channels, mark_zeros_and_runs
 from services.dedoppler.noise.scratch import Scratch
-from services.dedoppler.slices import slices
+from services.dedoppler.slices import runs, slices
 from services.dedoppler.threads import together
 from shared.arrays import Flags, Indices, Power
 from shared.header import Header
 from shared.hits import ChunkNoise
 
 BLOCKS_PER_TASK = 64
+# Samples of fewer bits are often equal to their neighbours.
+FLOAT_BITS = 32
 CHANNELS_PER_TASK = 2**17
-FEWEST_SPECTRA_TO_CALL_DEAD = 4
 # Part of the samples, and number of samples, whose loss is reported.
 WORTH_A_WARNING = 1e-4
 MANY_SAMPLES = 1000
@@ -56,39 +59,45 @@ def _padded(scratch: Scratch, n_spectra: int, columns: int, pad: int) -> Power:
     return x
 
 
-def _measure(power: Power, segments: list[Indices], tile_rows: int, pool: Executor) -> Bandpass | None:
-    edges = np.unique(np.concatenate(segments))
-    tiles, blocks = math.ceil(len(power) / tile_rows), len(edges) - 1
-    level, scatter = np.empty((tiles, blocks)), np.empty((tiles, blocks))
-    number = np.empty((tiles, blocks), np.int64)
+def _measure(power: Power, header: Header, edges: Indices, tile_rows: int, pool: Executor) -> tuple[Tiles, Flags]:
+    """Measure the blocks between `edges` without lost samples, which become NaN; return also the dead channels."""
+    shape = math.ceil(len(power) / tile_rows), len(edges) - 1
+    tiles = Tiles(np.empty(shape), np.empty(shape), np.empty(shape, np.int64), np.empty(shape, np.bool_))
 
-    def one(low: int, high: int) -> None:
-        conditioning.tile_statistics(
-            power, edges[low : high + 1], tile_rows, level[:, low:high], scatter[:, low:high], number[:, low:high]
+    def measure(low: int, high: int) -> None:
+        blocks = slice(low, high)
+        part = Tiles(
+            tiles.level[:, blocks], tiles.scatter[:, blocks], tiles.number[:, blocks], tiles.irregular[:, blocks]
         )
+        conditioning.tile_statistics(power, edges[low : high + 1], tile_rows, part)
 
-    together(pool, one, slices(0, blocks, BLOCKS_PER_TASK))
-    return join_bandpass(level, scatter, number)
-
-
-def _dead_channels(power: Power, n_bits: int, good_spectra: int, zero_is_lost: bool, pool: Executor) -> Flags:
-    """Return 1 where a channel never changes, or all 0 if samples of few bits are likely to do that by chance."""
-    n_channels = power.shape[1]
-    dead = np.zeros(n_channels, np.uint8)
-    if good_spectra < FEWEST_SPECTRA_TO_CALL_DEAD and n_bits < 32:
-        return dead
-    equal = together(
-        pool,
-        lambda low, high: conditioning.dead_channels(power[:, low:high], zero_is_lost, dead[low:high]),
-        slices(0, n_channels, CHANNELS_PER_TASK),
-    )
-    if n_channels * (sum(equal) / n_channels) ** (good_spectra - 1) > 0.01:
-        dead[:] = 0
-    return dead
+    if header.n_bits < FLOAT_BITS:
+        # Equal neighbours are common, so every block has to be looked at.
+        mark_zeros_and_runs(power, header, [(0, power.shape[1])], pool)
+    together(pool, measure, slices(0, shape[1], BLOCKS_PER_TASK))
+    again = np.zeros(shape[1], np.uint8)
+    if header.n_bits >= FLOAT_BITS:
+        # A run may begin or end in the block beside the one that shows it.
+        irregular = np.logical_or.reduce(tiles.irregular).astype(np.uint8)
+        again |= irregular
+        again[:-1] |= irregular[1:]
+        again[1:] |= irregular[:-1]
+        ranges = [(int(edges[low]), int(edges[high])) for low, high in runs(again, gap=0)]
+        if ranges:
+            mark_zeros_and_runs(power, header, ranges, pool)
+    dead = mark_dead_channels(power, header.n_bits, pool)
+    again[np.searchsorted(edges, np.flatnonzero(dead), side="right") - 1] = 1
+    together(pool, measure, [piece for low, high in runs(again, gap=0) for piece in slices(low, high, BLOCKS_PER_TASK)])
+    return tiles, dead
 
 
 def _normalise(
-    power: Power, segments: list[Indices], bandpass: Bandpass, losses: Losses, target: tuple[Power, int], pool: Executor
+    power: Power,
+    segments: list[Indices],
+    bandpass: Bandpass,
+    row_offset: Power,
+    target: tuple[Power, int],
+    pool: Executor,
 ) -> int:
     """Fill in `target`, (x, pad); return the number of samples lost."""
     x, pad = target
@@ -100,7 +109,7 @@ def _normalise(
         _, sigma = nodes(edges, bandpass.sigma[part], positive=True)
         of_segment = Nodes(centres, level, sigma)
         for low, high in slices(int(edges[0]), int(edges[-1]), CHANNELS_PER_TASK):
-            work.append((power, (low, high), of_segment, losses, x, pad))
+            work.append((power, (low, high), of_segment, row_offset, x, pad))
     return sum(together(pool, conditioning.normalise, work))
 
 
@@ -112,7 +121,7 @@ def condition(
     Parameters
     ----------
     power : float32 (T, channels)
-        Raw power, C-contiguous.
+        Raw power, C-contiguous; lost samples are set to NaN in place.
     header : Header
         Of the whole file.
     first_channel : int
@@ -135,17 +144,14 @@ def condition(
     segments = [edges - first_channel for edges in grid]
     edges = np.unique(np.concatenate(segments))
     tile_rows = rows_per_tile(n_spectra, int(np.median(np.diff(edges))))
-    bandpass = _measure(power, segments, tile_rows, pool)
+    tiles, dead = _measure(power, header, edges, tile_rows, pool)
+    bandpass = join_bandpass(tiles.level, tiles.scatter, tiles.number)
     if bandpass is None:
         return None
     row_ok = np.repeat(bandpass.tile_ok, tile_rows, axis=0)[:n_spectra]
-    # At a lower level, zeros may be valid samples.
-    zero_is_lost = bool(np.median(bandpass.level) > POSITIVE_POWER_SIGMA * np.median(bandpass.sigma))
-    dead = _dead_channels(power, header.n_bits, int(row_ok.any(axis=1).sum()), zero_is_lost, pool)
     row_offset = np.repeat(bandpass.tile_offset, tile_rows)[:n_spectra].astype(np.float32)
     x = _padded(scratch, n_spectra, n_channels + 2 * pad, pad)
-    losses = Losses(row_offset, dead, zero_is_lost)
-    lost = _normalise(power, segments, bandpass, losses, (x, pad), pool)
+    lost = _normalise(power, segments, bandpass, row_offset, (x, pad), pool)
     lost += conditioning.blank_tiles(x, pad, edges, row_ok)
     spikes = dc_channels(header, first_channel, stop_channel) - first_channel + pad
     conditioning.repair_spikes(x, spikes, pad, pad + n_channels)

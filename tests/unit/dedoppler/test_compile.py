@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 KERNELS = [
-    *("conditioning." + name for name in ("tile_statistics", "dead_channels", "normalise", "blank_tiles")),
+    *("conditioning." + name for name in ("tile_statistics", "normalise", "blank_tiles")),
     "conditioning.repair_spikes",
+    *("lost_samples." + name for name in ("chance_equality", "mark_lost")),
+    *("lost_samples." + name for name in ("spectra_with_samples", "dead_channels")),
     "pair_sums.pair_sums",
     *("upper_bound." + name for name in ("quantised", "drift_groups", "may_exceed")),
     *("width_trial." + name for name in ("halved", "search_width_trial")),
@@ -23,14 +25,15 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from services.dedoppler.compile import compile_kernels
-from services.dedoppler.kernels import conditioning, pair_sums, percentiles, pictures, refine, upper_bound, width_trial
+from services.dedoppler.kernels import conditioning, lost_samples, pair_sums, percentiles, pictures
+from services.dedoppler.kernels import refine, upper_bound, width_trial
 from services.dedoppler.noise.scratch import Scratch
 from science.measure.search import search, tone
 from science.simulator import Scene, make_header, simulate
 
 
 def counts():
-    modules = conditioning, pair_sums, percentiles, pictures, refine, upper_bound, width_trial
+    modules = conditioning, lost_samples, pair_sums, percentiles, pictures, refine, upper_bound, width_trial
     return {
         f"{k.__module__.rsplit('.', 1)[1]}.{name}": len(k.signatures)
         for module in modules

@@ -18,8 +18,13 @@ def statistics(power, edges, rows_per_tile=1):
     edges = np.asarray(edges, np.int64)
     tiles, blocks = math.ceil(len(power) / rows_per_tile), len(edges) - 1
     level, scatter = np.empty((tiles, blocks)), np.empty((tiles, blocks))
-    number = np.empty((tiles, blocks), np.int64)
-    conditioning.tile_statistics(power, edges, rows_per_tile, level, scatter, number)
+    number, irregular = np.empty((tiles, blocks), np.int64), np.empty((tiles, blocks), np.bool_)
+    conditioning.tile_statistics(
+        power, edges, rows_per_tile, conditioning.TileStatistics(level, scatter, number, irregular)
+    )
+    for k, b in np.ndindex(irregular.shape):
+        tile = power[k * rows_per_tile : (k + 1) * rows_per_tile, edges[b] : edges[b + 1]]
+        assert irregular[k, b] == ((tile == 0).any() or (tile[:, 1:] == tile[:, :-1]).any())
     return level, scatter, number
 
 
@@ -119,58 +124,13 @@ def test_few_bits_where_half_of_the_samples_are_equal():
     np.testing.assert_allclose(scatter[:, 0], power.std(axis=1), rtol=1e-4)
 
 
-def dead(power, zero_is_lost=True):
-    flags = np.full(power.shape[1], 9, np.uint8)
-    by_chance = conditioning.dead_channels(power, zero_is_lost, flags)
-    return flags.tolist(), by_chance
-
-
-def test_dead_channels():
-    power = gamma(51.0, (6, 8))
-    power[:, 0] = 5.0
-    power[:, 1] = np.nan
-    power[:, 2] = [np.nan, 4, 4, 4, np.inf, 4]  # one value wherever there is one
-    power[:, 3] = [0, 4, 4, 4, 4, 4]  # the same, and a dropped spectrum
-    power[:, 4] = [np.nan, np.nan, 4, np.nan, np.nan, np.nan]  # a single sample proves nothing
-    power[:, 5] = [4, 4, 4, 4, 4, 5]
-    power[:, 6] = 0.0
-    assert dead(power) == ([1, 1, 1, 1, 0, 0, 1, 0], 1)
-    assert dead(power, zero_is_lost=False) == ([1, 1, 1, 0, 0, 0, 1, 0], 1)
-
-
-@pytest.mark.parametrize("zero_is_lost", [True, False])
-def test_dead_channels_by_their_definition(zero_is_lost):
-    """Few values, so that neighbours are often equal, and every tenth sample lost in some way."""
-    rng = np.random.default_rng(4)
-    power = rng.integers(0, 3, (4, 3000)).astype(np.float32)
-    power[rng.random(power.shape) < 0.1] = np.nan
-    power[rng.random(power.shape) < 0.05] = np.inf
-    expected, by_chance = [], 0
-    for channel in power.T:
-        good = channel[np.isfinite(channel) & ((channel != 0) | (not zero_is_lost))]
-        expected.append(int(len(good) != 1 and len(set(good)) <= 1))
-        by_chance += len(set(good)) > 1 and good[0] == good[1]
-    assert dead(power, zero_is_lost) == (expected, by_chance)
-
-
-def test_how_often_neighbours_in_time_are_equal_by_chance():
-    power = np.random.default_rng(1).integers(0, 4, (16, 4000)).astype(np.float32)
-    flags, by_chance = dead(power, zero_is_lost=False)
-    assert not any(flags)
-    assert by_chance == np.sum(power[0] == power[1])
-
-
-def normalised(power, centres, level, sigma, *, pad=5, low=0, high=None, offset=None, flags=None, zero_is_lost=True):
+def normalised(power, centres, level, sigma, *, pad=5, low=0, high=None, offset=None):
     n_spectra, n_channels = power.shape
     x = np.full((n_spectra, n_channels + 2 * pad), 7.0, np.float32)
     nodes = conditioning.Nodes(*(np.asarray(values, np.float64) for values in (centres, level, sigma)))
-    losses = conditioning.Losses(
-        np.zeros(n_spectra, np.float32) if offset is None else np.asarray(offset, np.float32),
-        np.zeros(n_channels, np.uint8) if flags is None else flags,
-        zero_is_lost,
-    )
+    offset = np.zeros(n_spectra, np.float32) if offset is None else np.asarray(offset, np.float32)
     channels = low, n_channels if high is None else high
-    lost = conditioning.normalise(power, channels, nodes, losses, x, pad)
+    lost = conditioning.normalise(power, channels, nodes, offset, x, pad)
     return x, lost
 
 
@@ -222,16 +182,11 @@ def test_one_node_is_flat():
 def test_what_is_lost_becomes_zero_and_is_counted():
     power = gamma(51.0, (4, 60))
     power[0, 3], power[1, 4], power[2, 5], power[3, 6] = np.nan, np.inf, -np.inf, 0.0
-    flags = np.zeros(60, np.uint8)
-    flags[20] = 1
-    x, lost = normalised(power, [30], [100], [10], flags=flags)
-    assert lost == 4 + 4
-    assert [x[0, 8], x[1, 9], x[2, 10], x[3, 11]] == [0, 0, 0, 0]
-    assert not x[:, 25].any()
-    assert np.isfinite(x).all()
-    x, lost = normalised(power, [30], [100], [10], flags=flags, zero_is_lost=False)
-    assert lost == 3 + 4
+    x, lost = normalised(power, [30], [100], [10])
+    assert lost == 3
+    assert [x[0, 8], x[1, 9], x[2, 10]] == [0, 0, 0]
     assert x[3, 11] == pytest.approx(-10)
+    assert np.isfinite(x).all()
 
 
 def test_blanked_tiles_are_counted_once():

@@ -1,0 +1,170 @@
+"""Samples that no receiver measured: exact zeros, and runs of one value along frequency.
+
+NaN equals nothing, so samples that are NaN already are never part of a run.
+"""
+
+import numpy as np
+from numba import njit
+
+from shared.arrays import Flags, Power
+
+# A row without a run of this many equal samples needs no closer look if only longer runs count.
+_CHECKED_RUN = 4
+_NAN = np.float32(np.nan)
+_LARGEST = np.finfo(np.float32).max
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc"})
+def _pairs_and_zeros(row: Power) -> np.float32:
+    """Return the number of samples that are zero or equal to the next one, without the last sample."""
+    here, following = row[:-1], row[1:]
+    # A count in float32 uses vectors of the same length as the samples.
+    found = np.float32(0.0)
+    for i in range(len(here)):
+        odd = (here[i] == following[i]) | (here[i] == np.float32(0.0))
+        found += np.float32(1.0) if odd else np.float32(0.0)
+    return found
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc"})
+def _runs_and_zeros(row: Power, zero: np.float32) -> np.float32:
+    """Return the number of samples that equal `zero` or begin a run of four, without the last three samples."""
+    first, second, third, fourth = row[:-3], row[1:-2], row[2:-1], row[3:]
+    found = np.float32(0.0)
+    for i in range(len(first)):
+        run = (first[i] == second[i]) & (second[i] == third[i]) & (third[i] == fourth[i])
+        found += np.float32(1.0) if run | (first[i] == zero) else np.float32(0.0)
+    return found
+
+
+@njit(cache=True, nogil=True)
+def is_regular(power: Power, first: int, stop: int, low: int, high: int) -> bool:
+    """Return whether channels [low, high) hold no zero and no two equal neighbours in the spectra [first, stop)."""
+    odd = 0
+    for t in range(first, stop):
+        # One row at a time is contiguous, so its loop compiles to vectors.
+        odd += int(_pairs_and_zeros(power[t, low:high])) + int(power[t, high - 1] == 0)
+        if odd > 0:
+            break
+    return odd == 0
+
+
+@njit(cache=True, nogil=True)
+def chance_equality(power: Power, low: int, high: int, step: int) -> tuple[int, int]:
+    """Count how often a sample equals the one before it by chance, in every `step`-th spectrum.
+
+    Pairs within a run of lost samples are not chance, so a pair counts only if its first sample differs from the one
+    before.
+
+    Parameters
+    ----------
+    power : float32 (T, channels)
+        Raw power.
+    low, high : int
+        Channels to count in, `high` excluded.
+    step : int
+        Spectra from one that is looked at to the next.
+
+    Returns
+    -------
+    tuple of int
+        Equal pairs, and all pairs that count.
+    """
+    equal, pairs = 0, 0
+    for t in range(0, power.shape[0], step):
+        row = power[t, low:high]
+        for i in range(2, len(row)):
+            counts = row[i - 1] != row[i - 2]
+            pairs += counts
+            equal += counts & (row[i] == row[i - 1])
+    return equal, pairs
+
+
+@njit(cache=True, nogil=True)
+def mark_lost(power: Power, low: int, high: int, zero_is_lost: bool, shortest_run: int, saturated: np.float32) -> None:
+    """Set the lost samples of some channels to NaN: zeros, and runs of one value along frequency.
+
+    Parameters
+    ----------
+    power : float32 (T, channels)
+        Raw power, changed in place.
+    low, high : int
+        Channels to look at, `high` excluded.
+    zero_is_lost : bool
+        Whether a single sample of exactly 0 is lost.
+    shortest_run : int
+        Number of equal samples side by side that chance does not explain.
+    saturated : float32
+        The largest value that a sample can have: a run of it may be a signal. NaN for none.
+    """
+    zero = np.float32(0.0) if zero_is_lost else _NAN
+    for t in range(power.shape[0]):
+        row = power[t, low:high]
+        if (
+            min(shortest_run, len(row)) >= _CHECKED_RUN
+            and _runs_and_zeros(row, zero) == 0
+            and not (row[-3:] == zero).any()
+        ):
+            continue
+        start = 0
+        for i in range(1, len(row) + 1):
+            if i < len(row) and row[i] == row[start]:
+                continue
+            value = row[start]
+            if value == zero or (i - start >= shortest_run and value != saturated):
+                row[start:i] = _NAN
+            start = i
+
+
+@njit(cache=True, nogil=True)
+def spectra_with_samples(power: Power) -> int:
+    """Return the number of spectra that hold a finite sample; `power` is float32 (T, channels)."""
+    number = 0
+    for t in range(power.shape[0]):
+        for c in range(power.shape[1]):
+            if abs(power[t, c]) <= _LARGEST:
+                number += 1
+                break
+    return number
+
+
+@njit(cache=True, nogil=True)
+def dead_channels(power: Power, dead: Flags) -> int:
+    """Find the channels that have one value in all spectra in which they are finite, or no finite sample.
+
+    A single finite sample does not make a channel dead.
+
+    Parameters
+    ----------
+    power : float32 (T, channels)
+        Raw power, T at least 2.
+    dead : uint8 (channels,)
+        Receives 1 where a channel is dead, else 0.
+
+    Returns
+    -------
+    int
+        Number of the other channels whose first two samples are equal: how often that happens by chance.
+    """
+    by_chance = 0
+    first, second = power[0], power[1]
+    # The first two samples show that nearly all channels are alive; that loop compiles to vectors.
+    for c in range(power.shape[1]):
+        finite = (abs(first[c]) <= _LARGEST) & (abs(second[c]) <= _LARGEST)
+        dead[c] = np.uint8(0) if finite & (first[c] != second[c]) else np.uint8(1)
+    for c in range(power.shape[1]):
+        if dead[c] == 0:
+            continue
+        seen, value, differs = 0, np.float32(0.0), False
+        for t in range(power.shape[0]):
+            sample = power[t, c]
+            if not abs(sample) <= _LARGEST:
+                continue
+            if seen > 0 and sample != value:
+                differs = True
+                break
+            value = sample
+            seen += 1
+        dead[c] = not differs and seen != 1
+        by_chance += differs and seen > 1
+    return by_chance

@@ -1,0 +1,150 @@
+"""Finds lost samples and marks them as NaN, so that every statistic and sum leaves them out.
+
+A sample is lost if it is NaN or infinite, if it is exactly zero in a file whose noise never gets there, or if it is
+part of a run of one value along frequency, or of a channel of one value, that chance does not explain.
+"""
+
+import math
+from concurrent.futures import Executor
+
+import numpy as np
+
+from services.dedoppler.kernels import lost_samples as kernels
+from services.dedoppler.noise.bandpass import POSITIVE_POWER_SIGMA
+from services.dedoppler.slices import slices
+from services.dedoppler.threads import together
+from shared.arrays import Flags, Floats, Power
+from shared.header import Header
+
+# Channels in which runs are looked for together: their noise is much the same.
+CHANNELS_PER_TASK = 8192
+# Channels that one task checks for change.
+CHECKED_PER_TASK = 2**17
+MAD_TO_SIGMA = 1.4826
+# Places at which level and scatter are sampled, and samples at each.
+PROBES, PROBE_SAMPLES, FEWEST_PROBE_SAMPLES = 32, 128, 16
+PROBE_CHANNELS = 2048
+# False runs that are expected in one block of samples, at most.
+FALSE_RUNS = 0.01
+# With so many pairs, the probability of an equal pair is known; with fewer, it is estimated from above.
+MANY_PAIRS = 10_000
+SHORTEST_RUN = 3
+# Where samples hardly ever change, only very long runs are lost ones.
+LARGEST_PROBABILITY = 0.98
+# Spectra that show whether chance explains equal samples of few bits in one channel.
+FEWEST_SPECTRA_TO_CALL_DEAD = 4
+
+
+def mark_zeros_and_runs(power: Power, header: Header, ranges: list[tuple[int, int]], pool: Executor) -> None:
+    """Set to NaN the zeros that no noise explains, and the runs of one value that chance does not explain.
+
+    Parameters
+    ----------
+    power : float32 (T, channels)
+        Raw power, changed in place.
+    header : Header
+        Of the whole file.
+    ranges : list of (int, int)
+        Channels to look at, each (low, high), high excluded; ranges don't overlap.
+    pool : Executor
+        Threads to work on.
+    """
+    zero_is_lost = is_far_above_zero(power)
+    saturated = np.float32(np.nan)
+    if header.n_bits < 32:
+        saturated = np.float32(2 ** (header.n_bits - header.signed) - 1)
+    # A quarter of the spectra, or four, show well enough how often chance makes neighbours equal.
+    step = max(1, len(power) // 4)
+
+    def one(low: int, high: int) -> None:
+        equal, pairs = kernels.chance_equality(power, low, high, step)
+        run = shortest_lost_run(equal, pairs, power.size)
+        kernels.mark_lost(power, low, high, zero_is_lost, run, saturated)
+
+    together(pool, one, [piece for low, high in ranges for piece in slices(low, high, CHANNELS_PER_TASK)])
+
+
+def shortest_lost_run(equal: int, pairs: int, samples: int) -> int:
+    """Return the length of a run of equal samples from which on chance does not explain it.
+
+    With probability p of an equal neighbour, `samples` hold samples * p^(n - 1) runs of n or more.
+
+    Parameters
+    ----------
+    equal, pairs : int
+        Neighbours that are equal by chance, of how many.
+    samples : int
+        Number of samples of the block.
+    """
+    probability = max(equal, 0.5) / pairs if pairs > MANY_PAIRS else (equal + 1) / (pairs + 2)
+    probability = min(probability, LARGEST_PROBABILITY)
+    return max(SHORTEST_RUN, 1 + math.ceil(math.log(FALSE_RUNS / samples) / math.log(probability)))
+
+
+def is_far_above_zero(power: Power) -> bool:
+    """Return whether noise never comes to zero: its level is above five sigma, by samples from all over the block.
+
+    Parameters
+    ----------
+    power : float32 (T, channels)
+        Raw power. Zeros and what is not finite are not looked at.
+    """
+    n_spectra, n_channels = power.shape
+    rows = np.linspace(0, n_spectra - 1, min(n_spectra, 4)).astype(int)
+    width = min(PROBE_CHANNELS, n_channels)
+    places = np.linspace(0, n_channels - width, max(1, PROBES // len(rows))).astype(int)
+    # An odd stride does not repeat the structure of channelisers, whose sizes are powers of two.
+    stride = max(1, width // PROBE_SAMPLES) | 1
+    ratios = [
+        ratio
+        for row in rows
+        for place in places
+        if (ratio := _level_in_sigma(power[row, place : place + width : stride]))
+    ]
+    return bool(ratios) and float(np.median(ratios)) > POSITIVE_POWER_SIGMA
+
+
+def _level_in_sigma(values: Floats | Power) -> float | None:
+    """Return the median in units of the scatter; None if too few samples are left, or they are all equal."""
+    values = values[np.isfinite(values) & (values != 0)].astype(np.float64)
+    if len(values) < FEWEST_PROBE_SAMPLES:
+        return None
+    median = float(np.median(values))
+    sigma = MAD_TO_SIGMA * float(np.median(np.abs(values - median)))
+    # More than half of the values are equal if the samples have few bits.
+    sigma = sigma or float(values.std())
+    return median / sigma if sigma > 0 else None
+
+
+def mark_dead_channels(power: Power, n_bits: int, pool: Executor) -> Flags:
+    """Set to NaN the channels that keep one value, unless chance explains that in samples of few bits.
+
+    Parameters
+    ----------
+    power : float32 (T, channels)
+        Raw power, changed in place.
+    n_bits : int
+        Bits of a sample in the file.
+    pool : Executor
+        Threads to work on.
+
+    Returns
+    -------
+    uint8 (channels,)
+        1 where a whole channel is lost, else 0.
+    """
+    n_channels = power.shape[1]
+    dead = np.zeros(n_channels, np.uint8)
+    spectra = kernels.spectra_with_samples(power)
+    if spectra < FEWEST_SPECTRA_TO_CALL_DEAD and n_bits < 32:
+        return dead
+    equal = together(
+        pool,
+        lambda low, high: kernels.dead_channels(power[:, low:high], dead[low:high]),
+        slices(0, n_channels, CHECKED_PER_TASK),
+    )
+    if n_channels * (sum(equal) / n_channels) ** max(1, spectra - 1) > FALSE_RUNS:
+        dead[:] = 0
+    if dead.any():
+        power[:, np.flatnonzero(dead)] = np.nan
+    return dead

@@ -172,9 +172,7 @@ async def test_an_expired_token_has_a_code_of_its_own(tokens: TokenVerifier) -> 
 
 
 @pytest.mark.parametrize("secret", [PUBLIC_PEM, json.dumps(jwk(RSA_KEY, "rsa-1")).encode(), b""])
-async def test_the_public_key_is_not_accepted_as_a_shared_secret(
-    tokens: TokenVerifier, issuer: FakeIssuer, secret: bytes
-) -> None:
+async def test_the_public_key_is_no_shared_secret(tokens: TokenVerifier, issuer: FakeIssuer, secret: bytes) -> None:
     algorithm = jwt.algorithms.HMACAlgorithm(jwt.algorithms.HMACAlgorithm.SHA256)
     unsigned = unsafe_token({"alg": "HS256", "kid": "rsa-1"}).rpartition(".")[0]
     signature = jwt.utils.base64url_encode(algorithm.sign(unsigned.encode(), secret)).decode()
@@ -235,9 +233,7 @@ async def test_a_new_key_is_found_as_soon_as_a_fetch_is_allowed(keys: KeySet, is
     assert await keys.find("rsa-1") is None
 
 
-async def test_withdrawn_keys_work_no_longer_than_their_lifetime(
-    keys: KeySet, issuer: FakeIssuer, clock: Clock
-) -> None:
+async def test_withdrawn_keys_expire(keys: KeySet, issuer: FakeIssuer, clock: Clock) -> None:
     assert await keys.find("rsa-1") is not None
     issuer.keys = []
     clock.now += 99
@@ -246,9 +242,7 @@ async def test_withdrawn_keys_work_no_longer_than_their_lifetime(
     assert await keys.find("rsa-1") is None
 
 
-async def test_an_unavailable_issuer_is_not_an_error_of_the_token(
-    keys: KeySet, issuer: FakeIssuer, clock: Clock
-) -> None:
+async def test_an_unavailable_issuer_is_transient(keys: KeySet, issuer: FakeIssuer, clock: Clock) -> None:
     issuer.is_away = True
     for _ in range(5):
         with pytest.raises(TransientError):
@@ -259,9 +253,7 @@ async def test_an_unavailable_issuer_is_not_an_error_of_the_token(
     assert await keys.find("rsa-1") is not None
 
 
-async def test_old_keys_stay_valid_during_an_outage_for_a_limited_time(
-    keys: KeySet, issuer: FakeIssuer, clock: Clock
-) -> None:
+async def test_old_keys_outlast_a_short_outage(keys: KeySet, issuer: FakeIssuer, clock: Clock) -> None:
     assert await keys.find("rsa-1") is not None
     issuer.is_away = True
     clock.now += 500
@@ -273,9 +265,7 @@ async def test_old_keys_stay_valid_during_an_outage_for_a_limited_time(
         await keys.find("rsa-1")
 
 
-async def test_only_the_request_that_fetches_waits_for_a_slow_issuer(
-    keys: KeySet, issuer: FakeIssuer, clock: Clock
-) -> None:
+async def test_only_one_request_waits_for_a_slow_issuer(keys: KeySet, issuer: FakeIssuer, clock: Clock) -> None:
     assert await keys.find("rsa-1") is not None
     issuer.may_answer.clear()
     clock.now += 200

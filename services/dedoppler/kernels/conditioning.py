@@ -29,7 +29,6 @@ LIKE_BEFORE_START = 0.8
 MAD_TO_SIGMA = 1.4826
 # Channels normalised at a time: long streams of memory, while their bandpass stays in the cache.
 _STRIP = 8192
-_LARGEST = np.finfo(np.float32).max
 
 
 class Tile(NamedTuple):

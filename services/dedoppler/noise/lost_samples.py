@@ -10,6 +10,7 @@ from concurrent.futures import Executor
 import numpy as np
 
 from services.dedoppler.kernels import lost_samples as kernels
+from services.dedoppler.kernels.conditioning import MAD_TO_SIGMA
 from services.dedoppler.noise.bandpass import POSITIVE_POWER_SIGMA
 from services.dedoppler.slices import slices
 from services.dedoppler.threads import together
@@ -20,7 +21,6 @@ from shared.header import Header
 CHANNELS_PER_TASK = 8192
 # Channels that one task checks for change.
 CHECKED_PER_TASK = 2**17
-MAD_TO_SIGMA = 1.4826
 # Places at which level and scatter are sampled, and samples at each.
 PROBES, PROBE_SAMPLES, FEWEST_PROBE_SAMPLES = 32, 128, 16
 PROBE_CHANNELS = 2048

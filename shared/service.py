@@ -105,8 +105,10 @@ def _add_service_routes(app: web.Application, checks: Mapping[str, Check], stop:
     return app
 
 
-async def _start_http(app: web.Application, settings: ServiceSettings) -> web.AppRunner:
-    runner = web.AppRunner(
+async def _start_http(
+    app: web.Application, settings: ServiceSettings, make_runner: Callable[..., web.AppRunner]
+) -> web.AppRunner:
+    runner = make_runner(
         app,
         access_log=None,
         shutdown_timeout=SHUTDOWN_TIMEOUT_S,
@@ -125,6 +127,7 @@ async def run(
     settings: ServiceSettings,
     *,
     app: web.Application | None = None,
+    make_runner: Callable[..., web.AppRunner] = web.AppRunner,
     consumer: Runnable | None = None,
     checks: Mapping[str, Check] | None = None,
     background: Sequence[Background] = (),
@@ -141,6 +144,8 @@ async def run(
         Address of the HTTP server.
     app
         Routes of the service; /health, /ready and /metrics are added to it.
+    make_runner
+        Makes the HTTP server of `app`.
     consumer
         Runs until the signal arrives.
     checks
@@ -166,7 +171,7 @@ async def run(
     if consumer is not None:
         all_checks["consumer"] = consumer.check
     served = _add_service_routes(app if app is not None else web.Application(), all_checks, stop)
-    runner = await _start_http(served, settings)
+    runner = await _start_http(served, settings, make_runner)
     logger.info("service started", name=name, host=settings.host, port=settings.port, version=VERSION)
 
     async def drain(consuming: Sequence[asyncio.Task[None]]) -> None:

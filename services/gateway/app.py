@@ -5,16 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import uvloop
-from aiohttp.log import server_logger
 
 from services.gateway.accounts.key_use import KeyUses
 from services.gateway.accounts.user_cache import UserCache
 from services.gateway.api.application import Routes, make_http_app
 from services.gateway.api.auth import ApiKeyAuthentication, Authentication, TokenAuthentication
+from services.gateway.api.client_address import ClientAddresses
 from services.gateway.api.document.asyncapi import make_asyncapi
 from services.gateway.api.document.openapi import make_openapi
+from services.gateway.api.http_server import GatewayRunner
 from services.gateway.api.oidc import open_token_verifier
-from services.gateway.api.request_log import drop_malformed_requests
 from services.gateway.api.routes.analyze import AnalyzeRoutes
 from services.gateway.api.routes.documents import DocumentRoutes
 from services.gateway.api.routes.downloads import DownloadRoutes
@@ -137,7 +137,9 @@ async def serve(settings: Settings) -> None:
         app = make_http_app(
             subjects,
             authenticate,
+            addresses=ClientAddresses(settings.trusted_proxies),
             cors_origins=settings.cors_origins,
+            is_tls=settings.tls,
             request_timeout_s=settings.request_timeout_s,
         )
         app.on_shutdown.append(changes.close)
@@ -147,6 +149,7 @@ async def serve(settings: Settings) -> None:
             "gateway",
             settings,
             app=app,
+            make_runner=GatewayRunner,
             consumer=consumer,
             checks={"mongodb": store.check, "s3": storage.check, "kafka": publisher.check},
             background=[clock.run, parts.outbox.run, parts.sweeper.run, key_uses.run],
@@ -158,6 +161,5 @@ async def serve(settings: Settings) -> None:
 
 def main() -> None:
     """Entry point of the process."""
-    server_logger.addFilter(drop_malformed_requests)
     # The gateway answers a tenth more requests on uvloop than on asyncio's own event loop.
     service.main("gateway", Settings, serve, new_loop=uvloop.new_event_loop)

@@ -1,5 +1,6 @@
 """Settings of the gateway."""
 
+from ipaddress import IPv4Network, IPv6Network
 from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
@@ -171,6 +172,16 @@ class Settings(ServiceSettings):
         le=60,
         description="How long requests are still answered after SIGTERM, s. Meanwhile /ready fails; this must be "
         "longer than load balancers take to notice that.",
+    )
+    trusted_proxies: list[IPv4Network | IPv6Network] = Field(
+        default=[],
+        description='Networks of the proxies before the gateway, such as ["10.0.0.0/8"]. Only their X-Forwarded-For '
+        "and X-Forwarded-Proto are believed.",
+    )
+    tls: bool = Field(
+        default=False,
+        description="Whether all users reach the gateway over TLS, through a proxy; browsers are told to use nothing "
+        "else.",
     )
     cors_origins: list[str] = Field(
         default=[], description='Origins of web pages that may read answers, such as ["https://example.org"]; or ["*"].'

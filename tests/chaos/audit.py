@@ -192,7 +192,7 @@ class Auditor:
             used = (await user.ask("GET", "/usage"))["usage_this_month"]
             if used != len(user.jobs):
                 audit.wrong_counters.append(f"the usage shows {used} jobs, but the user started {len(user.jobs)}")
-            listed = [job["job_id"] for job in await user.ask("GET", "/jobs?limit=500")]
+            listed = [job["job_id"] for job in await user.ask("GET", "/jobs?limit=100")]
             mine = Counter(job.job_id for job in user.jobs)
             audit.doubled += [f"job {job_id} is listed, but no user started it" for job_id in set(listed) - set(mine)]
             audit.lost += [f"job {job_id} is not listed" for job_id in set(mine) - set(listed)]

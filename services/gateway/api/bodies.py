@@ -4,12 +4,13 @@ import asyncio
 import json
 import math
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from services.gateway.api.errors import ApiError
+from services.gateway.api.errors import ApiError, unsupported_encoding
 from shared.events import MaxDriftRate, SearchParameters, SnrThreshold
 
 MAX_PARTS = 10_000
@@ -17,7 +18,11 @@ MAX_PARTS = 10_000
 MAX_SHOWN = 100
 # The largest integer that every store and programming language supports.
 MAX_INTEGER = 2**63 - 1
+# More digits than any number that is accepted.
+MAX_DIGITS = 25
 MAX_DEPTH = 32
+# Content-Encodings of a body: none, and what aiohttp decodes.
+ENCODINGS = frozenset({"", "identity", "gzip", "deflate"})
 # How long to wait for the rest of a body, s.
 BODY_TIMEOUT_S = 15.0
 
@@ -25,6 +30,7 @@ BodyT = TypeVar("BodyT", bound=BaseModel)
 
 # Unicode's categories Cc and Cs: control characters, and halves of surrogate pairs.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def _no_control_characters(text: str) -> str:
@@ -127,42 +133,100 @@ def _refuse(error: ValidationError) -> NoReturn:
     raise ApiError(400, "invalid_field", f"The field {field!r} is not valid: {reason}.") from error
 
 
+class _NumberError(ValueError):
+    """A number that is no JSON, such as NaN."""
+
+
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+    raise _NumberError(f"{name} is no JSON number")
 
 
-def _integer(digits: str) -> int:
-    number = int(digits)
-    if not -MAX_INTEGER <= number <= MAX_INTEGER:
-        raise ValueError("an integer of more than 64 bits")
-    return number
+def _integer(digits: str) -> float:
+    """Return an integer, or infinity for more digits than any store accepts: `int` is slow for thousands of them."""
+    return int(digits) if len(digits) <= MAX_DIGITS else math.inf
 
 
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if not math.isfinite(number):
-        raise ValueError("a number that is too large")
-    return number
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object. JSON leaves open which of two fields of one name counts, so they are refused."""
+    content: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in content:
+            raise _BadBodyError(f"The field {_shown(name)} is given more than once.")
+        content[name] = value
+    return content
 
 
-_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_int=_integer, parse_float=_finite)
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_int=_integer, object_pairs_hook=_object)
 
 
-def _check_tree(node: Any, depth: int = 1) -> None:
-    """Raise `ValueError` for what some store or reader cannot handle: NUL, lone surrogates, deep nesting."""
+class _BadBodyError(Exception):
+    """A body that is not accepted; the text is a sentence for the user."""
+
+
+class _BadFieldError(Exception):
+    """A field, by its path, whose value no store or reader can handle, and why."""
+
+    def __init__(self, path: Sequence[str], reason: str) -> None:
+        super().__init__(reason)
+        self.path = path
+        self.reason = reason
+
+
+def _check_tree(node: Any, path: tuple[str, ...] = ()) -> None:
+    """Raise for what some store or reader cannot handle: NUL, lone surrogates, deep nesting, numbers out of range."""
     if isinstance(node, str):
-        if "\0" in node:
-            raise ValueError("a NUL character")
-        # Raises UnicodeEncodeError, a ValueError, for a lone surrogate.
-        node.encode()
+        _check_text(node, path)
+    elif isinstance(node, int | float):
+        _check_number(node, path)
     elif isinstance(node, dict | list):
-        if depth > MAX_DEPTH:
-            raise ValueError("nested too deep")
-        for child in node:
-            _check_tree(child, depth + 1)
-        if isinstance(node, dict):
-            for child in node.values():
-                _check_tree(child, depth + 1)
+        if len(path) >= MAX_DEPTH:
+            raise _BadFieldError(path[:1], f"it must not be nested deeper than {MAX_DEPTH} levels")
+        for name, child in node.items() if isinstance(node, dict) else enumerate(node):
+            inside = (*path, str(name))
+            if isinstance(name, str):
+                _check_text(name, inside)
+            _check_tree(child, inside)
+
+
+def _check_text(text: str, path: tuple[str, ...]) -> None:
+    if "\0" in text:
+        raise _BadFieldError(path, "it must not hold NUL characters")
+    if _SURROGATE.search(text):
+        raise _BadFieldError(path, "it must not hold halves of surrogate pairs")
+
+
+def _check_number(number: float, path: tuple[str, ...]) -> None:
+    if isinstance(number, int):
+        if not -MAX_INTEGER <= number <= MAX_INTEGER:
+            raise _BadFieldError(path, f"integers must be from -{MAX_INTEGER} to {MAX_INTEGER}")
+    elif not math.isfinite(number):
+        raise _BadFieldError(path, "the number is out of range")
+
+
+def _shown(name: str) -> str:
+    return repr(name[:MAX_SHOWN])
+
+
+def _decoded_object(raw: bytes) -> dict[str, Any]:
+    """Return the JSON object in the bytes. A byte order mark is ignored, as RFC 8259, section 8.1, allows."""
+    if not raw:
+        raise _BadBodyError("The request body is empty; it must be a JSON object.")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _BadBodyError(f"The request body is not valid UTF-8: see byte {error.start + 1}.") from error
+    try:
+        content = _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise _BadBodyError(f"The request body is not valid JSON: {error.msg}, at {place}.") from error
+    except _NumberError as error:
+        raise _BadBodyError(f"The request body is not valid JSON: {error}.") from error
+    except RecursionError as error:
+        raise _BadBodyError(f"The request body must not be nested deeper than {MAX_DEPTH} levels.") from error
+    if not isinstance(content, dict):
+        raise _BadBodyError("The request body must be a JSON object.")
+    return content
 
 
 def parse_json_object(raw: bytes) -> dict[str, Any]:
@@ -171,17 +235,25 @@ def parse_json_object(raw: bytes) -> dict[str, Any]:
     Raises
     ------
     ApiError
-        400, the bytes are not UTF-8, not JSON, not an object, or contain NUL, lone surrogates, numbers out of
-        range, or more than 32 levels of nesting.
+        400, the bytes are not UTF-8, not JSON, not an object, name a field twice, or contain NUL, lone surrogates,
+        numbers out of range, or more than 32 levels of nesting.
     """
     try:
-        content = _DECODER.decode(raw.decode("utf-8"))
+        content = _decoded_object(raw)
         _check_tree(content)
-    except (ValueError, RecursionError) as error:
-        raise ApiError(400, "invalid_json", "The request body is not valid JSON.") from error
-    if not isinstance(content, dict):
-        raise ApiError(400, "invalid_json", "The request body must be a JSON object.")
+    except _BadBodyError as error:
+        raise ApiError(400, "invalid_json", str(error)) from error
+    except _BadFieldError as error:
+        field = _shown(".".join(error.path))
+        raise ApiError(400, "invalid_field", f"The field {field} is not valid: {error.reason}.") from error
     return content
+
+
+def _require_known_encoding(request: web.Request) -> None:
+    """Raise unless the body's Content-Encoding is one that is decoded before the body is read."""
+    given = ", ".join(request.headers.getall(hdrs.CONTENT_ENCODING, []))
+    if given.strip().lower() not in ENCODINGS:
+        raise unsupported_encoding()
 
 
 async def read_body(request: web.Request, model: type[BodyT]) -> BodyT:
@@ -191,8 +263,9 @@ async def read_body(request: web.Request, model: type[BodyT]) -> BodyT:
     ------
     ApiError
         400, the body is not a JSON object, or a field is missing, unknown or not valid; 408, the body did not
-        arrive in time.
+        arrive in time; 415, its Content-Encoding is not supported.
     """
+    _require_known_encoding(request)
     try:
         if request.content.is_eof():
             # The whole body has arrived, as is usual for small ones.
@@ -203,7 +276,9 @@ async def read_body(request: web.Request, model: type[BodyT]) -> BodyT:
     except TimeoutError as error:
         raise ApiError(408, "request_timeout", "The request body did not arrive in time.") from error
     except web.RequestPayloadError as error:
-        raise ApiError(400, "invalid_json", "The request body does not match its Content-Encoding.") from error
+        raise ApiError(
+            400, "invalid_json", "The request body does not match its Content-Encoding or its length."
+        ) from error
     content = parse_json_object(raw)
     try:
         return model.model_validate(content)

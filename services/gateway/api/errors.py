@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from services.gateway.accounts.errors import (
@@ -47,11 +47,12 @@ logger = structlog.get_logger(__name__)
 
 RETRY_AFTER_S = 5
 
-_CODES = {404: "not_found", 405: "method_not_allowed", 413: "request_too_large"}
+_CODES = {404: "not_found", 405: "method_not_allowed", 413: "request_too_large", 417: "unsupported_expectation"}
 _MESSAGES = {
     404: "This path does not exist.",
     405: "This path does not support this method.",
     413: "The request body is too large; upload observations through POST /upload-url.",
+    417: "The only Expect header that is supported is 100-continue.",
 }
 
 
@@ -59,8 +60,8 @@ _MESSAGES = {
 class ErrorAnswer:
     """An answer other than success.
 
-    `code` is stable, `message` is a sentence for the user, `details` hold more information for programs, and
-    `retry_after_s` says when a retry may succeed.
+    `code` is stable, `message` is a sentence for the user, `details` hold more information for programs,
+    `retry_after_s` says when a retry may succeed, and `headers` are further headers.
     """
 
     status: int
@@ -68,21 +69,41 @@ class ErrorAnswer:
     message: str
     details: Mapping[str, Any] | None = None
     retry_after_s: int | None = None
+    headers: Mapping[str, str] | None = None
 
     def response(self) -> web.Response:
         """Return the HTTP response."""
         details = dict(self.details) if self.details is not None else None
         info = answers.ErrorInfo(code=self.code, message=self.message, details=details)
-        headers = {"Retry-After": str(self.retry_after_s)} if self.retry_after_s is not None else None
+        headers = dict(self.headers or {})
+        if self.retry_after_s is not None:
+            headers[hdrs.RETRY_AFTER] = str(self.retry_after_s)
         return answers.json_response(answers.Error(error=info), status=self.status, headers=headers)
 
 
 class ApiError(Exception):
     """An HTTP request that is refused; see `ErrorAnswer` for the parameters."""
 
-    def __init__(self, status: int, code: str, message: str, *, retry_after_s: int | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        retry_after_s: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
-        self.answer = ErrorAnswer(status, code, message, retry_after_s=retry_after_s)
+        self.answer = ErrorAnswer(status, code, message, retry_after_s=retry_after_s, headers=headers)
+
+
+def unsupported_encoding() -> ApiError:
+    """Return the refusal of a body in an encoding that is not decoded; the header names those that are."""
+    message = (
+        "The Content-Encoding of the request body is not supported: send the body as it is, or as gzip or deflate."
+    )
+    accepted = {"Accept-Encoding": "identity, gzip, deflate"}
+    return ApiError(415, "unsupported_content_encoding", message, headers=accepted)
 
 
 def _limit_reached(error: LimitReachedError) -> ErrorAnswer:
@@ -138,7 +159,7 @@ ANSWERS: Mapping[type[Exception], Callable[[Any], ErrorAnswer]] = {
     BadIdempotencyKeyError: lambda _: ErrorAnswer(
         400,
         "invalid_idempotency_key",
-        f"The header {IDEMPOTENCY_HEADER} must be 1 to 255 printable ASCII characters.",
+        f"The header {IDEMPOTENCY_HEADER} must be 1 to 255 printable ASCII characters, and be sent once.",
     ),
     KeyReusedError: lambda _: ErrorAnswer(
         409,
@@ -158,7 +179,7 @@ ANSWERS: Mapping[type[Exception], Callable[[Any], ErrorAnswer]] = {
     ),
 }
 _MAPPED = tuple(ANSWERS)
-_INTERNAL = ErrorAnswer(500, "internal_error", "An internal error stopped this request.")
+INTERNAL = ErrorAnswer(500, "internal_error", "An internal error stopped this request.")
 _INTERRUPTED = ErrorAnswer(400, "invalid_json", "The request was not sent completely.")
 
 
@@ -167,12 +188,12 @@ def answer_to(error: Exception) -> ErrorAnswer:
     return next(ANSWERS[kind](error) for kind in type(error).__mro__ if kind in ANSWERS)
 
 
-def _of_framework(error: web.HTTPException) -> web.Response:
-    response = ErrorAnswer(
-        error.status,
-        _CODES.get(error.status, "invalid_request"),
-        _MESSAGES.get(error.status, f"The request can't be answered: {error.reason}."),
-    ).response()
+def of_framework(error: web.HTTPException, request: web.BaseRequest) -> web.Response:
+    """Return the answer to an error of the HTTP library."""
+    message = _MESSAGES.get(error.status, f"The request can't be answered: {error.reason}.")
+    if error.status == 404 and len(request.path) > 1 and request.path.endswith("/"):
+        message = "This path does not exist: no path ends in a slash, so leave out the one at its end."
+    response = ErrorAnswer(error.status, _CODES.get(error.status, "invalid_request"), message).response()
     if "Allow" in error.headers:
         response.headers["Allow"] = error.headers["Allow"]
     return response
@@ -188,7 +209,7 @@ async def errors_middleware(request: web.Request, handler: Handler) -> web.Strea
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return _of_framework(error)
+        return of_framework(error, request)
     except _MAPPED as error:
         if isinstance(error, TransientError):
             logger.warning("dependency unavailable", error=error.message)
@@ -197,11 +218,11 @@ async def errors_middleware(request: web.Request, handler: Handler) -> web.Strea
         # If the client's connection is open, a connection of our own was reset: a bug like any other.
         if request.transport is not None and not request.transport.is_closing():
             logger.exception("request failed")
-            return _INTERNAL.response()
+            return INTERNAL.response()
         # The client has disconnected: nobody reads the answer.
         logger.info("client disconnected")
         return _INTERRUPTED.response()
     except Exception:
         # The last resort: the client gets a plain answer, the log gets the stack trace.
         logger.exception("request failed")
-        return _INTERNAL.response()
+        return INTERNAL.response()

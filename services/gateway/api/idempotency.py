@@ -3,6 +3,7 @@
 from aiohttp import web
 from pydantic import BaseModel
 
+from services.gateway.jobs.errors import BadIdempotencyKeyError
 from services.gateway.jobs.idempotency import RequestKey
 
 IDEMPOTENCY_HEADER = "Idempotency-Key"
@@ -14,9 +15,11 @@ def request_key(request: web.Request, user_id: str, body: BaseModel) -> RequestK
     Raises
     ------
     BadIdempotencyKeyError
-        The key is empty, longer than 255 characters, or not printable ASCII.
+        The key is empty, longer than 255 characters, not printable ASCII, or sent twice.
     """
-    key = request.headers.get(IDEMPOTENCY_HEADER)
-    if key is None:
+    keys = request.headers.getall(IDEMPOTENCY_HEADER, [])
+    if not keys:
         return None
-    return RequestKey.of(user_id, key, body.model_dump(mode="json", exclude_none=True))
+    if len(keys) > 1:
+        raise BadIdempotencyKeyError
+    return RequestKey.of(user_id, keys[0], body.model_dump(mode="json", exclude_none=True))

@@ -20,7 +20,7 @@ def page_of(query: Mapping[str, str]) -> Page:
     """
     raw = query.get("limit", str(DEFAULT_JOBS))
     # At most nine digits: `int` is slow for thousands of them.
-    if not (raw.isascii() and raw.isdigit() and len(raw) <= 9 and int(raw) >= 1):
+    if not (raw.isascii() and raw.isdigit() and len(raw) <= 9 and 1 <= int(raw) <= MAX_JOBS):
         raise BadPageError("limit")
     status = next((one for one in STATUSES if one == query.get("status")), None)
     if status is None and "status" in query:
@@ -29,7 +29,7 @@ def page_of(query: Mapping[str, str]) -> Page:
         after = Cursor.parse(query["cursor"]) if "cursor" in query else None
     except ValueError as error:
         raise BadPageError("cursor") from error
-    return Page(min(int(raw), MAX_JOBS), status, after)
+    return Page(int(raw), status, after)
 
 
 def next_page_headers(page: Page, last: Job) -> dict[str, str]:

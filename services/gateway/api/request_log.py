@@ -2,14 +2,12 @@
 
 import functools
 import itertools
-import logging
 import re
 import time
 import uuid
 
 import structlog
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 from prometheus_client import Counter, Histogram
 
@@ -17,6 +15,8 @@ logger = structlog.get_logger(__name__)
 
 REQUESTS = Counter("waterhole_http_requests_total", "Requests answered.", ["method", "route", "status"])
 REQUEST_S = Histogram("waterhole_http_request_seconds", "Time to answer a request, s.", ["method", "route"])
+
+REFUSED = Counter("waterhole_http_refused_total", "Requests that are not valid HTTP, by status.", ["status"])
 
 REQUEST_ID_HEADER = "X-Request-Id"
 REQUEST_ID = web.RequestKey("request_id", str)
@@ -38,9 +38,14 @@ def _metrics(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
     return REQUESTS.labels(method, route, str(status)), REQUEST_S.labels(method, route)
 
 
+def new_request_id() -> str:
+    """Return an id for a request that brings none."""
+    return f"{_PROCESS}{next(_COUNT):012x}"
+
+
 def _request_id(request: web.Request) -> str:
     given = request.headers.get(REQUEST_ID_HEADER, "")
-    return given if _REQUEST_ID.fullmatch(given) else f"{_PROCESS}{next(_COUNT):012x}"
+    return given if _REQUEST_ID.fullmatch(given) else new_request_id()
 
 
 async def add_request_id(request: web.Request, response: web.StreamResponse) -> None:
@@ -71,9 +76,3 @@ async def request_log_middleware(request: web.Request, handler: Handler) -> web.
     count.inc()
     duration.observe(seconds)
     return response
-
-
-def drop_malformed_requests(record: logging.LogRecord) -> bool:
-    """Filter of aiohttp's log: bytes that are not HTTP are answered with 400, and are not an error of the service."""
-    error = record.exc_info[1] if record.exc_info else None
-    return not isinstance(error, HttpProcessingError)

@@ -204,6 +204,6 @@ async def test_jobs_are_listed_most_recent_first(gateway: Gateway) -> None:
     assert [job["job_id"] for job in jobs] == made[::-1]
     assert None not in [value for job in jobs for value in job.values()]
     assert [job["job_id"] for job in (await dora.ask("GET", "/jobs?limit=2"))[1]] == made[:1:-1]
-    assert len((await dora.ask("GET", "/jobs?limit=1000"))[1]) == 4
-    for wrong in ("0", "-1", "x", "1.5", "", "9" * 5000):
+    assert len((await dora.ask("GET", "/jobs?limit=100"))[1]) == 4
+    for wrong in ("0", "101", "1000", "-1", "x", "1.5", "", "9" * 5000):
         assert code(await dora.ask("GET", f"/jobs?limit={wrong}")) == (400, "invalid_limit")

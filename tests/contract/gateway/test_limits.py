@@ -38,6 +38,15 @@ async def process(servers: EmbeddedServers, mongodb: Relay) -> AsyncIterator[Gat
         yield process
 
 
+def refused(answer: bytes) -> tuple[int, str]:
+    """Return status and code of a refusal; fail unless it is JSON with a sentence and a request id."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"\r\nX-Request-Id: " in head
+    error = json.loads(body)["error"]
+    assert error["message"].endswith(".")
+    return int(head.split()[1]), error["code"]
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -53,13 +62,20 @@ async def process(servers: EmbeddedServers, mongodb: Relay) -> AsyncIterator[Gat
 )
 async def test_malformed_or_oversized_headers_are_refused(process: GatewayProcess, headers: bytes) -> None:
     answer = await process.raw(b"POST /analyze HTTP/1.1\r\nHost: a\r\n" + headers + b"\r\n{}")
-    assert answer.split(b"\r\n", 1)[0].split()[1] == b"400"
-    assert b"Traceback" not in answer
+    assert refused(answer) == (400, "malformed_request")
 
 
 async def test_a_path_that_is_too_long_is_refused(process: GatewayProcess) -> None:
     answer = await process.raw(b"GET /" + b"a" * MAX_HEADER_BYTES + b" HTTP/1.1\r\nHost: a\r\n\r\n")
-    assert answer.split(b"\r\n", 1)[0].split()[1] == b"400"
+    assert refused(answer) == (400, "malformed_request")
+
+
+@pytest.mark.parametrize("encoding", [b"br", b"zstd", b"compress"])
+async def test_an_unknown_content_encoding_is_refused(process: GatewayProcess, encoding: bytes) -> None:
+    key = f"x-api-key: {process.api_key}\r\n".encode()
+    head = b"POST /analyze HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2\r\n" + key
+    answer = await process.raw(head + b"Content-Encoding: " + encoding + b"\r\n\r\n{}")
+    assert refused(answer) == (415, "unsupported_content_encoding")
 
 
 @pytest.mark.parametrize("path", ["/jobs/%00", "/jobs/%ff%fe", "/jobs/%ed%a0%80", "/jobs/..%2f..", "/jobs?limit=%00"])

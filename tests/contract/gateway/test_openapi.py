@@ -90,7 +90,9 @@ async def answers_common_to_all_operations(tour: Tour, user: Account) -> None:
         await tour.ask(None, operation.method, path, 403)
         await tour.ask(None, operation.method, path, 403, headers={"x-api-key": "sk_live_x"})
         await tour.ask(user, operation.method, path, 403, headers={"Authorization": "Bearer x"})
+        await tour.ask(user, operation.method, f"{path}?no_such=1", 400)
         if operation.body is not None:
+            await tour.ask(user, operation.method, path, 415, data=b"{}", headers={"Content-Encoding": "compress"})
             await tour.ask(user, operation.method, path, 400, data=b"{")
             await tour.ask(user, operation.method, path, 413, data=b" " * (MAX_BODY_BYTES + 1))
         if operation.is_body_required and operation.body is not None:

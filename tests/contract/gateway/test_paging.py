@@ -51,7 +51,7 @@ def next_of(headers: Any) -> str:
     return str(target.strip("<>"))
 
 
-@pytest.mark.parametrize("limit", [1, 2, 3, 6, 7, 50, 100, 1000])
+@pytest.mark.parametrize("limit", [1, 2, 3, 6, 7, 50, 100])
 async def test_pages_together_form_the_list(user: Account, made: list[str], limit: int) -> None:
     found = await pages(user, f"/jobs?limit={limit}")
     assert [job_id for page in found for job_id in page] == made

@@ -32,10 +32,12 @@ ACCESS_ERRORS: Mapping[int, tuple[str, ...]] = {
         "ambiguous_credentials",
     ),
 }
+QUERY_ERRORS: Mapping[int, tuple[str, ...]] = {400: ("unknown_parameter", "repeated_parameter")}
 BODY_ERRORS: Mapping[int, tuple[str, ...]] = {
     400: ("invalid_json", "missing_field", "invalid_field", "unknown_field"),
     408: ("request_timeout",),
     413: ("request_too_large",),
+    415: ("unsupported_content_encoding",),
 }
 RETRY_STATUSES = frozenset({429, 503})
 
@@ -102,7 +104,7 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 def _errors(operation: Operation) -> dict[int, tuple[str, ...]]:
     groups = [COMMON_ERRORS]
     if not operation.is_public:
-        groups.append(ACCESS_ERRORS)
+        groups += [ACCESS_ERRORS, QUERY_ERRORS]
     if operation.body is not None:
         groups.append(BODY_ERRORS)
     groups.append(operation.errors)

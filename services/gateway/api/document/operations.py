@@ -156,8 +156,8 @@ OPERATIONS = (
             Parameter(
                 "limit",
                 "query",
-                {"type": "integer", "minimum": 1, "default": 50},
-                "Maximum number of jobs to return; values above 100 count as 100.",
+                {"type": "integer", "minimum": 1, "maximum": paging.MAX_JOBS, "default": paging.DEFAULT_JOBS},
+                "Maximum number of jobs to return.",
                 50,
             ),
             Parameter(
@@ -295,3 +295,10 @@ OPERATIONS = (
         is_public=True,
     ),
 )
+
+# The query parameters of each operation that needs a user; those of public paths are ignored.
+QUERY_PARAMETERS: Mapping[tuple[str, str], tuple[str, ...]] = {
+    (one.method.upper(), one.path): tuple(parameter.name for parameter in one.parameters if parameter.where == "query")
+    for one in OPERATIONS
+    if not one.is_public
+}

@@ -56,8 +56,10 @@ CONTENT_SECURITY_POLICY = "; ".join(
 ASSET_CACHE = "public, max-age=86400"
 PAGE_HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-cache",
 }
-ASSET_HEADERS = {"X-Content-Type-Options": "nosniff", "Cache-Control": ASSET_CACHE}
+ASSET_HEADERS = {"Cache-Control": ASSET_CACHE}

@@ -1,6 +1,8 @@
 """Request bodies: what is accepted, and what each refusal says."""
 
 import asyncio
+import gzip
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -50,28 +52,96 @@ async def ask(client: TestClient, method: str, path: str, **more: object) -> tup
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("data", "part"),
     [
-        *(b"", b"{", b"[]", b'"x"', b"\xff\xfe", b"[" * 900, b'{"filename": "x.fil", "file_size": NaN}'),
-        b'{"filename": "x\\u0000.fil"}',
-        b'{"filename": "x\\ud800.fil"}',
-        b'{"filename": "x\xed\xa0\x80.fil"}',
-        b'{"filename": "x\xff.fil"}',
-        '{"filename": "x.fil"}'.encode("utf-16"),
-        b'\xef\xbb\xbf{"filename": "x.fil"}',
-        b'{"filename": "x.fil", "other": "\\ud800"}',
-        b'{"filename": "x.fil", "a\\u0000": 1}',
-        b'{"filename": "x.fil", "file_size": 1%s}' % (b"0" * 30),
-        b'{"filename": "x.fil", "file_size": 1%s}' % (b"0" * 5000),
-        b'{"filename": "x.fil", "other": 1e999}',
-        b'{"filename": "x.fil", "other": %s1%s}' % (b"[" * 32, b"]" * 32),
-        b'{"filename": "x.fil", "other": %s1%s}' % (b"[" * 100_000, b"]" * 100_000),
-        b'{"filename": "x.fil"} {}',
+        (b"", "is empty"),
+        (b"{", "at line 1, column 2"),
+        (b'{"filename":\n x}', "at line 2, column 2"),
+        (b"[]", "must be a JSON object"),
+        (b'"x"', "must be a JSON object"),
+        (b"\xff\xfe", "not valid UTF-8: see byte 1"),
+        (b"[" * 900, "not valid JSON"),
+        (b'{"filename": "x.fil", "file_size": NaN}', "NaN is no JSON number"),
+        (b'{"filename": "x.fil", "file_size": -Infinity}', "-Infinity is no JSON number"),
+        (b'{"filename": "x\xed\xa0\x80.fil"}', "not valid UTF-8: see byte 16"),
+        (b'{"filename": "x\xff.fil"}', "not valid UTF-8: see byte 16"),
+        ('{"filename": "x.fil"}'.encode("utf-16"), "not valid UTF-8: see byte 1"),
+        (b'{"filename": "x.fil"} {}', "Extra data"),
+        (b'{"filename": "x.fil", "filename": "y.fil"}', "The field 'filename' is given more than once"),
+        (b'{"filename": "x.fil", "other": {"a": 1, "b": 2, "a": 1}}', "The field 'a' is given more than once"),
+        (b'{"filename": "x.fil", "other": %s1%s}' % (b"[" * 100_000, b"]" * 100_000), "32 levels"),
     ],
 )
-async def test_a_body_that_is_not_a_json_object_is_refused(client: TestClient, data: bytes) -> None:
+async def test_a_body_that_is_not_a_json_object_is_refused(client: TestClient, data: bytes, part: str) -> None:
     status, body = await ask(client, "POST", "/upload", data=data)
     assert (status, body["error"]["code"]) == (400, "invalid_json")
+    assert part in body["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("data", "part"),
+    [
+        (b'{"filename": "x\\u0000.fil"}', "'filename' is not valid: it must not hold NUL"),
+        (b'{"filename": "x\\ud800.fil"}', "'filename' is not valid: it must not hold halves of surrogate pairs"),
+        (b'{"filename": "x.fil", "other": "\\ud800"}', "'other' is not valid: it must not hold halves"),
+        (b'{"filename": "x.fil", "a\\u0000": 1}', "is not valid: it must not hold NUL"),
+        (b'{"filename": "x.fil", "file_size": 9223372036854775808}', "'file_size' is not valid: integers must be from"),
+        (b'{"filename": "x.fil", "file_size": -9223372036854775808}', "'file_size' is not valid: integers must be"),
+        (b'{"filename": "x.fil", "file_size": 1%s}' % (b"0" * 30), "'file_size' is not valid: the number is out of"),
+        (b'{"filename": "x.fil", "file_size": 1%s}' % (b"0" * 5000), "'file_size' is not valid: the number is out of"),
+        (b'{"filename": "x.fil", "other": 1e999}', "'other' is not valid: the number is out of range"),
+        (b'{"filename": "x.fil", "other": {"a": [0, -1e999]}}', "'other.a.1' is not valid: the number is out of range"),
+        (b'{"filename": "x.fil", "other": %s1%s}' % (b"[" * 32, b"]" * 32), "'other' is not valid: it must not be nes"),
+    ],
+)
+async def test_a_field_that_no_store_can_hold_is_named(client: TestClient, data: bytes, part: str) -> None:
+    status, body = await ask(client, "POST", "/upload", data=data)
+    assert (status, body["error"]["code"]) == (400, "invalid_field")
+    assert part in body["error"]["message"]
+
+
+async def test_the_largest_integer_is_accepted(client: TestClient) -> None:
+    status, body = await ask(client, "POST", "/upload", data=b'{"filename": "x.fil", "file_size": 9223372036854775807}')
+    assert (status, body["file_size"]) == (200, 2**63 - 1)
+
+
+async def test_a_byte_order_mark_is_ignored(client: TestClient) -> None:
+    status, body = await ask(client, "POST", "/upload", data=b'\xef\xbb\xbf{"filename": "x.fil"}')
+    assert (status, body["filename"]) == (200, "x.fil")
+
+
+@pytest.mark.parametrize("encoding", ["compress", "gzip, gzip", "utf-8", "x-gzip", "*"])
+async def test_an_unknown_content_encoding_is_refused(client: TestClient, encoding: str) -> None:
+    headers = {"Content-Encoding": encoding}
+    response = await client.post("/upload", data=b'{"filename": "x.fil"}', headers=headers, skip_auto_headers=headers)
+    assert response.status == 415
+    assert response.headers["Accept-Encoding"] == "identity, gzip, deflate"
+    assert (await response.json())["error"]["code"] == "unsupported_content_encoding"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "data"),
+    [
+        ("gzip", gzip.compress(b'{"filename": "x.fil"}')),
+        ("deflate", zlib.compress(b'{"filename": "x.fil"}')),
+        ("identity", b'{"filename": "x.fil"}'),
+    ],
+)
+async def test_known_content_encodings_are_decoded(client: TestClient, encoding: str, data: bytes) -> None:
+    # As a stream, since aiohttp's client would compress bytes once more.
+    async def sent() -> AsyncIterator[bytes]:
+        yield data
+
+    response = await client.post("/upload", data=sent(), headers={"Content-Encoding": encoding}, compress=None)
+    assert (response.status, (await response.json()).get("filename")) == (200, "x.fil")
+
+
+async def test_a_body_that_is_not_what_its_encoding_says_is_refused(client: TestClient) -> None:
+    async def sent() -> AsyncIterator[bytes]:
+        yield b'{"filename": "x.fil"}'
+
+    response = await client.post("/upload", data=sent(), headers={"Content-Encoding": "gzip"})
+    assert (response.status, (await response.json())["error"]["code"]) == (400, "invalid_json")
 
 
 async def test_a_body_that_is_too_large_is_refused(client: TestClient) -> None:

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,10 +19,16 @@ def test_arbitrary_texts_are_refused_or_accepted_without_a_crash(text: str) -> N
             page_of({name: text})
 
 
+@pytest.mark.parametrize("limit", ["0", "101", "1000000000", "9" * 20, "-1", "1.0", "1e1", " 5", "", "٣"])
+def test_a_limit_out_of_range_is_refused(limit: str) -> None:
+    with pytest.raises(BadPageError):
+        page_of({"limit": limit})
+
+
 def test_parameters_define_the_page() -> None:
     cursor = Cursor(7, "a1b2c3d4-e5f6-7890-abcd-ef1234567890")
     assert page_of({}) == Page(50, None, None)
-    assert page_of({"limit": "1000", "status": "failed", "cursor": str(cursor)}) == Page(100, "failed", cursor)
+    assert page_of({"limit": "100", "status": "failed", "cursor": str(cursor)}) == Page(100, "failed", cursor)
     headers = next_page_headers(Page(20, "failed"), Job("a-1", "u", "k", "f", "s", 1, 5))
     assert headers["X-Next-Cursor"] == str(Cursor(5, "a-1"))
     assert headers["Link"] == f'</jobs?limit=20&status=failed&cursor={Cursor(5, "a-1")}>; rel="next"'

@@ -1,11 +1,9 @@
 """The id, the log line and the metrics of a request."""
 
-import logging
 from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
-from aiohttp.http_exceptions import BadHttpMessage
 from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import REGISTRY
 from structlog.contextvars import merge_contextvars
@@ -14,7 +12,6 @@ from structlog.testing import capture_logs
 from services.gateway.accounts.model import User
 from services.gateway.api.application import make_http_app
 from services.gateway.api.errors import ApiError
-from services.gateway.api.request_log import drop_malformed_requests
 
 
 async def authenticate(request: web.Request) -> User:
@@ -67,13 +64,3 @@ async def test_requests_are_counted_by_route_template(client: TestClient) -> Non
     await ask(client, "/whoami/a")
     await ask(client, "/whoami/b")
     assert REGISTRY.get_sample_value("waterhole_http_requests_total", labels) == before + 2
-
-
-def test_only_malformed_requests_are_left_out_of_the_frameworks_log() -> None:
-    def record(error: Exception | None) -> logging.LogRecord:
-        exc_info = (type(error), error, None) if error is not None else None
-        return logging.LogRecord("aiohttp.server", logging.ERROR, "f", 1, "m", (), exc_info)
-
-    assert not drop_malformed_requests(record(BadHttpMessage("no HTTP")))
-    assert drop_malformed_requests(record(RuntimeError("a bug")))
-    assert drop_malformed_requests(record(None))

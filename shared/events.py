@@ -242,6 +242,16 @@ class TopCandidate(Record):
     source: str
 
 
+# Left out if there are none, as in events from before summaries had warnings.
+Warnings = Annotated[
+    tuple[str, ...],
+    Field(
+        exclude_if=lambda warnings: not warnings,
+        description="Sentences about what the file lacks and what was left out; the first 20, all are in results.json.",
+    ),
+]
+
+
 class ResultsSummary(Record):
     """A job's `results`, as the API shows them."""
 
@@ -250,6 +260,7 @@ class ResultsSummary(Record):
     candidates: int
     processing_time_seconds: float
     top_candidates: tuple[TopCandidate, ...]
+    warnings: Warnings = ()
 
 
 class ObservationClassified(Event):

@@ -12,8 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from services.classify.kernels.features import Features
+from shared.labels import CHIRP
+from shared.narrowband import NARROW_HZ, narrow_limit_hz
 
-BROAD_HZ, BROAD_CHANNELS = 500.0, 8
+BROAD_HZ, BROAD_CHANNELS = NARROW_HZ, 8
 DRIFT_ERRORS = 3.0
 
 
@@ -24,7 +26,8 @@ class Evidence:
     `emission_width_hz` is the width of the whole emission or comb that the hit is part of; 0 if it stands alone.
     `comb_spacing_hz` is the spacing of the comb's teeth (0: no comb), `comb_teeth` their number. `hits_with_like_drift`
     counts the other places of the observation with a hit that drifts alike; hits within 500 Hz are one place.
-    `like_drift_span_hz` is the frequency range over which hits drift alike.
+    `like_drift_span_hz` is the frequency range over which hits drift alike. `suits_narrowband` says whether the product
+    suits a search for narrowband signals (`shared.narrowband`).
     """
 
     snr: float
@@ -43,11 +46,36 @@ class Evidence:
     comb_teeth: int = 0
     hits_with_like_drift: int = 0
     like_drift_span_hz: float = 0.0
+    suits_narrowband: bool = True
 
 
 def broad_limit_hz(channel_width_hz: float) -> float:
-    """Return the bandwidth above which a signal is broadband, Hz: 500 Hz and 8 channels."""
+    """Return the unit of width of the model, Hz: 500 Hz, or 8 channels on grids where these are wider."""
     return max(BROAD_HZ, BROAD_CHANNELS * channel_width_hz)
+
+
+def widest_narrow_hz(channel_width_hz: float) -> float:
+    """Return the bandwidth above which a signal is broadband, Hz.
+
+    The model knows 500 Hz on grids whose 8 channels are no wider. On coarser ones it counts channels, and a rule in Hz
+    decides.
+    """
+    limit = broad_limit_hz(channel_width_hz)
+    return limit if limit <= BROAD_HZ else narrow_limit_hz(channel_width_hz)
+
+
+def is_wide(evidence: Evidence, shape: str) -> bool:
+    """Return whether a hit of any shape is too wide, in Hz, to be called narrow, where the model can't tell.
+
+    The box of a chirp holds its bend, so its width in single rows counts.
+    """
+    if broad_limit_hz(evidence.channel_width_hz) <= BROAD_HZ:
+        return False
+    width_hz = evidence.bandwidth_hz
+    if shape == CHIRP:
+        width_hz = min(width_hz, evidence.features.row_width_channels * evidence.channel_width_hz)
+    # Widths are whole channels, up to rounding.
+    return width_hz > 1.001 * widest_narrow_hz(evidence.channel_width_hz)
 
 
 def drift_limit_hz_s(evidence: Evidence) -> float:

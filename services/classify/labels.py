@@ -3,8 +3,9 @@
 **Shape.** A model of boosted trees, trained on simulated signals (`model`, docs/model-card.md), tells six shapes apart
 by the cut-out alone:
 
-- NARROWBAND_DRIFTING, NARROWBAND_STATIONARY: up to 500 Hz (8 channels) wide, present most of the time, straight.
-- BROADBAND: wider than 500 Hz and than 8 channels, not counting the smear of its drift.
+- NARROWBAND_DRIFTING, NARROWBAND_STATIONARY: up to 500 Hz wide, present most of the time, straight.
+- BROADBAND: wider than 500 Hz, not counting the smear of its drift. Where channels are wider than 62.5 Hz a written
+  rule decides, in Hz: wider than 500 Hz and than three channels, or on channels wider than 3 kHz (`evidence.is_wide`).
 - PULSED: narrow, its power spread over less than half of the time, in at least two spectra.
 - CHIRP: narrow, its drift changes: no straight path holds it.
 - NOISE: a glitch in a single spectrum, or nothing. A written rule adds hits that the cut-out does not support (path SNR
@@ -23,7 +24,7 @@ on the ground: RFI_TERRESTRIAL without a source.
 from dataclasses import dataclass, field
 
 from services.classify.bands import Appearance, Band, agreeing_band, bands_at, protected_band
-from services.classify.evidence import BROAD_HZ, Evidence, drift_limit_hz_s
+from services.classify.evidence import BROAD_HZ, Evidence, drift_limit_hz_s, is_wide
 from services.classify.model import Shape
 from shared.labels import (
     BROADBAND,
@@ -35,6 +36,7 @@ from shared.labels import (
     RFI_SATELLITE,
     RFI_TERRESTRIAL,
 )
+from shared.units import frequency_text
 
 # A cut-out that holds less along the path than half of the stated SNR, and less than this, does not support a hit.
 NOISE_PATH_SNR = 5.0
@@ -94,8 +96,15 @@ def _drift_hz_s(evidence: Evidence, shape: str) -> float:
     return 0.0 if is_stationary else evidence.drift_rate_hz_s
 
 
-def attributed(evidence: Evidence, shape: str) -> Band | None:
-    """Return the service whose band and shape agree with a hit, or None."""
+def shape_by_rule(evidence: Evidence, shape: str) -> str:
+    """Return the shape of a hit that the model calls `shape`: NOISE or BROADBAND where a written rule says so."""
+    if shape == NOISE or is_unsupported(evidence):
+        return NOISE
+    return BROADBAND if is_wide(evidence, shape) else shape
+
+
+def attributed(evidence: Evidence, shape: str, *, pulsed: bool = False) -> Band | None:
+    """Return the service whose band and shape agree with a hit, or None; `pulsed` where a broad one comes in bursts."""
     return agreeing_band(
         evidence.frequency_hz,
         Appearance(
@@ -103,7 +112,7 @@ def attributed(evidence: Evidence, shape: str) -> Band | None:
             emission_width_hz=max(evidence.emission_width_hz, evidence.bandwidth_hz),
             drift_rate_hz_s=_drift_hz_s(evidence, shape),
             broad=shape == BROADBAND,
-            pulsed=shape == PULSED,
+            pulsed=pulsed or shape == PULSED,
             comb_spacing_hz=evidence.comb_spacing_hz,
         ),
     )
@@ -155,6 +164,7 @@ def candidate_conditions(evidence: Evidence, shape: Shape) -> dict[str, bool]:
         )
         >= CANDIDATE_PROBABILITY,
         "a shape that the model knows": shape.novelty_p >= UNKNOWN_P,
+        "a product with channels that suit narrow signals": evidence.suits_narrowband,
     }
 
 
@@ -164,8 +174,11 @@ def _reasons(evidence: Evidence, shape: Shape, name: str, band: Band | None) -> 
     reasons = [f"Shape: {name}" + (f" ({shape.probabilities[name]:.2f})." if name == shape.name else " by rule.")]
     if name == shape.name and len(ordered) > 1 and ordered[1][1] >= 0.05:
         reasons.append(f"It may be {ordered[1][0]} ({ordered[1][1]:.2f}).")
-    if name != shape.name:
+    if name != shape.name and name == NOISE:
         reasons.append(f"Its cut-out holds an SNR of {evidence.features.path_snr:.1f} only.")
+    elif name != shape.name:
+        width, channel = frequency_text(evidence.bandwidth_hz), frequency_text(evidence.channel_width_hz)
+        reasons.append(f"It is {width} wide, in channels of {channel}; narrow is up to {BROAD_HZ:g} Hz.")
     if shape.novelty_p < UNKNOWN_P:
         reasons.append(f"Unlike what the model knows (fewer than {shape.novelty_p:.1g} of signals are as strange).")
     if band is not None:
@@ -181,12 +194,19 @@ def _reasons(evidence: Evidence, shape: Shape, name: str, band: Band | None) -> 
     return reasons
 
 
+def _probability(shape: Shape, name: str) -> float:
+    """Return how probable a shape is: the model's word, or 1 by rule; BROADBAND by rule is what is not noise."""
+    if name == shape.name:
+        return shape.probabilities[name]
+    return 1.0 if name == NOISE else 1.0 - shape.probabilities.get(NOISE, 0.0)
+
+
 def label(evidence: Evidence, shape: Shape) -> Verdict:
     """Return the label of one hit, given the shape that the model found."""
-    name = NOISE if is_unsupported(evidence) else shape.name
-    probability = shape.probabilities[shape.name] if name == shape.name else 1.0
+    name = shape_by_rule(evidence, shape.name)
+    probability = _probability(shape, name)
     confidence = probability * min(1.0, shape.novelty_p / UNKNOWN_P)
-    band = attributed(evidence, name) if name != NOISE else None
+    band = attributed(evidence, name, pulsed=shape.name == PULSED) if name != NOISE else None
     reasons = _reasons(evidence, shape, name, band)
     final, source = name, ""
     if band is not None:

@@ -5,15 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.classify.evidence import Evidence, broad_limit_hz
+from services.classify.evidence import Evidence, widest_narrow_hz
 from services.classify.kernels.features import Features, Track, measure
 from services.classify.kernels.neighbours import clusters, count_alike, find_combs, span_within
 from shared.arrays import Floats, Hits, Indices
 from shared.events import SearchParameters
 from shared.header import Header
 from shared.hits import ChunkHits, merge_hits
+from shared.narrowband import why_unsuited
 
-BROAD_GAP_HZ = 5000.0  # wide hits nearer than this are pieces of one emission
+# Wide hits nearer than this are pieces of one emission: 5 kHz, or two channels where these are wider.
+BROAD_GAP_HZ, BROAD_GAP_CHANNELS = 5000.0, 2
 PIECE_SHARE = 0.5  # of the limit of broadband: a hit at least so wide may be a piece of an emission
 PLACE_HZ = 500.0  # hits nearer than this are one place
 LIKE_DRIFT_STEPS = 2.0  # drifts that differ by at most so many steps of the drift grid are alike
@@ -67,6 +69,7 @@ def measure_hits(header: Header, parameters: SearchParameters, chunks: Sequence[
     )
     broad_emission = _broad_emissions(header, hits)
     width = _emission_widths(hits, broad_emission, combs.spacing_hz)
+    suits_narrowband = not why_unsuited(header)
     evidence = [
         Evidence(
             snr=float(hit["snr"]),
@@ -85,6 +88,7 @@ def measure_hits(header: Header, parameters: SearchParameters, chunks: Sequence[
             comb_teeth=int(combs.teeth[i]),
             hits_with_like_drift=int(alike[i]),
             like_drift_span_hz=float(span[i]),
+            suits_narrowband=suits_narrowband,
         )
         for i, hit in enumerate(hits)
     ]
@@ -112,8 +116,9 @@ def _measure_cutouts(
 def _broad_emissions(header: Header, hits: Hits) -> Indices:
     """Number the emissions that wide hits close to each other are pieces of; -1 for narrow hits."""
     number = np.full(len(hits), -1, dtype=np.int64)
-    wide = np.flatnonzero(hits["bandwidth_hz"] > PIECE_SHARE * broad_limit_hz(abs(header.foff_hz)))
-    number[wide] = clusters(hits["frequency_hz"][wide], BROAD_GAP_HZ)
+    channel_hz = abs(header.foff_hz)
+    wide = np.flatnonzero(hits["bandwidth_hz"] > PIECE_SHARE * widest_narrow_hz(channel_hz))
+    number[wide] = clusters(hits["frequency_hz"][wide], max(BROAD_GAP_HZ, BROAD_GAP_CHANNELS * channel_hz))
     return number
 
 

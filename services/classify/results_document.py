@@ -20,6 +20,8 @@ from shared.results import (
 )
 
 MAX_TOP_CANDIDATES = 20
+# The summary is part of an event and of every answer that shows the job.
+MAX_SUMMARY_WARNINGS = 20
 
 
 def features_record(hit: ClassifiedHit) -> FeaturesRecord:
@@ -98,7 +100,11 @@ def noise_record(index: int, chunk: ChunkHits) -> NoiseRecord:
 
 
 def _summary(
-    hits: Sequence[ClassifiedHit], chosen: Sequence[ClassifiedHit], n_filtered: int, processing_time_seconds: float
+    hits: Sequence[ClassifiedHit],
+    chosen: Sequence[ClassifiedHit],
+    n_filtered: int,
+    processing_time_seconds: float,
+    warnings: Sequence[str],
 ) -> ResultsSummary:
     return ResultsSummary(
         raw_hits=len(hits),
@@ -117,6 +123,7 @@ def _summary(
             )
             for hit in chosen[:MAX_TOP_CANDIDATES]
         ),
+        warnings=tuple(warnings[:MAX_SUMMARY_WARNINGS]),
     )
 
 
@@ -145,7 +152,7 @@ def results_document(
     """
     kept, chosen = filtered(hits), candidates(hits)
     records = [hit_record(hit) for hit in hits]
-    warnings = [*event.warnings, *(warning for chunk in chunks for warning in chunk.warnings)]
+    warnings = list(dict.fromkeys([*event.warnings, *(warning for chunk in chunks for warning in chunk.warnings)]))
     return Results(
         job_id=event.job_id,
         source_name=event.upload.source_name,
@@ -157,8 +164,8 @@ def results_document(
             model=model_version,
             hits_unlike_training=sum(hit.verdict.novelty > 1 - UNKNOWN_P for hit in hits),
         ),
-        warnings=list(dict.fromkeys(warnings)),
-        summary=_summary(hits, chosen, len(kept), processing_time_seconds),
+        warnings=warnings,
+        summary=_summary(hits, chosen, len(kept), processing_time_seconds, warnings),
         processing_time_seconds=processing_time_seconds,
         raw_hits=records,
         filtered_hits=[records[hit.number] for hit in kept],

@@ -21,5 +21,10 @@ def filtered(hits: Sequence[ClassifiedHit]) -> list[ClassifiedHit]:
 
 
 def candidates(hits: Sequence[ClassifiedHit]) -> list[ClassifiedHit]:
-    """Return those of the filtered hits that drift, pulse or chirp, most interesting first."""
-    return ranked([hit for hit in filtered(hits) if hit.verdict.label in CANDIDATE_LABELS])
+    """Return those of the filtered hits that drift, pulse or chirp, most interesting first.
+
+    A product that does not suit a search for narrowband signals has none.
+    """
+    return ranked(
+        [hit for hit in filtered(hits) if hit.evidence.suits_narrowband and hit.verdict.label in CANDIDATE_LABELS]
+    )

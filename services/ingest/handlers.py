@@ -11,10 +11,11 @@ import structlog
 
 from services.ingest.chunk_plan import is_within, plan_observation
 from services.ingest.kept_plan import KeptPlans, ResultsStore
-from shared.errors import PermanentError
+from shared.errors import BadObservationError, PermanentError
 from shared.events import ChunkPlan, ChunkReady, Event, JobProgress, ObservationSubmitted, SearchParameters
 from shared.filterbank import BlobSource, read_header
 from shared.header import Header
+from shared.narrowband import FEWEST_CHANNELS, why_unsuited
 
 logger = structlog.get_logger(__name__)
 
@@ -72,6 +73,13 @@ class Handler:
             raise PermanentError(f"Ingest can't handle {event.topic}.", code="unexpected_event")
         source = BlobSource(self._uploads, event.upload.file_key, event.upload.file_name)
         header, warnings = await read_header(source)
+        if header.n_channels == 1:
+            raise BadObservationError(
+                f"The file {event.upload.file_name!r} can't be searched: it holds 1 channel (nchans). A search for "
+                f"narrowband signals compares channels; upload a product with at least {FEWEST_CHANNELS}."
+            )
+        # First, for it says most about the results.
+        warnings = tuple(filter(None, (why_unsuited(header), *warnings)))
         plan = await self._plans.find(event.job_id, header.n_channels)
         if plan is not None and not is_within(plan, header.n_spectra, self._max_chunk_samples):
             logger.warning("kept plan exceeds the limit", chunks=plan.count, max_chunk_samples=self._max_chunk_samples)

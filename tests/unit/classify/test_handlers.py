@@ -126,6 +126,7 @@ async def test_last_chunk_finishes_the_job_and_repeats_are_the_same(header, obse
 
     document = json.loads(written)
     assert document["warnings"] == ["two spectra were zero", "chunk 0 is flat"]
+    assert classified.summary.warnings == ("two spectra were zero", "chunk 0 is flat")
     assert document["noise"][1]["level"] is None
     assert len(document["raw_hits"]) == 8
     assert [c["frequency_hz"] for c in document["candidates"]] == [

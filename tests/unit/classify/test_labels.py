@@ -157,3 +157,44 @@ def test_the_row_has_no_units():
 def test_a_drift_differs_from_none_beyond_three_errors_and_a_step():
     assert drift_limit_hz_s(replace(TONE, drift_rate_error_hz_s=0.1)) == pytest.approx(0.3)
     assert drift_limit_hz_s(replace(TONE, drift_rate_error_hz_s=0.001)) == pytest.approx(0.0102 * 1.01)
+
+
+@pytest.mark.parametrize(
+    ("channel_hz", "channels", "shape_by_model", "expected"),
+    [
+        (4e6, 4, "NARROWBAND_STATIONARY", "BROADBAND"),
+        (4e6, 1, "NARROWBAND_DRIFTING", "BROADBAND"),
+        (4e6, 4, "PULSED", "BROADBAND"),
+        (4e6, 4, "CHIRP", "BROADBAND"),
+        (4e6, 4, "NOISE", "NOISE"),
+        (2860.0, 3, "NARROWBAND_STATIONARY", "NARROWBAND_STATIONARY"),
+        (2860.0, 4, "NARROWBAND_STATIONARY", "BROADBAND"),
+        (100.0, 5, "PULSED", "PULSED"),
+        (100.0, 6, "PULSED", "BROADBAND"),
+        (2.8, 200, "NARROWBAND_DRIFTING", "NARROWBAND_DRIFTING"),
+    ],
+)
+def test_narrow_is_judged_in_hz(channel_hz, channels, shape_by_model, expected):
+    """Check the rule on wide channels; on fine ones the model knows 500 Hz."""
+    row = replace(STEADY, row_width_channels=float(channels))
+    hit = replace(TONE, channel_width_hz=channel_hz, bandwidth_hz=channels * channel_hz, features=row)
+    assert label(hit, shape(shape_by_model)).shape == expected
+
+
+def test_the_reason_says_how_wide_a_hit_is_and_the_probability_is_that_of_no_noise():
+    hit = replace(TONE, channel_width_hz=4e6, bandwidth_hz=16e6)
+    verdict = label(hit, shape("PULSED", 0.9))
+    assert "It is 16 MHz wide, in channels of 4 MHz; narrow is up to 500 Hz." in verdict.reasons
+    assert verdict.shape_probability == pytest.approx(0.9)
+
+
+def test_bursts_of_whole_channels_are_still_bursts_of_their_service():
+    hit = replace(TONE, frequency_hz=1.3e9, channel_width_hz=4e6, bandwidth_hz=60e6, drift_rate_hz_s=0.0)
+    assert label(hit, shape("PULSED")).rfi_source == "Air surveillance radar"
+    assert label(hit, shape("NARROWBAND_STATIONARY")).rfi_source == ""
+
+
+def test_a_bent_tone_on_wide_channels_stays_a_chirp():
+    """Check that the width in single rows counts: the box of a chirp holds its bend."""
+    hit = replace(TONE, channel_width_hz=2860.0, bandwidth_hz=6 * 2860.0)
+    assert label(hit, shape("CHIRP")).shape == "CHIRP"

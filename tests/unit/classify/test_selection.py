@@ -24,3 +24,13 @@ def test_comb_counts_once_and_is_no_candidate_et(classify, header, observation):
 def test_no_hits(classify, header, observation):
     hits = classify(header, observation.chunk([]))
     assert hits == filtered(hits) == candidates(hits) == []
+
+
+@pytest.mark.parametrize("change", [{"foff_mhz": -4.0, "fch1_mhz": 4e6, "tsamp_s": 5e-4}, {"n_channels": 200}])
+def test_a_product_for_other_signals_has_no_candidates(classify, header, observation, change):
+    other = header.model_copy(update=change)
+    observation.header = other
+    hits = classify(other, observation.chunk([(50, 25, 60.0, {}), (150, 0, 30.0, {})]))
+    assert len(filtered(hits)) == 2
+    assert candidates(hits) == []
+    assert "CANDIDATE_ET" not in {hit.verdict.label for hit in hits}

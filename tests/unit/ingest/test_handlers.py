@@ -161,3 +161,20 @@ async def test_another_event_is_refused(bucket):
     with pytest.raises(PermanentError) as caught:
         await handler(bucket).handle(event)
     assert caught.value.code == "unexpected_event"
+
+
+def pulsar_file(n_channels, foff_mhz=-4.0):
+    header = make_header(n_channels, 8, n_bits=8, fch1_mhz=4032.0, foff_mhz=foff_mhz)
+    return sigproc_header(header) + bytes(8 * n_channels)
+
+
+async def test_a_product_with_channels_of_4_mhz_is_said_not_to_suit_first_of_all(bucket, submitted):
+    bucket.objects[KEY] = pulsar_file(832)
+    chunk, _ = await handler(bucket).handle(submitted)
+    assert chunk.warnings[0].startswith("The channels are 4 MHz wide, too wide for narrowband signals")
+
+
+async def test_one_channel_is_refused_with_a_sentence(bucket, submitted):
+    bucket.objects[KEY] = pulsar_file(1)
+    with pytest.raises(BadObservationError, match="it holds 1 channel"):
+        await handler(bucket).handle(submitted)

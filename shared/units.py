@@ -1,0 +1,27 @@
+"""Frequencies and times as texts for people, in the unit that fits: 4 MHz, not 4e+06 Hz."""
+
+from typing import NamedTuple
+
+
+class Unit(NamedTuple):
+    """A unit and its size, in Hz or seconds."""
+
+    name: str
+    size: float
+
+
+FREQUENCY_UNITS = (Unit("GHz", 1e9), Unit("MHz", 1e6), Unit("kHz", 1e3), Unit("Hz", 1.0), Unit("mHz", 1e-3))
+TIME_UNITS = (Unit("h", 3600.0), Unit("min", 60.0), Unit("s", 1.0), Unit("ms", 1e-3), Unit("µs", 1e-6))
+# A value stays in a unit down to this part of it: 0.9996 MHz is 1 MHz in four digits.
+ROUNDS_UP = 0.9995
+
+
+def fitting_unit(value: float, units: tuple[Unit, ...], at_least: float = 1.0) -> Unit:
+    """Return the largest of `units` of which a value, whatever its sign, has at least `at_least`; else the smallest."""
+    return next((unit for unit in units if abs(value) >= ROUNDS_UP * at_least * unit.size), units[-1])
+
+
+def frequency_text(hz: float) -> str:
+    """Return a frequency or a width in Hz with four digits and its unit, such as 2.794 Hz or 4 MHz."""
+    unit = fitting_unit(hz, FREQUENCY_UNITS)
+    return f"{hz / unit.size:.4g} {unit.name}"

@@ -1,0 +1,29 @@
+"""Frequencies and times in the unit that fits."""
+
+import pytest
+
+from shared.units import TIME_UNITS, fitting_unit, frequency_text
+
+
+@pytest.mark.parametrize(
+    ("hz", "text"),
+    [
+        (2.7939677238, "2.794 Hz"),
+        (0.0042, "4.2 mHz"),
+        (366e3, "366 kHz"),
+        (4e6, "4 MHz"),
+        (-4e6, "-4 MHz"),
+        (999_999.0, "1 MHz"),
+        (999.0, "999 Hz"),
+        (1.42e9, "1.42 GHz"),
+    ],
+)
+def test_a_frequency_is_told_in_the_unit_that_fits(hz, text):
+    assert frequency_text(hz) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "name"), [(1e-7, "µs"), (0.4, "ms"), (18.25, "s"), (292.0, "s"), (1200.0, "min"), (9 * 3600.0, "h")]
+)
+def test_a_unit_may_be_asked_for_of_which_there_are_five(seconds, name):
+    assert fitting_unit(seconds, TIME_UNITS, at_least=5).name == name

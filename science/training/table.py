@@ -51,7 +51,8 @@ KINDS = {
 STRANGE = ("sine", "hops", "walk", "sweep")
 NOTHING = Kind(NOISE, NOISE)
 
-_NUMBERS = [field.name for field in fields(Evidence) if field.name != "features"]
+# Every grid of the table suits a search for narrowband signals.
+_NUMBERS = [field.name for field in fields(Evidence) if field.name not in ("features", "suits_narrowband")]
 _FEATURES = [field.name for field in fields(Features)]
 _WHOLE = frozenset(["n_rows", "comb_teeth", "hits_with_like_drift"])
 # Bits dropped from a float32 leave four digits, which compress well.
@@ -97,7 +98,7 @@ def from_bytes(raw: bytes) -> list[Tested]:
 
 def _tested(columns: dict[str, list[Any]], i: int) -> Tested:
     features = Features(**{name: columns[f"f_{name}"][i] for name in _FEATURES})
-    numbers = {name: int(columns[name][i]) if name in _WHOLE else columns[name][i] for name in _NUMBERS}
+    numbers: dict[str, Any] = {name: int(columns[name][i]) if name in _WHOLE else columns[name][i] for name in _NUMBERS}
     return Tested(
         Evidence(features=features, **numbers),
         columns["kind"][i].decode(),

@@ -59,7 +59,8 @@ class _AnswerSchema(GenerateJsonSchema):
     ) -> bool:
         schema = field["schema"]
         if schema["type"] == "default":
-            return schema.get("default", ...) is not None
+            # A field that is left out for some value is not always there.
+            return schema.get("default", ...) is not None and "serialization_exclude_if" not in field
         return super().field_is_required(field, total)
 
 

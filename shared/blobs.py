@@ -1,10 +1,11 @@
 """Objects in S3, where workers keep all their results.
 
-Failures of the server raise `TransientError`; a missing object raises `ObjectNotFoundError`.
+Failures of the server raise `TransientError`; a missing object raises `ObjectNotFoundError`. A read that names an ETag
+raises `ObjectChangedError` if the object has another one: it was replaced.
 """
 
 import string
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,8 @@ from aiohttp import ClientError as HttpClientError
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-from shared.errors import ObjectNotFoundError, PermanentError, TransientError
+from shared.content import Content
+from shared.errors import ObjectChangedError, ObjectNotFoundError, PermanentError, TransientError
 from shared.settings import ServiceSettings
 
 MISSING_CODES = {"404", "NoSuchKey", "NotFound"}
@@ -76,6 +78,8 @@ def _translated(key: str) -> Iterator[None]:
             raise TransientError(f"Storage could not serve {key!r}: {code}") from error
         if code in MISSING_CODES or status == 404:
             raise ObjectNotFoundError(f"The object {key!r} is not in storage.") from error
+        if code == "PreconditionFailed" or status == 412:
+            raise ObjectChangedError(f"The object {key!r} was replaced.") from error
         if code == "InvalidRange" or status == 416:
             raise RangeBeyondEndError(f"The object {key!r} ends before that range.") from error
         raise PermanentError(f"Storage refused {key!r}: {code}", code="storage_refused") from error
@@ -90,6 +94,19 @@ def _attachment(filename: str) -> str:
     if PLAIN_FILENAME.issuperset(filename):
         return f'attachment; filename="{filename}"'
     return f"attachment; filename*=UTF-8''{quote(filename, safe='')}"
+
+
+def _require_etag(key: str, response: Mapping[str, Any], etag: str | None) -> None:
+    """Raise `ObjectChangedError` if a response is about an object with another ETag than `etag`.
+
+    Not every server honours the condition of a request, so the answer is checked as well.
+    """
+    if etag is not None and response.get("ETag") != etag:
+        raise ObjectChangedError(f"The object {key!r} was replaced.")
+
+
+def _signed(length: int | None) -> dict[str, Any]:
+    return {"ContentLength": length} if length is not None else {}
 
 
 class Blobs:
@@ -112,55 +129,84 @@ class Blobs:
             async with response["Body"] as body:
                 return bytes(await body.read())
 
-    async def get_range(self, key: str, start: int, length: int) -> bytes:
-        """Return `length` bytes from byte `start`, or fewer if the object ends before."""
+    async def get_range(self, key: str, start: int, length: int, etag: str | None = None) -> bytes:
+        """Return `length` bytes from byte `start`, or fewer if the object ends before.
+
+        Raises
+        ------
+        ObjectChangedError
+            The object has another ETag than `etag`.
+        """
         if length <= 0:
             return b""
-        try:
-            with _translated(key):
-                response = await self._client.get_object(
-                    Bucket=self.bucket, Key=key, Range=f"bytes={start}-{start + length - 1}"
-                )
-                async with response["Body"] as body:
-                    return bytes(await body.read())
-        except RangeBeyondEndError:
-            return b""
+        with _translated(key):
+            response = await self._get_range(key, start, length, etag)
+            if response is None:
+                return b""
+            async with response["Body"] as body:
+                _require_etag(key, response, etag)
+                return bytes(await body.read())
 
-    async def get_range_into(self, key: str, start: int, buffer: memoryview) -> int:
+    async def get_range_into(self, key: str, start: int, buffer: memoryview, etag: str | None = None) -> int:
         """Fill `buffer` from byte `start` without an intermediate copy of the whole range.
 
         Returns
         -------
         int
             Number of bytes read, fewer than `buffer` holds if the object ends before.
+
+        Raises
+        ------
+        ObjectChangedError
+            The object has another ETag than `etag`.
         """
         filled = 0
         if not len(buffer):
             return filled
+        with _translated(key):
+            response = await self._get_range(key, start, len(buffer), etag)
+            if response is None:
+                return filled
+            async with response["Body"] as _:
+                _require_etag(key, response, etag)
+                while part := await response["Body"].readinto(buffer[filled : filled + MAX_PART_BYTES]):
+                    filled += part
+        return filled
+
+    async def _get_range(self, key: str, start: int, length: int, etag: str | None) -> Any:
+        """Request a range and return the response; None if the object ends before it."""
+        condition = {"IfMatch": etag} if etag is not None else {}
+        bounds = f"bytes={start}-{start + length - 1}"
         try:
             with _translated(key):
-                response = await self._client.get_object(
-                    Bucket=self.bucket, Key=key, Range=f"bytes={start}-{start + len(buffer) - 1}"
-                )
-                async with response["Body"] as _:
-                    while part := await response["Body"].readinto(buffer[filled : filled + MAX_PART_BYTES]):
-                        filled += part
+                return await self._client.get_object(Bucket=self.bucket, Key=key, Range=bounds, **condition)
         except RangeBeyondEndError:
-            return 0
-        return filled
+            # A server that ignores the condition answers so for a shorter object in place of the one that was meant.
+            _require_etag(key, await self._head(key), etag)
+            return None
 
     async def put(self, key: str, body: bytes, content_type: str = "application/octet-stream") -> None:
         """Write a whole object."""
         with _translated(key):
             await self._client.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type)
 
-    async def size(self, key: str) -> int | None:
-        """Return the size of an object in bytes, or None if it does not exist."""
+    async def content(self, key: str) -> Content | None:
+        """Return the size and ETag that an object has now, or None if it does not exist."""
         try:
-            with _translated(key):
-                return int((await self._client.head_object(Bucket=self.bucket, Key=key))["ContentLength"])
+            found = await self._head(key)
         except ObjectNotFoundError:
             return None
+        return Content(int(found["ContentLength"]), found.get("ETag"))
+
+    async def size(self, key: str) -> int | None:
+        """Return the size of an object in bytes, or None if it does not exist."""
+        content = await self.content(key)
+        return content.size if content is not None else None
+
+    async def _head(self, key: str) -> Mapping[str, Any]:
+        with _translated(key):
+            found: Mapping[str, Any] = await self._client.head_object(Bucket=self.bucket, Key=key)
+        return found
 
     async def list_keys(self, prefix: str) -> list[str]:
         """Return the keys that start with `prefix`, sorted."""
@@ -203,9 +249,12 @@ class Blobs:
             parameters["ResponseContentDisposition"] = _attachment(filename)
         return await self._presign("get_object", parameters, expires_s)
 
-    async def presign_put(self, key: str, *, expires_s: int) -> str:
-        """Return a URL to which anyone can PUT the object for `expires_s`."""
-        return await self._presign("put_object", {"Bucket": self.bucket, "Key": key}, expires_s)
+    async def presign_put(self, key: str, *, expires_s: int, length: int | None = None) -> str:
+        """Return a URL to which anyone can PUT the object for `expires_s`; of exactly `length` bytes if that is given.
+
+        The length is signed as the header Content-Length: S3 refuses another one as a wrong signature.
+        """
+        return await self._presign("put_object", {"Bucket": self.bucket, "Key": key, **_signed(length)}, expires_s)
 
     async def create_multipart(self, key: str) -> str:
         """Start a multipart upload and return its upload id."""
@@ -213,10 +262,12 @@ class Blobs:
             response = await self._client.create_multipart_upload(Bucket=self.bucket, Key=key)
         return str(response["UploadId"])
 
-    async def presign_part(self, key: str, upload_id: str, part_number: int, *, expires_s: int) -> str:
-        """Return a URL to which anyone can PUT part `part_number` (from 1) for `expires_s`."""
+    async def presign_part(
+        self, key: str, upload_id: str, part_number: int, *, expires_s: int, length: int | None = None
+    ) -> str:
+        """Return a URL to which anyone can PUT part `part_number` (from 1) for `expires_s`; `length` as for a PUT."""
         parameters = {"Bucket": self.bucket, "Key": key, "UploadId": upload_id, "PartNumber": part_number}
-        return await self._presign("upload_part", parameters, expires_s)
+        return await self._presign("upload_part", parameters | _signed(length), expires_s)
 
     async def complete_multipart(self, key: str, upload_id: str, parts: Sequence[UploadedPart]) -> None:
         """Complete a multipart upload from its parts.

@@ -42,3 +42,9 @@ class ObjectNotFoundError(PermanentError):
     """An object does not exist in S3."""
 
     code = "object_not_found"
+
+
+class ObjectChangedError(PermanentError):
+    """An object is no longer the one that was accepted: it was replaced, so its ETag or its size is another."""
+
+    code = "file_replaced"

@@ -62,9 +62,17 @@ class Upload(Record):
 
     file_key: str = Field(description="Key in the uploads bucket.")
     file_name: str = Field(description="Name as the user gave it, for display.")
-    file_size: int = Field(description="Bytes.")
+    file_size: int = Field(description="Bytes of the object when the job was accepted.")
     source_name: str = Field(description="Name of the observation, for display and catalogues.")
     submitted_at: datetime = Field(description="When the job was accepted; processing time counts from here.")
+    etag: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=256,
+        exclude_if=lambda etag: etag is None,
+        description="ETag of the object when the job was accepted: an object with another one is not read. Left out by "
+        "early versions.",
+    )
 
 
 class Chunk(Record):

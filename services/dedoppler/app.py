@@ -26,8 +26,8 @@ async def serve(settings: Settings) -> None:
         async with open_storage(settings) as storage, open_publisher(settings) as publisher:
 
             async def read_power(event: ChunkReady) -> Power:
-                source = BlobSource(storage.uploads, event.upload.file_key, event.upload.file_name)
-                chunk = event.chunk
+                upload, chunk = event.upload, event.chunk
+                source = BlobSource(storage.uploads, upload.file_key, upload.file_name, upload.etag, upload.file_size)
                 return await read_block(source, event.header, chunk.read_start_channel, chunk.read_stop_channel)
 
             async with aclosing(Handler(read_power, storage.results, pool, scratch)) as handler:

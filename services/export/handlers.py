@@ -7,12 +7,13 @@ from typing import Protocol
 import structlog
 
 from services.export.artefacts import File, render_pictures, render_tables
-from services.export.digest import UploadStore, sha256_of
+from services.export.digest import sha256_of
 from services.export.picture import MAX_PANELS
 from services.export.waterfall import ChunkPart
 from shared import formats
-from shared.errors import ObjectNotFoundError, PermanentError
+from shared.errors import ObjectChangedError, ObjectNotFoundError, PermanentError
 from shared.events import Event, JobProgress, ObservationClassified, ObservationExported, Upload
+from shared.filterbank import BlobSource, Objects
 from shared.hits import ChunkHits
 from shared.object_keys import artefact_key, hits_key
 from shared.results import HitRecord, Results
@@ -38,7 +39,7 @@ class Handler:
     def __init__(
         self,
         results: ResultsStore,
-        uploads: UploadStore,
+        uploads: Objects,
         *,
         concurrent_reads: int = 8,
         hash_up_to_bytes: int | None = None,
@@ -95,13 +96,15 @@ class Handler:
         return files
 
     async def _input_sha256(self, upload: Upload) -> str | None:
-        """Return the checksum of the uploaded file, or None if it is not wanted or the file was removed."""
+        """Return the checksum of the file that was searched, or None if it is not wanted or the file is gone."""
         if self._hash_up_to_bytes is None or upload.file_size > self._hash_up_to_bytes:
             return None
+        source = BlobSource(self._uploads, upload.file_key, upload.file_name, upload.etag)
         try:
-            return await sha256_of(self._uploads, upload.file_key)
-        except ObjectNotFoundError:
-            logger.warning("observation was removed; catalogues do not state its checksum", file_key=upload.file_key)
+            return await sha256_of(source)
+        except (ObjectNotFoundError, ObjectChangedError) as error:
+            # The search is done, and its results are those of the file that was accepted.
+            logger.warning("observation is gone; catalogues do not state its checksum", code=error.code)
             return None
 
     async def _read_parts(self, event: ObservationClassified, shown: Iterable[HitRecord]) -> list[ChunkPart]:

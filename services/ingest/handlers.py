@@ -5,15 +5,14 @@ bus, whatever its number of chunks, and jobs take turns: a job waits for at most
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
 
 import structlog
 
 from services.ingest.chunk_plan import is_within, plan_observation
 from services.ingest.kept_plan import KeptPlans, ResultsStore
 from shared.errors import BadObservationError, PermanentError
-from shared.events import ChunkPlan, ChunkReady, Event, JobProgress, ObservationSubmitted, SearchParameters
-from shared.filterbank import BlobSource, read_header
+from shared.events import ChunkPlan, ChunkReady, Event, JobProgress, ObservationSubmitted, SearchParameters, Upload
+from shared.filterbank import BlobSource, Objects, read_header
 from shared.header import Header
 from shared.narrowband import FEWEST_CHANNELS, why_unsuited
 
@@ -22,25 +21,12 @@ logger = structlog.get_logger(__name__)
 PRODUCER = "ingest"
 
 
-class UploadsStore(Protocol):
-    """The part of the uploads bucket that the handler uses."""
-
-    async def size(self, key: str) -> int | None:
-        """Return the size of an object in bytes, or None if it does not exist."""
-
-    async def get_range(self, key: str, start: int, length: int) -> bytes:
-        """Return `length` bytes from byte `start`, or fewer if the object ends before."""
-
-    async def get_range_into(self, key: str, start: int, buffer: memoryview) -> int:
-        """Fill `buffer` from byte `start`; return the number of bytes, fewer if the object ends before."""
-
-
 class Handler:
     """Reads the header of an upload and plans its chunks, once per job."""
 
     def __init__(
         self,
-        uploads: UploadsStore,
+        uploads: Objects,
         results: ResultsStore,
         *,
         max_chunk_samples: int,
@@ -64,6 +50,8 @@ class Handler:
             The file can't be searched.
         ObjectNotFoundError
             The upload no longer exists.
+        ObjectChangedError
+            The upload was replaced since the job was accepted.
         PermanentError
             The file is too long for the drift range, or would have too many chunks.
         TransientError
@@ -71,7 +59,11 @@ class Handler:
         """
         if not isinstance(event, ObservationSubmitted):
             raise PermanentError(f"Ingest can't handle {event.topic}.", code="unexpected_event")
-        source = BlobSource(self._uploads, event.upload.file_key, event.upload.file_name)
+        upload = event.upload
+        source = BlobSource(self._uploads, upload.file_key, upload.file_name, upload.etag, upload.file_size)
+        # An event of an early version has no ETag. Then the job is that of the object as it is now.
+        source = await source.pinned()
+        upload = upload.model_copy(update={"etag": source.etag})
         header, warnings = await read_header(source)
         if header.n_channels == 1:
             raise BadObservationError(
@@ -86,7 +78,7 @@ class Handler:
             plan = None
         if plan is None:
             plan = await self._plans.keep(event.job_id, await self._planned(header, event.parameters))
-        ready = [_chunk_ready(event, header, plan, lane, warnings) for lane in range(plan.lanes)]
+        ready = [_chunk_ready(event, upload, header, plan, lane, warnings) for lane in range(plan.lanes)]
         done = JobProgress.make(
             job_id=event.job_id, producer=PRODUCER, step="ingest/1/1", stage="ingest", done=1, total=1
         )
@@ -99,13 +91,18 @@ class Handler:
 
 
 def _chunk_ready(
-    event: ObservationSubmitted, header: Header, plan: ChunkPlan, index: int, warnings: tuple[str, ...]
+    event: ObservationSubmitted,
+    upload: Upload,
+    header: Header,
+    plan: ChunkPlan,
+    index: int,
+    warnings: tuple[str, ...],
 ) -> ChunkReady:
     return ChunkReady.make(
         job_id=event.job_id,
         producer=PRODUCER,
         step=str(index),
-        upload=event.upload,
+        upload=upload,
         parameters=event.parameters,
         header=header,
         chunk=plan.chunk(index),

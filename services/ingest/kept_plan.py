@@ -71,7 +71,7 @@ class KeptPlans:
             logger.warning("kept plan not readable", errors=error.error_count())
             return None
         if plan.n_channels != n_channels:
-            # The user has replaced the upload, which its URL allows for an hour.
+            # An early version did not notice that the upload was replaced before the job was submitted again.
             logger.warning("kept plan does not fit", planned=plan.n_channels, n_channels=n_channels)
             return None
         return plan

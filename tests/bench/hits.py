@@ -21,6 +21,7 @@ from services.dedoppler.noise.scratch import Scratch
 from services.export.artefacts import warm_up
 from services.export.handlers import Handler as Export
 from shared.arrays import Power
+from shared.content import Content
 from shared.errors import ObjectNotFoundError
 from shared.events import ChunkPlan, ChunkReady, ChunkSearched, ObservationClassified, SearchParameters, Upload
 from shared.header import Header
@@ -48,8 +49,16 @@ class MemoryBucket:
     async def put(self, key: str, body: bytes, content_type: str = "application/octet-stream") -> None:
         self._objects[key] = body
 
-    async def get_range(self, key: str, start: int, length: int) -> bytes:
+    async def content(self, key: str) -> Content | None:
+        return Content(len(self._objects[key]), None) if key in self._objects else None
+
+    async def get_range(self, key: str, start: int, length: int, _etag: str | None = None) -> bytes:
         return (await self.get(key))[start : start + length]
+
+    async def get_range_into(self, key: str, start: int, buffer: memoryview, _etag: str | None = None) -> int:
+        raw = await self.get_range(key, start, len(buffer))
+        buffer[: len(raw)] = raw
+        return len(raw)
 
     async def list_keys(self, prefix: str) -> list[str]:
         return sorted(key for key in self._objects if key.startswith(prefix))

@@ -10,7 +10,7 @@ import pytest
 from deploy.local.servers import EmbeddedServers
 from science.simulator import Scene, make_header, simulate, write_fil, write_h5
 from shared.blobs import MAX_PART_BYTES, Blobs, open_storage
-from shared.errors import BadObservationError, ObjectNotFoundError, TransientError
+from shared.errors import BadObservationError, ObjectChangedError, ObjectNotFoundError, TransientError
 from shared.filterbank import BlobSource, LocalSource, read_block, read_header
 from shared.settings import ServiceSettings
 from tests.unit.shared.filterbank.files import BITSHUFFLE, POWER, fil, h5
@@ -123,6 +123,28 @@ async def test_upload_truncated_after_its_header_was_read_is_refused(uploads: Bl
     await uploads.put(source.key, path.read_bytes()[: 5 * 10**6])
     with pytest.raises(BadObservationError, match="before its last data"):
         await read_block(source, header, 0, 1000)
+
+
+@pytest.mark.parametrize("file_format", ["fil", "h5"])
+async def test_upload_replaced_after_its_header_was_read_is_refused(
+    uploads: Blobs, tmp_path: Path, file_format: str
+) -> None:
+    header = make_header(300_000, 8)
+    path = tmp_path / f"observation.{file_format}"
+    write = write_fil if file_format == "fil" else write_h5
+    write(path, header, simulate(Scene(header)))
+    await uploads.put(f"filterbank/pinned.{file_format}", path.read_bytes())
+    source = await BlobSource(uploads, f"filterbank/pinned.{file_format}", path.name).pinned()
+    found, _ = await read_header(source)
+    assert (await read_block(source, found, 0, 1000)).shape == (8, 1000)
+    write(path, header, simulate(Scene(header, seed=2)))
+    await uploads.put(source.key, path.read_bytes())
+    for read in (read_header(source), read_block(source, found, 0, 1000)):
+        with pytest.raises(ObjectChangedError, match=rf"'observation\.{file_format}' was replaced while"):
+            await read
+    await uploads.delete(source.key)
+    with pytest.raises(ObjectNotFoundError, match=rf"'observation\.{file_format}' is no longer in storage"):
+        await read_block(source, found, 0, 1000)
 
 
 async def test_deleted_upload_is_reported(uploads: Blobs) -> None:

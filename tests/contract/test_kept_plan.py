@@ -50,7 +50,11 @@ async def submitted(storage, tmp_path):
     key = f"uploads/user/{job_id}/o.fil"
     await storage.uploads.put(key, path.read_bytes())
     upload = Upload(
-        file_key=key, file_name="o.fil", file_size=1, source_name="o", submitted_at=datetime(2026, 1, 1, tzinfo=UTC)
+        file_key=key,
+        file_name="o.fil",
+        file_size=path.stat().st_size,
+        source_name="o",
+        submitted_at=datetime(2026, 1, 1, tzinfo=UTC),
     )
     return ObservationSubmitted.make(job_id=job_id, producer="gateway", upload=upload, parameters=SearchParameters())
 

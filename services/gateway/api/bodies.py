@@ -64,7 +64,12 @@ class UploadUrlBody(Body):
 
     # May be longer than a file name: only the last part of a path is used.
     filename: Annotated[str, StringConstraints(min_length=1, max_length=4096), _FILE_NAME]
-    file_size: int | None = Field(default=None, ge=1, le=MAX_INTEGER)
+    file_size: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_INTEGER,
+        description="Bytes of the file. If it is given, S3 accepts an upload of exactly this size.",
+    )
 
 
 class AbortUploadBody(Body):

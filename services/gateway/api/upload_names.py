@@ -67,6 +67,11 @@ def part_count(size: int, part_size: int) -> int:
     return -(-size // part_size)
 
 
+def part_length(size: int, part_size: int, number: int) -> int:
+    """Return the bytes of part `number`, from 1, of an upload of `size` bytes."""
+    return min(part_size, size - (number - 1) * part_size)
+
+
 def quoted_etag(etag: str) -> str:
     """Return an ETag in the quotes that HTTP requires, whether the client kept them or not."""
     return f'"{etag.strip(chr(34))}"'

@@ -57,8 +57,8 @@ class Failure:
 class Job:
     """One analysis. Times are unix seconds; `submitted_ms` orders jobs submitted within the same second.
 
-    `expires_at` is when the job is removed. `slot_ms` is when the quota counted it, unix ms. Jobs stored by early
-    versions have no `parameters`.
+    `file_size` and `etag` are those of the object when the job was accepted. `expires_at` is when the job is removed.
+    `slot_ms` is when the quota counted it, unix ms. Jobs stored by early versions have no `parameters` and no `etag`.
     """
 
     job_id: str
@@ -79,6 +79,7 @@ class Job:
     expires_at: int | None = None
     slot_ms: int | None = None
     parameters: SearchParameters | None = None
+    etag: str | None = None
 
     @property
     def created_at(self) -> int:

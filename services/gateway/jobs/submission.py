@@ -36,6 +36,7 @@ class NewJob:
     filename: str
     source_name: str
     file_size: int
+    etag: str | None
     parameters: SearchParameters
 
 
@@ -109,6 +110,7 @@ class Submissions:
             filename=new.filename,
             source_name=new.source_name,
             file_size=new.file_size,
+            etag=new.etag,
             submitted_ms=now_ms,
             expires_at=now_ms // 1000 + tier.retention_days * DAY_S,
             slot_ms=slot.taken_ms,
@@ -170,6 +172,7 @@ def _submitted(job: Job, parameters: SearchParameters) -> Event:
         file_name=job.filename,
         file_size=job.file_size,
         source_name=job.source_name,
+        etag=job.etag,
         submitted_at=datetime.fromtimestamp(job.submitted_ms / 1000, UTC),
     )
     return ObservationSubmitted.make(job_id=job.job_id, producer=PRODUCER, upload=upload, parameters=parameters)

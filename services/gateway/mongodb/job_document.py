@@ -17,7 +17,7 @@ NO_PROGRESS = -1
 # Fields that a removed job loses.
 CONTENT_FIELDS = (
     *("event", "filename", "source_name", "results", "results_key", "progress", "failure", "export_failure"),
-    *("artefacts", "completed_at", "expires_at", "due_ms", "parameters"),
+    *("artefacts", "completed_at", "expires_at", "due_ms", "parameters", "etag"),
 )
 
 
@@ -31,6 +31,7 @@ def document_of(job: Job) -> dict[str, Any]:
         "filename": job.filename,
         "source_name": job.source_name,
         "file_size": job.file_size,
+        "etag": job.etag,
         "submitted_ms": job.submitted_ms,
         "expires_at": job.expires_at,
         "slot_ms": job.slot_ms,
@@ -102,6 +103,7 @@ def job_of(document: Mapping[str, Any]) -> Job:
         expires_at=document.get("expires_at"),
         slot_ms=document.get("slot_ms"),
         parameters=SearchParameters.model_validate(parameters) if parameters else None,
+        etag=document.get("etag"),
     )
 
 

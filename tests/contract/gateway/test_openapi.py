@@ -104,12 +104,12 @@ async def uploads(tour: Tour, user: Account, free: Account) -> None:
     await tour.ask(user, "POST", "/upload-url", 200, json={"filename": "a.fil"})
     await tour.ask(user, "POST", "/upload-url", 400, json={"filename": "a.txt"})
     await tour.ask(free, "POST", "/upload-url", 413, json={"filename": "a.fil", "file_size": 2**40})
-    large = {"filename": "a.fil", "file_size": 51 * MEBIBYTE}
+    large = {"filename": "a.fil", "file_size": 60 * MEBIBYTE}
     upload = await tour.ask(user, "POST", "/upload-url", 200, json=large)
     known = {"file_key": upload["file_key"], "upload_id": upload["upload_id"]}
     parts = []
     for part in upload["parts"]:
-        async with user.gateway.anybody.put(part["url"], data=bytes(5 * MEBIBYTE)) as response:
+        async with user.gateway.anybody.put(part["url"], data=bytes(upload["part_size"])) as response:
             parts.append({"partNumber": part["partNumber"], "etag": response.headers["ETag"]})
     await tour.ask(user, "POST", "/complete-upload", 400, json={**known, "parts": parts[:1]})
     await tour.ask(free, "POST", "/complete-upload", 404, json={**known, "parts": parts})

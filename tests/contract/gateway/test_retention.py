@@ -64,12 +64,12 @@ async def test_incomplete_multipart_uploads_are_aborted(user: Account) -> None:
     _, body = await user.ask("POST", "/upload-url", {"filename": "x.fil", "file_size": 60 * 1024 * 1024})
     with gateway.clock.ahead(DAY_S - 60):
         await gateway.sweeper.abort_multiparts()
-    async with gateway.anybody.put(body["parts"][0]["url"], data=b"part") as response:
+    async with gateway.anybody.put(body["parts"][0]["url"], data=bytes(body["part_size"])) as response:
         assert response.status == 200
     with gateway.clock.ahead(DAY_S + 60):
         assert await gateway.sweeper.abort_multiparts() >= 1
         assert await gateway.sweeper.abort_multiparts() == 0
-    async with gateway.anybody.put(body["parts"][0]["url"], data=b"part") as response:
+    async with gateway.anybody.put(body["parts"][0]["url"], data=bytes(body["part_size"])) as response:
         assert response.status == 404
 
 

@@ -36,7 +36,7 @@ async def test_everything_else_needs_a_key(gateway: Gateway, method: str, path: 
 
 
 async def test_a_small_file_is_uploaded_in_one_request(alice: Account) -> None:
-    status, body = await alice.ask("POST", "/upload-url", {"filename": "my obs.FIL", "file_size": 50 * MEBIBYTE})
+    status, body = await alice.ask("POST", "/upload-url", {"filename": "my obs.FIL", "file_size": len(b"content")})
     assert status == 200
     assert set(body) == {"upload_url", "file_key", "expires_in", "max_size_mb", "multipart"}
     assert (body["expires_in"], body["max_size_mb"], body["multipart"]) == (3600, 1024, False)
@@ -49,6 +49,17 @@ async def test_a_small_file_is_uploaded_in_one_request(alice: Account) -> None:
     assert await alice.gateway.storage.uploads.get(body["file_key"]) == b"content"
 
 
+async def test_an_upload_of_another_size_than_announced_is_refused(alice: Account) -> None:
+    single = (await alice.ask("POST", "/upload-url", {"filename": "x.fil", "file_size": 50 * MEBIBYTE}))[1]
+    assert single["multipart"] is False
+    parts = (await begin(alice))["parts"]
+    for url, size in ((single["upload_url"], 9), (parts[0]["url"], 5 * MEBIBYTE), (parts[-1]["url"], 2)):
+        async with alice.gateway.anybody.put(url, data=bytes(size)) as response:
+            assert response.status == 403
+            assert "SignatureDoesNotMatch" in await response.text()
+    assert await alice.gateway.storage.uploads.size(single["file_key"]) is None
+
+
 async def test_the_size_is_optional(alice: Account) -> None:
     status, body = await alice.ask("POST", "/upload-url", {"filename": "x.h5"})
     assert (status, body["multipart"]) == (200, False)
@@ -58,6 +69,16 @@ async def begin(user: Account, size: int = 50 * MEBIBYTE + 1) -> dict[str, Any]:
     status, body = await user.ask("POST", "/upload-url", {"filename": "large_file.fil", "file_size": size})
     assert status == 200
     return dict(body)
+
+
+def empty_parts(body: dict[str, Any]) -> list[bytes]:
+    """Return content for the parts of a file of 50 MiB and one byte."""
+    return [bytes(body["part_size"])] * (len(body["parts"]) - 1) + [b"!"]
+
+
+async def put_all(user: Account, body: dict[str, Any]) -> list[dict[str, Any]]:
+    """PUT all parts and return their entries for /complete-upload."""
+    return [await put(user, *both) for both in zip(body["parts"], empty_parts(body), strict=True)]
 
 
 async def put(user: Account, part: dict[str, Any], content: bytes) -> dict[str, Any]:
@@ -92,7 +113,7 @@ async def test_a_large_file_is_uploaded_in_parts(alice: Account, quotes: str) ->
 
 async def test_a_file_with_a_missing_part_is_not_completed(alice: Account) -> None:
     body = await begin(alice)
-    parts = [await put(alice, part, b"small") for part in body["parts"]]
+    parts = await put_all(alice, body)
     for wrong in (parts[:-1], parts[1:], [*parts, parts[0]], [*parts[:2], *parts[3:]]):
         answer = await alice.ask("POST", "/complete-upload", named(body, wrong))
         assert code(answer) == (400, "invalid_parts")
@@ -108,7 +129,7 @@ async def test_parts_that_make_too_large_a_file_are_removed(gateway: Gateway) ->
     before = tiers["free"]
     carol = await account(gateway, "free")
     body = await begin(carol)
-    parts = [await put(carol, part, bytes(5 * MEBIBYTE)) for part in body["parts"]]
+    parts = await put_all(carol, body)
     tiers["free"] = before.model_copy(update={"max_file_mb": 20})
     try:
         assert code(await carol.ask("POST", "/complete-upload", named(body, parts))) == (413, "file_too_large")
@@ -120,13 +141,40 @@ async def test_parts_that_make_too_large_a_file_are_removed(gateway: Gateway) ->
 
 async def test_an_upload_can_be_aborted(alice: Account, bob: Account) -> None:
     body = await begin(alice)
-    parts = [await put(alice, part, b"small") for part in body["parts"]]
+    parts = await put_all(alice, body)
     upload = {"file_key": body["file_key"], "upload_id": body["upload_id"]}
     assert code(await bob.ask("POST", "/abort-upload", upload)) == (404, "file_not_found")
     assert code(await bob.ask("POST", "/complete-upload", named(body, parts))) == (404, "file_not_found")
     assert await alice.ask("POST", "/abort-upload", upload) == (200, {"message": "Upload aborted"})
     answer = await alice.ask("POST", "/complete-upload", named(body, parts))
     assert code(answer) == (400, "invalid_multipart_upload")
+
+
+async def test_a_stored_file_beyond_the_limit_is_removed_when_it_is_analyzed(gateway: Gateway) -> None:
+    carol, before = await account(gateway, "free"), gateway.settings.tiers["free"]
+    key = await carol.upload(bytes(MEBIBYTE + 1))
+    gateway.settings.tiers["free"] = before.model_copy(update={"max_file_mb": 1})
+    try:
+        assert code(await carol.ask("POST", "/analyze", {"file_key": key})) == (413, "file_too_large")
+    finally:
+        gateway.settings.tiers["free"] = before
+    assert await gateway.storage.uploads.size(key) is None
+
+
+async def test_a_job_is_of_the_object_that_was_accepted(alice: Account) -> None:
+    body = (await alice.ask("POST", "/upload-url", {"filename": "x.fil"}))[1]
+    sizes, uploads = [], []
+    for content in (b"first", b"the second, which is longer"):
+        async with alice.gateway.anybody.put(body["upload_url"], data=content) as response:
+            assert response.status == 200
+        job_id = await alice.start(body["file_key"])
+        sizes.append((await alice.ask("GET", f"/jobs/{job_id}"))[1]["file_size"])
+        uploads.append(alice.gateway.bus.events[-1].upload)
+    assert sizes == [len(b"first"), len(b"the second, which is longer")] == [upload.file_size for upload in uploads]
+    content = await alice.gateway.storage.uploads.content(body["file_key"])
+    assert uploads[1].etag == content.etag != uploads[0].etag
+    stored = await alice.gateway.store.jobs.get(job_id)
+    assert (stored.file_size, stored.etag) == (content.size, content.etag)
 
 
 async def test_names_are_shown_as_the_client_gave_them(alice: Account) -> None:

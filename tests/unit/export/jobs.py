@@ -1,5 +1,6 @@
 """A finished job in memory: hits objects of two chunks, `results.json` as classify writes it, and its event."""
 
+import hashlib
 from datetime import UTC, datetime
 
 import numpy as np
@@ -7,7 +8,8 @@ import numpy as np
 from services.classify.handlers import Handler as Classify
 from services.classify.model import load_model
 from services.export.handlers import Handler
-from shared.errors import ObjectNotFoundError
+from shared.content import Content
+from shared.errors import ObjectChangedError, ObjectNotFoundError
 from shared.events import Chunk, ChunkSearched, SearchParameters, Upload
 from shared.header import Header
 from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise, Cutout
@@ -22,6 +24,10 @@ VOYAGER = [(739820, 36, 121.0), (739933, 39, 126.0), (747929, 37, 1013.0), (7559
 LINES = [(10000, 0, 14.0), (400000, 0, 300.0), (800500, 1, 25.0), (120000, -150, 40.0)]
 
 
+def etag_of(raw):
+    return f'"{hashlib.md5(raw, usedforsecurity=False).hexdigest()}"'
+
+
 class MemoryBlobs:
     """A bucket in memory."""
 
@@ -34,8 +40,16 @@ class MemoryBlobs:
             raise ObjectNotFoundError(key)
         return self.objects[key]
 
-    async def get_range(self, key, start, length):
-        return (await self.get(key))[start : start + length]
+    async def get_range(self, key, start, length, etag=None):
+        raw = await self.get(key)
+        if etag not in (None, etag_of(raw)):
+            raise ObjectChangedError(key)
+        return raw[start : start + length]
+
+    async def get_range_into(self, key, start, buffer, etag=None):
+        raw = await self.get_range(key, start, len(buffer), etag)
+        buffer[: len(raw)] = raw
+        return len(raw)
 
     async def put(self, key, body, content_type="application/octet-stream"):
         self.objects[key] = body
@@ -44,8 +58,9 @@ class MemoryBlobs:
     async def list_keys(self, prefix):
         return sorted(key for key in self.objects if key.startswith(prefix))
 
-    async def size(self, key):
-        return len(self.objects[key]) if key in self.objects else None
+    async def content(self, key):
+        raw = self.objects.get(key)
+        return None if raw is None else Content(len(raw), etag_of(raw))
 
 
 def make_header(**changes):

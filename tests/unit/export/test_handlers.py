@@ -16,7 +16,7 @@ from shared.errors import ObjectNotFoundError, PermanentError
 from shared.events import ChunkPlan, JobProgress, ObservationExported, decode
 from shared.hits import ChunkHits
 from shared.object_keys import artefact_key
-from tests.unit.export.jobs import UPLOADED
+from tests.unit.export.jobs import UPLOAD_KEY, UPLOADED
 
 FORMATS = {
     "json": "results.json",
@@ -102,6 +102,18 @@ async def test_checksum_is_left_out_where_it_is_not_wanted(job, header, signals,
     assert "input_sha256" not in json.loads(files["catalog.json"])["provenance"]
 
 
+async def test_artefacts_do_not_state_the_checksum_of_a_file_that_replaced_the_one_searched(job, header, signals):
+    event = await job.finish(header, signals)
+    pinned = event.upload.model_copy(update={"etag": (await job.uploads.content(UPLOAD_KEY)).etag})
+    event = event.model_copy(update={"upload": pinned})
+    expected = hashlib.sha256(UPLOADED).hexdigest()
+    assert json.loads((await job.export(event))["catalog.json"])["provenance"]["input_sha256"] == expected
+    await job.uploads.put(UPLOAD_KEY, UPLOADED[::-1])
+    files = await job.export(event)
+    assert set(files) == set(FORMATS.values())
+    assert "input_sha256" not in json.loads(files["catalog.json"])["provenance"]
+
+
 async def test_artefacts_are_made_without_a_removed_observation(job, header, signals):
     event = await job.finish(header, signals)
     job.uploads.objects.clear()
@@ -115,7 +127,7 @@ async def test_a_failed_export_stops_reading_the_observation(job, header, signal
     job.blobs.objects.pop(next(key for key in job.blobs.objects if key.endswith(".npz")))
     stopped = asyncio.Event()
 
-    async def endless(key, start, length):
+    async def endless(key, start, length, etag):
         try:
             await asyncio.Event().wait()
         finally:

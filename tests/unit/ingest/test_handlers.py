@@ -1,5 +1,6 @@
 """From a submitted observation to its chunks."""
 
+import zlib
 from datetime import UTC, datetime
 
 import numpy as np
@@ -9,7 +10,8 @@ from science.simulator import Scene, make_header, spectra, write_fil
 from science.simulator.writers import sigproc_header
 from services.ingest.handlers import Handler
 from services.ingest.kept_plan import plan_key
-from shared.errors import BadObservationError, ObjectNotFoundError, PermanentError, TransientError
+from shared.content import Content
+from shared.errors import BadObservationError, ObjectChangedError, ObjectNotFoundError, PermanentError, TransientError
 from shared.events import ChunkReady, JobProgress, ObservationSubmitted, SearchParameters, Upload
 
 KEY = "uploads/u/1/observation.fil"
@@ -32,14 +34,20 @@ class Bucket:
     async def put(self, key, body, content_type="application/octet-stream"):
         self.objects[key] = body
 
-    async def size(self, key):
+    async def content(self, key):
         if self.is_away:
             raise TransientError("Storage is out of reach.")
-        return len(self.objects[key]) if key in self.objects else None
+        return Content(len(self.objects[key]), self.etag(key)) if key in self.objects else None
 
-    async def get_range(self, key, start, length):
+    async def get_range(self, key, start, length, etag=None):
+        if etag not in (None, self.etag(key)):
+            raise ObjectChangedError(key)
         self.bytes_read += length
         return bytes(self.objects[key][start : start + length])
+
+    def etag(self, key):
+        raw = self.objects[key]
+        return f'"{len(raw)}-{zlib.crc32(raw[: 2**20])}-{zlib.crc32(raw[-(2**20) :])}"'
 
 
 @pytest.fixture
@@ -50,20 +58,26 @@ def bucket(tmp_path):
     return Bucket({KEY: path.read_bytes()})
 
 
-@pytest.fixture
-def submitted():
+def submission(bucket, job_id="job"):
+    """Return the event of a job on the object that the bucket holds now."""
     return ObservationSubmitted.make(
-        job_id="job",
+        job_id=job_id,
         producer="gateway",
         upload=Upload(
             file_key=KEY,
             file_name="observation.fil",
-            file_size=1,
+            file_size=len(bucket.objects[KEY]),
             source_name="GJ 1002",
             submitted_at=datetime(2026, 1, 1, tzinfo=UTC),
+            etag=bucket.etag(KEY),
         ),
         parameters=SearchParameters(snr_threshold=12.0),
     )
+
+
+@pytest.fixture
+def submitted(bucket):
+    return submission(bucket)
 
 
 def handler(bucket, lanes=4, max_chunk_samples=2**27):
@@ -106,13 +120,13 @@ def flat_file(header):
     return memoryview(content)
 
 
-async def test_an_event_is_as_large_for_a_thousand_chunks_as_for_three(bucket, submitted):
+async def test_an_event_is_as_large_for_a_thousand_chunks_as_for_three(bucket):
     sizes = []
     for count in (3, 1000):
         header = make_header(count * COARSE, 2, coarse_channel_width=COARSE)
         bucket.objects[KEY] = flat_file(header)
         limited = handler(bucket, lanes=1, max_chunk_samples=2 * COARSE + 10_000)
-        ready, _ = await limited.handle(submitted.model_copy(update={"job_id": f"job-{count}"}))
+        ready, _ = await limited.handle(submission(bucket, f"job-{count}"))
         assert ready.chunk.count >= count
         sizes.append(len(ready.to_bytes()))
     assert sizes[1] - sizes[0] < 50
@@ -130,18 +144,36 @@ async def test_the_same_event_gives_the_same_events(bucket, submitted):
     assert len({event.event_id for event in first}) == len(first)
 
 
-async def test_warnings_go_with_every_chunk(bucket, submitted):
+async def test_warnings_go_with_every_chunk(bucket):
     bucket.objects[KEY] += b"part of a spectrum"
-    *chunks, _ = await handler(bucket).handle(submitted)
+    *chunks, _ = await handler(bucket).handle(submission(bucket))
     for event in chunks:
         (warning,) = event.warnings
         assert "part of a spectrum" in warning
 
 
-async def test_a_file_that_is_none_is_refused_by_its_name(bucket, submitted):
+async def test_a_file_that_is_none_is_refused_by_its_name(bucket):
     bucket.objects[KEY] = b"I am no observation.\n" * 100
     with pytest.raises(BadObservationError, match=r"'observation\.fil'.*neither a SIGPROC filterbank nor an HDF5"):
-        await handler(bucket).handle(submitted)
+        await handler(bucket).handle(submission(bucket))
+
+
+async def test_an_upload_that_was_replaced_since_the_job_was_accepted_is_refused_by_its_name(bucket, submitted):
+    accepted = bucket.objects[KEY]
+    for replaced in (accepted[:-4] + b"else", accepted + bytes(1000), accepted[:-1000]):
+        bucket.objects[KEY] = replaced
+        with pytest.raises(ObjectChangedError, match=r"'observation\.fil' was replaced while") as caught:
+            await handler(bucket).handle(submitted)
+        assert caught.value.code == "file_replaced"
+
+
+async def test_an_event_of_an_early_version_is_for_the_object_of_its_size(bucket, submitted):
+    early = submitted.model_copy(update={"upload": submitted.upload.model_copy(update={"etag": None})})
+    # All later events of the job are about the object that ingest has seen.
+    assert (await handler(bucket).handle(early))[0].upload == submitted.upload
+    bucket.objects[KEY] += bytes(1000)
+    with pytest.raises(ObjectChangedError):
+        await handler(bucket).handle(early)
 
 
 async def test_an_upload_that_is_gone_says_so(bucket, submitted):
@@ -168,13 +200,13 @@ def pulsar_file(n_channels, foff_mhz=-4.0):
     return sigproc_header(header) + bytes(8 * n_channels)
 
 
-async def test_a_product_with_channels_of_4_mhz_is_said_not_to_suit_first_of_all(bucket, submitted):
+async def test_a_product_with_channels_of_4_mhz_is_said_not_to_suit_first_of_all(bucket):
     bucket.objects[KEY] = pulsar_file(832)
-    chunk, _ = await handler(bucket).handle(submitted)
+    chunk, _ = await handler(bucket).handle(submission(bucket))
     assert chunk.warnings[0].startswith("The channels are 4 MHz wide, too wide for narrowband signals")
 
 
-async def test_one_channel_is_refused_with_a_sentence(bucket, submitted):
+async def test_one_channel_is_refused_with_a_sentence(bucket):
     bucket.objects[KEY] = pulsar_file(1)
     with pytest.raises(BadObservationError, match="it holds 1 channel"):
-        await handler(bucket).handle(submitted)
+        await handler(bucket).handle(submission(bucket))

@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 from science.simulator import Scene, make_header, spectra, write_fil
 from services.ingest.handlers import Handler
 from services.ingest.kept_plan import KeptPlans, plan_key
+from shared.content import Content
 from shared.errors import BadObservationError, ObjectNotFoundError, PermanentError
 from shared.events import ChunkPlan, ObservationSubmitted, SearchParameters, Upload
 from shared.object_keys import job_prefix
@@ -40,10 +41,10 @@ class Bucket:
         self.puts.append(key)
         self.objects[key], self.meanwhile = self.meanwhile or body, None
 
-    async def size(self, key):
-        return len(self.objects[key]) if key in self.objects else None
+    async def content(self, key):
+        return Content(len(self.objects[key]), None) if key in self.objects else None
 
-    async def get_range(self, key, start, length):
+    async def get_range(self, key, start, length, _etag=None):
         return self.objects[key][start : start + length]
 
 
@@ -66,12 +67,20 @@ def handler(bucket, max_chunk_samples=WIDE, lanes=2):
     return Handler(bucket, bucket, max_chunk_samples=max_chunk_samples, lanes=count)
 
 
-@pytest.fixture
-def submitted():
+def submission(bucket):
     upload = Upload(
-        file_key=KEY, file_name="o.fil", file_size=1, source_name="o", submitted_at=datetime(2026, 1, 1, tzinfo=UTC)
+        file_key=KEY,
+        file_name="o.fil",
+        file_size=len(bucket.objects[KEY]),
+        source_name="o",
+        submitted_at=datetime(2026, 1, 1, tzinfo=UTC),
     )
     return ObservationSubmitted.make(job_id=JOB, producer="gateway", upload=upload, parameters=SearchParameters())
+
+
+@pytest.fixture
+def submitted(bucket):
+    return submission(bucket)
 
 
 def gist(events):
@@ -125,10 +134,10 @@ async def test_the_plan_lies_among_the_objects_of_its_job_and_goes_with_them(buc
     assert {key for key in bucket.objects if key.startswith(job_prefix(JOB))} == {plan_key(JOB)}
 
 
-async def test_a_file_that_can_not_be_searched_leaves_no_plan(bucket, submitted):
+async def test_a_file_that_can_not_be_searched_leaves_no_plan(bucket):
     bucket.objects[KEY] = b"I am no observation.\n" * 100
     with pytest.raises(BadObservationError):
-        await handler(bucket).handle(submitted)
+        await handler(bucket).handle(submission(bucket))
     assert plan_key(JOB) not in bucket.objects
 
 
@@ -163,7 +172,7 @@ async def test_a_plan_that_can_not_be_read_is_made_anew_and_kept(bucket, submitt
 async def test_a_plan_for_another_number_of_channels_is_made_anew(bucket, submitted, tmp_path):
     await handler(bucket).handle(submitted)
     bucket.objects[KEY] = observation(tmp_path, CHANNELS // 2)
-    *chunks, _ = await handler(bucket).handle(submitted)
+    *chunks, _ = await handler(bucket).handle(submission(bucket))
     assert chunks[0].plan.n_channels == kept(bucket).n_channels == CHANNELS // 2
 
 

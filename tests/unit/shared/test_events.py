@@ -159,12 +159,20 @@ CLASSIFIED_WITH_WARNINGS = EXPECTED[3].model_copy(
         "summary": EXPECTED[3].summary.model_copy(update={"warnings": WARNINGS}),
     }
 )
-VARIANTS = {".plan": CLASSIFIED_WITH_PLAN, ".warnings": CLASSIFIED_WITH_WARNINGS}
-LATER = list(VARIANTS.values())
+# Like EXPECTED[0], but from a version that pins the object.
+SUBMITTED_WITH_ETAG = EXPECTED[0].model_copy(
+    update={
+        "event_id": uuid.UUID("a2bb189e-8bf9-5888-9912-ace4e6543003"),
+        "upload": UPLOAD.model_copy(update={"etag": '"546abf2c5f7cb5279fa9079387898219-5"'}),
+    }
+)
+# Events of a version that has more fields, by what their examples are named after.
+VARIANTS = {"plan": CLASSIFIED_WITH_PLAN, "warnings": CLASSIFIED_WITH_WARNINGS, "etag": SUBMITTED_WITH_ETAG}
+ALL_EVENTS = [*EXPECTED, *VARIANTS.values()]
 
 
 def golden_name(event: Event) -> str:
-    variant = next((name for name, known in VARIANTS.items() if known == event), "")
+    variant = "".join(f".{name}" for name, other in VARIANTS.items() if other == event)
     return f"{event.type}.v{event.version}{variant}.json"
 
 
@@ -186,13 +194,13 @@ def required_fields(value: object, place: tuple = ()) -> list[tuple]:
     return found
 
 
-each_event = pytest.mark.parametrize("event", [*EXPECTED, *LATER], ids=golden_name)
+each_event = pytest.mark.parametrize("event", ALL_EVENTS, ids=golden_name)
 
 
 def test_every_type_has_an_example_and_every_golden_file_is_an_example():
     assert [event.topic for event in EXPECTED] == list(TOPICS)
     assert [event.type for event in EXPECTED] == list(TOPICS)
-    assert {path.name for path in GOLDEN.iterdir()} == {golden_name(event) for event in [*EXPECTED, *LATER]}
+    assert {path.name for path in GOLDEN.iterdir()} == {golden_name(event) for event in ALL_EVENTS}
 
 
 @each_event

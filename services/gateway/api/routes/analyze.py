@@ -7,7 +7,7 @@ from services.gateway.api import answers
 from services.gateway.api.auth import USER
 from services.gateway.api.bodies import AnalyzeBody, read_body
 from services.gateway.api.idempotency import request_key
-from services.gateway.api.routes.uploads import require_own_key, require_size
+from services.gateway.api.routes.uploads import require_own_key, require_stored_size
 from services.gateway.jobs.errors import UploadNotFoundError
 from services.gateway.jobs.ports import UploadRecords, UploadsBucket
 from services.gateway.jobs.submission import NewJob, Submissions
@@ -37,7 +37,7 @@ class AnalyzeRoutes:
         UploadNotFoundError
             The file does not exist.
         FileTooLargeError
-            The file exceeds the tier's limit.
+            The file exceeds the tier's limit; it is deleted.
         LimitReachedError
             The user has reached a limit of the tier.
         BadIdempotencyKeyError
@@ -56,12 +56,13 @@ class AnalyzeRoutes:
         return answers.json_response(answers.JobAccepted(job_id=job_id, status_url=f"/jobs/{job_id}"), status=202)
 
     async def _new_job(self, user: User, body: AnalyzeBody) -> NewJob:
-        size = await self._uploads.size(body.file_key)
-        if size is None:
+        content = await self._uploads.content(body.file_key)
+        if content is None:
             raise UploadNotFoundError
-        require_size(size, self._settings.tiers[user.tier])
+        await require_stored_size(self._uploads, body.file_key, content.size, self._settings.tiers[user.tier])
         filename = body.filename
         if filename is None:
             record = await self._records.get(body.file_key)
             filename = record.filename if record is not None else body.file_key.rpartition("/")[2]
-        return NewJob(body.file_key, filename, body.source_name or filename, size, body.search_parameters())
+        source_name, parameters = body.source_name or filename, body.search_parameters()
+        return NewJob(body.file_key, filename, source_name, content.size, content.etag, parameters)

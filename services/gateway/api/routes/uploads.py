@@ -14,6 +14,7 @@ from services.gateway.api.upload_names import (
     clean_file_name,
     owns_upload_key,
     part_count,
+    part_length,
     quoted_etag,
     shown_file_name,
     upload_key,
@@ -27,7 +28,7 @@ from services.gateway.jobs.errors import (
     UploadNotFoundError,
     UploadRefusedError,
 )
-from services.gateway.jobs.ports import UploadRecords, UploadsBucket
+from services.gateway.jobs.ports import Bucket, UploadRecords, UploadsBucket
 from services.gateway.jobs.upload_record import UploadRecord
 from services.gateway.settings import Settings, Tier
 from shared.blobs import MultipartError, UploadedPart
@@ -76,31 +77,32 @@ class UploadRoutes:
         shown = shown_file_name(body.filename)
         if body.file_size is None or body.file_size <= self._settings.multipart_threshold_bytes:
             await self._records.add(UploadRecord(key, shown, None, self._now_ms()))
-            return answers.json_response(await self._single(key, tier))
+            return answers.json_response(await self._single(key, body.file_size, tier))
         count = part_count(body.file_size, self._settings.part_size_bytes)
         if count > MAX_PARTS:
             raise TooManyPartsError(count, MAX_PARTS)
         await self._records.add(UploadRecord(key, shown, count, self._now_ms()))
-        return answers.json_response(await self._multipart(key, count, tier))
+        return answers.json_response(await self._multipart(key, body.file_size, count, tier))
 
-    async def _single(self, key: str, tier: Tier) -> answers.SingleUpload:
+    async def _single(self, key: str, size: int | None, tier: Tier) -> answers.SingleUpload:
         expires_s = self._settings.upload_expires_s
-        url = await self._uploads.presign_put(key, expires_s=expires_s)
+        url = await self._uploads.presign_put(key, expires_s=expires_s, length=size)
         return answers.SingleUpload(upload_url=url, file_key=key, expires_in=expires_s, max_size_mb=tier.max_file_mb)
 
-    async def _multipart(self, key: str, count: int, tier: Tier) -> answers.MultipartUpload:
-        expires_s = self._settings.upload_expires_s
+    async def _multipart(self, key: str, size: int, count: int, tier: Tier) -> answers.MultipartUpload:
+        expires_s, part_size = self._settings.upload_expires_s, self._settings.part_size_bytes
         upload_id = await self._uploads.create_multipart(key)
         parts = []
         for number in range(1, count + 1):
-            url = await self._uploads.presign_part(key, upload_id, number, expires_s=expires_s)
+            length = part_length(size, part_size, number)
+            url = await self._uploads.presign_part(key, upload_id, number, expires_s=expires_s, length=length)
             parts.append(answers.PartUrl(part_number=number, url=url))
             if number % SIGNED_AT_ONCE == 0:
                 await asyncio.sleep(0)
         return answers.MultipartUpload(
             upload_id=upload_id,
             parts=parts,
-            part_size=self._settings.part_size_bytes,
+            part_size=part_size,
             file_key=key,
             expires_in=expires_s,
             max_size_mb=tier.max_file_mb,
@@ -135,15 +137,8 @@ class UploadRoutes:
         if size is None:
             raise _not_completed(refusal)
         # The file exists, so a refusal means that a client retries after a lost answer: only it knows this key.
-        await self._require_real_size(user, body.file_key, size)
+        await require_stored_size(self._uploads, body.file_key, size, self._settings.tiers[user.tier])
         return answers.json_response(answers.UploadComplete(file_key=body.file_key))
-
-    async def _require_real_size(self, user: User, key: str, size: int) -> None:
-        try:
-            require_size(size, self._settings.tiers[user.tier])
-        except FileTooLargeError:
-            await self._uploads.delete(key)
-            raise
 
     async def abort_upload(self, request: web.Request) -> web.Response:
         """POST /abort-upload: delete the parts.
@@ -181,6 +176,15 @@ def require_size(size: int, tier: Tier) -> None:
     """Raise `FileTooLargeError` if a file of `size` bytes exceeds the tier's limit."""
     if size > tier.max_file_bytes:
         raise FileTooLargeError(tier.max_file_mb)
+
+
+async def require_stored_size(uploads: Bucket, key: str, size: int, tier: Tier) -> None:
+    """Delete a stored file of `size` bytes that exceeds the tier's limit, and raise `FileTooLargeError`."""
+    try:
+        require_size(size, tier)
+    except FileTooLargeError:
+        await uploads.delete(key)
+        raise
 
 
 def _not_completed(refusal: MultipartError | None) -> JobError:

@@ -43,6 +43,7 @@ FULL = replace(
     artefacts=(Artefact(format="csv", key="k", filename="f", content_type="text/csv", size=7, sha256="0"),),
     expires_at=1_720_220_400,
     slot_ms=5,
+    etag='"0123"',
     parameters=SearchParameters(snr_threshold=12.5),
 )
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from science.simulator import make_header, write_fil, write_h5
+from shared.content import Content
 from shared.errors import TransientError
 from shared.filterbank import BlobSource, read_block, read_header
 from shared.filterbank.fetch import THREAD_BYTES, beside, for_each
@@ -233,10 +234,10 @@ class Breaking:
         self.hangs = False
         self.is_stuck = asyncio.Event()
 
-    async def size(self, _key):
-        return len(self._raw)
+    async def content(self, _key):
+        return Content(len(self._raw), None)
 
-    async def get_range(self, _key, start, length):
+    async def get_range(self, _key, start, length, _etag=None):
         await asyncio.sleep(0)
         if self.left is not None:
             self.left -= length
@@ -247,7 +248,7 @@ class Breaking:
                 raise TransientError("Storage is away.")
         return self._raw[start : start + length]
 
-    async def get_range_into(self, key, start, buffer):
+    async def get_range_into(self, key, start, buffer, _etag=None):
         raw = await self.get_range(key, start, len(buffer))
         buffer[: len(raw)] = raw
         return len(raw)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from science.simulator import make_header, write_fil, write_h5
+from shared.content import Content
 from shared.errors import BadObservationError, TransientError
 from shared.filterbank import BlobSource, LocalSource, fetch, read_block, read_header, rows
 
@@ -25,10 +26,10 @@ class Memory:
         self.reads = []
         self.at_once = self.most_at_once = 0
 
-    async def size(self, key):
-        return len(self.raw) if key == "there" else None
+    async def content(self, key):
+        return Content(len(self.raw), None) if key == "there" else None
 
-    async def get_range(self, key, start, length):
+    async def get_range(self, key, start, length, _etag=None):
         self.reads.append((start, length))
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
@@ -36,7 +37,7 @@ class Memory:
         self.at_once -= 1
         return self.raw[start : start + length]
 
-    async def get_range_into(self, key, start, buffer):
+    async def get_range_into(self, key, start, buffer, _etag=None):
         raw = await self.get_range(key, start, len(buffer))
         buffer[: len(raw)] = raw
         return len(raw)
@@ -182,7 +183,7 @@ async def test_large_pieces_are_decoded_outside_the_event_loop():
 
 async def test_one_failing_read_fails_the_whole_with_its_own_error():
     class Failing(Memory):
-        async def get_range(self, key, start, length):
+        async def get_range(self, key, start, length, _etag=None):
             if len(self.reads) > 5:
                 raise TransientError("Storage is unavailable.")
             return await super().get_range(key, start, length)

@@ -21,7 +21,16 @@ def fitting_unit(value: float, units: tuple[Unit, ...], at_least: float = 1.0) -
     return next((unit for unit in units if abs(value) >= ROUNDS_UP * at_least * unit.size), units[-1])
 
 
-def frequency_text(hz: float) -> str:
-    """Return a frequency or a width in Hz with four digits and its unit, such as 2.794 Hz or 4 MHz."""
-    unit = fitting_unit(hz, FREQUENCY_UNITS)
-    return f"{hz / unit.size:.4g} {unit.name}"
+def frequency_text(hz: float, digits: int = 4) -> str:
+    """Return a frequency or a width in Hz with its unit, such as 2.794 Hz or 4 MHz."""
+    return _text(hz, FREQUENCY_UNITS, digits)
+
+
+def time_text(seconds: float, digits: int = 4) -> str:
+    """Return a time in seconds with its unit, such as 18.25 s or 500 µs; from a minute on in seconds too."""
+    return _text(seconds, TIME_UNITS[2:], digits)
+
+
+def _text(value: float, units: tuple[Unit, ...], digits: int) -> str:
+    unit = fitting_unit(value, units)
+    return f"{value / unit.size:.{digits}g} {unit.name}"

@@ -25,6 +25,7 @@ from shared.header import Header
 from shared.hits import Cutout
 from shared.labels import RFI_OR_NOISE
 from shared.results import HitRecord
+from shared.units import FREQUENCY_UNITS, TIME_UNITS, Unit, fitting_unit, frequency_text, time_text
 
 DPI = 100
 LEFT, WIDTH = 0.055, 0.875  # of the waterfall, as parts of the figure's width
@@ -39,6 +40,9 @@ RFI_MARK = "#9a9a9a"
 CHARACTER = 0.0062  # width of a character of a mark's label, as a part of the waterfall's
 MAX_MARKS = 2000
 MAX_PANELS = 6
+# An axis is as long as so many of its unit, or more.
+AXIS_UNITS, OFFSET_AXIS_UNITS = 5, 20
+OFFSET_UNITS = FREQUENCY_UNITS[1:4]
 
 
 @dataclass(frozen=True)
@@ -109,8 +113,13 @@ def _show_waterfall(axes: Axes, picture: Picture, columns: int) -> Any:
         cmap=COLOURS,
         vmin=low,
         vmax=high,
-        extent=(ends[0], ends[1], header.duration_s, 0.0),
+        extent=(ends[0], ends[1], header.duration_s / _time_unit(header).size, 0.0),
     )
+
+
+def _time_unit(header: Header) -> Unit:
+    """Return the unit of the axes of time."""
+    return fitting_unit(header.duration_s, TIME_UNITS, at_least=AXIS_UNITS)
 
 
 def _ticks(axes: Axes, hits: Sequence[HitRecord], colour: str) -> None:
@@ -186,8 +195,8 @@ def _headings(figure: Figure, picture: Picture) -> None:
         _plain(picture.file_name) if picture.file_name != picture.title else "",
         telescope_name(header.telescope_id) if header.telescope_id else "",
         f"{date[:19].replace('T', ' ')} UTC  (MJD {header.tstart_mjd:.5f})" if date else "date unknown",
-        f"{header.n_spectra} × {header.tsamp_s:.6g} s",
-        f"{header.n_channels} × {abs(header.foff_hz):.6g} Hz",
+        f"{header.n_spectra} × {time_text(header.tsamp_s, digits=6)}",
+        f"{header.n_channels} × {frequency_text(abs(header.foff_hz), digits=6)}",
     ]
     figure.text(LEFT, 0.936, "    ".join(filter(None, about)), fontsize=10, color="#444444", parse_math=False)
     if picture.warnings:
@@ -202,7 +211,7 @@ def _main_axes(figure: Figure, picture: Picture, bottom: float) -> None:
     _mark_hits(figure, axes, picture)
     axes.ticklabel_format(axis="both", useOffset=False, style="plain")
     axes.set_xlabel("Frequency (MHz)")
-    axes.set_ylabel("Time since start (s)")
+    axes.set_ylabel(f"Time since start ({_time_unit(picture.header).name})")
     cax = figure.add_axes((LEFT + WIDTH + 0.01, bottom, 0.012, TOP - bottom))
     bar = figure.colorbar(image, cax=cax, extend="max")
     bar.set_label("Brightest channel (σ of the noise)")
@@ -230,7 +239,8 @@ def _path_brightness(power: Power, drift_hz: float, start_hz: float, span_hz: fl
 
 def _drift_lines(axes: Axes, header: Header, drift: float, half_width: float) -> None:
     """Draw two dashed lines on either side of the path, which show its slope and leave the signal visible."""
-    times = [0.5 * header.tsamp_s, header.duration_s - 0.5 * header.tsamp_s]
+    size = _time_unit(header).size
+    times = [0.5 * header.tsamp_s / size, (header.duration_s - 0.5 * header.tsamp_s) / size]
     for side in (-half_width, half_width):
         axes.plot([side, side + drift], times, "--", color="white", linewidth=1.1, alpha=0.85)
 
@@ -241,7 +251,8 @@ def _panel_axes(axes: Axes, number: int, panel: Panel, header: Header) -> None:
     low_hz, high_hz = sorted(
         header.frequency_hz(cutout.start_channel + edge) - centre_hz for edge in (-0.5, channels - 0.5)
     )
-    scale, unit = (1e3, "kHz") if high_hz - low_hz > 20e3 else (1.0, "Hz")
+    unit, scale = fitting_unit(high_hz - low_hz, OFFSET_UNITS, at_least=OFFSET_AXIS_UNITS)
+    end = header.duration_s / _time_unit(header).size
     ends = (low_hz / scale, high_hz / scale)
     power = _rising(_shrink(cutout), header)
     low, high = _limits(power)
@@ -253,12 +264,12 @@ def _panel_axes(axes: Axes, number: int, panel: Panel, header: Header) -> None:
         cmap=COLOURS,
         vmin=low,
         vmax=max(high, _path_brightness(power, drift_hz, -low_hz, high_hz - low_hz)),
-        extent=(*ends, header.duration_s, 0.0),
+        extent=(*ends, end, 0.0),
     )
     beside = max(0.06 * (ends[1] - ends[0]), record["bandwidth_hz"] / scale)
     _drift_lines(axes, header, drift_hz / scale, beside)
     axes.set_xlim(*ends)
-    axes.set_ylim(header.duration_s, 0.0)
+    axes.set_ylim(end, 0.0)
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.ticklabel_format(axis="both", useOffset=False, style="plain")
     axes.tick_params(labelsize=8)
@@ -278,7 +289,7 @@ def _panels(figure: Figure, picture: Picture) -> None:
         axes = figure.add_axes((LEFT + at * (width + PANEL_GAP), 0.06, width, 0.30))
         _panel_axes(axes, at + 1, panel, picture.header)
         if at == 0:
-            axes.set_ylabel("Time since start (s)", fontsize=9)
+            axes.set_ylabel(f"Time since start ({_time_unit(picture.header).name})", fontsize=9)
         else:
             axes.set_yticklabels([])
 

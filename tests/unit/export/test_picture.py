@@ -8,6 +8,7 @@ import pytest
 from matplotlib import colormaps
 from PIL import Image
 
+from services.export import picture as picture_module
 from services.export.picture import COLOURS, WATERFALL_COLUMNS, Panel, Picture, draw, draw_thumbnail
 from services.export.waterfall import ChunkPart, assemble
 from shared.hits import Cutout
@@ -99,3 +100,39 @@ def test_names_that_the_font_lacks_or_that_look_like_formulas_can_be_drawn(heade
     fields = {"waterfall": np.zeros((2, 700), np.float32), "hits": [], "panels": []}
     assert Image.open(io.BytesIO(draw(Picture(header, **names, **fields)))).size == (1600, 1000)
     assert len(recwarn) == 0
+
+
+def texts_of(monkeypatch, picture):
+    """Draw a picture; return all its texts, and the ends of the time axis."""
+    figures = []
+    monkeypatch.setattr(picture_module, "_to_png", lambda figure: figures.append(figure) or b"")
+    draw(picture)
+    axes = figures[0].axes
+    labels = [text for axis in axes for text in (axis.get_xlabel(), axis.get_ylabel(), axis.get_title())]
+    return [text.get_text() for text in figures[0].texts] + labels, [axis.get_ylim() for axis in axes]
+
+
+def test_a_pulsar_product_is_drawn_in_mhz_and_ms(header, monkeypatch):
+    pulsar = header.model_copy(
+        update={"foff_mhz": -4.0, "fch1_mhz": 4032.0, "n_channels": 832, "tsamp_s": 5e-4, "n_spectra": 2048}
+    )
+    texts, ends = texts_of(monkeypatch, picture_of(pulsar, 100))
+    assert any("2048 × 500 µs    832 × 4 MHz" in text for text in texts)
+    assert "Time since start (ms)" in texts
+    assert ends[0] == (1024.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("foff_mhz", "tsamp_s", "offset", "time"),
+    [
+        (-2.8e-6, 18.25, "Offset (Hz)", "Time since start (s)"),
+        (-400e-6, 60.0, "Offset (kHz)", "Time since start (min)"),
+        (-0.4, 1200.0, "Offset (MHz)", "Time since start (h)"),
+    ],
+)
+def test_the_axes_have_units_that_fit(header, monkeypatch, foff_mhz, tsamp_s, offset, time):
+    band = header.model_copy(update={"foff_mhz": foff_mhz, "fch1_mhz": 1e6, "tsamp_s": tsamp_s, "n_spectra": 16})
+    texts, ends = texts_of(monkeypatch, picture_of(band, 100, panels=1))
+    assert {offset, time} <= set(texts)
+    # The panel shows the same time as the waterfall.
+    assert ends[0] == ends[-1]

@@ -15,6 +15,7 @@ from services.gateway.api.document.asyncapi import make_asyncapi
 from services.gateway.api.document.openapi import make_openapi
 from services.gateway.api.http_server import GatewayRunner
 from services.gateway.api.oidc import open_token_verifier
+from services.gateway.api.rate_limits import RateLimits
 from services.gateway.api.routes.analyze import AnalyzeRoutes
 from services.gateway.api.routes.documents import DocumentRoutes
 from services.gateway.api.routes.downloads import DownloadRoutes
@@ -137,7 +138,9 @@ async def serve(settings: Settings) -> None:
         app = make_http_app(
             subjects,
             authenticate,
-            addresses=ClientAddresses(settings.trusted_proxies),
+            limits=RateLimits(
+                settings.rate_limits.share(settings.gateway_replicas), ClientAddresses(settings.trusted_proxies)
+            ),
             cors_origins=settings.cors_origins,
             is_tls=settings.tls,
             request_timeout_s=settings.request_timeout_s,

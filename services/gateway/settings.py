@@ -43,6 +43,43 @@ DEFAULT_TIERS = {
 }
 
 
+class Rate(BaseModel):
+    """How many requests are allowed: `burst` at once, and `per_minute` in the long run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    burst: int = Field(ge=1, le=10**9, description="Requests allowed at once.")
+    per_minute: float = Field(gt=0, le=10**9, description="Requests allowed per minute after that.")
+
+    def share(self, of: int) -> "Rate":
+        """Return what one of so many gateways allows."""
+        return Rate(burst=-(-self.burst // of), per_minute=self.per_minute / of)
+
+
+class RateLimitSettings(BaseModel):
+    """The rate limits; null turns one off."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    user: Rate | None = Field(default=Rate(burst=600, per_minute=3000), description="Requests of one user.")
+    key: Rate | None = Field(default=Rate(burst=400, per_minute=2400), description="Requests with one API key.")
+    address: Rate | None = Field(
+        default=Rate(burst=300, per_minute=600), description="Requests without a user from one address."
+    )
+    failed_sign_ins: Rate | None = Field(
+        default=Rate(burst=20, per_minute=10), description="Wrong keys and tokens from one address."
+    )
+    uploads: Rate | None = Field(default=Rate(burst=30, per_minute=60), description="Upload URLs for one user.")
+    reports: Rate | None = Field(default=Rate(burst=10, per_minute=6), description="Reports of one user.")
+
+    def share(self, of: int) -> "RateLimitSettings":
+        """Return what one of so many gateways allows."""
+        rates = {name: getattr(self, name) for name in type(self).model_fields}
+        return RateLimitSettings(**{name: rate and rate.share(of) for name, rate in rates.items()})
+
+
+UNLIMITED_RATES = RateLimitSettings(**dict.fromkeys(RateLimitSettings.model_fields))
+
 TokenAlgorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 
 
@@ -172,6 +209,12 @@ class Settings(ServiceSettings):
         le=60,
         description="How long requests are still answered after SIGTERM, s. Meanwhile /ready fails; this must be "
         "longer than load balancers take to notice that.",
+    )
+    rate_limits: RateLimitSettings = Field(
+        default=RateLimitSettings(), description="Rate limits of requests; those that are left out keep their defaults."
+    )
+    gateway_replicas: int = Field(
+        default=1, ge=1, le=1000, description="Gateways that share the requests; each allows its share of a rate limit."
     )
     trusted_proxies: list[IPv4Network | IPv6Network] = Field(
         default=[],

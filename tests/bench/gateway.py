@@ -36,7 +36,7 @@ from rich.table import Table
 from deploy.local.ports import HOST, free_ports
 from deploy.local.servers import REPOSITORY, answers_tcp, child_environment, embedded_servers
 from deploy.local.stack import create_user
-from services.gateway.settings import DEFAULT_TIERS
+from services.gateway.settings import DEFAULT_TIERS, Rate, RateLimitSettings
 from tests.contract.gateway.process import GatewayProcess, running_gateway
 
 CLIENTS = 16
@@ -47,6 +47,10 @@ WARM_UP_S = 2.0
 TIER = DEFAULT_TIERS["researcher"].model_copy(
     update={"files_per_month": 10**6, "concurrent_jobs": 10**6, "history_jobs": 10**6}
 )
+
+# Every request is counted, as in production, and none is refused.
+RATE = Rate(burst=10**9, per_minute=10**9)
+RATES = RateLimitSettings(**dict.fromkeys(RateLimitSettings.model_fields, RATE))
 
 Ask = Callable[[], Awaitable[None]]
 
@@ -130,7 +134,7 @@ async def measure(console: Console) -> None:
                 await quotas.update_many({}, {"$set": {"active": {}, "active_count": 0}})
 
             async with (
-                running_gateway(environment, tiers=tiers) as gateway,
+                running_gateway(environment, tiers=tiers, rate_limits=RATES.model_dump_json()) as gateway,
                 running_bare(environment) as bare,
                 running_bare(environment, "--uvloop") as bare_on_uvloop,
             ):

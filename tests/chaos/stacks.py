@@ -14,18 +14,20 @@ from deploy.local.ports import HOST, free_ports
 from deploy.local.servers import REPOSITORY, answers_http, child_environment
 from deploy.local.stack import Stack, create_user, running_stack
 from deploy.local.supervisor import ChildSpec, Command, Supervisor
+from services.gateway.settings import UNLIMITED_RATES
 from tests.chaos.observations import MAX_CHUNK_SAMPLES
 from tests.servers.containers import RealServers, real_servers
 
 GATEWAY = "gateway"
 SERVICES = (GATEWAY, "ingest", "dedoppler", "classify", "export")
 SERVERS = ("broker", "mongodb", "s3")
-# Small files have several chunks, and the gateway detects lost work early.
+# Small files have several chunks, and the gateway detects lost work early. Clients send as many requests as they can.
 SETTINGS = {
     "WATERHOLE_MAX_CHUNK_SAMPLES": str(MAX_CHUNK_SAMPLES),
     "WATERHOLE_OUTBOX_SILENCE_S": "20",
     "WATERHOLE_SWEEP_INTERVAL_S": "5",
     "WATERHOLE_SLOT_GRACE_S": "10",
+    "WATERHOLE_RATE_LIMITS": UNLIMITED_RATES.model_dump_json(),
 }
 # Apache Kafka loses no events, so jobs that are submitted again would only repeat work.
 REAL_SETTINGS = {**SETTINGS, "WATERHOLE_OUTBOX_SILENCE_S": "120"}

@@ -21,6 +21,8 @@ API_KEY_HEADER = "x-api-key"
 BEARER = "bearer"
 PUBLIC_PATHS = frozenset({"/health", "/ready", "/metrics"}) | DOCUMENT_PATHS
 USER = web.RequestKey("user", User)
+# The id of the API key, in requests with one.
+KEY_ID = web.RequestKey("key_id", str)
 
 Authenticate = Callable[[web.Request], Awaitable[User]]
 
@@ -76,6 +78,7 @@ class ApiKeyAuthentication:
             raise ApiError(403, "invalid_api_key", "The API key is not valid.")
         if self._note_use is not None:
             self._note_use(key)
+        request[KEY_ID] = key.key_id
         return user
 
 

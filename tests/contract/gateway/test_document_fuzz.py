@@ -21,6 +21,7 @@ from schemathesis.specs.openapi.checks import (
 
 from deploy.local.servers import EmbeddedServers
 from services.gateway.api.document.operations import OPERATIONS
+from services.gateway.settings import UNLIMITED_RATES
 from shared.bus import open_publisher
 from shared.events import JobFailed
 from shared.settings import ServiceSettings
@@ -42,8 +43,9 @@ CHECKS = [
 
 @pytest.fixture(scope="module")
 async def process(servers: EmbeddedServers) -> AsyncIterator[GatewayProcess]:
-    # Without this limit, a stream of an open job outlasts a test.
-    async with running_gateway(servers.gateway_environment, events_max_s=0.2, events_poll_s=0.1) as process:
+    # Without the first limit, a stream of an open job outlasts a test. With rate limits, most answers would be 429.
+    settings = {"events_max_s": 0.2, "events_poll_s": 0.1, "rate_limits": UNLIMITED_RATES.model_dump_json()}
+    async with running_gateway(servers.gateway_environment, **settings) as process:
         yield process
 
 

@@ -19,8 +19,8 @@ from tests.contract.gateway.parts import Account, Gateway, account, classified, 
 
 # The pages that show the document, which are not part of the API.
 PAGE_PATHS = {ROOT_PATH, PAGE_PATH, SCRIPT_PATH, *ASSETS}
-# Answers with their own tests: a bug, a client that stops midway, an unavailable server.
-ELSEWHERE = {"500", "408", "503"}
+# Answers with their own tests: a bug, a client that stops midway, a limit, an unavailable server.
+ELSEWHERE = {"500", "408", "429", "503"}
 
 Exercised = set[tuple[str, str, str]]
 

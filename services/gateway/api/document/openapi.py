@@ -10,6 +10,7 @@ from pydantic_core import core_schema
 
 from services.gateway.api import answers
 from services.gateway.api.document.operations import JSON, OPERATIONS, Operation, Parameter, Success
+from services.gateway.api.rate_limit_fields import EXEMPT_PATHS, LIMIT_HEADER, POLICY_HEADER
 
 REF_TEMPLATE = "#/components/schemas/{model}"
 DESCRIPTION = """Search radio observations for technosignatures: upload a filterbank file, start an analysis, and get a
@@ -32,6 +33,7 @@ ACCESS_ERRORS: Mapping[int, tuple[str, ...]] = {
         "ambiguous_credentials",
     ),
 }
+LIMIT_ERRORS: Mapping[int, tuple[str, ...]] = {429: ("too_many_requests",)}
 QUERY_ERRORS: Mapping[int, tuple[str, ...]] = {400: ("unknown_parameter", "repeated_parameter")}
 BODY_ERRORS: Mapping[int, tuple[str, ...]] = {
     400: ("invalid_json", "missing_field", "invalid_field", "unknown_field"),
@@ -103,7 +105,7 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 
 
 def _errors(operation: Operation) -> dict[int, tuple[str, ...]]:
-    groups = [COMMON_ERRORS]
+    groups = [COMMON_ERRORS] if operation.path in EXEMPT_PATHS else [COMMON_ERRORS, LIMIT_ERRORS]
     if not operation.is_public:
         groups += [ACCESS_ERRORS, QUERY_ERRORS]
     if operation.body is not None:
@@ -144,6 +146,10 @@ def _answers(operation: Operation, schemas: Mapping[str, Any]) -> dict[str, Any]
             responses[str(success.status)]["content"] = content
     for status, codes in _errors(operation).items():
         responses[str(status)] = _error_answer(status, codes)
+    if operation.path not in EXEMPT_PATHS:
+        stated = {name: {"$ref": f"#/components/headers/{name}"} for name in (POLICY_HEADER, LIMIT_HEADER)}
+        for response in responses.values():
+            response["headers"] |= stated
     return responses
 
 
@@ -188,6 +194,8 @@ def make_openapi(version: str, operations: Iterable[Operation] = OPERATIONS) -> 
             "headers": {
                 "X-Request-Id": _header("Id of the request; name it in questions about the request."),
                 "Retry-After": _header("Seconds after which a retry may succeed.", "integer"),
+                POLICY_HEADER: _header("The rate limit that counts: `q` requests in `w` seconds."),
+                LIMIT_HEADER: _header("What is left of it: `r` requests now, all of them in `t` seconds."),
             },
             "securitySchemes": {
                 "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},

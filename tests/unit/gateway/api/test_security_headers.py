@@ -11,8 +11,10 @@ from services.gateway.accounts.model import User
 from services.gateway.api.application import make_http_app
 from services.gateway.api.client_address import ClientAddresses
 from services.gateway.api.document.page import DOCUMENT_PATHS
+from services.gateway.api.rate_limits import RateLimits
 from services.gateway.api.routes.documents import DocumentRoutes
 from services.gateway.api.routes.health import HealthRoutes
+from services.gateway.settings import UNLIMITED_RATES
 
 SUBJECTS = [HealthRoutes("1"), DocumentRoutes(openapi={}, asyncapi={})]
 PATHS = ("/health", "/nowhere", *sorted(DOCUMENT_PATHS))
@@ -24,8 +26,8 @@ async def anybody(_request: web.Request) -> User:
 
 @pytest.fixture(scope="module")
 async def client() -> AsyncIterator[TestClient]:
-    addresses = ClientAddresses([ip_network("127.0.0.0/8")])
-    async with TestClient(TestServer(make_http_app(SUBJECTS, anybody, addresses=addresses))) as client:
+    limits = RateLimits(UNLIMITED_RATES, ClientAddresses([ip_network("127.0.0.0/8")]))
+    async with TestClient(TestServer(make_http_app(SUBJECTS, anybody, limits=limits))) as client:
         yield client
 
 

@@ -1,0 +1,92 @@
+"""Failed sign-ins: an address that sends wrong keys or tokens has to slow down.
+
+Keys are long random texts, so nobody finds one by guessing; but each guess costs a look-up. A key that is not known to
+be right takes a token of its address's bucket before the look-up, and gives it back if it is right: so even guesses
+sent at the same time are limited. A key that was right before takes none. So nobody who works with a key through this
+gateway is kept out by somebody else's wrong keys behind the same address; only a key that is new here may have to wait.
+A bearer token needs no look-up: it is always verified, and only counts if it is wrong.
+"""
+
+from collections import OrderedDict
+
+from aiohttp import hdrs, web
+
+from services.gateway.accounts.model import User
+from services.gateway.api.auth import API_KEY_HEADER, Authenticate
+from services.gateway.api.errors import ApiError
+from services.gateway.api.oidc import InvalidTokenError
+from services.gateway.api.rate_limits import Limit, RateLimits
+
+# Keys that were right before, some 100 bytes each. Beyond that, the one that was unused for longest is forgotten.
+MAX_KNOWN = 50_000
+# Codes of refusals of a wrong credential.
+WRONG = frozenset({"invalid_api_key", "revoked_api_key", "expired_api_key", "invalid_token", "expired_token"})
+
+
+class LimitedAuthentication:
+    """Authenticates requests, within the limits of their addresses."""
+
+    def __init__(self, authenticate: Authenticate, limits: RateLimits, *, max_known: int = MAX_KNOWN) -> None:
+        self._authenticate = authenticate
+        self._limits = limits
+        self._max_known = max_known
+        # Hashes with this process's random seed: no key is kept, and none can be found from them.
+        self._known: OrderedDict[int, None] = OrderedDict()
+
+    async def __call__(self, request: web.Request) -> User:
+        """Return the user.
+
+        Raises
+        ------
+        ApiError
+            403, there is no usable key or token; 429, the address has sent too many wrong ones.
+        InvalidTokenError
+            The token is not valid, or has expired.
+        TransientError
+            MongoDB or the token issuer is unavailable.
+        """
+        key = hash(request.headers.get(API_KEY_HEADER, ""))
+        has_key, has_token = API_KEY_HEADER in request.headers, hdrs.AUTHORIZATION in request.headers
+        try:
+            if self._limits.failed_sign_ins is None or key in self._known or not (has_key or has_token):
+                user = await self._authenticate(request)
+            else:
+                user = await self._limited(request, self._limits.failed_sign_ins, is_looked_up=not has_token)
+        except (ApiError, InvalidTokenError) as error:
+            # A key that was revoked or has expired counts like any other from now on.
+            self._known.pop(key, None)
+            if _status(error) == 403:
+                self._limits.count_address(request)
+            raise
+        if has_key:
+            self._known[key] = None
+            self._known.move_to_end(key)
+            if len(self._known) > self._max_known:
+                self._known.popitem(last=False)
+        return user
+
+    async def _limited(self, request: web.Request, failed: Limit, *, is_looked_up: bool) -> User:
+        """Authenticate a request that may have a wrong key or token, while its address has not sent too many."""
+        address = self._limits.addresses.of(request)
+        taken = failed.buckets.take(address)
+        if taken.wait_s and is_looked_up:
+            raise failed.refusal(taken)
+        is_wrong = False
+        try:
+            return await self._authenticate(request)
+        except (ApiError, InvalidTokenError) as error:
+            is_wrong = _code(error) in WRONG
+            if is_wrong and taken.wait_s:
+                raise failed.refusal(taken) from error
+            raise
+        finally:
+            if not is_wrong and not taken.wait_s:
+                failed.buckets.give_back(address)
+
+
+def _code(error: ApiError | InvalidTokenError) -> str:
+    return error.answer.code if isinstance(error, ApiError) else error.code
+
+
+def _status(error: ApiError | InvalidTokenError) -> int:
+    return error.answer.status if isinstance(error, ApiError) else 403

@@ -4,6 +4,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 
+from services.dedoppler.chunk_power import chunk_power
 from services.dedoppler.compile import compile_kernels
 from services.dedoppler.handlers import Handler
 from services.dedoppler.noise.scratch import Scratch
@@ -13,7 +14,7 @@ from shared.arrays import Power
 from shared.blobs import open_storage
 from shared.bus import Consumer, open_publisher
 from shared.events import CHUNK_READY, ChunkReady
-from shared.filterbank import BlobSource, prepare_hdf5, read_block
+from shared.filterbank import BlobSource, prepare_hdf5
 
 
 async def serve(settings: Settings) -> None:
@@ -26,9 +27,9 @@ async def serve(settings: Settings) -> None:
         async with open_storage(settings) as storage, open_publisher(settings) as publisher:
 
             async def read_power(event: ChunkReady) -> Power:
-                upload, chunk = event.upload, event.chunk
+                upload = event.upload
                 source = BlobSource(storage.uploads, upload.file_key, upload.file_name, upload.etag, upload.file_size)
-                return await read_block(source, event.header, chunk.read_start_channel, chunk.read_stop_channel)
+                return await chunk_power(source, event, pool)
 
             async with aclosing(Handler(read_power, storage.results, pool, scratch)) as handler:
                 consumer = Consumer(

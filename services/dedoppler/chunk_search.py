@@ -5,6 +5,7 @@ from concurrent.futures import Executor
 
 import numpy as np
 
+from services.dedoppler.averaging import averages, per_spectrum
 from services.dedoppler.cutouts import cutout
 from services.dedoppler.noise.conditioning import Conditioned, condition
 from services.dedoppler.noise.scratch import Scratch
@@ -14,6 +15,7 @@ from services.dedoppler.turboseti_snr import add_turboseti_snr
 from services.dedoppler.uncertainties import bandwidth_channels, errors_of
 from services.dedoppler.waterfall import waterfall, waterfall_shape
 from shared.arrays import Hits, Power
+from shared.averaging import averaged_header, spectra_per_average
 from shared.events import Chunk, SearchParameters
 from shared.header import Header
 from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise
@@ -28,6 +30,7 @@ def search_chunk(
     ----------
     power : float32 (T, channels)
         Raw power of the channels [read_start_channel, read_stop_channel) of the chunk; lost samples are set to NaN.
+        Where the search averages spectra (`shared.averaging`), these are all spectra or the averages of them.
     header : Header
         Of the whole file.
     chunk : Chunk
@@ -44,6 +47,18 @@ def search_chunk(
     ChunkHits
         Hits in order of channel and drift.
     """
+    per_average = spectra_per_average(header, parameters.max_drift_rate_hz_s)
+    grid = averaged_header(header, per_average)
+    if len(power) != grid.n_spectra:
+        power = averages(power, header, per_average, pool)
+    found = _search(power, grid, chunk, parameters, pool, scratch)
+    return found if per_average == 1 else per_spectrum(found, per_average, header.tsamp_s)
+
+
+def _search(
+    power: Power, header: Header, chunk: Chunk, parameters: SearchParameters, pool: Executor, scratch: Scratch
+) -> ChunkHits:
+    """Search one chunk on the grid of `header`, which is that of `power`."""
     max_steps = header.max_drift_steps(parameters.max_drift_rate_hz_s)
     trials = plan_width_trials(header.n_spectra, max_steps)
     pad = max_steps + 2 * widest_box(trials)

@@ -1,5 +1,6 @@
 """Rules by which an observation is cut into chunks."""
 
+from shared.averaging import searched_grid
 from shared.errors import PermanentError
 from shared.events import ChunkPlan, SearchParameters
 from shared.header import Header
@@ -42,7 +43,7 @@ def plan_observation(
     parameters
         Search parameters; the largest drift rate sets the overlap.
     max_chunk_samples
-        Largest number of samples (spectra times channels) of a chunk with its overlap.
+        Largest number of samples (spectra of the search times channels) of a chunk with its overlap.
     lanes
         Largest number of chunks that are searched at the same time.
 
@@ -76,7 +77,10 @@ def plan_observation(
 
 
 def is_within(plan: ChunkPlan, n_spectra: int, max_chunk_samples: int) -> bool:
-    """Return whether the chunks of a plan, perhaps made under another limit, hold at most `max_chunk_samples`."""
+    """Return whether the chunks of a plan, perhaps made under another limit, hold at most `max_chunk_samples`.
+
+    `n_spectra` is the number of spectra of the search, which may be averages.
+    """
     widest = min(plan.n_channels, -(-plan.stride_channels // plan.parts))
     return widest <= _most_channels(plan.n_channels, plan.overlap_channels, max_chunk_samples // n_spectra)
 
@@ -89,13 +93,14 @@ def _most_channels(n_channels: int, overlap: int, readable: int) -> int:
 
 def _widest_chunk(header: Header, parameters: SearchParameters, overlap: int, max_chunk_samples: int) -> int:
     """Return the largest number of channels that a chunk may own."""
-    widest = _most_channels(header.n_channels, overlap, max_chunk_samples // header.n_spectra)
+    n_spectra = searched_grid(header, parameters.max_drift_rate_hz_s).n_spectra
+    widest = _most_channels(header.n_channels, overlap, max_chunk_samples // n_spectra)
     if widest == header.n_channels:
         return widest
     if widest < max(1, overlap * SMALLEST_PART_OF_OVERLAP):
         raise PermanentError(
             f"A search up to {parameters.max_drift_rate_hz_s} Hz/s needs {overlap} channels of overlap on either side "
-            f"of a chunk; with {header.n_spectra} spectra not even a narrow chunk fits into the {max_chunk_samples} "
+            f"of a chunk; with {n_spectra} spectra not even a narrow chunk fits into the {max_chunk_samples} "
             "samples that one may have. Lower max_drift_rate_hz_s, or cut the file in time.",
             code="drift_range_too_wide",
         )

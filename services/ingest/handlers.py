@@ -10,6 +10,7 @@ import structlog
 
 from services.ingest.chunk_plan import is_within, plan_observation
 from services.ingest.kept_plan import KeptPlans, ResultsStore
+from shared.averaging import searched_grid
 from shared.errors import BadObservationError, PermanentError
 from shared.events import ChunkPlan, ChunkReady, Event, JobProgress, ObservationSubmitted, SearchParameters, Upload
 from shared.filterbank import BlobSource, Objects, read_header
@@ -73,7 +74,8 @@ class Handler:
         # First, for it says most about the results.
         warnings = tuple(filter(None, (why_unsuited(header), *warnings)))
         plan = await self._plans.find(event.job_id, header.n_channels)
-        if plan is not None and not is_within(plan, header.n_spectra, self._max_chunk_samples):
+        n_spectra = searched_grid(header, event.parameters.max_drift_rate_hz_s).n_spectra
+        if plan is not None and not is_within(plan, n_spectra, self._max_chunk_samples):
             logger.warning("kept plan exceeds the limit", chunks=plan.count, max_chunk_samples=self._max_chunk_samples)
             plan = None
         if plan is None:

@@ -1,5 +1,6 @@
 """Read a filterbank file of either format, which follows from its content."""
 
+from collections.abc import AsyncIterator
 from pathlib import PurePath
 
 import numpy as np
@@ -71,10 +72,36 @@ async def read_block(source: Source, header: Header, start_channel: int, stop_ch
     TransientError
         Storage is unavailable.
     """
-    if not 0 <= start_channel < stop_channel <= header.n_channels:
-        raise ValueError(f"no channels {start_channel} to {stop_channel} in a band of {header.n_channels}")
+    _check_channels(header, start_channel, stop_channel)
     read = sigproc.read_block if header.file_format == "fil" else hdf5.read_block
     return await read(source, header, start_channel, stop_channel)
+
+
+def read_pieces(
+    source: Source, header: Header, start_channel: int, stop_channel: int, spectra: int
+) -> AsyncIterator[npt.NDArray[np.float32]]:
+    """Yield the first IF's channels [start, stop) in time order, about `spectra` spectra at a time.
+
+    A piece of an HDF5 file has the spectra of whole storage chunks, each of which is unpacked once. Each piece is a new
+    array, float32 (spectra, channels), C-contiguous; this takes the memory of one piece and a few tens of MB.
+
+    Raises
+    ------
+    ValueError
+        The range is empty or goes beyond the band.
+    BadObservationError
+        The file is damaged or incomplete.
+    TransientError
+        Storage is unavailable.
+    """
+    _check_channels(header, start_channel, stop_channel)
+    read = sigproc.read_pieces if header.file_format == "fil" else hdf5.read_pieces
+    return read(source, header, start_channel, stop_channel, spectra)
+
+
+def _check_channels(header: Header, start_channel: int, stop_channel: int) -> None:
+    if not 0 <= start_channel < stop_channel <= header.n_channels:
+        raise ValueError(f"no channels {start_channel} to {stop_channel} in a band of {header.n_channels}")
 
 
 def _bounded(warnings: tuple[str, ...]) -> tuple[str, ...]:

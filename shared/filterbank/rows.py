@@ -4,8 +4,8 @@ One range is read for each spectrum, or for several if few bytes lie between the
 once. Samples whose stored type is that of the result are read straight into it, others through a reused buffer.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
@@ -70,6 +70,15 @@ async def read_rows(source: Source, layout: RowLayout, n_spectra: int, start_cha
 
     await for_each(row_pieces(layout, n_spectra, start_channel, stop_channel), work)
     return block
+
+
+async def read_rows_in_pieces(
+    source: Source, layout: RowLayout, n_spectra: int, channels: tuple[int, int], spectra: int
+) -> AsyncIterator[Block]:
+    """Yield channels [start, stop) of all spectra, `spectra` of them at a time, as `read_rows` returns them."""
+    for first in range(0, n_spectra, spectra):
+        later = replace(layout, data_offset_bytes=layout.data_offset_bytes + first * layout.row_bytes)
+        yield await read_rows(source, later, min(spectra, n_spectra - first), *channels)
 
 
 async def read_piece(source: Source, layout: RowLayout, piece: Piece, part: Block, scratch: Scratch) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from services.dedoppler.kernels import lost_samples as kernels
 from services.dedoppler.kernels.conditioning import MAD_TO_SIGMA
+from services.dedoppler.kernels.lost_samples import is_regular
 from services.dedoppler.noise.bandpass import POSITIVE_POWER_SIGMA
 from services.dedoppler.slices import slices
 from services.dedoppler.threads import together
@@ -33,6 +34,27 @@ SHORTEST_RUN = 3
 LARGEST_PROBABILITY = 0.98
 # Spectra that show whether chance explains equal samples of few bits in one channel.
 FEWEST_SPECTRA_TO_CALL_DEAD = 4
+
+
+def mark_lost_samples(power: Power, header: Header, pool: Executor) -> None:
+    """Set to NaN the lost samples of consecutive spectra that are about to be averaged.
+
+    Parameters
+    ----------
+    power : float32 (rows, channels)
+        Raw power, changed in place.
+    header : Header
+        Of the whole file.
+    pool : Executor
+        Threads to work on.
+    """
+    ranges = slices(0, power.shape[1], CHANNELS_PER_TASK)
+    if header.n_bits >= 32:
+        # Without zeros and equal neighbours, as in nearly all of them, nothing is lost.
+        regular = together(pool, lambda low, high: is_regular(power, 0, len(power), low, high), ranges)
+        ranges = [piece for piece, is_clean in zip(ranges, regular, strict=True) if not is_clean]
+    if ranges:
+        mark_zeros_and_runs(power, header, ranges, pool)
 
 
 def mark_zeros_and_runs(power: Power, header: Header, ranges: list[tuple[int, int]], pool: Executor) -> None:

@@ -4,8 +4,8 @@ Several chunks are read at once. Of chunks that are stored plain, or with bitshu
 hold the channels are read and unpacked; others are unpacked whole.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from math import prod
 from typing import Any
@@ -113,6 +113,24 @@ async def read_chunks(
     largest = max(chunk.size_bytes for chunk in layout.chunks)
     await for_each(layout.chunks, work, max(1, min(READS_AT_ONCE, BYTES_AT_ONCE // max(1, largest))))
     return block
+
+
+async def read_chunks_in_pieces(
+    source: Source, layout: ChunkLayout, n_spectra: int, channels: tuple[int, int], spectra: int
+) -> AsyncIterator[Block]:
+    """Yield channels [start, stop) of all spectra as `read_chunks` returns them, whole storage chunks at a time.
+
+    A piece has at most `spectra` spectra, or those of one storage chunk if that has more.
+    """
+    rows = layout.shape[0]
+    step = max(rows, spectra // rows * rows)
+    of_piece: dict[int, list[StoredChunk]] = {}
+    for chunk in layout.chunks:
+        first = chunk.spectrum // step * step
+        of_piece.setdefault(first, []).append(replace(chunk, spectrum=chunk.spectrum - first))
+    for first in range(0, n_spectra, step):
+        piece = replace(layout, chunks=of_piece[first])
+        yield await read_chunks(source, piece, min(step, n_spectra - first), *channels)
 
 
 async def _read_plain(

@@ -24,6 +24,9 @@ from shared.filterbank.header.fields import Value, bad_file
 from shared.filterbank.rows import RowLayout
 from shared.filterbank.source import Source
 
+# Where samples are, or the samples themselves.
+Found = RowLayout | ChunkLayout | npt.NDArray[np.float32]
+
 
 @dataclass(frozen=True)
 class DataSet:
@@ -76,7 +79,7 @@ async def open_data_set(source: Source, size: int, channels: tuple[int, int] | N
     )
 
 
-def locate(data: DataSet, name: str, size: int, n_channels: int) -> RowLayout | ChunkLayout | npt.NDArray[np.float32]:
+def locate(data: DataSet, name: str, size: int, n_channels: int) -> Found:
     """Return where the `n_channels` channels are that `data` was opened for, or, if among the metadata, the samples.
 
     `name` and `size` are the file's.

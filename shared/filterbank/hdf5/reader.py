@@ -4,15 +4,17 @@ The child process opens a file and says where its samples are. They are read her
 one thing at a time and unpacks chunks only whole.
 """
 
+from collections.abc import AsyncIterator
+
 import numpy as np
 import numpy.typing as npt
 
-from shared.filterbank.hdf5.chunks import read_chunks
-from shared.filterbank.hdf5.dataset import DataSet, locate, open_data_set
+from shared.filterbank.hdf5.chunks import read_chunks, read_chunks_in_pieces
+from shared.filterbank.hdf5.dataset import DataSet, Found, locate, open_data_set
 from shared.filterbank.header.angles import from_text
 from shared.filterbank.header.assemble import Layout, assemble, check_channel_count
 from shared.filterbank.header.fields import Fields, bad_file
-from shared.filterbank.rows import RowLayout, read_rows
+from shared.filterbank.rows import RowLayout, read_rows, read_rows_in_pieces
 from shared.filterbank.source import Source
 from shared.header import Header
 
@@ -40,16 +42,41 @@ async def read_block(source: Source, header: Header, start_channel: int, stop_ch
     TransientError
         Storage is unavailable.
     """
-    size = await source.size()
-    data = await open_data_set(source, size, (start_channel, stop_channel))
-    if data.shape != (header.n_spectra, header.n_ifs, header.n_channels):
-        raise bad_file(source.name, f"its data set has another shape than before, {data.shape}. Start a new analysis.")
-    found = locate(data, source.name, size, stop_channel - start_channel)
+    found = await _find(source, header, start_channel, stop_channel)
     if isinstance(found, np.ndarray):
         return found
     if isinstance(found, RowLayout):
         return await read_rows(source, found, header.n_spectra, start_channel, stop_channel)
     return await read_chunks(source, found, header.n_spectra, start_channel, stop_channel)
+
+
+async def read_pieces(
+    source: Source, header: Header, start_channel: int, stop_channel: int, spectra: int
+) -> AsyncIterator[npt.NDArray[np.float32]]:
+    """Yield the first IF's channels [start, stop), some spectra at a time, as `read_block` returns them.
+
+    These are `spectra` spectra, or whole storage chunks, so that each of them is unpacked once.
+    """
+    found = await _find(source, header, start_channel, stop_channel)
+    if isinstance(found, np.ndarray):
+        yield found
+        return
+    channels = (start_channel, stop_channel)
+    if isinstance(found, RowLayout):
+        pieces = read_rows_in_pieces(source, found, header.n_spectra, channels, spectra)
+    else:
+        pieces = read_chunks_in_pieces(source, found, header.n_spectra, channels, spectra)
+    async for piece in pieces:
+        yield piece
+
+
+async def _find(source: Source, header: Header, start_channel: int, stop_channel: int) -> Found:
+    """Return where the channels [start, stop) are."""
+    size = await source.size()
+    data = await open_data_set(source, size, (start_channel, stop_channel))
+    if data.shape != (header.n_spectra, header.n_ifs, header.n_channels):
+        raise bad_file(source.name, f"its data set has another shape than before, {data.shape}. Start a new analysis.")
+    return locate(data, source.name, size, stop_channel - start_channel)
 
 
 def _header_of(data: DataSet, name: str) -> tuple[Header, tuple[str, ...]]:

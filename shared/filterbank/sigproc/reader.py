@@ -1,12 +1,14 @@
 """SIGPROC filterbank files: the header, and blocks of channels."""
 
+from collections.abc import AsyncIterator
+
 import numpy as np
 import numpy.typing as npt
 
 from shared.filterbank.header.angles import from_packed
 from shared.filterbank.header.assemble import Layout, assemble, check_channel_count, plain_number
 from shared.filterbank.header.fields import Fields, bad_file
-from shared.filterbank.rows import RowLayout, read_rows
+from shared.filterbank.rows import RowLayout, read_rows, read_rows_in_pieces
 from shared.filterbank.sigproc.keywords import MAX_HEADER_BYTES, Keywords, OutOfBytesError, parse_keywords
 from shared.filterbank.source import Source
 from shared.header import Header
@@ -42,14 +44,24 @@ async def read_block(source: Source, header: Header, start_channel: int, stop_ch
     TransientError
         Storage is unavailable.
     """
+    return await read_rows(source, _row_layout(header), header.n_spectra, start_channel, stop_channel)
+
+
+def read_pieces(
+    source: Source, header: Header, start_channel: int, stop_channel: int, spectra: int
+) -> AsyncIterator[npt.NDArray[np.float32]]:
+    """Yield the first IF's channels [start, stop), `spectra` spectra at a time, as `read_block` returns them."""
+    return read_rows_in_pieces(source, _row_layout(header), header.n_spectra, (start_channel, stop_channel), spectra)
+
+
+def _row_layout(header: Header) -> RowLayout:
     bits = header.n_bits
-    layout = RowLayout(
+    return RowLayout(
         data_offset_bytes=header.data_offset_bytes,
         row_bytes=header.n_ifs * header.n_channels * bits // 8,
         n_bits=bits,
         dtype=_sample_dtype(bits, header.signed),
     )
-    return await read_rows(source, layout, header.n_spectra, start_channel, stop_channel)
 
 
 async def _read_keywords(source: Source, size: int, head: bytes) -> Keywords:

@@ -38,6 +38,8 @@ class WorkerEvents:
     async def handle(self, event: Event) -> Sequence[Event]:
         """Record what happened to a job. An event of a job that does not exist (any more) is dropped.
 
+        Before it, the worker may have written objects of a removed job: they are deleted.
+
         Raises
         ------
         PermanentError
@@ -47,6 +49,7 @@ class WorkerEvents:
         """
         if not await self._record(event):
             logger.info("event of an unknown job dropped", type=event.topic)
+            await self._removal.purge_late(event.job_id)
         if isinstance(event, ObservationClassified | JobFailed):
             await self._finish(event.job_id)
         return []

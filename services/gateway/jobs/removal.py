@@ -1,7 +1,8 @@
 """Removal of jobs: deleted by their user, beyond the history limit, or expired.
 
 A job is first hidden, in one conditional write: from then on nobody sees it. Then its slot is freed and its objects are
-deleted. The sweeper finishes what a process that died left undone, and purges each removed job repeatedly for days.
+deleted. A worker that was in the middle of the job may write more of them: they are deleted when its event arrives. The
+sweeper finishes what a process that died left undone, and purges each removed job repeatedly for days.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from services.gateway.jobs.limits import beyond_history, next_purge_ms
 from services.gateway.jobs.model import RemovedJob
 from services.gateway.jobs.ports import Bucket, JobStore, Quotas, ResultsBucket
 from services.gateway.settings import Settings
+from shared.errors import WaterholeError
 from shared.object_keys import job_prefix
 
 logger = structlog.get_logger(__name__)
@@ -24,6 +26,8 @@ REMOVED_OBJECTS = Counter("waterhole_objects_removed_total", "Objects removed fr
 DELETED_AT_ONCE = 16
 # Longer than a purge or a pruning takes; then another process may take over.
 LEASE_MS = 60_000
+# A user, or an event of another job, need not wait until thousands of objects are deleted.
+PURGE_TIMEOUT_S = 5.0
 
 
 class Removal:
@@ -64,6 +68,26 @@ class Removal:
         if removed is not None:
             await self._quotas.give_back(removed.user_id, job_id)
         return removed
+
+    async def purge_soon(self, job: RemovedJob) -> None:
+        """Delete the objects that a removed job has now; leave them to the sweeper if that fails or takes long."""
+        try:
+            async with asyncio.timeout(PURGE_TIMEOUT_S):
+                await self.purge(job)
+        except (WaterholeError, TimeoutError) as error:
+            logger.warning("objects left to the sweeper", job_id=job.job_id, error=str(error))
+
+    async def purge_late(self, job_id: str) -> None:
+        """Delete what a worker has written of a job since it was removed; called when the worker's event arrives.
+
+        Raises
+        ------
+        TransientError
+            MongoDB is unavailable.
+        """
+        removed = await self._jobs.removed(job_id)
+        if removed is not None:
+            await self.purge_soon(removed)
 
     async def purge(self, job: RemovedJob) -> int:
         """Delete the objects that a removed job has now. Return how many.

@@ -2,14 +2,18 @@
 
 import asyncio
 import uuid
+from pathlib import Path
 
 import pytest
 
-from services.gateway.api.routes import jobs
+from science.simulator import Scene, make_header, spectra, write_fil
+from services.gateway.jobs import removal
+from services.ingest.handlers import Handler
+from shared.blobs import Blobs
 from shared.errors import PermanentError, TransientError
 from shared.events import JobProgress
 from shared.object_keys import artefact_key, hits_key, job_prefix
-from tests.contract.gateway.parts import FILES, Account, Gateway, account, classified, code, export
+from tests.contract.gateway.parts import Account, Gateway, account, classified, code, export
 
 
 @pytest.fixture
@@ -79,18 +83,18 @@ async def test_late_events_and_objects_leave_nothing_behind(user: Account) -> No
         classified(gateway, job_id),
     ]
     await user.ask("DELETE", f"/jobs/{job_id}")
-    late.append(await export(gateway, job_id))
+    exported = await export(gateway, job_id)
     for event in late:
         await gateway.worker_events.handle(event)
+    assert await gateway.storage.results.list_keys(job_prefix(job_id)) == []
+    await export(gateway, job_id)
+    await gateway.worker_events.handle(exported)
+    assert await gateway.storage.results.list_keys(job_prefix(job_id)) == []
     assert code(await user.ask("GET", f"/jobs/{job_id}")) == (404, "job_not_found")
     assert await user.ask("GET", "/jobs") == (200, [])
     assert await active(user) == 0
     document = await gateway.store.database["jobs"].find_one({"_id": job_id})
     assert not {"results", "artefacts", "filename", "event", "progress"} & set(document)
-    assert len(await gateway.storage.results.list_keys(job_prefix(job_id))) == len(FILES)
-    with gateway.clock.ahead(120):
-        await gateway.sweeper.purge_removed()
-    assert await gateway.storage.results.list_keys(job_prefix(job_id)) == []
     # The same happens days later, and then the record of the job is deleted.
     for days in (5, 8):
         await gateway.storage.results.put(hits_key(job_id, 1), b"hits")
@@ -98,6 +102,80 @@ async def test_late_events_and_objects_leave_nothing_behind(user: Account) -> No
             await gateway.sweeper.purge_removed()
         assert await gateway.storage.results.list_keys(job_prefix(job_id)) == []
     assert await gateway.store.database["jobs"].find_one({"_id": job_id}) is None
+
+
+class LateResults:
+    """The results bucket of a worker that writes only after the job was deleted."""
+
+    def __init__(self, bucket: Blobs) -> None:
+        self._bucket = bucket
+        self.is_writing, self.may_write = asyncio.Event(), asyncio.Event()
+
+    async def get(self, key: str) -> bytes:
+        return await self._bucket.get(key)
+
+    async def put(self, key: str, body: bytes, content_type: str = "x") -> None:
+        self.is_writing.set()
+        await self.may_write.wait()
+        await self._bucket.put(key, body, content_type)
+
+
+async def test_a_job_that_is_deleted_while_ingest_plans_it_leaves_nothing(user: Account, tmp_path: Path) -> None:
+    gateway, observation = user.gateway, tmp_path / "a.fil"
+    header = make_header(1024, 4)
+    write_fil(observation, header, spectra(Scene(header)))
+    job_id = await user.start(await user.upload(observation.read_bytes()))
+    results = LateResults(gateway.storage.results)
+
+    async def one_lane() -> int:
+        return 1
+
+    ingest = Handler(gateway.storage.uploads, results, max_chunk_samples=2**27, lanes=one_lane)
+    (submitted,) = (event for event in gateway.bus.events if event.job_id == job_id)
+    planning = asyncio.create_task(ingest.handle(submitted))
+    await results.is_writing.wait()
+    assert (await user.ask("DELETE", f"/jobs/{job_id}"))[0] == 200
+    results.may_write.set()
+    *_, progress = await planning
+    assert await gateway.storage.results.list_keys(job_prefix(job_id)) == [artefact_key(job_id, "plan.json")]
+    await gateway.worker_events.handle(progress)
+    assert await gateway.storage.results.list_keys(job_prefix(job_id)) == []
+
+
+@pytest.mark.parametrize("deleted_s", [5, 600, 86_400])
+async def test_what_is_written_without_an_event_is_gone_after_the_stated_time(user: Account, deleted_s: int) -> None:
+    gateway = user.gateway
+    job_id = await user.analyze()
+    await user.ask("DELETE", f"/jobs/{job_id}")
+    # The sweeper runs while time passes.
+    for second in range(0, deleted_s, max(30, deleted_s // 50)):
+        with gateway.clock.ahead(second):
+            await gateway.sweeper.purge_removed()
+    await gateway.storage.results.put(artefact_key(job_id, "plan.json"), b"{}")
+    # The stated time: as long as the job has been deleted, at least a minute, and the time between two sweeps.
+    for second in range(0, max(60, deleted_s) + 30, 30):
+        with gateway.clock.ahead(deleted_s + second + 30):
+            await gateway.sweeper.purge_removed()
+    assert await gateway.storage.results.list_keys(job_prefix(job_id)) == []
+
+
+async def test_a_late_event_does_no_harm_while_storage_is_unavailable(
+    user: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway, job_id = user.gateway, await user.analyze()
+    await user.ask("DELETE", f"/jobs/{job_id}")
+    await gateway.storage.results.put(artefact_key(job_id, "plan.json"), b"{}")
+
+    async def away(_prefix: str) -> list[str]:
+        raise TransientError("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(gateway.storage.results, "list_keys", away)
+        event = JobProgress.make(job_id=job_id, producer="ingest", stage="ingest", done=1, total=1)
+        assert list(await gateway.worker_events.handle(event)) == []
+    with gateway.clock.ahead(90):
+        await gateway.sweeper.purge_removed()
+    assert await gateway.storage.results.list_keys(job_prefix(job_id)) == []
 
 
 async def test_one_of_many_concurrent_requests_deletes(user: Account) -> None:
@@ -123,7 +201,7 @@ async def test_a_job_is_deleted_while_storage_is_unavailable_or_slow(
         raise AssertionError("nobody waits for so long")
 
     with monkeypatch.context() as patched:
-        patched.setattr(jobs, "PURGE_TIMEOUT_S", 0.1)
+        patched.setattr(removal, "PURGE_TIMEOUT_S", 0.1)
         patched.setattr(gateway.storage.results, "list_keys", unwell)
         assert (await user.ask("DELETE", f"/jobs/{job_id}"))[0] == 200
     assert code(await user.ask("GET", f"/jobs/{job_id}")) == (404, "job_not_found")

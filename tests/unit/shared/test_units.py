@@ -30,7 +30,8 @@ def test_a_unit_may_be_asked_for_of_which_there_are_five(seconds, name):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(18.253611008, "18.25 s"), (0.0005, "500 µs"), (0.0015, "1.5 ms"), (64e-6, "64 µs"), (120.0, "120 s")]
+    ("seconds", "text"),
+    [(18.253611008, "18.25 s"), (0.0005, "500 µs"), (0.0015, "1.5 ms"), (64e-6, "64 µs"), (120.0, "120 s")],
 )
 def test_an_integration_is_told_in_the_unit_that_fits(seconds, text):
     assert time_text(seconds) == text

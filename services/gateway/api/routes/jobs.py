@@ -1,9 +1,7 @@
 """Jobs: list, show, delete."""
 
-import asyncio
 from dataclasses import replace
 
-import structlog
 from aiohttp import web
 
 from services.gateway.api import answers
@@ -13,12 +11,6 @@ from services.gateway.jobs.access import own_job
 from services.gateway.jobs.errors import UnknownJobError
 from services.gateway.jobs.ports import JobStore
 from services.gateway.jobs.removal import Removal
-from shared.errors import WaterholeError
-
-logger = structlog.get_logger(__name__)
-
-# A user need not wait until thousands of objects are deleted.
-PURGE_TIMEOUT_S = 5.0
 
 
 class JobRoutes:
@@ -70,10 +62,5 @@ class JobRoutes:
         removed = await self._removal.remove(job.job_id, "deleted")
         if removed is None:
             raise UnknownJobError
-        try:
-            async with asyncio.timeout(PURGE_TIMEOUT_S):
-                await self._removal.purge(removed)
-        except (WaterholeError, TimeoutError) as error:
-            # The user no longer sees the job; the sweeper deletes the remaining objects.
-            logger.warning("objects left to the sweeper", job_id=job.job_id, error=str(error))
+        await self._removal.purge_soon(removed)
         return answers.json_response(answers.JobDeleted(job_id=job.job_id))

@@ -39,6 +39,13 @@ class RowLayout:
 
 
 @dataclass(frozen=True)
+class ColumnLayout:
+    """Where the samples of a transposed file are: row `c` of `rows` holds all spectra of channel `c`."""
+
+    rows: RowLayout
+
+
+@dataclass(frozen=True)
 class Piece:
     """Some channels of some spectra, fetched in one read."""
 
@@ -79,6 +86,32 @@ async def read_rows_in_pieces(
     for first in range(0, n_spectra, spectra):
         later = replace(layout, data_offset_bytes=layout.data_offset_bytes + first * layout.row_bytes)
         yield await read_rows(source, later, min(spectra, n_spectra - first), *channels)
+
+
+async def read_columns(
+    source: Source, layout: ColumnLayout, spectra: tuple[int, int], channels: tuple[int, int]
+) -> Block:
+    """Return some spectra and channels, each [start, stop), of a transposed file, as `read_rows` does.
+
+    Beside the block it takes the memory of a few channels at a time.
+    """
+    rows, (first, stop) = layout.rows, channels
+    block = np.empty((spectra[1] - spectra[0], stop - first), np.float32)
+    step = max(1, READ_BYTES // rows.row_bytes)
+    for channel in range(first, stop, step):
+        count = min(step, stop - channel)
+        some = replace(rows, data_offset_bytes=rows.data_offset_bytes + channel * rows.row_bytes)
+        part = await read_rows(source, some, count, *spectra)
+        block[:, channel - first : channel - first + count] = part.T
+    return block
+
+
+async def read_columns_in_pieces(
+    source: Source, layout: ColumnLayout, n_spectra: int, channels: tuple[int, int], spectra: int
+) -> AsyncIterator[Block]:
+    """Yield channels [start, stop) of all spectra, `spectra` of them at a time, as `read_columns` returns them."""
+    for first in range(0, n_spectra, spectra):
+        yield await read_columns(source, layout, (first, min(first + spectra, n_spectra)), channels)
 
 
 async def read_piece(source: Source, layout: RowLayout, piece: Piece, part: Block, scratch: Scratch) -> None:

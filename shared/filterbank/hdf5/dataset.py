@@ -21,25 +21,27 @@ from shared.filterbank.hdf5.stored_chunks import (
     Filter,
 )
 from shared.filterbank.header.fields import Value, bad_file
-from shared.filterbank.rows import RowLayout
+from shared.filterbank.rows import ColumnLayout, RowLayout
 from shared.filterbank.source import Source
 
 # Where samples are, or the samples themselves.
-Found = RowLayout | ChunkLayout | npt.NDArray[np.float32]
+Found = RowLayout | ColumnLayout | ChunkLayout | npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class DataSet:
     """A data set that can be searched. `shape` is (spectra, IFs, channels), whatever its rank.
 
-    Samples lie one after another from `offset_bytes` on, or in storage chunks of `chunk_shape` that went through
-    `filters`, or, where both are None, among the metadata. `values` are the keywords of the header. `payload` holds
-    the list of chunks, or the samples that lie among the metadata, of the channels that were asked for.
+    Samples lie one after another from `offset_bytes` on, `strides` bytes from one spectrum, IF and channel to the next,
+    or in storage chunks of `chunk_shape` that went through `filters`, or, where both are None, among the metadata.
+    `values` are the keywords of the header. `payload` holds the list of chunks, or the samples that lie among the
+    metadata, of the channels that were asked for.
     """
 
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
     offset_bytes: int | None
+    strides: tuple[int, int, int]
     chunk_shape: tuple[int, int, int] | None
     filters: tuple[Filter, ...]
     fill_value: float
@@ -70,6 +72,7 @@ async def open_data_set(source: Source, size: int, channels: tuple[int, int] | N
         shape=tuple(message["shape"]),
         dtype=np.dtype(message["dtype"]),
         offset_bytes=message["offset_bytes"],
+        strides=tuple(message["strides"]),
         chunk_shape=None if chunk_shape is None else tuple(chunk_shape),
         filters=tuple(Filter(code, tuple(values)) for code, values in message["filters"]),
         fill_value=message["fill_value"],
@@ -90,8 +93,7 @@ def locate(data: DataSet, name: str, size: int, n_channels: int) -> Found:
         The list of chunks is damaged.
     """
     if data.offset_bytes is not None:
-        row_bytes = data.shape[1] * data.shape[2] * data.dtype.itemsize
-        return RowLayout(data.offset_bytes, row_bytes, 8 * data.dtype.itemsize, data.dtype)
+        return _contiguous(data, data.offset_bytes, name)
     if data.chunk_shape is None:
         return np.frombuffer(data.payload, np.float32).reshape(-1, n_channels)
     chunk_bytes = prod(data.chunk_shape) * data.dtype.itemsize
@@ -108,6 +110,16 @@ def locate(data: DataSet, name: str, size: int, n_channels: int) -> Found:
             raise bad_file(name, "the index of its data is damaged. Upload the whole file again.")
         chunks.append(StoredChunk(offset, stored_bytes, is_plain, skipped, spectrum, channel))
     return ChunkLayout(data.chunk_shape, data.dtype, chunks, data.fill_value, data.filters, _block_bytes(data))
+
+
+def _contiguous(data: DataSet, offset_bytes: int, name: str) -> RowLayout | ColumnLayout:
+    item = data.dtype.itemsize
+    by_spectrum, _, by_channel = data.strides
+    if by_channel == item:
+        return RowLayout(offset_bytes, by_spectrum, 8 * item, data.dtype)
+    if by_spectrum == item:
+        return ColumnLayout(RowLayout(offset_bytes, by_channel, 8 * item, data.dtype))
+    raise bad_file(name, "the samples of its IFs lie between each other. Write its data set as (time, IF, channel).")
 
 
 def _block_bytes(data: DataSet) -> int:

@@ -14,7 +14,14 @@ from shared.filterbank.hdf5.dataset import DataSet, Found, locate, open_data_set
 from shared.filterbank.header.angles import from_text
 from shared.filterbank.header.assemble import Layout, assemble, check_channel_count
 from shared.filterbank.header.fields import Fields, bad_file
-from shared.filterbank.rows import RowLayout, read_rows, read_rows_in_pieces
+from shared.filterbank.rows import (
+    ColumnLayout,
+    RowLayout,
+    read_columns,
+    read_columns_in_pieces,
+    read_rows,
+    read_rows_in_pieces,
+)
 from shared.filterbank.source import Source
 from shared.header import Header
 
@@ -47,6 +54,8 @@ async def read_block(source: Source, header: Header, start_channel: int, stop_ch
         return found
     if isinstance(found, RowLayout):
         return await read_rows(source, found, header.n_spectra, start_channel, stop_channel)
+    if isinstance(found, ColumnLayout):
+        return await read_columns(source, found, (0, header.n_spectra), (start_channel, stop_channel))
     return await read_chunks(source, found, header.n_spectra, start_channel, stop_channel)
 
 
@@ -64,6 +73,8 @@ async def read_pieces(
     channels = (start_channel, stop_channel)
     if isinstance(found, RowLayout):
         pieces = read_rows_in_pieces(source, found, header.n_spectra, channels, spectra)
+    elif isinstance(found, ColumnLayout):
+        pieces = read_columns_in_pieces(source, found, header.n_spectra, channels, spectra)
     else:
         pieces = read_chunks_in_pieces(source, found, header.n_spectra, channels, spectra)
     async for piece in pieces:

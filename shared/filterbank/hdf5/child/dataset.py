@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.filterbank.hdf5.child.attributes import UNREADABLE, is_plain_number, read_attribute
+from shared.filterbank.hdf5.child.axes import USUAL, Axes, find_axes, name_axes
 from shared.filterbank.hdf5.child.errors import DamagedError, UnreadableError
 from shared.filterbank.hdf5.child.range_file import RangeFile
 from shared.filterbank.hdf5.protocol import NOT_STORED, Message
@@ -20,7 +21,7 @@ from shared.filterbank.hdf5.stored_chunks import (
     Filter,
     is_compressor,
 )
-from shared.filterbank.header.fields import Value, decode_text
+from shared.filterbank.header.fields import Value, decode_text, to_number
 
 KEYWORDS = (
     *("fch1", "foff", "tsamp", "tstart", "nchans", "nbits", "nifs"),
@@ -76,9 +77,10 @@ def _describe(file: Any, file_bytes: int, channels: list[int] | None) -> tuple[M
     warnings = []
     if str(read_attribute(file, CLASS)).strip() != "FILTERBANK":
         warnings.append("The file is not marked as FILTERBANK (attribute CLASS); its data set was read anyway.")
-    shape = _shape(handle, values)
-    if handle.ndim == 2:
-        warnings.append("The data set has two dimensions instead of three; it was read as (time, channel).")
+    axes = _axes(handle, values)
+    shape = _shape(handle, axes)
+    if axes != USUAL[3]:
+        warnings.append(_told(handle, axes))
     dtype = _sample_type(handle)
     if prod(shape) * dtype.itemsize > MAX_COMPRESSION * file_bytes:
         raise UnreadableError(
@@ -92,6 +94,7 @@ def _describe(file: Any, file_bytes: int, channels: list[int] | None) -> tuple[M
         "shape": shape,
         "dtype": dtype.str,
         "offset_bytes": offset,
+        "strides": _strides(handle, axes, dtype.itemsize),
         "chunk_shape": chunk_shape,
         "filters": [(step.code, step.values) for step in filters],
         "fill_value": float(handle.fillvalue),
@@ -102,7 +105,7 @@ def _describe(file: Any, file_bytes: int, channels: list[int] | None) -> tuple[M
     if channels is not None and chunk_shape is not None:
         raw = _chunks(handle, chunk_shape, *channels).tobytes()
     elif channels is not None and offset is None:
-        raw = _compact(handle, *channels).tobytes()
+        raw = _compact(handle, axes, *channels).tobytes()
     return description, raw
 
 
@@ -123,18 +126,50 @@ def _find(file: Any) -> Any:
     return handle
 
 
-def _shape(handle: Any, values: dict[str, Value]) -> Shape:
-    """(spectra, IFs, channels)"""
+def _axes(handle: Any, values: dict[str, Value]) -> Axes:
     shape = tuple(int(length) for length in handle.shape or ())
-    if len(shape) == 2 and str(values.get("nchans")) == str(shape[1]):
-        shape = (shape[0], 1, shape[1])
-    if len(shape) != 3:
+    axes = find_axes(shape, _length(values.get("nchans")), _length(values.get("nifs")))
+    if axes is None:
+        told = ", ".join(f"{key} {values[key]}" for key in ("nchans", "nifs") if key in values)
         raise UnreadableError(
-            f"its data set has the shape {shape}; it must be (time, IF, channel). Write it with that shape."
+            f"its data set 'data' has the shape {shape}, and its header ({told or 'without nchans'}) does not say "
+            "which axis is which; the shape must be (time, IF, channel). Write it so, or correct nchans and nifs."
         )
+    if axes not in USUAL.values() and handle.chunks is not None:
+        raise UnreadableError(
+            f"its data set 'data' has the shape {shape}, by nchans in its header {name_axes(axes)}, and in storage "
+            "chunks, which would be slow to read. Write it as (time, IF, channel)."
+        )
+    return axes
+
+
+def _length(value: Value | None) -> int | None:
+    """Return the length of an axis that a keyword states; None if it states none."""
+    number = None if value is None else to_number(value)
+    return int(number) if number is not None and number.is_integer() else None
+
+
+def _told(handle: Any, axes: Axes) -> str:
+    if axes == USUAL[2]:
+        return "The data set has two dimensions instead of three; it was read as (time, channel)."
+    return (
+        f"The data set has the shape {handle.shape} instead of (time, IF, channel); by nchans in the header it was "
+        f"read as {name_axes(axes)}."
+    )
+
+
+def _shape(handle: Any, axes: Axes) -> Shape:
+    """(spectra, IFs, channels)"""
+    shape = tuple(int(length) for length in handle.shape)
     if 0 in shape:
         raise UnreadableError(f"its data set is empty: it has the shape {shape}. Write it with its samples.")
-    return (shape[0], shape[1], shape[2])
+    return (shape[axes.spectrum], 1 if axes.if_ is None else shape[axes.if_], shape[axes.channel])
+
+
+def _strides(handle: Any, axes: Axes, sample_bytes: int) -> Shape:
+    """Return the bytes from a sample to that of the next spectrum, IF and channel, where they lie one after another."""
+    steps = [sample_bytes * prod(handle.shape[at + 1 :]) for at in range(handle.ndim)]
+    return (steps[axes.spectrum], 0 if axes.if_ is None else steps[axes.if_], steps[axes.channel])
 
 
 def _sample_type(handle: Any) -> np.dtype[Any]:
@@ -231,13 +266,13 @@ def _chunks(handle: Any, chunk_shape: Shape, start_channel: int, stop_channel: i
     return np.array(found, np.int64)
 
 
-def _compact(handle: Any, start_channel: int, stop_channel: int) -> npt.NDArray[np.float32]:
-    """Return the first IF's channels [start, stop): float32 (spectra, channels)."""
-    block = np.empty((handle.shape[0], stop_channel - start_channel), np.float32)
-    channels = slice(start_channel, stop_channel)
-    if handle.ndim == 2:
-        handle.read_direct(block, (slice(None), channels))
-    else:
-        # To an array of another rank HDF5 copies sample by sample, twenty times as slowly.
-        handle.read_direct(block[:, np.newaxis], (slice(None), slice(0, 1), channels))
-    return block
+def _compact(handle: Any, axes: Axes, start_channel: int, stop_channel: int) -> npt.NDArray[np.float32]:
+    """Return the first IF's channels [start, stop): float32 (spectra, channels). Such data sets have up to 64 kB."""
+    samples = handle[()]
+    if axes.if_ is not None:
+        samples = samples.take(0, axis=axes.if_)
+    if axes.channel < axes.spectrum:
+        samples = samples.T
+    # What float32 can't hold becomes infinite, and is masked by the search.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.ascontiguousarray(samples[:, start_channel:stop_channel], np.float32)

@@ -34,6 +34,7 @@ $(KERNEL_STAMP): $(RUNTIME_STAMP) $(KERNEL_SOURCES)
 	@echo "==> Compiling the search kernels, once, into the on-disk cache"
 	@find services -path '*kernels*' -name '*.nb[ic]' -delete # The cache of a kernel does not notice that a kernel it calls has changed.
 	@$(BIN)/python -m services.dedoppler.compile
+	@$(BIN)/python -m services.classify.compile
 	@touch $@
 
 setup: $(RUNTIME_STAMP) $(KERNEL_STAMP) ## Create the virtual environment, install dependencies, compile kernels.

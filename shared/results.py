@@ -6,9 +6,8 @@ thousands, and objects would take several times as long to read and write. Numbe
 Fields may be added within a version; a change that would break a reader gets a new `FORMAT_VERSION`.
 """
 
-import json
 from math import isfinite
-from typing import Literal, NotRequired, Self
+from typing import Any, Literal, NotRequired
 
 from pydantic import BaseModel, ConfigDict, ValidationError, computed_field, with_config
 from typing_extensions import TypedDict
@@ -16,6 +15,7 @@ from typing_extensions import TypedDict
 from shared.errors import PermanentError
 from shared.events import ResultsSummary, SearchParameters
 from shared.header import Header
+from shared.strict_json import strict_json
 
 # 2: `source` of a hit is "dedoppler_search"; it was "width_ladder" in version 1. The fields are the same.
 FORMAT_VERSION: Literal[2] = 2
@@ -151,6 +151,10 @@ class ModelUse(BaseModel):
     hits_unlike_training: int
 
 
+# In their order in the document.
+_HIT_LISTS = ("raw_hits", "filtered_hits", "candidates")
+
+
 class Results(BaseModel):
     """The document `results.json`.
 
@@ -183,10 +187,11 @@ class Results(BaseModel):
         ValueError
             A number is not finite; what may be is `Measured`, and passes through `measured`.
         """
-        return json.dumps(self.model_dump(), indent=1, allow_nan=False, ensure_ascii=False).encode()
+        lists: dict[str, Any] = {name: getattr(self, name) for name in _HIT_LISTS}
+        return strict_json(self.model_dump(exclude=set(_HIT_LISTS)) | lists)
 
     @classmethod
-    def from_bytes(cls, raw: bytes) -> Self:
+    def from_bytes(cls, raw: bytes) -> "Results":
         """Read a document that this version or an earlier one wrote.
 
         Raises
@@ -195,7 +200,20 @@ class Results(BaseModel):
             It is no JSON, of an unknown version, or a field is missing or of another type; the message names the field.
         """
         try:
-            return cls.model_validate_json(raw)
+            read = _Read.model_validate_json(raw)
+            hits = {record["id"]: record for record in read.raw_hits}
+            lists = {
+                "filtered_hits": [hits[listed["id"]] for listed in read.filtered_hits],
+                "candidates": [hits[listed["id"]] for listed in read.candidates],
+            }
+            fields: dict[str, Any] = {name: getattr(read, name) for name in cls.model_fields}
+            return cls.model_construct(read.model_fields_set, **(fields | lists))
+        except KeyError as error:
+            raise PermanentError(
+                f"The results of the job can't be read (hit {error} is not among raw_hits); analyze the observation "
+                "again.",
+                code="unreadable_results",
+            ) from error
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             place = ".".join(map(str, first["loc"]))
@@ -204,3 +222,16 @@ class Results(BaseModel):
                 "observation again.",
                 code="unreadable_results",
             ) from error
+
+
+class _Listed(TypedDict):
+    """What is read of a hit where a list repeats it."""
+
+    id: int
+
+
+class _Read(Results):
+    """The document as it is read: `filtered_hits` and `candidates` repeat `raw_hits`, which are checked once."""
+
+    filtered_hits: list[_Listed]  # type: ignore[assignment]
+    candidates: list[_Listed]  # type: ignore[assignment]

@@ -1,7 +1,9 @@
 """Composition root of classify: settings, adapters, handler, run."""
 
+import asyncio
 from datetime import UTC, datetime
 
+from services.classify.compile import compile_kernels
 from services.classify.handlers import Handler
 from services.classify.model import load_model
 from services.classify.settings import Settings
@@ -20,6 +22,8 @@ async def serve(settings: Settings) -> None:
     """Run until the process is asked to stop."""
     # Read before the first job comes, so that a damaged model ends the process at once.
     model = load_model()
+    # Without a cache on disk this takes half a minute, and the first job would wait for it.
+    await asyncio.to_thread(compile_kernels, model)
     async with open_storage(settings) as storage, open_publisher(settings) as publisher:
         handler = Handler(storage.results, model=model, now=utc_now, concurrent_reads=settings.concurrent_reads)
         consumer = Consumer(

@@ -6,6 +6,7 @@ observatories whose data are public. Protected bands are a table of their own an
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 Category = Literal["terrestrial", "satellite"]
@@ -105,6 +106,7 @@ class Appearance:
     comb_spacing_hz: float = 0.0
 
 
+@lru_cache(maxsize=64)  # a hit asks several times
 def bands_at(frequency_hz: float) -> tuple[Band, ...]:
     """Return the services that may transmit at a frequency."""
     mhz = frequency_hz / 1e6

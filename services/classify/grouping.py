@@ -5,14 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from services.classify.kernels.stronger_hits import Boxes, strongest_source
 from services.classify.labels import Verdict
-from shared.arrays import Hits, Indices
+from shared.arrays import Hits
 from shared.labels import RFI
-
-# Leakage of a strong tone is seen within so many channels, at up to this part of its SNR.
-SIDE_LOBE_CHANNELS, SIDE_LOBE_RATIO = 256, 0.1
-# Along the edges of a signal at least so wide there are hits with up to this part of its SNR.
-WIDE_CHANNELS, RAGGED_EDGE_RATIO = 16, 0.5
 
 
 def group_hits(
@@ -35,36 +31,33 @@ def group_hits(
     like_drift_steps
         Drifts that differ by at most so many steps are alike.
     """
+    source = _strongest_sources(hits, like_drift_steps)
     group = list(range(len(hits)))
     strongest_of: dict[tuple[str, float], int] = {}
-    channel, snr = hits["channel"], hits["snr"]
-    by_channel = np.argsort(channel, kind="stable")
-    ordered = channel[by_channel]
-    for i in np.argsort(-snr, kind="stable").tolist():
-        near = by_channel[
-            np.searchsorted(ordered, channel[i] - SIDE_LOBE_CHANNELS) : np.searchsorted(
-                ordered, channel[i] + SIDE_LOBE_CHANNELS, side="right"
-            )
-        ]
-        stronger = _stronger_hits(hits, i, near, like_drift_steps)
+    for i in np.argsort(-hits["snr"], kind="stable").tolist():
         if broad_emission[i] >= 0:
             group[i] = strongest_of.setdefault(("broad", broad_emission[i]), i)
         elif comb_spacing_hz[i] > 0:
             group[i] = strongest_of.setdefault(("comb", comb_spacing_hz[i]), i)
-        elif len(stronger):
-            group[i] = group[int(stronger[np.argmax(snr[stronger])])]
+        elif source[i] >= 0:
+            group[i] = group[source[i]]
     return group
 
 
-def _stronger_hits(hits: Hits, i: int, near: Indices, like_drift_steps: float) -> Indices:
-    """Return those of the hits `near` of which hit `i` is a side lobe or a ragged edge."""
-    snr, width = hits["snr"], hits["width"]
-    alike = np.abs(hits["steps"][near] - hits["steps"][i]) <= np.maximum(like_drift_steps, width[near] / 8)
-    away = np.abs(hits["channel"][near] + width[near] / 2 - hits["channel"][i] - width[i] / 2)
-    lobe = snr[near] * SIDE_LOBE_RATIO >= snr[i]
-    edge = (width[near] >= WIDE_CHANNELS) & (away <= width[near]) & (snr[near] * RAGGED_EDGE_RATIO >= snr[i])
-    stronger: Indices = near[alike & (lobe | edge)]
-    return stronger
+def _strongest_sources(hits: Hits, like_drift_steps: float) -> list[int]:
+    """Return for each hit the strongest hit of which it is a side lobe or a ragged edge; -1 for none."""
+    by_channel = np.argsort(hits["channel"], kind="stable")
+    ordered = hits[by_channel]
+    boxes = Boxes(
+        channel=np.ascontiguousarray(ordered["channel"]),
+        steps=ordered["steps"].astype(np.int64),
+        width=ordered["width"].astype(np.int64),
+        snr=np.ascontiguousarray(ordered["snr"]),
+    )
+    found = strongest_source(boxes, like_drift_steps)
+    source = np.full(len(hits), -1, dtype=np.int64)
+    source[by_channel] = np.where(found >= 0, by_channel[found], -1)
+    return list(source.tolist())
 
 
 def rfi_for_whole_groups(verdicts: list[Verdict], groups: Sequence[int]) -> list[Verdict]:

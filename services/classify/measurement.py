@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.classify.evidence import Evidence, widest_narrow_hz
-from services.classify.kernels.features import Features, Track, measure
+from services.classify.kernels.alignment import Track
+from services.classify.kernels.features import Features, measure
 from services.classify.kernels.neighbours import clusters, count_alike, find_combs, span_within
 from shared.arrays import Floats, Hits, Indices
 from shared.events import SearchParameters

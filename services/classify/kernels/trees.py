@@ -6,14 +6,15 @@ counts as 0, as in LightGBM if no value was missing in training.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from numba import njit
 
 from shared.arrays import Floats, Indices
 
 _CATEGORICAL_BIT = 1
 _MISSING_BITS = 0b1100
-_ROWS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Trees:
     """All trees, padded to one size; tree `i` votes for class `i % n_classes`.
 
     `feature`, `threshold`, `left`, `right` are (trees, nodes); a child >= 0 is a node, a child `c` < 0 the leaf `~c`.
-    `value` is (trees, leaves). `depth` is the longest path from a root to a leaf.
+    `value` is (trees, leaves).
     """
 
     n_classes: int
@@ -31,21 +32,12 @@ class Trees:
     left: Indices
     right: Indices
     value: Floats
-    depth: int
 
 
 def _blocks(text: str) -> Iterator[dict[str, str]]:
     """Yield the header and each tree as keys and values."""
     for block in text.split("end of trees")[0].split("\nTree="):
         yield dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-
-
-def _depth(left: Indices, right: Indices) -> int:
-    depth, nodes = 0, [0]
-    while nodes:
-        depth += 1
-        nodes = [child for node in nodes for child in (int(left[node]), int(right[node])) if child >= 0]
-    return depth
 
 
 def parse(text: str) -> Trees:
@@ -61,7 +53,6 @@ def parse(text: str) -> Trees:
     shape = len(blocks), max(nodes, 1)
     feature, left, right = np.zeros(shape, np.int64), np.full(shape, -1), np.full(shape, -1)
     threshold, value = np.zeros(shape), np.zeros((shape[0], shape[1] + 1))
-    depth = 1
     for i, block in enumerate(blocks):
         value[i, : int(block["num_leaves"])] = [float(word) for word in block["leaf_value"].split()]
         if int(block["num_leaves"]) == 1:
@@ -73,30 +64,37 @@ def parse(text: str) -> Trees:
         threshold[i, :n] = [float(word) for word in block["threshold"].split()]
         left[i, :n] = [int(word) for word in block["left_child"].split()]
         right[i, :n] = [int(word) for word in block["right_child"].split()]
-        depth = max(depth, _depth(left[i], right[i]))
     names = tuple(header["feature_names"].split())
-    return Trees(int(header["num_class"]), names, feature, threshold, left, right, value, depth)
+    return Trees(int(header["num_class"]), names, feature, threshold, left, right, value)
 
 
 def raw_scores(trees: Trees, rows: Floats) -> Floats:
     """Return the sum of the leaves' values per class, (rows, classes), for rows of (rows, features)."""
-    clean = np.nan_to_num(rows, nan=0.0, posinf=np.inf, neginf=-np.inf)
-    parts = [_scores(trees, clean[at : at + _ROWS_AT_ONCE]) for at in range(0, len(clean), _ROWS_AT_ONCE)]
-    return np.concatenate(parts) if parts else np.empty((0, trees.n_classes))
-
-
-def _scores(trees: Trees, rows: Floats) -> Floats:
-    number = np.arange(len(trees.feature))[None, :]
-    row = np.arange(len(rows))[:, None]
-    node = np.zeros((len(rows), len(trees.feature)), np.int64)
-    for _ in range(trees.depth):
-        inner = np.maximum(node, 0)
-        goes_left = rows[row, trees.feature[number, inner]] <= trees.threshold[number, inner]
-        child = np.where(goes_left, trees.left[number, inner], trees.right[number, inner])
-        node = np.where(node >= 0, child, node)
-    votes = trees.value[number, ~node]
-    scores: Floats = votes.reshape(len(rows), -1, trees.n_classes).sum(axis=1)
+    clean = np.nan_to_num(np.ascontiguousarray(rows), nan=0.0, posinf=np.inf, neginf=-np.inf)
+    scores = np.zeros((len(clean), trees.n_classes))
+    _add_votes(clean, _Nodes(trees.feature, trees.threshold, trees.left, trees.right), trees.value, scores)
     return scores
+
+
+class _Nodes(NamedTuple):
+    """The splits of all trees, each (trees, nodes); see `Trees`."""
+
+    feature: Indices
+    threshold: Floats
+    left: Indices
+    right: Indices
+
+
+@njit(cache=True, nogil=True)
+def _add_votes(rows: Floats, nodes: _Nodes, value: Floats, scores: Floats) -> None:
+    """Follow every row down every tree and add the leaf's value to the tree's class."""
+    for row in range(len(rows)):
+        for tree in range(len(value)):
+            node = 0
+            while node >= 0:
+                goes_left = rows[row, nodes.feature[tree, node]] <= nodes.threshold[tree, node]
+                node = nodes.left[tree, node] if goes_left else nodes.right[tree, node]
+            scores[row, tree % scores.shape[1]] += value[tree, ~node]
 
 
 def softmax(scores: Floats) -> Floats:

@@ -55,14 +55,19 @@ class ShapeModel:
         chances = self.probabilities(rows)
         names = [self.classes[k] for k in np.argmax(chances, axis=1)] if len(rows) else []
         away = distances(rows[:, -len(NOVELTY_FEATURES) :], self.centres, self.whitening)
+        novelty_p = self._novelty_p(names, away)
         return [
-            Shape(
-                name,
-                {other: float(p) for other, p in zip(self.classes, chance, strict=True)},
-                float(p_values(away[i : i + 1], self.known[name], self.shares)[0]),
-            )
-            for i, (name, chance) in enumerate(zip(names, chances, strict=True))
+            Shape(name, dict(zip(self.classes, chance, strict=True)), p)
+            for name, chance, p in zip(names, chances.tolist(), novelty_p.tolist(), strict=True)
         ]
+
+    def _novelty_p(self, names: list[str], distance: Floats) -> Floats:
+        """Return the share of known signals of each row's shape that lie at least as far out."""
+        shape, found = np.array(names, dtype=str), np.empty(len(names))
+        for name in set(names):
+            own = shape == name
+            found[own] = p_values(distance[own], self.known[name], self.shares)
+        return found
 
 
 def from_text(trees: str, facts: dict[str, Any]) -> ShapeModel:

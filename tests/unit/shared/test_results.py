@@ -115,9 +115,9 @@ def test_fields_are_in_the_order_of_the_format():
     assert document["observation"]["duration_s"] == 16 * 18.0
 
 
-def test_floats_are_written_as_python_writes_them():
+def test_floats_keep_all_their_digits():
     text = results().to_bytes().decode()
-    for written in ("-0.36735320667744153", "1e-07", "1e+16", "Größe"):
+    for written in ("-0.36735320667744153", "1e-7", "1e+16", "Größe"):
         assert written in text
 
 
@@ -163,5 +163,16 @@ def test_fields_that_a_later_version_adds_to_hits_are_kept():
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_numbers_that_are_not_finite_are_null_or_an_error(value):
     assert measured(value) is None
-    with pytest.raises(ValueError, match="JSON compliant"):
+    with pytest.raises(ValueError, match="not finite"):
         results(raw_hits=[HIT | {"snr": value}]).to_bytes()
+
+
+def test_a_list_that_names_a_hit_which_is_not_there_is_refused():
+    with pytest.raises(PermanentError, match=r"hit 7 is not among raw_hits"):
+        Results.from_bytes(changed(candidates=[HIT | {"id": 7}]))
+
+
+def test_the_lists_share_the_records_of_the_hits():
+    read = Results.from_bytes(changed(raw_hits=[HIT], filtered_hits=[HIT], candidates=[HIT]))
+    assert read.candidates[0] is read.raw_hits[0]
+    assert read.filtered_hits[0] is read.raw_hits[0]

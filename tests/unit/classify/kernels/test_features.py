@@ -1,11 +1,15 @@
 """Measures of a cut-out on cases whose answers can be written down."""
 
+from dataclasses import astuple, fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from services.classify.kernels.features import Track, align, measure, row_positions
+from services.classify.kernels.alignment import Track
+from services.classify.kernels.features import Features, measure, row_positions
+from tests.unit.classify.kernels import reference_features as reference
+from tests.unit.classify.kernels.reference_features import align
 
 T = 16
 FOFF, TSAMP = -2.8, 18.0
@@ -217,3 +221,36 @@ def test_voyager_tones_are_steady_straight_and_as_strong_as_known(tone):
     assert measured.curvature_gain == 1.0
     assert measured.straightness_residual_channels < 1.0
     assert measured.edge_sharpness > 0.7
+
+
+def random_cutout(rng):
+    """A cut-out of noise with a wandering tone and a neighbour, some samples lost, and a track that may leave it."""
+    rows, per_row = int(rng.choice([2, 3, 5, 16, 40])), int(rng.choice([1, 1, 1, 3]))
+    width, steps = int(rng.choice([1, 2, 3, 7, 20, 90])), int(rng.integers(-120, 120))
+    # Beside a wide box there are as many columns as in jobs: where it would lie outside, its places are equally good.
+    left = 10 if width < 20 else 3 * width + 20
+    channels = abs(steps) + left + int(rng.integers(left, 400))
+    power = (rng.standard_normal((rows, channels)) / np.sqrt(per_row)).astype(np.float32)
+    bend, strength = rng.choice([0.0, 0.0, 12.0, -30.0]), rng.choice([0.0, 3.0, 40.0])
+    for row, u in enumerate(np.linspace(0, 1, rows)):
+        at = int(max(-steps, 0) + left + steps * u + bend * bow(u))
+        if 0 <= at < channels:
+            power[row, at : at + width] += strength
+    power[rng.random(power.shape) < rng.choice([0.0, 0.05])] = np.nan
+    n_spectra = max(2, rows * per_row - int(rng.integers(0, per_row)))
+    at = (int(rng.integers(0, 1000) + max(-steps, 0) + left), steps, width, n_spectra, FOFF, TSAMP)
+    return power, int(at[0] - max(-steps, 0) - left + rng.integers(-2, 10)), per_row, at
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_the_kernel_equals_the_reference(seed):
+    power, start_channel, per_row, track_of = random_cutout(np.random.default_rng(seed))
+    found = measure(power, start_channel, per_row, Track(*track_of))
+    expected = reference.measure(power, start_channel, per_row, reference.Track(*track_of))
+    for field, ours, theirs in zip(fields(Features), astuple(found), astuple(expected), strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-8, abs=2e-9), field.name
+
+
+def test_a_fit_that_is_exact_leaves_exactly_zero():
+    f = measure(tone(per_row=50.0), 40, 1, track())
+    assert (f.wobble_channels, f.lean_channels, f.straightness_residual_channels) == (0.0, 0.0, 0.0)

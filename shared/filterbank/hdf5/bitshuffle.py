@@ -1,4 +1,4 @@
-"""Unpack HDF5 data chunks that were compressed with bitshuffle and LZ4 (filter 32008), whole or in part.
+"""Unpack HDF5 data chunks that were compressed with bitshuffle and LZ4 or Zstandard (filter 32008), whole or in part.
 
 A chunk's frame is the u64 plain size and the u32 block size, then blocks of u32 length and bytes, all big-endian; what
 is left over below a group of eight samples follows as it is. Blocks do not depend on each other, so a few channels at a
@@ -20,6 +20,9 @@ import numpy as np
 
 FRAME_HEADER = struct.Struct(">QI")
 BLOCK_HEADER = struct.Struct(">I")
+# The filter's numbers of the compressors, and the library's functions that undo them.
+LZ4, ZSTD = 2, 3
+FUNCTIONS = {LZ4: "bshuf_decompress_lz4", ZSTD: "bshuf_decompress_zstd"}
 # Bitshuffle works on groups of eight samples.
 GROUP_SAMPLES = 8
 # The library's defaults.
@@ -61,8 +64,8 @@ class Blocks:
 
 
 @cache
-def library() -> Decompress | None:
-    """Return `bshuf_decompress_lz4` (in, out, samples, bytes of a sample, samples of a block) -> bytes read, or < 0.
+def library(compressor: int = LZ4) -> Decompress | None:
+    """Return the decoder of a compressor: (in, out, samples, bytes of a sample, samples of a block) -> bytes read, < 0.
 
     None if the installed library does not export it; the child can still call it as a filter of HDF5.
     """
@@ -72,7 +75,7 @@ def library() -> Decompress | None:
         if package is None or package.origin is None:
             return None
         plugins = Path(package.origin).parent / "plugins"
-        found = ctypes.CDLL(str(next(plugins.glob("*h5bshuf.*")))).bshuf_decompress_lz4
+        found = getattr(ctypes.CDLL(str(next(plugins.glob("*h5bshuf.*")))), FUNCTIONS[compressor])
     except (StopIteration, OSError, AttributeError):
         return None
     found.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_size_t]
@@ -143,8 +146,8 @@ def find_last_blocks(
     wanted = -(-(chunk_bytes // group * group) // block_bytes) - first
     octets = np.frombuffer(tail, np.uint8).astype(np.uint32)
     lengths = octets[:-3] << 24 | octets[1:-2] << 16 | octets[2:-1] << 8 | octets[3:]
-    # The most that LZ4 can enlarge a block to.
-    most = block_bytes + block_bytes // 255 + 16
+    # The most that LZ4 (block_bytes / 255 + 16) or Zstandard (block_bytes / 256 + 64) can enlarge a block by.
+    most = block_bytes + block_bytes // 255 + 64
     following: dict[int, int] = {}
     blocks_to_end = {len(tail) - chunk_bytes % group: 0}
     for position in np.flatnonzero((lengths > 0) & (lengths <= most))[::-1].tolist():
@@ -162,7 +165,7 @@ def find_last_blocks(
     return Blocks(sample_bytes, chunk_bytes, block_bytes, positions, are_all=False, first_block=first)
 
 
-def unpack(frame: memoryview, blocks: Blocks, first_byte: int, plain: memoryview) -> None:
+def unpack(frame: memoryview, blocks: Blocks, first_byte: int, plain: memoryview, compressor: int = LZ4) -> None:
     """Fill `plain` with the plain chunk's bytes from `first_byte` on; both ends are where `Blocks.round` puts them.
 
     Raises
@@ -170,7 +173,7 @@ def unpack(frame: memoryview, blocks: Blocks, first_byte: int, plain: memoryview
     DamagedChunkError
         The blocks can't be unpacked.
     """
-    decompress = library()
+    decompress = library(compressor)
     assert decompress is not None
     block, size = blocks.block_bytes, blocks.sample_bytes
     stored = np.frombuffer(frame, np.uint8)[blocks.positions[first_byte // block - blocks.first_block] :]

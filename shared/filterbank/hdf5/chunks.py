@@ -1,7 +1,7 @@
 """Read channels from HDF5 storage chunks, whose places are known.
 
-Several chunks are read at once. Of chunks that are stored plain, or with bitshuffle and LZ4 alone, only the bytes that
-hold the channels are read and unpacked; others are unpacked whole.
+Several chunks are read at once. Of chunks that are stored plain, or with bitshuffle and LZ4 or Zstandard alone, only
+the bytes that hold the channels are read and unpacked; others are unpacked whole.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -21,7 +21,7 @@ from shared.filterbank.hdf5.bitshuffle import (
     find_last_blocks,
     unpack,
 )
-from shared.filterbank.hdf5.process import DamagedFileError, ask
+from shared.filterbank.hdf5.process import DamagedFileError, LimitExceededError, ask
 from shared.filterbank.hdf5.protocol import UNPACK
 from shared.filterbank.hdf5.stored_chunks import Filter, Undone, undo_filters
 from shared.filterbank.header.fields import bad_file
@@ -60,7 +60,8 @@ class ChunkLayout:
     """The storage chunks that hold the channels to read. `shape` is the shape of a chunk: (spectra, IFs, channels).
 
     `fill_value` stands for samples that were never written. `block_bytes` are the bytes of bitshuffle's blocks if
-    chunks went through bitshuffle with LZ4 alone, and 0 if they went through other `filters`.
+    chunks went through bitshuffle alone with a `compressor` that `bitshuffle` undoes, and 0 if they went through other
+    `filters`.
     """
 
     shape: tuple[int, int, int]
@@ -69,6 +70,7 @@ class ChunkLayout:
     fill_value: float
     filters: Sequence[Filter]
     block_bytes: int
+    compressor: int
 
     @property
     def chunk_bytes(self) -> int:
@@ -145,7 +147,7 @@ async def _read_plain(
 async def _read_filtered(
     source: Source, layout: ChunkLayout, chunk: StoredChunk, column: int, part: Block, scratch: Scratch
 ) -> None:
-    """Fill `part` from a chunk that went through other filters than bitshuffle with LZ4 alone."""
+    """Fill `part` from a chunk that went through other filters than those of `_read_packed`."""
     assert chunk.offset_bytes is not None
     raw = scratch.take(chunk.size_bytes, "stored")
     await fill(source, chunk.offset_bytes, raw)
@@ -173,12 +175,19 @@ async def _unpacked_by_hdf5(
         "shape": layout.shape,
         "dtype": layout.dtype.str,
         "filters": [(step.code, step.values) for step in chunk.filters],
+        "fill_value": layout.fill_value,
         "spectra": spectra,
         "channels": channels,
     }
     memory_bytes = UNPACKING_COPIES * (len(chunk.raw) + layout.chunk_bytes)
     try:
         return (await ask(source, request, chunk.raw, memory_bytes)).payload
+    except LimitExceededError as error:
+        raise bad_file(
+            source.name,
+            f"a storage chunk of 'data', of {layout.shape} samples, takes too much to unpack ({error}). "
+            "Rewrite it with smaller storage chunks (h5repack).",
+        ) from error
     except DamagedFileError as error:
         raise DamagedChunkError(f"a compressed chunk can't be unpacked ({error})") from error
 
@@ -192,7 +201,7 @@ def _copy(samples: npt.NDArray[Any], part: Block) -> None:
 async def _read_packed(
     source: Source, layout: ChunkLayout, chunk: StoredChunk, column: int, part: Block, scratch: Scratch
 ) -> None:
-    """Fill `part` from a chunk of bitshuffle with LZ4, of which only the needed bytes are read."""
+    """Fill `part` from a chunk of bitshuffle's blocks, of which only the needed bytes are read."""
     item = layout.dtype.itemsize
     first = column * item
     stop = (len(part) - 1) * layout.row_bytes + first + part.shape[1] * item
@@ -250,7 +259,7 @@ def _unpack(
     low, high = blocks.round(first, stop)
     is_straight = layout.dtype == AS_IN_A_BLOCK and high - low == part.nbytes and part.flags.c_contiguous
     plain = part.reshape(-1).view(np.uint8).data if is_straight else scratch.take(high - low, "plain")
-    unpack(frame, blocks, low, plain)
+    unpack(frame, blocks, low, plain, layout.compressor)
     if not is_straight:
         strides = (layout.row_bytes, layout.dtype.itemsize)
         with np.errstate(over="ignore", invalid="ignore"):

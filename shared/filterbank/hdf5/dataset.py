@@ -9,13 +9,12 @@ import numpy.typing as npt
 
 from shared.filterbank.hdf5 import bitshuffle
 from shared.filterbank.hdf5.chunks import ChunkLayout, StoredChunk
-from shared.filterbank.hdf5.process import DamagedFileError, ask
+from shared.filterbank.hdf5.process import DamagedFileError, LimitExceededError, ask
 from shared.filterbank.hdf5.protocol import CHUNK_FIELDS, NOT_STORED, OPEN
 from shared.filterbank.hdf5.stored_chunks import (
     BITSHUFFLE,
     BLOCK_SAMPLES_VALUE,
     COMPRESSOR_VALUE,
-    LZ4,
     SAMPLE_BYTES_VALUE,
     SLACK_BYTES,
     Filter,
@@ -62,6 +61,12 @@ async def open_data_set(source: Source, size: int, channels: tuple[int, int] | N
     """
     try:
         answer = await ask(source, {"kind": OPEN, "size": size, "channels": channels})
+    except LimitExceededError as error:
+        raise bad_file(
+            source.name,
+            f"its HDF5 metadata take too much to read ({error}): they are damaged, or far more than a filterbank has. "
+            "Rewrite it (h5repack) or upload it again.",
+        ) from error
     except DamagedFileError as error:
         raise bad_file(
             source.name, f"its HDF5 content is damaged or incomplete ({error}). Rewrite it or upload it again."
@@ -109,7 +114,8 @@ def locate(data: DataSet, name: str, size: int, n_channels: int) -> Found:
         if not fits or (is_plain and stored_bytes != chunk_bytes):
             raise bad_file(name, "the index of its data is damaged. Upload the whole file again.")
         chunks.append(StoredChunk(offset, stored_bytes, is_plain, skipped, spectrum, channel))
-    return ChunkLayout(data.chunk_shape, data.dtype, chunks, data.fill_value, data.filters, _block_bytes(data))
+    block_bytes, compressor = _blocks(data)
+    return ChunkLayout(data.chunk_shape, data.dtype, chunks, data.fill_value, data.filters, block_bytes, compressor)
 
 
 def _contiguous(data: DataSet, offset_bytes: int, name: str) -> RowLayout | ColumnLayout:
@@ -122,13 +128,14 @@ def _contiguous(data: DataSet, offset_bytes: int, name: str) -> RowLayout | Colu
     raise bad_file(name, "the samples of its IFs lie between each other. Write its data set as (time, IF, channel).")
 
 
-def _block_bytes(data: DataSet) -> int:
-    """Return the bytes of bitshuffle's blocks where chunks went through it with LZ4 alone; else 0."""
-    if len(data.filters) != 1 or data.filters[0].code != BITSHUFFLE or bitshuffle.library() is None:
-        return 0
+def _blocks(data: DataSet) -> tuple[int, int]:
+    """Return the bytes of bitshuffle's blocks and the compressor, if that alone was used and is undone here; else 0."""
+    if len(data.filters) != 1 or data.filters[0].code != BITSHUFFLE:
+        return 0, 0
     values = data.filters[0].values
-    if len(values) <= COMPRESSOR_VALUE:
-        return 0
-    if (values[SAMPLE_BYTES_VALUE], values[COMPRESSOR_VALUE]) != (data.dtype.itemsize, LZ4):
-        return 0
-    return bitshuffle.usual_block_bytes(values[BLOCK_SAMPLES_VALUE], data.dtype.itemsize)
+    if len(values) <= COMPRESSOR_VALUE or values[SAMPLE_BYTES_VALUE] != data.dtype.itemsize:
+        return 0, 0
+    compressor = values[COMPRESSOR_VALUE]
+    if compressor not in bitshuffle.FUNCTIONS or bitshuffle.library(compressor) is None:
+        return 0, 0
+    return bitshuffle.usual_block_bytes(values[BLOCK_SAMPLES_VALUE], data.dtype.itemsize), compressor

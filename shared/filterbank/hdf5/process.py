@@ -26,6 +26,7 @@ from shared.filterbank.hdf5.protocol import (
     BYTES,
     DAMAGED,
     DONE,
+    EXCEEDED,
     FAILED,
     HEAD,
     MAX_READ_BYTES,
@@ -53,11 +54,21 @@ CRASHES = {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.
 # The child needs no credentials of the service.
 PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ")
 # The child keeps the memory of one chunk for the next: to get it from the system again takes longer than to unpack.
-ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20)}
+# The C library fills all memory that it lends or takes back. So what a decoder gives as samples without having written
+# them is never a part of the file before, which may be another user's.
+ALLOCATOR = {
+    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
+    "MALLOC_TRIM_THRESHOLD_": str(64 * 2**20),
+    "MALLOC_PERTURB_": "255",
+}
 
 
 class DamagedFileError(Exception):
     """The HDF5 library fails on a file; the message is the cause."""
+
+
+class LimitExceededError(DamagedFileError):
+    """A file takes more time or memory than a request may; it may be damaged, or sound and too large."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +91,7 @@ async def ask(source: Source, request: Message, payload: memoryview | bytes = b"
     BadObservationError
         The file can't be searched.
     DamagedFileError
-        The library fails on the file: it reports an error, crashes, or exceeds its limits.
+        The library fails on the file: it reports an error or crashes; `LimitExceededError` if it exceeds its limits.
     TransientError
         Storage is unavailable, or the child was ended from outside.
     """
@@ -105,6 +116,8 @@ class ChildProcess:
                 [sys.executable, "-m", "shared.filterbank.hdf5.child", str(other.fileno()), str(self._memory_file)],
                 pass_fds=[other.fileno(), self._memory_file],
                 stdin=subprocess.DEVNULL,
+                # Some decoders print. Standard output is for the worker's log.
+                stdout=subprocess.DEVNULL,
                 env=environment | ALLOCATOR | {"PYTHONPATH": os.pathsep.join(sys.path)},
                 # A terminal's Ctrl-C is for the worker. The child ends when the socket is closed.
                 start_new_session=True,
@@ -149,9 +162,12 @@ class ChildProcess:
         # The kernel closes a socket a moment before the process is gone.
         status = await asyncio.to_thread(self._process.wait)
         if status == -signal.SIGXCPU:
-            return DamagedFileError(f"the HDF5 library did not finish within {CPU_S} s")
+            return LimitExceededError(f"the HDF5 library did not finish within {CPU_S} s of processor time")
         if -status in CRASHES:
             return DamagedFileError(f"the HDF5 library crashes on it, {signal.Signals(-status).name}")
+        if status == 0:
+            # The worker has not closed the socket, so a decoder has ended the process: SZ calls exit(0) on bad data.
+            return DamagedFileError("its decoder gives up")
         if status < 0:
             return TransientError(f"The HDF5 process was ended by signal {-status}.")
         return RuntimeError(f"the HDF5 process ended with exit status {status}; its reason is on standard error")
@@ -192,6 +208,8 @@ def _checked(answer: Answer, name: str) -> Answer:
         return answer
     if message["kind"] == DAMAGED:
         raise DamagedFileError(message["cause"])
+    if message["kind"] == EXCEEDED:
+        raise LimitExceededError(message["cause"])
     if message["kind"] == FAILED:
         raise RuntimeError(f"the HDF5 process failed:\n{message['traceback']}")
     raise bad_file(name, message["problem"])

@@ -15,8 +15,9 @@ from typing import Any
 Message = dict[str, Any]
 
 OPEN, UNPACK, BYTES, NO_BYTES = "open", "unpack", "bytes", "no bytes"
-# A file may be refused (`problem` is a sentence for its owner) or damaged (`cause` is the library's); a bug has failed.
-READ, DONE, REFUSED, DAMAGED, FAILED = "read", "done", "refused", "damaged", "failed"
+# A file may be refused (`problem` is a sentence for its owner), be damaged (`cause` is the library's), or exceed a
+# limit (`cause` names it); a bug has failed.
+READ, DONE, REFUSED, DAMAGED, EXCEEDED, FAILED = "read", "done", "refused", "damaged", "exceeded", "failed"
 
 # Bytes of the JSON object, and of those in the memory file.
 HEAD = struct.Struct("<IQ")

@@ -1,10 +1,11 @@
 """The stored form of storage chunks: which filters are read, and how far they are undone without the HDF5 library.
 
 zlib and numpy undo gzip, shuffle and Fletcher's checksum, in several threads at once and to no more bytes than a chunk
-has. Other filters take the HDF5 library, which trusts the sizes that a chunk states: where they are wrong it crashes,
-or gives memory of its own as samples. So the sizes are compared before a chunk goes to the library.
+has. Other filters take the child process, whose decoders trust the sizes that a chunk states: where they are wrong,
+some crash. So the sizes are compared, as far as they are known, before a chunk goes to the child.
 """
 
+import struct
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,12 +16,17 @@ import numpy.typing as npt
 
 from shared.filterbank.hdf5.bitshuffle import DamagedChunkError, find_blocks
 
-DEFLATE, SHUFFLE, FLETCHER32, LZF, BITSHUFFLE = 1, 2, 3, 32000, 32008
-READ_FILTERS = {DEFLATE: "gzip", SHUFFLE: "shuffle", FLETCHER32: "fletcher32", LZF: "lzf", BITSHUFFLE: "bitshuffle"}
-# Of bitshuffle's values: bytes of a sample; samples of a block; the compressor, where there is one; LZ4's number.
-SAMPLE_BYTES_VALUE, BLOCK_SAMPLES_VALUE, COMPRESSOR_VALUE, LZ4 = 2, 3, 4, 2
+# HDF5's numbers of filters.
+DEFLATE, SHUFFLE, FLETCHER32, SZIP, NBIT, SCALE_OFFSET, LZF, BITSHUFFLE = 1, 2, 3, 4, 5, 6, 32000, 32008
+UNDONE_HERE = (DEFLATE, SHUFFLE, FLETCHER32)
+# Filters that are a part of the HDF5 library as h5py brings it. All others are plugins.
+UNDONE_BY_THE_LIBRARY = (SZIP, NBIT, SCALE_OFFSET, LZF)
+# Of bitshuffle's values: bytes of a sample; samples of a block; the compressor, where there is one.
+SAMPLE_BYTES_VALUE, BLOCK_SAMPLES_VALUE, COMPRESSOR_VALUE = 2, 3, 4
 # Of LZF's values: bytes of a chunk.
 LZF_BYTES_VALUE = 2
+# An szip chunk begins with its plain bytes.
+SZIP_HEADER = struct.Struct("<I")
 
 CHECKSUM_BYTES = 4
 # Fletcher's sums are taken modulo this; so many 16-bit words at once keep them within 64 bits.
@@ -48,13 +54,13 @@ def is_compressor(step: Filter) -> bool:
     """Return whether what a filter writes may be of another size than what it was given, by more than a checksum."""
     if step.code == BITSHUFFLE:
         return len(step.values) > COMPRESSOR_VALUE and step.values[COMPRESSOR_VALUE] != 0
-    return step.code in (DEFLATE, LZF)
+    return step.code not in (SHUFFLE, FLETCHER32)
 
 
 def undo_filters(
     raw: memoryview, filters: Sequence[Filter], skipped: int, chunk_bytes: int, sample_bytes: int
 ) -> Undone:
-    """Undo a chunk's filters from the last to the first, up to one that takes the HDF5 library.
+    """Undo a chunk's filters from the last to the first, up to one that takes the child process.
 
     Parameters
     ----------
@@ -69,19 +75,19 @@ def undo_filters(
         The chunk does not unpack to `chunk_bytes`, or its checksum is wrong.
     """
     used = [step for i, step in enumerate(filters) if not skipped >> i & 1]
-    while used and used[-1].code in (DEFLATE, SHUFFLE, FLETCHER32):
+    while used and used[-1].code in UNDONE_HERE:
         code = used.pop().code
         if code == FLETCHER32:
             raw = _without_checksum(raw)
         elif code == DEFLATE:
-            raw = _inflated(raw, _bytes_before(used, chunk_bytes))
+            raw = _inflated(raw, bytes_before(used, chunk_bytes))
         else:
             raw = _unshuffled(raw, sample_bytes)
     _check_size(raw, used, chunk_bytes)
     return Undone(raw, tuple(used))
 
 
-def _bytes_before(earlier: Sequence[Filter], chunk_bytes: int) -> int:
+def bytes_before(earlier: Sequence[Filter], chunk_bytes: int) -> int:
     """Return the bytes of a plain chunk with the checksums that earlier filters added."""
     return chunk_bytes + CHECKSUM_BYTES * sum(step.code == FLETCHER32 for step in earlier)
 
@@ -93,7 +99,7 @@ def _check_size(raw: memoryview, left: Sequence[Filter], chunk_bytes: int) -> No
         step = left[place]
         if is_compressor(step):
             compressed = raw[: len(raw) - sums_after * CHECKSUM_BYTES]
-            _check_compressed(compressed, step, _bytes_before(left[:place], chunk_bytes))
+            _check_compressed(compressed, step, bytes_before(left[:place], chunk_bytes))
             return
         sums_after += step.code == FLETCHER32
     if len(raw) != chunk_bytes + sums_after * CHECKSUM_BYTES:
@@ -103,8 +109,11 @@ def _check_size(raw: memoryview, left: Sequence[Filter], chunk_bytes: int) -> No
 def _check_compressed(raw: memoryview, step: Filter, plain_bytes: int) -> None:
     if step.code == BITSHUFFLE:
         find_blocks(raw, len(raw), step.values[SAMPLE_BYTES_VALUE], plain_bytes)
+        return
     # LZF states no size in the chunk; its decoder writes no more than the filter's values say.
-    elif step.code == LZF and step.values[LZF_BYTES_VALUE : LZF_BYTES_VALUE + 1] != (plain_bytes,):
+    lzf_is_wrong = step.code == LZF and step.values[LZF_BYTES_VALUE : LZF_BYTES_VALUE + 1] != (plain_bytes,)
+    szip_is_wrong = step.code == SZIP and bytes(raw[: SZIP_HEADER.size]) != SZIP_HEADER.pack(plain_bytes)
+    if lzf_is_wrong or szip_is_wrong:
         raise DamagedChunkError("the size that its compressor states for a chunk is wrong")
 
 

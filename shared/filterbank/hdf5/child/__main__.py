@@ -19,7 +19,7 @@ from shared.filterbank.hdf5.child.dataset import describe
 from shared.filterbank.hdf5.child.errors import DamagedError, UnreadableError
 from shared.filterbank.hdf5.child.filters import unpack_chunk
 from shared.filterbank.hdf5.child.range_file import RangeFile
-from shared.filterbank.hdf5.protocol import DAMAGED, DONE, FAILED, OPEN, REFUSED, Message
+from shared.filterbank.hdf5.protocol import DAMAGED, DONE, EXCEEDED, FAILED, OPEN, REFUSED, Message
 from shared.filterbank.hdf5.stored_chunks import Filter
 
 
@@ -40,7 +40,7 @@ def main(end: int, memory_file: int) -> None:
             answer, raw = {"kind": DAMAGED, "cause": str(error)}, b""
         except MemoryError:
             cause = f"to read it takes more than {message['memory_bytes'] // 2**20} MiB of memory"
-            answer, raw = {"kind": DAMAGED, "cause": cause}, b""
+            answer, raw = {"kind": EXCEEDED, "cause": cause}, b""
         except Exception:  # noqa: BLE001 - a bug, which the worker raises with this text
             answer, raw = {"kind": FAILED, "traceback": traceback.format_exc()}, b""
         del request, payload
@@ -53,7 +53,8 @@ def _answer(connection: Connection, message: Message, payload: memoryview) -> tu
             description, raw = describe(file, message["size"], message["channels"])
         return {"kind": DONE, **description}, raw
     filters = [Filter(code, tuple(values)) for code, values in message["filters"]]
-    plain = unpack_chunk(payload, tuple(message["shape"]), np.dtype(message["dtype"]), filters)
+    shape, dtype = tuple(message["shape"]), np.dtype(message["dtype"])
+    plain = unpack_chunk(payload, shape, dtype, filters, message["fill_value"])
     start, stop = message["channels"]
     wanted = np.ascontiguousarray(plain[: message["spectra"], 0, start:stop])
     return {"kind": DONE}, wanted.reshape(-1).view(np.uint8).data

@@ -12,11 +12,11 @@ import numpy.typing as npt
 from shared.filterbank.hdf5.child.attributes import UNREADABLE, is_plain_number, read_attribute
 from shared.filterbank.hdf5.child.axes import USUAL, Axes, find_axes, name_axes
 from shared.filterbank.hdf5.child.errors import DamagedError, UnreadableError
+from shared.filterbank.hdf5.child.filters import can_undo
 from shared.filterbank.hdf5.child.range_file import RangeFile
 from shared.filterbank.hdf5.protocol import NOT_STORED, Message
 from shared.filterbank.hdf5.stored_chunks import (
     BITSHUFFLE,
-    READ_FILTERS,
     SAMPLE_BYTES_VALUE,
     Filter,
     is_compressor,
@@ -217,10 +217,10 @@ def _chunk_shape(handle: Any, dtype: np.dtype[Any]) -> Shape:
 def _filters(plan: Any) -> Iterator[Filter]:
     for number in range(plan.get_nfilters()):
         code, _, values, name = plan.get_filter(number)
-        if code not in READ_FILTERS:
+        if not can_undo(code):
             raise UnreadableError(
-                f"its data are compressed with filter {code} ({decode_text(name)[:MAX_SHOWN]!r}), "
-                f"which is not supported. Rewrite it (h5repack) with one of {', '.join(READ_FILTERS.values())}."
+                f"its data are compressed with HDF5 filter {code} ({decode_text(name)[:MAX_SHOWN]!r}), which neither "
+                "HDF5 nor hdf5plugin can undo. Rewrite it with another filter, such as gzip (h5repack -f GZIP=4)."
             )
         if code == BITSHUFFLE and (len(values) <= SAMPLE_BYTES_VALUE or values[SAMPLE_BYTES_VALUE] < 1):
             raise UnreadableError("its bitshuffle filter has no size of a sample. Rewrite it (h5repack).")

@@ -68,3 +68,10 @@ def with_chunk(raw, position, chunk):
     with h5py.File(held, "r+") as file:
         file["data"].id.write_direct_chunk(position, chunk)
     return held.getvalue()
+
+
+def with_filter(raw, name, code):
+    """Return the HDF5 file with another number for its filter of this name."""
+    # In the message of the filters, the name's length and two more numbers stand between the two.
+    at = raw.index(name.encode()) - 8
+    return raw[:at] + struct.pack("<H", code) + raw[at + 2 :]

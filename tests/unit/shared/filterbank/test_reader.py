@@ -19,7 +19,17 @@ from services.dedoppler.noise.scratch import Scratch
 from shared.errors import BadObservationError
 from shared.events import Chunk, SearchParameters
 from shared.filterbank import LocalSource, read_block, read_header
-from tests.unit.shared.filterbank.files import BITSHUFFLE, POWER, fil, h5, header_of, keyword, with_chunk, word
+from tests.unit.shared.filterbank.files import (
+    BITSHUFFLE,
+    POWER,
+    fil,
+    h5,
+    header_of,
+    keyword,
+    with_chunk,
+    with_filter,
+    word,
+)
 
 ITEMS = (
     *("empty file", "wrong magic", "truncated header", "no HEADER_END", "HEADER_END across a 4096-byte boundary"),
@@ -123,7 +133,12 @@ REFUSED = [
         ("damaged",),
         H5,
     ),
-    Refused(".h5 with an unknown filter", compressed(scaleoffset=2), ("filter 6",), H5),
+    Refused(
+        ".h5 with an unknown filter",
+        with_filter(compressed(scaleoffset=2), "scaleoffset", 299),
+        ("HDF5 filter 299",),
+        H5,
+    ),
 ]
 READ = [
     Read("HEADER_END across a 4096-byte boundary", across(4096), POWER),

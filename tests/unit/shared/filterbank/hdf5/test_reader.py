@@ -299,13 +299,6 @@ async def test_a_hundred_thousand_chunks_of_one_sample(source):
     assert "100000 chunks" in await refused(observation)
 
 
-async def test_unknown_filter(source, power):
-    options = {"chunks": (1, 1, 64), **hdf5plugin.Zfp(rate=8)}
-    message = await refused(source(power, options=options))
-    assert "compressed with filter 32013" in message
-    assert "bitshuffle" in message
-
-
 @pytest.mark.parametrize("dtype", ["<f8", ">f8", ">f4", "<f2", "<i2", ">i2", "u1", "i1", "<u4", "<i8"])
 @pytest.mark.parametrize("options", [{}, {"chunks": (1, 1, 64), **BITSHUFFLE}], ids=["contiguous", "chunked"])
 async def test_float64_int16_or_big_endian_data(source, power, dtype, options):

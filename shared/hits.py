@@ -24,8 +24,11 @@ HIT_DTYPE = np.dtype(
         ("drift_rate_error_hz_s", np.float64),
         ("bandwidth_hz", np.float64),  # width of the box minus the smear of the drift, at least one channel
         ("bandwidth_error_hz", np.float64),
+        ("false_alarms", np.float64),  # hits of this SNR or above that noise alone would make in the whole search
     ]
 )
+# What hits of versions before a field existed have in it.
+_ADDED_FIELDS = {"false_alarms": np.nan}
 
 
 @dataclass(frozen=True)
@@ -113,13 +116,24 @@ class ChunkHits:
                 at += size
             statistics = metadata["noise"]
             return cls(
-                hits=archive["hits"],
+                hits=_with_added_fields(archive["hits"]),
                 cutouts=cutouts,
                 channels=_channels_in(statistics),
                 noise=_noise_in(statistics),
                 waterfall=archive["waterfall"],
                 warnings=metadata["warnings"],
             )
+
+
+def _with_added_fields(hits: Hits) -> Hits:
+    """Return hits of this version or an earlier one with all fields of `HIT_DTYPE`."""
+    if hits.dtype == HIT_DTYPE:
+        return hits
+    complete = np.zeros(len(hits), HIT_DTYPE)
+    for name in HIT_DTYPE.names or ():
+        known = name in (hits.dtype.names or ()) or name not in _ADDED_FIELDS
+        complete[name] = hits[name] if known else _ADDED_FIELDS[name]
+    return complete
 
 
 def _channels_in(statistics: Mapping[str, float]) -> range | None:

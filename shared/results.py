@@ -69,7 +69,8 @@ class HitRecord(TypedDict):
     Frequencies are in Hz, drift rates in Hz/s with the sky's sign.
 
     `group` is the `id` of the strongest hit of the same emitter. `chunk` and `chunk_hit` say which entry of which hits
-    object holds its cut-out. `source` is how it was found.
+    object holds its cut-out. `source` is how it was found. `false_alarms` is the number of hits of this SNR or above
+    that noise alone would make in the whole search; earlier versions did not write it.
     """
 
     id: int
@@ -85,6 +86,7 @@ class HitRecord(TypedDict):
     snr_turboseti: Measured
     bandwidth_hz: float
     bandwidth_error_hz: Measured
+    false_alarms: NotRequired[Measured]
     classification: str
     confidence: Measured
     shape: str

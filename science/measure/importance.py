@@ -106,36 +106,50 @@ def noise_with_a_box(
     return power
 
 
-def sampled_false_hits(
-    snr: float,
-    n_channels: int,
-    samples: int,
-    seed: int,
-    pool: Executor,
-    *,
-    n_spectra: int = 16,
-    max_drift_hz_s: float = 4.0,
-    averaged_spectra: float = 51.0,
-) -> tuple[float, float]:
-    """Return the expected number of hits above `snr` in noise alone, and its standard error."""
-    header = make_header(SCENE_CHANNELS, n_spectra)
-    max_steps = header.max_drift_steps(max_drift_hz_s)
+@dataclass(frozen=True)
+class Grid:
+    """Which noise is searched: the spectra, the largest drift rate, and the averaged samples of each sample."""
+
+    n_spectra: int = 16
+    max_drift_hz_s: float = 4.0
+    averaged_spectra: float = 51.0
+
+
+def sampled_hits_per_channel(
+    snr: float, samples: int, seed: int, pool: Executor, grid: Grid = Grid()
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the width of each drawn box, and its estimate of the hits above `snr` per channel of noise alone.
+
+    The mean of the estimates is the number of hits per channel. With 0 for all other widths, it is what boxes of some
+    widths contribute.
+    """
+    header = make_header(SCENE_CHANNELS, grid.n_spectra)
+    max_steps = header.max_drift_steps(grid.max_drift_hz_s)
+    averaged = grid.averaged_spectra
     rng, level = np.random.default_rng(seed), snr - MARGIN_SNR
-    chance, drawn = _boxes(level, n_spectra, max_steps, averaged_spectra)
-    values = []
+    chance, drawn = _boxes(level, grid.n_spectra, max_steps, averaged)
+    widths, values = [], []
     for k in rng.choice(drawn.size, samples, p=drawn.ravel()):
         width, steps = int(k) // drawn.shape[1] + 1, int(k) % drawn.shape[1] - max_steps
         start = SCENE_CHANNELS // 2 + int(rng.integers(-2048, 2048))
-        power = noise_with_a_box(rng, header, level, (start, steps, width), averaged_spectra)
+        power = noise_with_a_box(rng, header, level, (start, steps, width), averaged)
         place = Place.around(start, steps, width, max_steps)
-        hits = place.holds(search(power, header, pool, snr_threshold=snr, max_drift=max_drift_hz_s).hits)
+        hits = place.holds(search(power, header, pool, snr_threshold=snr, max_drift=grid.max_drift_hz_s).hits)
         share = 0.0
         if hits:
-            x = (power.astype(np.float64) - averaged_spectra) / math.sqrt(averaged_spectra)
+            x = (power.astype(np.float64) - averaged) / math.sqrt(averaged)
             # Rounding to float32 may have moved the box itself below the level.
             share = hits / boxes_above(x, level - 1e-4, place.starts, place.steps, place.widths)
+        widths.append(width)
         values.append(share * chance[width - 1] / drawn.ravel()[k])
-    per_channel = np.array(values)
+    return np.array(widths), np.array(values)
+
+
+def sampled_false_hits(
+    snr: float, n_channels: int, samples: int, seed: int, pool: Executor, grid: Grid = Grid()
+) -> tuple[float, float]:
+    """Return the expected number of hits above `snr` in noise alone, and its standard error."""
+    _, per_channel = sampled_hits_per_channel(snr, samples, seed, pool, grid)
     return n_channels * float(per_channel.mean()), n_channels * float(per_channel.std() / math.sqrt(samples))
 
 

@@ -6,7 +6,7 @@ the simulation would decide how crowded a band is, and the model would learn tha
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import asinh, hypot, log1p, log2, log10
+from math import asinh, hypot, log1p, log2, log10, nan
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,8 @@ class Evidence:
     `comb_spacing_hz` is the spacing of the comb's teeth (0: no comb), `comb_teeth` their number. `hits_with_like_drift`
     counts the other places of the observation with a hit that drifts alike; hits within 500 Hz are one place.
     `like_drift_span_hz` is the frequency range over which hits drift alike. `suits_narrowband` says whether the product
-    suits a search for narrowband signals (`shared.narrowband`).
+    suits a search for narrowband signals (`shared.narrowband`). `false_alarms` is the number of hits of this SNR or
+    above that noise alone would make in the whole search; NaN if it is not known.
     """
 
     snr: float
@@ -47,6 +48,7 @@ class Evidence:
     hits_with_like_drift: int = 0
     like_drift_span_hz: float = 0.0
     suits_narrowband: bool = True
+    false_alarms: float = nan
 
 
 def broad_limit_hz(channel_width_hz: float) -> float:

@@ -90,6 +90,7 @@ def measure_hits(header: Header, parameters: SearchParameters, chunks: Sequence[
             hits_with_like_drift=int(alike[i]),
             like_drift_span_hz=float(span[i]),
             suits_narrowband=suits_narrowband,
+            false_alarms=float(hit["false_alarms"]),
         )
         for i, hit in enumerate(hits)
     ]

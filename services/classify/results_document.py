@@ -72,6 +72,7 @@ def hit_record(hit: ClassifiedHit) -> HitRecord:
         "snr_turboseti": measured(values["snr_turboseti"]),
         "bandwidth_hz": values["bandwidth_hz"],
         "bandwidth_error_hz": measured(values["bandwidth_error_hz"]),
+        "false_alarms": measured(values["false_alarms"]),
         "classification": verdict.label,
         "confidence": measured(verdict.confidence),
         "shape": verdict.shape,

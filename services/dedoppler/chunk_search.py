@@ -7,6 +7,7 @@ import numpy as np
 
 from services.dedoppler.averaging import averages, per_spectrum
 from services.dedoppler.cutouts import cutout
+from services.dedoppler.false_alarms import expected_false_hits
 from services.dedoppler.noise.conditioning import Conditioned, condition
 from services.dedoppler.noise.scratch import Scratch
 from services.dedoppler.search.boxes import MOST_BOXES, Box, Region, Search
@@ -68,6 +69,7 @@ def _search(
     region = Region(pad, pad + power.shape[1])
     boxes, cut_short = Search(conditioned.x, region, trials, parameters.snr_threshold, pool).boxes()
     hits = _hit_table(boxes, conditioned, power, header, chunk, pool)
+    hits["false_alarms"] = expected_false_hits(hits["snr"], header, parameters.max_drift_rate_hz_s, conditioned.noise)
     warnings = list(conditioned.warnings)
     if cut_short:
         warnings.append(
@@ -117,7 +119,7 @@ def _hit_table(
 
 
 def _values(box: Box, channel: int, header: Header) -> tuple[float, ...]:
-    """Return one hit, field by field as in `HIT_DTYPE`, without turboSETI's SNR.
+    """Return one hit, field by field as in `HIT_DTYPE`, without turboSETI's SNR and the false alarms.
 
     `channel` and `width` leave out the part of a box below the file's first channel.
     """
@@ -138,5 +140,6 @@ def _values(box: Box, channel: int, header: Header) -> tuple[float, ...]:
         "drift_rate_error_hz_s": errors.steps * step_hz_s,
         "bandwidth_hz": bandwidth * width_hz,
         "bandwidth_error_hz": errors.width * width_hz,
+        "false_alarms": np.nan,
     }
     return tuple(values[name] for name in HIT_DTYPE.names or ())

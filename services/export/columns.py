@@ -84,6 +84,7 @@ COLUMNS = (
     _feature("curvature_hz_s2", "Hz/s2", "arith.rate", "Change of the drift rate along the best parabola"),
     _feature("comb_spacing_hz", "Hz", "em.freq;stat.interval", "Spacing of the comb that it is a tooth of; 0 if none"),
     _feature("hits_with_like_drift", "", "meta.number", "Other hits that drift alike", kind="count"),
+    Column("false_alarms", "number", "", "stat.likelihood", "Hits of this SNR or above that noise alone would make"),
 )
 
 # Fields that only the services need, to find a hit's cut-out.

@@ -7,9 +7,13 @@ import pytest
 from scipy.special import ndtr
 
 from science.measure.false_alarms import counted, exceedance, last_of_its_clump, most_false_hits, threshold_for
-from science.measure.importance import Place, boxes_above, noise_with_a_box, sampled_false_hits
+from science.measure.importance import Grid, Place, boxes_above, noise_with_a_box, sampled_false_hits
 from science.measure.search import search
 from science.simulator import Scene, make_header, simulate
+from services.classify.classification import classify_observation
+from services.classify.model import load_model
+from services.classify.selection import candidates
+from services.dedoppler.false_alarms import expected_false_hits
 from services.dedoppler.kernels.refine import box_statistic
 from shared.events import SearchParameters
 
@@ -25,12 +29,30 @@ def test_counts_agree_with_the_prediction(pool, snr, n_spectra, observations):
     header = make_header(N_CHANNELS, n_spectra)
     seeds = range(2000, 2000 + observations)
     count = sum(int(np.sum(snrs > snr)) for snrs in counted(header, seeds, snr, pool))
-    mean, error = sampled_false_hits(snr, observations * N_CHANNELS, 800, seed=1, pool=pool, n_spectra=n_spectra)
+    mean, error = sampled_false_hits(snr, observations * N_CHANNELS, 800, seed=1, pool=pool, grid=Grid(n_spectra))
     assert error < 0.2 * mean
     assert abs(count - mean) <= 3 * math.hypot(math.sqrt(mean), error)
     # The closed form is the larger one, but not by much more than a factor of two.
     most = most_false_hits(snr, observations * N_CHANNELS, n_spectra, header.max_drift_steps(4.0))
     assert mean - 2 * error < most < 2.5 * (mean + 2 * error)
+
+
+@pytest.mark.parametrize(("snr", "n_channels", "max_drift"), [(5.0, 2**18, 50.0), (5.5, 2**20, 4.0), (5.5, 2**20, 0.3)])
+def test_hits_of_noise_say_so_and_are_no_candidates(pool, snr, n_channels, max_drift):
+    """Check that hits state as many false hits as there are, within three errors (Poisson's and 30 %)."""
+    header = make_header(n_channels)
+    found = search(simulate(Scene(header, seed=7)), header, pool, max_drift=max_drift, snr_threshold=snr)
+    at_threshold = float(expected_false_hits(np.array([snr]), header, max_drift, found.noise)[0])
+    assert at_threshold > 8
+    assert abs(len(found.hits) - at_threshold) < 3 * math.hypot(math.sqrt(at_threshold), 0.3 * at_threshold)
+    order = np.argsort(-found.hits["snr"])
+    # The strongest are as rare as they say: of n hits, k are stated to be expected at the SNR of the k-th.
+    stated, rank = found.hits["false_alarms"][order], np.arange(1, len(order) + 1)
+    assert np.all(np.abs(stated - rank) < 3 * np.hypot(np.sqrt(rank) + 1, 0.3 * stated))
+    parameters = SearchParameters(snr_threshold=snr, max_drift_rate_hz_s=max_drift)
+    hits = classify_observation(header, parameters, [found], load_model())
+    assert len(hits) == len(found.hits)
+    assert candidates(hits) == []
 
 
 def test_none_at_the_default_threshold(pool):

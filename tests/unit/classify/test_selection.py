@@ -1,5 +1,7 @@
 """Which hits are filtered hits and candidates."""
 
+import math
+
 import pytest
 
 from services.classify.selection import candidates, filtered
@@ -34,3 +36,12 @@ def test_a_product_for_other_signals_has_no_candidates(classify, header, observa
     assert len(filtered(hits)) == 2
     assert candidates(hits) == []
     assert "CANDIDATE_ET" not in {hit.verdict.label for hit in hits}
+
+
+@pytest.mark.parametrize(("false_alarms", "number"), [(math.nan, 1), (0.0, 1), (0.01, 1), (0.011, 0), (12.0, 0)])
+def test_what_noise_makes_too_often_is_no_candidate(classify, header, observation, false_alarms, number):
+    chunk = observation.chunk([(5000, 30, 60.0, {})])
+    chunk.hits["false_alarms"] = false_alarms
+    hits = classify(header, chunk)
+    assert len(filtered(hits)) == 1
+    assert len(candidates(hits)) == number

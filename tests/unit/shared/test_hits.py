@@ -6,6 +6,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from numpy.lib import recfunctions as rfn
 
 from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise, Cutout
 
@@ -101,3 +102,14 @@ def test_reading_executes_nothing_in_the_bytes():
     np.savez(buffer, metadata=np.array([{"noise": {}}], dtype=object))
     with pytest.raises(ValueError, match="allow_pickle"):
         ChunkHits.from_bytes(buffer.getvalue())
+
+
+def test_hits_from_before_a_field_existed_are_read_without_its_value():
+    chunk, buffer = some_hits(), io.BytesIO()
+    names = [name for name in HIT_DTYPE.names if name != "false_alarms"]
+    with np.load(io.BytesIO(chunk.to_bytes())) as archive:
+        np.savez(buffer, **dict(archive) | {"hits": rfn.repack_fields(chunk.hits[names])})
+    read = ChunkHits.from_bytes(buffer.getvalue())
+    assert read.hits.dtype == HIT_DTYPE
+    assert np.all(np.isnan(read.hits["false_alarms"]))
+    np.testing.assert_array_equal(read.hits[names], chunk.hits[names])

@@ -2,7 +2,9 @@
 
 import io
 import json
-from collections.abc import Mapping
+import struct
+import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -72,7 +74,7 @@ class ChunkHits:
     """
 
     hits: Hits
-    cutouts: list[Cutout]
+    cutouts: Sequence[Cutout]
     channels: range | None
     noise: ChunkNoise
     waterfall: Power
@@ -108,12 +110,11 @@ class ChunkHits:
         """Read what `to_bytes` of this version or an earlier one wrote."""
         with np.load(io.BytesIO(raw), allow_pickle=False) as archive:
             metadata: dict[str, Any] = json.loads(archive["metadata"].tobytes())
-            power, cutouts, at = archive["cutout_power"], [], 0
-            for rows, channels, start_channel, spectra_per_row in archive["cutout_layout"]:
-                size = int(rows * channels)
-                block = power[at : at + size].reshape(int(rows), int(channels))
-                cutouts.append(Cutout(block, int(start_channel), int(spectra_per_row)))
-                at += size
+            power, cutouts, at = _cutout_power(raw, archive), [], 0
+            for rows, channels, start_channel, spectra_per_row in archive["cutout_layout"].tolist():
+                block = power[at : at + rows * channels].reshape(rows, channels)
+                cutouts.append(Cutout(block, start_channel, spectra_per_row))
+                at += rows * channels
             statistics = metadata["noise"]
             return cls(
                 hits=_with_added_fields(archive["hits"]),
@@ -136,6 +137,22 @@ def _with_added_fields(hits: Hits) -> Hits:
     return complete
 
 
+def _cutout_power(raw: bytes, archive: np.lib.npyio.NpzFile) -> Power:
+    """Return the samples of all cut-outs, most of the object, as a view of its bytes where these are not compressed."""
+    assert archive.zip is not None
+    member = archive.zip.getinfo("cutout_power.npy")
+    if member.compress_type != zipfile.ZIP_STORED:
+        return np.asarray(archive["cutout_power"], np.float32)
+    # The data follow the member's own header, whose last two fields are the lengths of a name and of an extra field.
+    start = member.header_offset + 30 + sum(struct.unpack_from("<2H", raw, member.header_offset + 26))
+    with io.BytesIO(raw[start : start + 256]) as file:
+        if np.lib.format.read_magic(file) != (1, 0):
+            return np.asarray(archive["cutout_power"], np.float32)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        start += file.tell()
+    return np.frombuffer(raw, dtype, int(np.prod(shape)), start)
+
+
 def _channels_in(statistics: Mapping[str, float]) -> range | None:
     start, stop = statistics.get("start_channel"), statistics.get("stop_channel")
     return range(int(start), int(stop)) if start is not None and stop is not None else None
@@ -152,8 +169,8 @@ def _noise_in(statistics: Mapping[str, float]) -> ChunkNoise:
     )
 
 
-def merge_hits(hits: Hits, chunk: Indices) -> Indices:
-    """Keep each emitter once if neighbouring chunks both found it.
+def merge_hits(hits: Hits, chunk: Indices, most: int | None = None) -> Indices:
+    """Keep each emitter once if neighbouring chunks both found it, and of what is left the `most` strongest.
 
     From the strongest hit down, a hit removes every weaker hit of another chunk in its footprint: within
     `|dsteps| + width` channels of it, where `dsteps` is the difference of their drifts and `width` the stronger hit's.
@@ -167,19 +184,34 @@ def merge_hits(hits: Hits, chunk: Indices) -> Indices:
         `HIT_DTYPE`, (n,), in any order.
     chunk
         (n,), the chunk of each hit.
+    most
+        Largest number of hits to keep; None for all.
 
     Returns
     -------
     ndarray
         Indices of the hits that are kept, sorted by (channel, steps).
     """
+    strongest = np.lexsort((hits["steps"], hits["channel"], -hits["snr"]))
+    kept, taken = np.empty(0, np.int64), 0
+    # A weaker hit never removes a stronger one, so a number of the strongest hits are merged as if they were alone.
+    while len(kept) < (len(hits) if most is None else most) and taken < len(hits):
+        taken = len(hits) if most is None else min(len(hits), max(2 * taken, most))
+        among = strongest[:taken]
+        kept = among[_without_repeats(hits[among], chunk[among])][:most]
+    return np.asarray(kept[np.lexsort((hits["steps"][kept], hits["channel"][kept]))], np.int64)
+
+
+def _without_repeats(hits: Hits, chunk: Indices) -> Indices:
+    """Return the positions of the hits that no stronger one removes; `hits` and the result begin with the strongest."""
     by_channel = np.argsort(hits["channel"], kind="stable")
     channel, chunk_of = hits["channel"][by_channel], chunk[by_channel]
     steps, width = hits["steps"][by_channel].astype(np.int64), hits["width"][by_channel].astype(np.int64)
-    snr = hits["snr"][by_channel]
-    alive, kept_already = np.ones(len(hits), dtype=bool), np.zeros(len(hits), dtype=bool)
     widest_difference = int(steps.max() - steps.min()) if len(hits) else 0
-    for i in np.lexsort((steps, channel, -snr)):
+    alive, kept_already = np.ones(len(hits), dtype=bool), np.zeros(len(hits), dtype=bool)
+    place = np.empty(len(hits), np.int64)
+    place[by_channel] = np.arange(len(hits))
+    for i in place[_near_another_chunk(hits["channel"], chunk, channel, chunk_of, widest_difference + width)]:
         if not alive[i]:
             continue
         reach = widest_difference + width[i]
@@ -189,6 +221,18 @@ def merge_hits(hits: Hits, chunk: Indices) -> Indices:
         inside = np.abs(channel[near] - channel[i]) <= np.abs(steps[near] - steps[i]) + width[i]
         kept_already[i] = True
         alive[near] &= ~inside | kept_already[near] | (chunk_of[near] == chunk_of[i])
-    kept = by_channel[alive]
-    order: Indices = kept[np.lexsort((hits["steps"][kept], hits["channel"][kept]))].astype(np.int64)
-    return order
+    return np.flatnonzero(alive[place])
+
+
+def _near_another_chunk(at: Indices, of: Indices, channel: Indices, chunk_of: Indices, reach: Indices) -> Indices:
+    """Return the positions of the hits within reach of one of another chunk; only these can be repeats.
+
+    `at` and `of` are the channel and chunk of each hit, `channel` and `chunk_of` the same in order of channel.
+    """
+    if not len(at):
+        return np.empty(0, np.int64)
+    farthest = int(reach.max())
+    changes = np.concatenate([[0], np.cumsum(chunk_of[1:] != chunk_of[:-1])])
+    low = np.searchsorted(channel, at - farthest)
+    high = np.searchsorted(channel, at + farthest, side="right") - 1
+    return np.flatnonzero(changes[high] != changes[low])

@@ -25,7 +25,13 @@ async def serve(settings: Settings) -> None:
     # Without a cache on disk this takes half a minute, and the first job would wait for it.
     await asyncio.to_thread(compile_kernels, model)
     async with open_storage(settings) as storage, open_publisher(settings) as publisher:
-        handler = Handler(storage.results, model=model, now=utc_now, concurrent_reads=settings.concurrent_reads)
+        handler = Handler(
+            storage.results,
+            model=model,
+            now=utc_now,
+            concurrent_reads=settings.concurrent_reads,
+            max_hits=settings.max_hits,
+        )
         consumer = Consumer(
             settings,
             group="classify",

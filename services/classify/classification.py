@@ -10,7 +10,7 @@ from services.classify.grouping import group_hits, rfi_for_whole_groups
 from services.classify.kernels.features import Features
 from services.classify.kernels.neighbours import count_within
 from services.classify.labels import Verdict, label
-from services.classify.measurement import LIKE_DRIFT_STEPS, measure_hits
+from services.classify.measurement import LIKE_DRIFT_STEPS, MOST_HITS, CutoutsOf, measure_hits
 from services.classify.model import ShapeModel
 from services.classify.ranking import components, interestingness
 from shared.arrays import Hits
@@ -45,7 +45,13 @@ class ClassifiedHit:
 
 
 def classify_observation(
-    header: Header, parameters: SearchParameters, chunks: Sequence[ChunkHits], model: ShapeModel
+    header: Header,
+    parameters: SearchParameters,
+    chunks: Sequence[ChunkHits],
+    model: ShapeModel,
+    *,
+    most: int = MOST_HITS,
+    cutouts_of: CutoutsOf | None = None,
 ) -> list[ClassifiedHit]:
     """Merge, measure, label, group and score the hits of all chunks.
 
@@ -59,13 +65,17 @@ def classify_observation(
         What was found in each chunk, in order.
     model
         The model of signal shapes.
+    most
+        Largest number of hits to keep, strongest first.
+    cutouts_of
+        Returns the cut-outs of the chunk of an index, see `measure_hits`.
 
     Returns
     -------
     list of ClassifiedHit
         In order of channel and drift; `number` is the index.
     """
-    measured = measure_hits(header, parameters, chunks)
+    measured = measure_hits(header, parameters, chunks, most=most, cutouts_of=cutouts_of)
     evidence = measured.evidence
     shapes = model.shapes(model_rows(evidence))
     verdicts = [label(item, shape) for item, shape in zip(evidence, shapes, strict=True)]

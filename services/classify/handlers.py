@@ -9,8 +9,10 @@ import structlog
 from pydantic import BaseModel, Field, ValidationError
 
 from services.classify.classification import classify_observation
+from services.classify.measurement import MOST_HITS
 from services.classify.model import ShapeModel
 from services.classify.results_document import results_document
+from services.classify.stored_hits import HitsStore, StoredHits
 from shared.errors import ObjectNotFoundError, PermanentError
 from shared.events import Chunk, ChunkPlan, ChunkSearched, Event, JobProgress, ObservationClassified, ResultsSummary
 from shared.formats import JSON
@@ -30,11 +32,8 @@ class _EarlierResults(BaseModel):
     processing_time_seconds: float = Field(ge=0, allow_inf_nan=False)
 
 
-class ResultsStore(Protocol):
+class ResultsStore(HitsStore, Protocol):
     """The operations on the results bucket that the handler uses."""
-
-    async def get(self, key: str) -> bytes:
-        """Return the whole object; raise `ObjectNotFoundError` if there is none."""
 
     async def put(self, key: str, body: bytes, content_type: str = ...) -> None:
         """Write the whole object."""
@@ -67,31 +66,31 @@ def _is_of_plan(plan: ChunkPlan, index: int, found: ChunkHits) -> bool:
     return found.channels is None or found.channels == plan.chunk(index).channels
 
 
-def _classified(
-    event: ChunkSearched, raw_chunks: Sequence[bytes], model: ShapeModel, seconds: float
-) -> tuple[bytes, ResultsSummary] | None:
-    """Return `results.json` and the summary of a job, or None if some hits objects are of another plan."""
-    chunks = [ChunkHits.from_bytes(raw) for raw in raw_chunks]
-    if event.plan is not None:
-        foreign = [index for index, found in enumerate(chunks) if not _is_of_plan(event.plan, index, found)]
-        if foreign:
-            logger.warning("chunks of another plan", chunks=len(foreign), first=foreign[0])
-            return None
-    hits = classify_observation(event.header, event.parameters, chunks, model)
-    document = results_document(event, chunks, hits, model_version=model.version, processing_time_seconds=seconds)
-    return document.to_bytes(), document.summary
+def _are_of_plan(plan: ChunkPlan | None, chunks: Sequence[ChunkHits]) -> bool:
+    """Return whether all hits objects are of the job's plan."""
+    foreign = [index for index, found in enumerate(chunks) if plan is not None and not _is_of_plan(plan, index, found)]
+    if foreign:
+        logger.warning("chunks of another plan", chunks=len(foreign), first=foreign[0])
+    return not foreign
 
 
 class Handler:
     """Counts the chunks that are stored and finishes the job when all are."""
 
     def __init__(
-        self, results: ResultsStore, *, model: ShapeModel, now: Callable[[], datetime], concurrent_reads: int = 8
+        self,
+        results: ResultsStore,
+        *,
+        model: ShapeModel,
+        now: Callable[[], datetime],
+        concurrent_reads: int = 8,
+        max_hits: int = MOST_HITS,
     ) -> None:
         self._results = results
         self._model = model
         self._now = now
         self._concurrent_reads = concurrent_reads
+        self._max_hits = max_hits
 
     async def handle(self, event: Event) -> Sequence[Event]:
         """Return the progress of the job and, once all its chunks are stored, the classified observation.
@@ -124,14 +123,14 @@ class Handler:
         return [progress, self._progress(event.job_id, "classify", 1, 1), classified]
 
     async def _finish(self, event: ChunkSearched, keys: list[str]) -> ObservationClassified | None:
-        raw_chunks = await self._read_chunks(keys)
+        stored = StoredHits(self._results, keys, self._concurrent_reads)
+        chunks = await stored.chunks()
+        if not _are_of_plan(event.plan, chunks):
+            return None
         results_key = artefact_key(event.job_id, JSON.filename)
         seconds = await self._processing_time(event, results_key)
         # In a thread: with thousands of hits it takes seconds, and the consumer must send heartbeats meanwhile.
-        made = await asyncio.to_thread(_classified, event, raw_chunks, self._model, seconds)
-        if made is None:
-            return None
-        document, summary = made
+        document, summary = await asyncio.to_thread(self._classified, event, chunks, stored, seconds)
         await self._results.put(results_key, document, JSON.content_type)
         await self._results.put(_finisher_key(event.job_id), str(event.chunk.index).encode(), "text/plain")
         return ObservationClassified.make(
@@ -146,6 +145,23 @@ class Handler:
             summary=summary,
         )
 
+    def _classified(
+        self, event: ChunkSearched, chunks: Sequence[ChunkHits], stored: StoredHits, seconds: float
+    ) -> tuple[bytes, ResultsSummary]:
+        """Return `results.json` and the summary of a job."""
+        hits = classify_observation(
+            event.header, event.parameters, chunks, self._model, most=self._max_hits, cutouts_of=stored.cutouts_of
+        )
+        document = results_document(
+            event,
+            chunks,
+            hits,
+            model_version=self._model.version,
+            processing_time_seconds=seconds,
+            most=self._max_hits,
+        )
+        return document.to_bytes(), document.summary
+
     async def _was_finished_by_another(self, event: ChunkSearched) -> bool:
         """Return whether the event of another chunk finished the job, and would finish it again.
 
@@ -157,15 +173,6 @@ class Handler:
             return False
         is_of_plan = finisher < event.chunk.count and (event.plan is None or event.plan.ends_lane(finisher))
         return is_of_plan and finisher != event.chunk.index
-
-    async def _read_chunks(self, keys: list[str]) -> list[bytes]:
-        gate = asyncio.Semaphore(self._concurrent_reads)
-
-        async def read(key: str) -> bytes:
-            async with gate:
-                return await self._results.get(key)
-
-        return list(await asyncio.gather(*map(read, keys)))
 
     async def _processing_time(self, event: ChunkSearched, results_key: str) -> float:
         """Return the seconds from acceptance to now; for a repeat those of the first time, so that bytes are equal."""

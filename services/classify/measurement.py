@@ -1,6 +1,6 @@
 """From the chunks' hits objects to one list of hits, each measured by itself and among the others."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from services.classify.kernels.neighbours import clusters, count_alike, find_com
 from shared.arrays import Floats, Hits, Indices
 from shared.events import SearchParameters
 from shared.header import Header
-from shared.hits import ChunkHits, merge_hits
+from shared.hits import ChunkHits, Cutout, merge_hits
 from shared.narrowband import why_unsuited
 
 # Wide hits nearer than this are pieces of one emission: 5 kHz, or two channels where these are wider.
@@ -20,6 +20,10 @@ BROAD_GAP_HZ, BROAD_GAP_CHANNELS = 5000.0, 2
 PIECE_SHARE = 0.5  # of the limit of broadband: a hit at least so wide may be a piece of an emission
 PLACE_HZ = 500.0  # hits nearer than this are one place
 LIKE_DRIFT_STEPS = 2.0  # drifts that differ by at most so many steps of the drift grid are alike
+# A job lists at most so many hits, the strongest: a band with more of them is full of interference.
+MOST_HITS = 10_000
+
+CutoutsOf = Callable[[int], Sequence[Cutout]]
 
 
 @dataclass(frozen=True)
@@ -37,8 +41,15 @@ class MeasuredHits:
     broad_emission: Indices
 
 
-def measure_hits(header: Header, parameters: SearchParameters, chunks: Sequence[ChunkHits]) -> MeasuredHits:
-    """Merge the chunks' hits and measure each.
+def measure_hits(
+    header: Header,
+    parameters: SearchParameters,
+    chunks: Sequence[ChunkHits],
+    *,
+    most: int = MOST_HITS,
+    cutouts_of: CutoutsOf | None = None,
+) -> MeasuredHits:
+    """Merge the chunks' hits and measure the strongest, chunk by chunk.
 
     Parameters
     ----------
@@ -48,14 +59,20 @@ def measure_hits(header: Header, parameters: SearchParameters, chunks: Sequence[
         Those of the search.
     chunks
         What was found in each chunk, in order.
+    most
+        Largest number of hits to keep.
+    cutouts_of
+        Returns the cut-outs of the chunk of an index; by default those in `chunks`. It is called once for each chunk
+        with hits that are kept, so not all cut-outs of a large observation have to be in memory.
     """
     every = np.concatenate([chunk.hits for chunk in chunks])
     chunk = np.concatenate([np.full(len(c.hits), index, dtype=np.int64) for index, c in enumerate(chunks)])
     chunk_hit = np.concatenate([np.arange(len(c.hits), dtype=np.int64) for c in chunks])
-    kept = merge_hits(every, chunk)
+    kept = merge_hits(every, chunk, most)
     hits, chunk, chunk_hit = every[kept], chunk[kept], chunk_hit[kept]
-    places = list(zip(chunk.tolist(), chunk_hit.tolist(), strict=True))
-    features = _measure_cutouts(header, chunks, hits, places)
+    features, n_rows = _measure_cutouts(
+        header, hits, chunk, chunk_hit, cutouts_of or (lambda index: chunks[index].cutouts)
+    )
     resolution = header.drift_resolution_hz_s
     tolerance = np.maximum(3 * hits["drift_rate_error_hz_s"], LIKE_DRIFT_STEPS * resolution)
     place = clusters(hits["frequency_hz"], PLACE_HZ)
@@ -82,7 +99,7 @@ def measure_hits(header: Header, parameters: SearchParameters, chunks: Sequence[
             bandwidth_hz=float(hit["bandwidth_hz"]),
             channel_width_hz=abs(header.foff_hz),
             drift_channels_per_spectrum=abs(int(hit["steps"])) / (header.n_spectra - 1),
-            n_rows=len(chunks[places[i][0]].cutouts[places[i][1]].power),
+            n_rows=n_rows[i],
             features=features[i],
             emission_width_hz=float(width[i]),
             comb_spacing_hz=float(combs.spacing_hz[i]),
@@ -98,21 +115,25 @@ def measure_hits(header: Header, parameters: SearchParameters, chunks: Sequence[
 
 
 def _measure_cutouts(
-    header: Header, chunks: Sequence[ChunkHits], hits: Hits, places: Sequence[tuple[int, int]]
-) -> list[Features]:
-    features = []
-    for hit, (chunk, index) in zip(hits, places, strict=True):
-        cutout = chunks[chunk].cutouts[index]
-        track = Track(
-            channel=int(hit["channel"]),
-            steps=int(hit["steps"]),
-            width=int(hit["width"]),
-            n_spectra=header.n_spectra,
-            foff_hz=header.foff_hz,
-            tsamp_s=header.tsamp_s,
-        )
-        features.append(measure(cutout.power, cutout.start_channel, cutout.spectra_per_row, track))
-    return features
+    header: Header, hits: Hits, chunk: Indices, chunk_hit: Indices, cutouts_of: CutoutsOf
+) -> tuple[list[Features], list[int]]:
+    """Return the measures of each hit's cut-out, and its number of rows; the cut-outs of one chunk are in memory."""
+    found: dict[int, tuple[Features, int]] = {}
+    for index in np.unique(chunk).tolist():
+        cutouts = cutouts_of(index)
+        for at in np.flatnonzero(chunk == index).tolist():
+            cutout, hit = cutouts[chunk_hit[at]], hits[at]
+            track = Track(
+                channel=int(hit["channel"]),
+                steps=int(hit["steps"]),
+                width=int(hit["width"]),
+                n_spectra=header.n_spectra,
+                foff_hz=header.foff_hz,
+                tsamp_s=header.tsamp_s,
+            )
+            features = measure(cutout.power, cutout.start_channel, cutout.spectra_per_row, track)
+            found[at] = features, len(cutout.power)
+    return [found[at][0] for at in range(len(hits))], [found[at][1] for at in range(len(hits))]
 
 
 def _broad_emissions(header: Header, hits: Hits) -> Indices:

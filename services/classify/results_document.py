@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from services.classify.bands import bands_at, protected_band
 from services.classify.classification import ClassifiedHit
 from services.classify.labels import UNKNOWN_P
+from services.classify.measurement import MOST_HITS
 from services.classify.selection import candidates, filtered
 from shared.events import ChunkSearched, ResultsSummary, TopCandidate
 from shared.hits import ChunkHits
@@ -128,6 +129,16 @@ def _summary(
     )
 
 
+def _left_out(chunks: Sequence[ChunkHits], most: int) -> list[str]:
+    """Return a warning if hits were left out."""
+    found = sum(len(chunk.hits) for chunk in chunks)
+    if found <= most:
+        return []
+    return [
+        f"The search found {found} signals; only the {most} strongest are listed. Raise snr_threshold to list fewer."
+    ]
+
+
 def results_document(
     event: ChunkSearched,
     chunks: Sequence[ChunkHits],
@@ -135,6 +146,7 @@ def results_document(
     *,
     model_version: str,
     processing_time_seconds: float,
+    most: int = MOST_HITS,
 ) -> Results:
     """Return everything that is known of an observation.
 
@@ -150,10 +162,13 @@ def results_document(
         Of the model that labelled them.
     processing_time_seconds
         From the acceptance of the job to now.
+    most
+        Largest number of hits that were kept.
     """
     kept, chosen = filtered(hits), candidates(hits)
     records = [hit_record(hit) for hit in hits]
-    warnings = list(dict.fromkeys([*event.warnings, *(warning for chunk in chunks for warning in chunk.warnings)]))
+    every = [*event.warnings, *(warning for chunk in chunks for warning in chunk.warnings), *_left_out(chunks, most)]
+    warnings = list(dict.fromkeys(every))
     # The records are made above, of values that are measured here: checking them again would take half of the time.
     return Results.model_construct(
         job_id=event.job_id,

@@ -6,7 +6,12 @@ from shared.settings import ServiceSettings
 
 
 class Settings(ServiceSettings):
-    """The settings of every service, and how many hits objects are read at once."""
+    """The settings of every service, how many hits objects are read at once, and how many hits a job lists."""
 
     port: int = Field(default=8083, description="Port that the HTTP server listens on.")
     concurrent_reads: int = Field(default=8, ge=1, description="Hits objects read from S3 at the same time.")
+    max_hits: int = Field(
+        default=10_000,
+        ge=1,
+        description="Most hits of a job; the strongest are listed. Time and memory of two services grow with it.",
+    )

@@ -38,6 +38,9 @@ class MemoryBlobs:
             raise ObjectNotFoundError(key)
         return self.objects[key]
 
+    async def get_range(self, key, start, length):
+        return (await self.get(key))[start : start + length]
+
     async def put(self, key, body, content_type="application/octet-stream"):
         self.objects[key] = body
 

@@ -83,3 +83,49 @@ def test_hits_of_one_chunk_are_not_merged():
     crossing = make([(100, 40, 1, 30.0), (120, -40, 1, 20.0)])
     assert merge(crossing, np.array([3, 3])).tolist() == [0, 1]
     assert merge(crossing, np.array([3, 4])).tolist() == [0]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_with_a_limit_the_strongest_of_what_is_left_are_kept(seed):
+    rng = np.random.default_rng(seed)
+    n = 80
+    rows = zip(
+        rng.integers(0, 600, n), rng.integers(-20, 20, n), rng.integers(1, 9, n), rng.integers(10, 30, n), strict=True
+    )
+    hits = make(list(rows))
+    # Chunks in order of channel, and repeats at their edges.
+    chunk = hits["channel"] // 150
+    every = slow_merge(hits, chunk)
+    strongest = sorted(every, key=lambda i: (-hits["snr"][i], hits["channel"][i], hits["steps"][i]))
+    for most in (1, 7, 40, 79, 80, 200):
+        kept = merge_hits(hits, chunk, most)
+        assert sorted(map(order_of(hits), kept)) == sorted(map(order_of(hits), strongest[:most]))
+
+
+def order_of(hits):
+    """Return what tells hits apart, but for exact duplicates."""
+    return lambda i: (hits["channel"][i], hits["steps"][i], hits["width"][i], hits["snr"][i])
+
+
+def test_the_work_grows_with_the_hits_not_with_their_square(monkeypatch):
+    """Hits far from other chunks are not compared at all, and only as many of the strongest as are kept."""
+    compared = []
+    search = np.searchsorted
+
+    def counted(*arguments, **options):
+        found = search(*arguments, **options)
+        compared.append(np.size(found))
+        return found
+
+    monkeypatch.setattr("shared.hits.np.searchsorted", counted)
+    totals = []
+    for n in (10_000, 80_000):
+        rng = np.random.default_rng(n)
+        hits = np.zeros(n, HIT_DTYPE)
+        hits["channel"], hits["steps"], hits["width"] = np.arange(n) * 6, rng.integers(-50, 50, n), 1
+        hits["snr"] = rng.uniform(10, 100, n)
+        compared.clear()
+        assert len(merge_hits(hits, hits["channel"] // (6 * 10_000), 10_000)) == 10_000
+        totals.append(sum(compared))
+    # Eight times as many hits: once 10,000 and once 20,000 are searched for neighbours, for a few repeats are left out.
+    assert totals[1] <= 3.1 * totals[0]

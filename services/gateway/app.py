@@ -32,6 +32,7 @@ from services.gateway.jobs.ports import Bus
 from services.gateway.jobs.removal import Removal
 from services.gateway.jobs.submission import Submissions
 from services.gateway.jobs.sweeper import Sweeper
+from services.gateway.jobs.upload_space import UploadSpace
 from services.gateway.mongodb.clock import DatabaseClock
 from services.gateway.mongodb.store import Store, open_store
 from services.gateway.settings import Settings
@@ -49,6 +50,7 @@ class JobParts:
     worker_events: WorkerEvents
     removal: Removal
     sweeper: Sweeper
+    space: UploadSpace
     routes: tuple[Routes, ...]
 
 
@@ -75,8 +77,10 @@ def make_job_parts(
         removal=removal,
         now_ms=now_ms,
     )
+    space = UploadSpace(settings, stored=store.stored_uploads, jobs=store.jobs, uploads=storage.uploads, now_ms=now_ms)
     return JobParts(
         outbox=outbox,
+        space=space,
         worker_events=WorkerEvents(
             store.jobs, quotas=store.quotas, removal=removal, now_ms=now_ms, silence_s=settings.outbox_silence_s
         ),
@@ -92,7 +96,7 @@ def make_job_parts(
             now_ms=now_ms,
         ),
         routes=(
-            UploadRoutes(settings, storage.uploads, store.uploads, now_ms=now_ms),
+            UploadRoutes(settings, storage.uploads, store.uploads, space, now_ms=now_ms),
             AnalyzeRoutes(settings, submissions=submissions, records=store.uploads, uploads=storage.uploads),
             JobRoutes(store.jobs, removal),
             DownloadRoutes(settings, jobs=store.jobs, results=storage.results),
@@ -117,7 +121,7 @@ async def serve(settings: Settings) -> None:
             DocumentRoutes(openapi=make_openapi(service.VERSION), asyncapi=make_asyncapi(service.VERSION)),
             JobEventRoutes(settings, jobs=store.jobs, changes=changes),
             *parts.routes,
-            UsageRoutes(settings, store.quotas, now_ms=clock),
+            UsageRoutes(settings, store.quotas, parts.space, now_ms=clock),
             KeyRoutes(settings, store.users, now_s=clock.now_s),
             ReportRoutes(store.reports, store.jobs, now_s=clock.now_s),
         ]

@@ -23,6 +23,15 @@ class Tier(BaseModel):
         ge=1, description="Jobs kept per user; beyond that, the oldest finished ones are removed."
     )
     concurrent_jobs: int = Field(default=5, ge=1, description="Jobs that a user may have open at the same time.")
+    open_uploads: int = Field(
+        default=10, ge=1, description="Uploads that a user may have open: with valid URLs, and not analyzed yet."
+    )
+    stored_mb: int | None = Field(
+        default=None,
+        ge=1,
+        description="MB that a user's uploads may take; none: the largest file for each job of the history and each "
+        "open upload.",
+    )
     api_keys: bool = Field(default=True, description="Whether users may create and revoke API keys.")
 
     @property
@@ -30,15 +39,44 @@ class Tier(BaseModel):
         """Largest observation, bytes."""
         return self.max_file_mb * MEBIBYTE
 
+    @property
+    def max_stored_mb(self) -> int:
+        """MB that a user's uploads may take."""
+        all_full = (self.history_jobs + self.open_uploads) * self.max_file_mb
+        return all_full if self.stored_mb is None else self.stored_mb
+
+    @property
+    def max_stored_bytes(self) -> int:
+        """Bytes that a user's uploads may take."""
+        return self.max_stored_mb * MEBIBYTE
+
 
 DEFAULT_TIERS = {
-    "free": Tier(files_per_month=10, max_file_mb=100, price="$0", retention_days=30, history_jobs=10, api_keys=False),
+    "free": Tier(
+        files_per_month=10,
+        max_file_mb=100,
+        price="$0",
+        retention_days=30,
+        history_jobs=10,
+        open_uploads=5,
+        api_keys=False,
+    ),
     "researcher": Tier(files_per_month=500, max_file_mb=1024, price="$99 USD/mo", retention_days=90, history_jobs=50),
     "institution": Tier(
-        files_per_month=5000, max_file_mb=10_240, price="$499 USD/mo", retention_days=180, history_jobs=200
+        files_per_month=5000,
+        max_file_mb=10_240,
+        price="$499 USD/mo",
+        retention_days=180,
+        history_jobs=200,
+        open_uploads=20,
     ),
     "enterprise": Tier(
-        files_per_month=50_000, max_file_mb=51_200, price="$1,999 USD/mo", retention_days=365, history_jobs=500
+        files_per_month=50_000,
+        max_file_mb=51_200,
+        price="$1,999 USD/mo",
+        retention_days=365,
+        history_jobs=500,
+        open_uploads=50,
     ),
 }
 

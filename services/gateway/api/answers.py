@@ -249,8 +249,17 @@ class TierDetails(Answer):
     retention_days: int = Field(description="How long jobs and their results are kept, days.")
 
 
+class UploadUsage(Answer):
+    """The uploads that count, and how many the tier allows."""
+
+    open: int = Field(description="Uploads with valid URLs that no job analyzes yet.")
+    open_limit: int
+    stored_bytes: int = Field(description="Bytes of all uploads; of open ones, those that were announced.")
+    stored_bytes_limit: int
+
+
 class Usage(Answer):
-    """How many of the month's jobs were used."""
+    """How many of the month's jobs were used, and what the uploads take."""
 
     user_id: str
     tier: str
@@ -258,6 +267,7 @@ class Usage(Answer):
     limit: int = Field(description="Jobs per calendar month, UTC.")
     remaining: int
     tier_details: TierDetails
+    uploads: UploadUsage
 
 
 class NewApiKey(Answer):

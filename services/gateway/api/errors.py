@@ -36,16 +36,20 @@ from services.gateway.jobs.errors import (
     UnknownFormatError,
     UnknownJobError,
     UnknownMultipartError,
+    UploadLimitError,
     UploadNotFoundError,
     UploadRefusedError,
 )
-from services.gateway.jobs.limits import Limit
+from services.gateway.jobs.limits import BUSY_RETRY_AFTER_S, Limit
 from services.gateway.jobs.paging import STATUSES
+from services.gateway.jobs.stored_upload import UploadLimit
 from shared.errors import TransientError
 
 logger = structlog.get_logger(__name__)
 
 RETRY_AFTER_S = 5
+# Uploads that no job uses are looked for about so often.
+STORAGE_RETRY_AFTER_S = 3600
 
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "request_too_large", 417: "unsupported_expectation"}
 _MESSAGES = {
@@ -116,6 +120,20 @@ def _limit_reached(error: LimitReachedError) -> ErrorAnswer:
     return ErrorAnswer(429, error.limit.value, message, retry_after_s=error.retry_after_s)
 
 
+def _upload_limit(error: UploadLimitError) -> ErrorAnswer:
+    if error.limit is UploadLimit.OPEN:
+        message = (
+            f"You have {error.open_limit} uploads open, the most at a time: analyze or abort one, or wait until its "
+            "URLs are no longer valid."
+        )
+        return ErrorAnswer(429, error.limit.value, message, retry_after_s=BUSY_RETRY_AFTER_S)
+    message = (
+        f"Your uploads would take more than the {error.stored_mb} MB of your tier: delete jobs, or wait until uploads "
+        "without a job are removed."
+    )
+    return ErrorAnswer(429, error.limit.value, message, retry_after_s=STORAGE_RETRY_AFTER_S)
+
+
 def _bad_page(error: BadPageError) -> ErrorAnswer:
     code, expected = {
         "limit": ("invalid_limit", "a whole number from 1 to 100"),
@@ -156,6 +174,7 @@ ANSWERS: Mapping[type[Exception], Callable[[Any], ErrorAnswer]] = {
     UnknownJobError: lambda _: ErrorAnswer(404, "job_not_found", "No job has this id."),
     JobOfAnotherUserError: lambda _: ErrorAnswer(403, "job_of_another_user", "This job belongs to a different user."),
     LimitReachedError: _limit_reached,
+    UploadLimitError: _upload_limit,
     BadIdempotencyKeyError: lambda _: ErrorAnswer(
         400,
         "invalid_idempotency_key",

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from services.gateway.jobs.limits import Limit
+from services.gateway.jobs.stored_upload import UploadLimit
 
 
 class JobError(Exception):
@@ -29,6 +30,16 @@ class LimitReachedError(JobError):
         self.limit = limit
         self.allowed = allowed
         self.retry_after_s = retry_after_s
+
+
+class UploadLimitError(JobError):
+    """A limit of the user's tier keeps an upload from starting: `open_limit` open ones, or `stored_mb` in all."""
+
+    def __init__(self, limit: UploadLimit, open_limit: int, stored_mb: int) -> None:
+        super().__init__(limit.value)
+        self.limit = limit
+        self.open_limit = open_limit
+        self.stored_mb = stored_mb
 
 
 class KeyReusedError(JobError):

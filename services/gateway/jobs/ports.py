@@ -11,6 +11,7 @@ from services.gateway.jobs.limits import Limit, PruningTurn, Slot
 from services.gateway.jobs.model import DueEvent, Failure, Job, ListedJob, Progress, RemovedJob, StartedJob
 from services.gateway.jobs.paging import Page
 from services.gateway.jobs.report import Report
+from services.gateway.jobs.stored_upload import StoredUpload, UploadLimit, UploadUsage
 from services.gateway.jobs.upload_record import UploadRecord
 from shared.blobs import OpenMultipart, StoredObject, UploadedPart
 from shared.content import Content
@@ -163,6 +164,27 @@ class UploadRecords(Protocol):
 
     async def delete_before(self, asked_ms: int) -> int:
         """Delete the records of uploads requested before `asked_ms`. Return how many."""
+
+
+class StoredUploads(Protocol):
+    """What each user's uploads count for."""
+
+    async def take(
+        self, user_id: str, upload: StoredUpload, *, open_limit: int, bytes_limit: int
+    ) -> UploadLimit | None:
+        """Count a new, open upload. Return the limit, and count nothing, if one is reached."""
+
+    async def all_of(self, user_id: str) -> Sequence[StoredUpload]:
+        """Return the user's uploads that are counted."""
+
+    async def change(self, user_id: str, before: StoredUpload | None, after: StoredUpload | None) -> bool:
+        """Count an upload differently, begin (`before` is None) or end (`after` is None) to count it.
+
+        Return False, and change nothing, if it is not counted as `before` says.
+        """
+
+    async def usage(self, user_id: str) -> UploadUsage:
+        """Return how many uploads the user has open, and how many bytes all of them take."""
 
 
 class Reports(Protocol):

@@ -16,6 +16,7 @@ from services.gateway.mongodb.idempotency_keys import MongoIdempotencyKeys
 from services.gateway.mongodb.jobs import MongoJobStore
 from services.gateway.mongodb.quotas import MongoQuotas
 from services.gateway.mongodb.reports import MongoReports
+from services.gateway.mongodb.stored_uploads import MongoStoredUploads
 from services.gateway.mongodb.uploads import MongoUploadRecords
 from services.gateway.mongodb.users import MongoUserStore
 from services.gateway.settings import Settings
@@ -32,6 +33,7 @@ class Store:
     quotas: MongoQuotas
     idempotency_keys: MongoIdempotencyKeys
     uploads: MongoUploadRecords
+    stored_uploads: MongoStoredUploads
 
     async def check(self) -> None:
         """Raise `TransientError` unless the server answers."""
@@ -107,6 +109,7 @@ async def open_store(settings: Settings, *, make_client: Callable[..., Any] | No
             MongoQuotas(database["quotas"]),
             MongoIdempotencyKeys(database["idempotency_keys"]),
             MongoUploadRecords(database["uploads"]),
+            MongoStoredUploads(database["stored_uploads"]),
         )
         await store.ensure_indexes()
         yield store

@@ -32,8 +32,9 @@ from tests.contract.gateway.issuer import AUDIENCE, NAME, Issuer, running_issuer
 from tests.contract.gateway.parts import Account, Bus, Clock, Gateway, account
 from tests.contract.gateway.process import settings_of
 
-# Most tests leave their jobs open. The tests of quotas use the other tiers.
-TIERS = DEFAULT_TIERS | {"researcher": DEFAULT_TIERS["researcher"].model_copy(update={"concurrent_jobs": 1000})}
+# Most tests leave their jobs and uploads open. The tests of quotas use the other tiers.
+ROOMY = {"concurrent_jobs": 1000, "open_uploads": 1000}
+TIERS = DEFAULT_TIERS | {"researcher": DEFAULT_TIERS["researcher"].model_copy(update=ROOMY)}
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,7 @@ async def gateway(servers: EmbeddedServers, issuer: Issuer) -> AsyncIterator[Gat
             DocumentRoutes(openapi=make_openapi("0.3.0"), asyncapi=make_asyncapi("0.3.0")),
             JobEventRoutes(settings, jobs=store.jobs, changes=changes),
             *jobs.routes,
-            UsageRoutes(settings, store.quotas, now_ms=clock),
+            UsageRoutes(settings, store.quotas, jobs.space, now_ms=clock),
             KeyRoutes(settings, store.users, now_s=time.time),
             ReportRoutes(store.reports, store.jobs, now_s=time.time),
         ]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.gateway.settings import DEFAULT_TIERS
+from services.gateway.settings import DEFAULT_TIERS, MEBIBYTE
 from tests.contract.gateway.parts import Account, Gateway, account
 
 
@@ -23,6 +23,12 @@ async def test_get_usage_of_a_researcher(gateway: Gateway) -> None:
                 "max_file_mb": 1024,
                 "price": "$99 USD/mo",
                 "retention_days": 90,
+            },
+            "uploads": {
+                "open": 0,
+                "open_limit": 1000,
+                "stored_bytes": 8,
+                "stored_bytes_limit": 1050 * 1024 * MEBIBYTE,
             },
         },
     )

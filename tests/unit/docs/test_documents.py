@@ -11,7 +11,7 @@ from deploy.local.servers import REPOSITORY
 from services.classify.settings import Settings as ClassifySettings
 from services.dedoppler.settings import Settings as DedopplerSettings
 from services.export.settings import Settings as ExportSettings
-from services.gateway.settings import DEFAULT_TIERS
+from services.gateway.settings import DEFAULT_TIERS, Rate, RateLimitSettings
 from services.gateway.settings import Settings as GatewaySettings
 from services.ingest.settings import Settings as IngestSettings
 from shared.formats import FORMATS
@@ -128,20 +128,26 @@ def test_metrics_are_described_in_operations() -> None:
         assert set(re.findall(r"\bwaterhole_[a-z_]+", code_of(path.read_text()))) <= defined, path
 
 
+def megabytes(text: str) -> int:
+    """Return the MB that a text such as `1,500 MB` or `1 GB` says."""
+    size, unit = text.split()
+    return int(size.replace(",", "")) * {"MB": 1, "GB": 1024}[unit]
+
+
 def test_the_tiers_are_the_default_ones() -> None:
-    rows = table_of("docs/api.md", "tier")
-    megabytes = {"MB": 1, "GB": 1024}
-    documented = {}
-    for name, jobs, largest, kept, listed, at_once, own_keys in rows:
-        size, unit = largest.split()
-        documented[name] = (
+    documented = {
+        name: (
             int(jobs.replace(",", "")),
-            int(size) * megabytes[unit],
+            megabytes(largest),
             int(kept.removesuffix(" days")),
-            int(listed),
-            int(at_once),
+            *map(int, (listed, at_once, open_uploads)),
+            megabytes(stored),
             own_keys == "yes",
         )
+        for name, jobs, largest, kept, listed, at_once, open_uploads, stored, own_keys in table_of(
+            "docs/api.md", "tier"
+        )
+    }
     assert documented == {
         name: (
             tier.files_per_month,
@@ -149,10 +155,21 @@ def test_the_tiers_are_the_default_ones() -> None:
             tier.retention_days,
             tier.history_jobs,
             tier.concurrent_jobs,
+            tier.open_uploads,
+            tier.max_stored_mb,
             tier.api_keys,
         )
         for name, tier in DEFAULT_TIERS.items()
     }
+
+
+def test_the_rate_limits_are_the_default_ones() -> None:
+    documented = {
+        name: Rate(burst=burst, per_minute=per_minute)
+        for name, _, burst, per_minute in table_of("docs/operations.md", "limit")
+    }
+    assert RateLimitSettings(**documented) == RateLimitSettings()
+    assert set(documented) == set(RateLimitSettings.model_fields)
 
 
 def test_the_formats_are_those_of_the_api() -> None:

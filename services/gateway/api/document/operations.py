@@ -13,6 +13,7 @@ from services.gateway.api.idempotency import IDEMPOTENCY_HEADER
 from services.gateway.api.page_query import CURSOR_HEADER
 from services.gateway.jobs import paging
 from services.gateway.jobs.limits import Limit
+from services.gateway.jobs.stored_upload import UploadLimit
 from shared.formats import FORMATS
 
 JSON = "application/json"
@@ -86,7 +87,11 @@ OPERATIONS = (
         description="Files larger than 50 MB are uploaded in parts: PUT each part, then POST /complete-upload.",
         body=bodies.UploadUrlBody,
         body_example={"filename": "observation.fil", "file_size": 46137344},
-        errors={400: ("unsupported_file_type", "invalid_filename"), 413: ("file_too_large",)},
+        errors={
+            400: ("unsupported_file_type", "invalid_filename"),
+            413: ("file_too_large",),
+            429: tuple(UploadLimit),
+        },
     ),
     Operation(
         "post",
@@ -237,7 +242,7 @@ OPERATIONS = (
         "get",
         "/usage",
         "Account",
-        "Get this month's usage and the limits of your tier",
+        "Get this month's usage, what your uploads take, and the limits of your tier",
         (_ok("Your usage.", answers.Usage),),
     ),
     Operation(

@@ -30,6 +30,7 @@ from services.gateway.jobs.errors import (
 )
 from services.gateway.jobs.ports import Bucket, UploadRecords, UploadsBucket
 from services.gateway.jobs.upload_record import UploadRecord
+from services.gateway.jobs.upload_space import UploadSpace
 from services.gateway.settings import Settings, Tier
 from shared.blobs import MultipartError, UploadedPart
 
@@ -41,11 +42,18 @@ class UploadRoutes:
     """POST /upload-url, /complete-upload and /abort-upload."""
 
     def __init__(
-        self, settings: Settings, uploads: UploadsBucket, records: UploadRecords, *, now_ms: Callable[[], int]
+        self,
+        settings: Settings,
+        uploads: UploadsBucket,
+        records: UploadRecords,
+        space: UploadSpace,
+        *,
+        now_ms: Callable[[], int],
     ) -> None:
         self._settings = settings
         self._uploads = uploads
         self._records = records
+        self._space = space
         self._now_ms = now_ms
 
     def routes(self) -> list[web.RouteDef]:
@@ -67,6 +75,8 @@ class UploadRoutes:
             The file exceeds the tier's limit.
         TooManyPartsError
             The file would have more parts than S3 accepts.
+        UploadLimitError
+            The user has too many uploads open, or they would take too many bytes.
         """
         body = await read_body(request, UploadUrlBody)
         tier = self._settings.tiers[request[USER].tier]
@@ -75,14 +85,17 @@ class UploadRoutes:
             require_size(body.file_size, tier)
         key = upload_key(request[USER].user_id, uuid.uuid4(), file_name)
         shown = shown_file_name(body.filename)
-        if body.file_size is None or body.file_size <= self._settings.multipart_threshold_bytes:
-            await self._records.add(UploadRecord(key, shown, None, self._now_ms()))
-            return answers.json_response(await self._single(key, body.file_size, tier))
-        count = part_count(body.file_size, self._settings.part_size_bytes)
+        size = body.file_size
+        if size is None or size <= self._settings.multipart_threshold_bytes:
+            async with self._space.taken(request[USER], key, size, is_multipart=False):
+                await self._records.add(UploadRecord(key, shown, None, self._now_ms()))
+                return answers.json_response(await self._single(key, size, tier))
+        count = part_count(size, self._settings.part_size_bytes)
         if count > MAX_PARTS:
             raise TooManyPartsError(count, MAX_PARTS)
-        await self._records.add(UploadRecord(key, shown, count, self._now_ms()))
-        return answers.json_response(await self._multipart(key, body.file_size, count, tier))
+        async with self._space.taken(request[USER], key, size, is_multipart=True):
+            await self._records.add(UploadRecord(key, shown, count, self._now_ms()))
+            return answers.json_response(await self._multipart(key, size, count, tier))
 
     async def _single(self, key: str, size: int | None, tier: Tier) -> answers.SingleUpload:
         expires_s = self._settings.upload_expires_s
@@ -156,6 +169,7 @@ class UploadRoutes:
             await self._uploads.abort_multipart(body.file_key, body.upload_id)
         except MultipartError as error:
             raise UnknownMultipartError(error.message) from error
+        await self._space.release(request[USER].user_id, body.file_key)
         return answers.json_response(answers.UploadAborted())
 
 

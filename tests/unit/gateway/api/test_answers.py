@@ -180,11 +180,18 @@ KEY = ApiKey("3f8a1b2c", "u", "né", "hash", "sk_live_a1b2", 1712444400, 1720272
         ),
         (
             answers.Usage(
-                user_id="u", tier="researcher", usage_this_month=12, limit=500, remaining=488, tier_details=TIER
+                user_id="u",
+                tier="researcher",
+                usage_this_month=12,
+                limit=500,
+                remaining=488,
+                tier_details=TIER,
+                uploads=answers.UploadUsage(open=1, open_limit=10, stored_bytes=5, stored_bytes_limit=100),
             ),
             '{"user_id": "u", "tier": "researcher", "usage_this_month": 12, "limit": 500, "remaining": 488, '
             '"tier_details": {"files_per_month": 500, "max_file_mb": 1024, "price": "$99 USD/mo", '
-            '"retention_days": 90}}',
+            '"retention_days": 90}, '
+            '"uploads": {"open": 1, "open_limit": 10, "stored_bytes": 5, "stored_bytes_limit": 100}}',
         ),
         (
             answers.NewApiKey(key_id="3f8a1b2c", api_key="sk_live_x", expires_at=1720272000, ttl_days=90),

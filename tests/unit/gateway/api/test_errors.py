@@ -16,6 +16,7 @@ from services.gateway.api.oidc import InvalidTokenError
 from services.gateway.api.upload_names import FileNameError
 from services.gateway.jobs import errors as job_errors
 from services.gateway.jobs.limits import Limit
+from services.gateway.jobs.stored_upload import UploadLimit
 from shared.errors import ObjectNotFoundError, TransientError
 
 BASES = {account_errors.AccountError, job_errors.JobError}
@@ -74,6 +75,17 @@ def test_a_limit_says_when_to_retry(limit: Limit, part: str) -> None:
     assert (answer.status, answer.code) == (429, limit.value)
     assert part in answer.message
     assert answer.response().headers["Retry-After"] == "99"
+
+
+@pytest.mark.parametrize(
+    ("limit", "part", "retry_after"),
+    [(UploadLimit.OPEN, "7 uploads open", "30"), (UploadLimit.STORED, "more than the 900 MB", "3600")],
+)
+def test_a_limit_of_uploads_says_what_to_do(limit: UploadLimit, part: str, retry_after: str) -> None:
+    answer = answer_to(job_errors.UploadLimitError(limit, 7, 900))
+    assert (answer.status, answer.code) == (429, limit.value)
+    assert part in answer.message
+    assert answer.response().headers["Retry-After"] == retry_after
 
 
 def test_an_unavailable_server_says_only_when_to_retry() -> None:

@@ -8,10 +8,12 @@ import numpy as np
 from services.dedoppler.averaging import averages, per_spectrum
 from services.dedoppler.cutouts import cutout
 from services.dedoppler.false_alarms import expected_false_hits
+from services.dedoppler.kernels.gains import scale_spectra
 from services.dedoppler.noise.conditioning import Conditioned, condition
 from services.dedoppler.noise.scratch import Scratch
 from services.dedoppler.search.boxes import MOST_BOXES, Box, Region, Search
-from services.dedoppler.search.width_trials import plan_width_trials, widest_box
+from services.dedoppler.search.matched_snr import MatchedSnr
+from services.dedoppler.search.width_trials import WidthTrial, plan_width_trials, widest_box
 from services.dedoppler.turboseti_snr import add_turboseti_snr
 from services.dedoppler.uncertainties import bandwidth_channels, errors_of
 from services.dedoppler.waterfall import waterfall, waterfall_shape
@@ -67,7 +69,7 @@ def _search(
     if conditioned is None:
         return _nothing(header, chunk)
     region = Region(pad, pad + power.shape[1])
-    boxes, cut_short = Search(conditioned.x, region, trials, parameters.snr_threshold, pool).boxes()
+    boxes, cut_short = _boxes(conditioned, power, region, trials, parameters.snr_threshold, pool)
     hits = _hit_table(boxes, conditioned, power, header, chunk, pool)
     hits["false_alarms"] = expected_false_hits(hits["snr"], header, parameters.max_drift_rate_hz_s, conditioned.noise)
     warnings = list(conditioned.warnings)
@@ -85,6 +87,26 @@ def _search(
         warnings=warnings,
     )
     scratch.give_back(conditioned.x)
+    return found
+
+
+def _boxes(
+    conditioned: Conditioned,
+    power: Power,
+    region: Region,
+    trials: tuple[WidthTrial, ...],
+    snr_threshold: float,
+    pool: Executor,
+) -> tuple[list[Box], bool]:
+    """Search with weighted spectra; afterwards `conditioned.x` is without weights again."""
+    x, pad, weighting = conditioned.x, conditioned.pad, conditioned.weighting
+    matched_snr = MatchedSnr(x, power, pad, weighting) if weighting or conditioned.noise.lost_fraction else None
+    if weighting is not None:
+        scale_spectra(x, pad, weighting.edges, weighting.weight.astype(np.float32))
+    found = Search(x, region, trials, snr_threshold, pool, matched_snr).boxes()
+    if weighting is not None:
+        weight = np.where(weighting.weight > 0, weighting.weight, 1.0)
+        scale_spectra(x, pad, weighting.edges, (1 / weight).astype(np.float32))
     return found
 
 

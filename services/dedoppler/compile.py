@@ -9,6 +9,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 import numpy as np
 
 from services.dedoppler.chunk_search import search_chunk
+from services.dedoppler.noise.blocks import TILE_SAMPLES
 from services.dedoppler.noise.conditioning import CHANNELS_PER_TASK
 from services.dedoppler.noise.scratch import Scratch
 from shared.events import Chunk, SearchParameters
@@ -33,6 +34,8 @@ def _search(n_channels: int, pool: Executor, scratch: Scratch) -> None:
     power = np.random.default_rng(1).gamma(51.0, 1.0, (n_spectra, n_channels)).astype(np.float32)
     power[:, n_channels // 4] += 100.0
     power[2, : n_channels // 8] = 0.0
+    # A gain that changes with time.
+    power[5] *= 3.0
     chunk = Chunk(
         index=0, count=1, start_channel=0, stop_channel=n_channels, read_start_channel=0, read_stop_channel=n_channels
     )
@@ -44,6 +47,8 @@ def compile_kernels(pool: Executor, scratch: Scratch) -> None:
     # The slices of a single task are contiguous, those of several are not: two layouts.
     _search(CHANNELS_PER_TASK // 32, pool, scratch)
     _search(2 * CHANNELS_PER_TASK, pool, scratch)
+    # Spectra of so few channels are measured several at a time, and then one by one.
+    _search(TILE_SAMPLES // 4, pool, scratch)
 
 
 if __name__ == "__main__":

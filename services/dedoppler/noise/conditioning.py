@@ -9,9 +9,11 @@ import numpy as np
 from services.dedoppler.kernels import conditioning
 from services.dedoppler.kernels.conditioning import Nodes
 from services.dedoppler.kernels.conditioning import TileStatistics as Tiles
+from services.dedoppler.kernels.gains import Weighting
 from services.dedoppler.noise.bandpass import Bandpass, join_bandpass, nodes
 from services.dedoppler.noise.blocks import noise_segments, rows_per_tile
 from services.dedoppler.noise.dc_spikes import dc_channels
+from services.dedoppler.noise.gains import Gains, equalise_spectra, take_out_gains
 from services.dedoppler.noise.lost_samples import mark_dead_channels, mark_zeros_and_runs
 from services.dedoppler.noise.scratch import Scratch
 from services.dedoppler.slices import runs, slices
@@ -39,6 +41,8 @@ class Conditioned:
         Power of mean 0 and sigma 1, with zeros beyond the channels.
     pad : int
         Columns before the first channel and after the last.
+    weighting : Weighting or None
+        How spectra are weighted in path sums; None if they are all alike and none is lost.
     noise : ChunkNoise
         Figures for the results.
     warnings : list of str
@@ -47,6 +51,7 @@ class Conditioned:
 
     x: Power
     pad: int
+    weighting: Weighting | None
     noise: ChunkNoise
     warnings: list[str]
 
@@ -145,6 +150,7 @@ def condition(
     edges = np.unique(np.concatenate(segments))
     tile_rows = rows_per_tile(n_spectra, int(np.median(np.diff(edges))))
     tiles, dead = _measure(power, header, edges, tile_rows, pool)
+    gains = take_out_gains(power, tiles, edges, tile_rows, pool)
     bandpass = join_bandpass(tiles.level, tiles.scatter, tiles.number)
     if bandpass is None:
         return None
@@ -153,16 +159,22 @@ def condition(
     x = _padded(scratch, n_spectra, n_channels + 2 * pad, pad)
     lost = _normalise(power, segments, bandpass, row_offset, (x, pad), pool)
     lost += conditioning.blank_tiles(x, pad, edges, row_ok)
+    spectra = equalise_spectra(x, pad, gains, row_ok, pool)
     spikes = dc_channels(header, first_channel, stop_channel) - first_channel + pad
     conditioning.repair_spikes(x, spikes, pad, pad + n_channels)
-    return Conditioned(x, pad, _noise(bandpass, lost, power.size, int(dead.sum())), _warnings(lost, power.size))
+    noise = _noise(bandpass, gains, lost, power.size, int(dead.sum()))
+    return Conditioned(x, pad, spectra.weighting, noise, _warnings(lost, power.size))
 
 
-def _noise(bandpass: Bandpass, lost: int, samples: int, dead: int) -> ChunkNoise:
+def _noise(bandpass: Bandpass, gains: Gains, lost: int, samples: int, dead: int) -> ChunkNoise:
+    gain, level_sigma = np.median(gains.gain, axis=1), float(np.median(bandpass.level / bandpass.sigma))
+    # The offset of the raw power: before its gain was taken out.
+    offset = gain * (level_sigma + bandpass.tile_offset) - level_sigma
+    alive = bandpass.tile_ok.any(axis=1)
     return ChunkNoise(
         level=float(np.median(bandpass.level)),
         sigma=float(np.median(bandpass.sigma)),
-        largest_row_offset_sigma=float(np.abs(bandpass.tile_offset).max()),
+        largest_row_offset_sigma=float(np.abs(offset[alive]).max()),
         lost_fraction=lost / samples,
         dead_channels=dead,
     )

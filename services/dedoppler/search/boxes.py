@@ -13,6 +13,7 @@ import numpy as np
 from services.dedoppler.kernels.refine import Limits, Place, blank_track, box_statistic, refine, restore_track
 from services.dedoppler.search.coarse_search import CoarseSearch, Seed, seed_threshold
 from services.dedoppler.search.leakage import leakage_channels
+from services.dedoppler.search.matched_snr import MatchedSnr
 from services.dedoppler.search.width_trials import WidthTrial, widest_box
 from services.dedoppler.slices import runs, slices
 from services.dedoppler.threads import together
@@ -46,7 +47,13 @@ class Search:
     """The search of one chunk."""
 
     def __init__(
-        self, x: Power, region: Region, trials: tuple[WidthTrial, ...], snr_threshold: float, pool: Executor
+        self,
+        x: Power,
+        region: Region,
+        trials: tuple[WidthTrial, ...],
+        snr_threshold: float,
+        pool: Executor,
+        matched_snr: MatchedSnr | None = None,
     ) -> None:
         """Prepare the search.
 
@@ -62,8 +69,11 @@ class Search:
             Smallest SNR of a box.
         pool : Executor
             Threads to work on; the result does not depend on their number.
+        matched_snr : MatchedSnr or None
+            Computes the SNR of a refined box; None if no sample is lost and all spectra are alike.
         """
         self._x = x
+        self._matched_snr = matched_snr
         self._region = region
         self._trials = trials
         self._threshold = snr_threshold
@@ -118,6 +128,8 @@ class Search:
             if box_statistic(self._x, *place) < threshold:
                 continue
             snr, column, steps, width = refine(self._x, place, seed.steps_reach, self._limits)
+            if self._matched_snr is not None:
+                snr = self._matched_snr(column, steps, width)
             if snr < self._threshold:
                 continue
             self._blank(Box(int(column), int(steps), int(width), float(snr)))

@@ -10,6 +10,7 @@ KERNELS = [
     "conditioning.repair_spikes",
     *("lost_samples." + name for name in ("chance_equality", "mark_lost")),
     *("lost_samples." + name for name in ("spectra_with_samples", "dead_channels")),
+    *("gains." + name for name in ("scale_spectra", "spectrum_moments", "standardise_spectra", "path_profile")),
     "pair_sums.pair_sums",
     *("upper_bound." + name for name in ("quantised", "drift_groups", "may_exceed")),
     *("width_trial." + name for name in ("halved", "search_width_trial")),
@@ -25,7 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from services.dedoppler.compile import compile_kernels
-from services.dedoppler.kernels import conditioning, lost_samples, pair_sums, percentiles, pictures
+from services.dedoppler.kernels import conditioning, gains, lost_samples, pair_sums, percentiles, pictures
 from services.dedoppler.kernels import refine, upper_bound, width_trial
 from services.dedoppler.noise.scratch import Scratch
 from science.measure.search import search, tone
@@ -33,7 +34,7 @@ from science.simulator import Scene, make_header, simulate
 
 
 def counts():
-    modules = conditioning, lost_samples, pair_sums, percentiles, pictures, refine, upper_bound, width_trial
+    modules = conditioning, gains, lost_samples, pair_sums, percentiles, pictures, refine, upper_bound, width_trial
     return {
         f"{k.__module__.rsplit('.', 1)[1]}.{name}": len(k.signatures)
         for module in modules
@@ -61,6 +62,7 @@ with ThreadPoolExecutor(2) as pool:
         power = simulate(Scene(header, (tone(header, n_channels // 3, 0, 60.0),)))
         if n_channels > 100:
             power[1, : n_channels // 9] = 0.0
+            power[n_spectra // 2] *= 2.0
         hits += len(search(power, header, pool).hits)
     print(json.dumps({"before": before, "after": counts(), "hits": hits}))
 """

@@ -12,11 +12,12 @@ from services.classify.classification import classify_observation
 from services.classify.measurement import MOST_HITS
 from services.classify.model import ShapeModel
 from services.classify.results_document import results_document
-from services.classify.stored_hits import HitsStore, StoredHits
+from services.classify.stored_hits import StoredHits
 from shared.errors import ObjectNotFoundError, PermanentError
 from shared.events import Chunk, ChunkPlan, ChunkSearched, Event, JobProgress, ObservationClassified, ResultsSummary
 from shared.formats import JSON
 from shared.hits import ChunkHits
+from shared.hits_reader import HitsStore
 from shared.object_keys import artefact_key, hits_key, hits_prefix
 
 logger = structlog.get_logger(__name__)

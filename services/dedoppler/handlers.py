@@ -111,7 +111,8 @@ class Handler:
         try:
             async with self._in_hand:
                 found = await self._search(event)
-            await self._results.put(key, found.to_bytes())
+            # In a thread: the cut-outs of a crowded chunk take half a second, and heartbeats must go on.
+            await self._results.put(key, await asyncio.to_thread(found.to_bytes))
         except BaseException:
             # This chunk is delivered again before the next one of the lane.
             await self._ahead.close()

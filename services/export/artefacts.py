@@ -9,8 +9,8 @@ from typing import Any, cast
 import numpy as np
 
 from services.export import picture
-from services.export.catalogs import to_csv, to_json
-from services.export.columns import COLUMNS, catalogue_rows, classified_rows
+from services.export.catalogs import to_csv
+from services.export.columns import COLUMNS, catalogue_columns, classified_rows, rows_of
 from services.export.dat import to_dat
 from services.export.fits_table import to_fits
 from services.export.parquet import to_parquet
@@ -25,6 +25,7 @@ from shared.header import Header
 from shared.hits import Cutout
 from shared.object_keys import artefact_key
 from shared.results import HitRecord, ModelUse, Observation, Results
+from shared.strict_json import strict_json
 
 
 @dataclass(frozen=True)
@@ -69,17 +70,17 @@ def render_pictures(event: ObservationClassified, results: Results, parts: Seque
 
 def render_tables(event: ObservationClassified, results: Results, input_sha256: str | None) -> list[File]:
     """Return every catalogue except `results.json`, which classify wrote; `input_sha256` is None if it is not known."""
-    rows, provenance = catalogue_rows(results), provenance_of(event, results, input_sha256)
+    cells, provenance = catalogue_columns(results), provenance_of(event, results, input_sha256)
     about = {"job_id": results.job_id, "source_name": results.source_name, "file_name": results.file_name}
     classified = {**about, "signals": classified_rows(results)}
-    catalogue = {**about, "provenance": provenance.values(), "signals": rows}
+    catalogue = {**about, "provenance": provenance.values(), "signals": rows_of(cells)}
     return [
-        File(formats.CLASSIFIED, to_json(classified)),
-        File(formats.CATALOG_JSON, to_json(catalogue)),
-        File(formats.CSV, to_csv(rows)),
-        File(formats.FITS, to_fits(rows, provenance)),
-        File(formats.VOTABLE, to_votable(rows, provenance)),
-        File(formats.PARQUET, to_parquet(rows, provenance)),
+        File(formats.CLASSIFIED, strict_json(classified)),
+        File(formats.CATALOG_JSON, strict_json(catalogue)),
+        File(formats.CSV, to_csv(cells)),
+        File(formats.FITS, to_fits(cells, provenance)),
+        File(formats.VOTABLE, to_votable(cells, provenance)),
+        File(formats.PARQUET, to_parquet(cells, provenance)),
         File(formats.DAT, to_dat(results.raw_hits, event, input_sha256)),
     ]
 

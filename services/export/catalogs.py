@@ -1,12 +1,10 @@
-"""The catalogue as text: CSV and JSON. The same rows give the same bytes."""
+"""The catalogue as CSV. The same rows give the same bytes."""
 
 import csv
 import io
-import json
-from collections.abc import Sequence
 from typing import Any
 
-from services.export.columns import COLUMNS, Row
+from services.export.columns import COLUMNS, Cells
 
 # A spreadsheet evaluates a cell that starts with one of these as a formula; some accept the full-width signs too.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -20,15 +18,15 @@ def plain_cell(value: Any) -> Any:
     return "" if value is None else value
 
 
-def to_csv(rows: Sequence[Row]) -> bytes:
+def to_csv(cells: Cells) -> bytes:
     """Return the catalogue as UTF-8 CSV with a header line; floats keep all their digits."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([column.name for column in COLUMNS])
-    writer.writerows([plain_cell(row[column.name]) for column in COLUMNS] for row in rows)
+    # The module writes numbers as Python does, and None as an empty cell.
+    columns = [
+        [plain_cell(value) for value in cells[column.name]] if column.kind == "text" else cells[column.name]
+        for column in COLUMNS
+    ]
+    writer.writerows(zip(*columns, strict=True))
     return text.getvalue().encode()
-
-
-def to_json(document: Any) -> bytes:
-    """Return the document as strict, indented JSON."""
-    return json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False).encode()

@@ -2,11 +2,12 @@
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from astropy.io import fits
 
-from services.export.columns import COLUMNS, NO_COUNT, Column, Row
+from services.export.columns import COLUMNS, NO_COUNT, Cells, Column
 from services.export.provenance import Fact, Provenance
 
 # Longer text needs CONTINUE cards, which not every reader supports.
@@ -22,12 +23,13 @@ def _plain(value: str) -> str:
     return "".join(char if " " <= char <= "~" else "?" for char in value).rstrip(" ")
 
 
-def _column(column: Column, rows: Sequence[Row]) -> fits.Column:
+def _column(column: Column, values: Sequence[Any]) -> fits.Column:
     """Return one column; text is as wide as its longest cell, so that no column has variable length."""
-    values = [row[column.name] for row in rows]
     unit = column.unit or None
     if column.kind == "text":
-        texts = [_plain(value or "") for value in values]
+        # There are far fewer different texts than hits.
+        plain = {value: _plain(value or "") for value in set(values)}
+        texts = [plain[value] for value in values]
         return fits.Column(column.name, f"{max(map(len, texts), default=1) or 1}A", array=np.array(texts, dtype="S"))
     if column.kind == "count":
         counts = np.array([NO_COUNT if value is None else value for value in values], dtype=np.int64)
@@ -56,10 +58,10 @@ def _describe(table: fits.BinTableHDU) -> None:
         table.header[f"TCOMM{number}"] = column.description
 
 
-def to_fits(rows: Sequence[Row], provenance: Provenance) -> bytes:
+def to_fits(cells: Cells, provenance: Provenance) -> bytes:
     """Return a table with units (TUNITn), UCDs (TUCDn) and descriptions (TCOMMn); facts are keywords of both HDUs."""
     primary = fits.PrimaryHDU()
-    table = fits.BinTableHDU.from_columns([_column(column, rows) for column in COLUMNS], name="HITS")
+    table = fits.BinTableHDU.from_columns([_column(column, cells[column.name]) for column in COLUMNS], name="HITS")
     _describe(table)
     for hdu in (primary, table):
         for fact in provenance.facts:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import structlog
@@ -12,9 +13,10 @@ from services.export.picture import MAX_PANELS
 from services.export.waterfall import ChunkPart
 from shared import formats
 from shared.errors import ObjectChangedError, ObjectNotFoundError, PermanentError
-from shared.events import Event, JobProgress, ObservationClassified, ObservationExported, Upload
+from shared.events import Artefact, Event, JobProgress, ObservationClassified, ObservationExported, Upload
 from shared.filterbank import BlobSource, Objects
-from shared.hits import ChunkHits
+from shared.hits import ChunkHits, Cutout
+from shared.hits_reader import HitsReader, HitsStore
 from shared.object_keys import artefact_key, hits_key
 from shared.results import HitRecord, Results
 
@@ -23,11 +25,8 @@ logger = structlog.get_logger(__name__)
 PRODUCER = "export"
 
 
-class ResultsStore(Protocol):
+class ResultsStore(HitsStore, Protocol):
     """The operations on the results bucket that the handler uses."""
-
-    async def get(self, key: str) -> bytes:
-        """Return the whole object; raise `ObjectNotFoundError` if there is none."""
 
     async def put(self, key: str, body: bytes, content_type: str = ...) -> None:
         """Write the whole object."""
@@ -70,7 +69,7 @@ class Handler:
         finally:
             writing.cancel()
         unchanged = File(formats.JSON, raw)
-        artefacts = tuple(file.artefact(event.job_id) for file in (unchanged, *tables, *pictures))
+        artefacts = await asyncio.to_thread(_artefacts, event.job_id, (unchanged, *tables, *pictures))
         return [
             ObservationExported.make(job_id=event.job_id, producer=PRODUCER, artefacts=artefacts),
             JobProgress.make(
@@ -111,16 +110,26 @@ class Handler:
         wanted: dict[int, list[int]] = {}
         for record in shown:
             wanted.setdefault(record["chunk"], []).append(record["chunk_hit"])
-        gate = asyncio.Semaphore(self._concurrent_reads)
+        reader = HitsReader(self._results, self._concurrent_reads)
 
         async def read(index: int) -> ChunkPart:
-            async with gate:
-                raw = await self._results.get(hits_key(event.job_id, index))
-            chunk = await asyncio.to_thread(ChunkHits.from_bytes, raw)
-            channels = _channels_of(event, index, chunk)
-            return ChunkPart(channels, chunk.waterfall, {at: chunk.cutouts[at] for at in wanted.get(index, [])})
+            def take(found: ChunkHits, _size: int) -> ChunkPart:
+                # Copies, since a view would keep the whole object in memory.
+                cutouts = {at: _copy_of(found.cutouts[at]) for at in wanted.get(index, [])}
+                return ChunkPart(_channels_of(event, index, found), found.waterfall, cutouts)
+
+            return await reader.read(hits_key(event.job_id, index), take)
 
         return list(await asyncio.gather(*map(read, range(event.chunk_count))))
+
+
+def _copy_of(cutout: Cutout) -> Cutout:
+    return replace(cutout, power=cutout.power.copy())
+
+
+def _artefacts(job_id: str, files: Sequence[File]) -> tuple[Artefact, ...]:
+    """Return the entries of the files; the checksums of large ones take a while."""
+    return tuple(file.artefact(job_id) for file in files)
 
 
 def _channels_of(event: ObservationClassified, index: int, found: ChunkHits) -> range:

@@ -3,11 +3,11 @@
 import io
 from collections.abc import Sequence
 from typing import Any
+from xml.sax.saxutils import escape
 
-import numpy as np
 from astropy.io.votable import tree
 
-from services.export.columns import COLUMNS, NO_COUNT, Column, Row
+from services.export.columns import COLUMNS, NO_COUNT, Cells, Column
 from services.export.provenance import Fact, Provenance
 
 DATATYPES = {
@@ -48,15 +48,29 @@ def _parameter(document: tree.VOTableFile, fact: Fact) -> tree.Param:
     return parameter
 
 
-def _cell(column: Column, value: Any) -> Any:
+def _cells(column: Column, values: Sequence[Any]) -> list[str]:
+    """Return the cells of a column as astropy writes them, which takes it four times as long."""
     if column.kind == "text":
-        return _legal(value or "")
-    if value is None:
-        return np.nan if column.kind == "number" else NO_COUNT
-    return value
+        # There are far fewer different texts than hits.
+        tags = {value: _tag(escape(_legal(value or ""))) for value in set(values)}
+        return [tags[value] for value in values]
+    if column.kind == "count":
+        return [_tag(str(NO_COUNT if value is None else value)) for value in values]
+    return [_tag("NaN" if value is None else str(float(value)).removesuffix(".0")) for value in values]
 
 
-def to_votable(rows: Sequence[Row], provenance: Provenance) -> bytes:
+def _tag(text: str) -> str:
+    return f"      <TD>{text}</TD>\n" if text else "      <TD/>\n"
+
+
+def _table_data(cells: Cells) -> bytes:
+    """Return the element TABLEDATA."""
+    columns = [_cells(column, cells[column.name]) for column in COLUMNS]
+    lines = (f"     <TR>\n{''.join(row)}     </TR>\n" for row in zip(*columns, strict=True))
+    return f"<TABLEDATA>\n{''.join(lines)}    </TABLEDATA>".encode()
+
+
+def to_votable(cells: Cells, provenance: Provenance) -> bytes:
     """Return a VOTable with one table HITS; facts are its PARAMs, warnings INFOs. Floats keep all their digits."""
     document = tree.VOTableFile()
     resource = tree.Resource(type="results")
@@ -70,10 +84,10 @@ def to_votable(rows: Sequence[Row], provenance: Provenance) -> bytes:
         tree.Info(ID=f"warning_{number}", name="warning", value=_legal(warning))
         for number, warning in enumerate(provenance.warnings, start=1)
     )
-    table.create_arrays(len(rows))
-    for column in COLUMNS:
-        # Whole columns at once; cell by cell takes three times as long.
-        table.array.data[column.name] = [_cell(column, row[column.name]) for row in rows]
+    # astropy writes a table without rows without data. Otherwise our rows take the place of an empty one.
+    table.create_arrays(min(len(cells[COLUMNS[0].name]), 1))
     buffer = io.BytesIO()
     document.to_xml(buffer)
-    return buffer.getvalue()
+    before, start, rest = buffer.getvalue().partition(b"<TABLEDATA>")
+    after = rest.partition(b"</TABLEDATA>")[2]
+    return before + _table_data(cells) + after if start else before

@@ -11,6 +11,7 @@ from services.classify import stored_hits
 from services.classify.handlers import Handler
 from services.classify.model import load_model
 from services.classify.stored_hits import StoredHits
+from shared import hits_reader
 from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise, Cutout
 from shared.object_keys import artefact_key, hits_key
 from tests.unit.classify.test_handlers import JOB, MemoryBlobs, gist, searched
@@ -88,7 +89,7 @@ async def test_without_too_many_hits_there_is_no_warning(header, blobs):
 
 async def test_results_do_not_depend_on_what_stays_in_memory(header, blobs, monkeypatch):
     _, plenty = await finish(blobs, header)
-    monkeypatch.setattr(stored_hits, "LARGE_BYTES", 1000)
+    monkeypatch.setattr(hits_reader, "LARGE_BYTES", 1000)
     monkeypatch.setattr(stored_hits, "KEPT_BYTES", 0)
     blobs.whole = blobs.most = 0
     _, little = await finish(blobs, header)

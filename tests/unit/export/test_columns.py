@@ -7,7 +7,7 @@ from astropy import units
 from astropy.io.votable.ucd import check_ucd
 
 from deploy.local.servers import REPOSITORY
-from services.export.columns import COLUMNS, catalogue_rows, classified_rows
+from services.export.columns import COLUMNS, catalogue_columns, classified_rows, rows_of
 from shared.results import Results
 
 
@@ -50,21 +50,23 @@ def test_the_first_columns_are_the_contract_s():
 def test_a_value_that_a_record_lacks_is_none_in_its_row():
     bare = record()
     del bare["novelty"], bare["features"]
-    (row,) = catalogue_rows(results(bare))
+    (row,) = rows_of(catalogue_columns(results(bare)))
     assert list(row) == [column.name for column in COLUMNS]
     assert (row["novelty"], row["occupancy"], row["snr_component"]) == (None, None, None)
 
 
 def test_nested_values_are_found():
     parts, features = {"snr": 0.25, "novelty": 0.75}, {"occupancy": 0.9, "hits_with_like_drift": 3}
-    (row,) = catalogue_rows(results(record(interestingness_components=parts, features=features, novelty=0.1)))
+    (row,) = rows_of(
+        catalogue_columns(results(record(interestingness_components=parts, features=features, novelty=0.1)))
+    )
     assert (row["snr_component"], row["novelty_component"], row["novelty"]) == (0.25, 0.75, 0.1)
     assert (row["occupancy"], row["hits_with_like_drift"]) == (0.9, 3)
 
 
 def test_rows_are_ordered_by_interest_and_ranked():
     dull, good = record(id=0, interestingness=0.1), record(id=1, interestingness=0.9)
-    rows = catalogue_rows(results(dull, good).model_copy(update={"candidates": [good]}))
+    rows = rows_of(catalogue_columns(results(dull, good).model_copy(update={"candidates": [good]})))
     assert [(row["id"], row["candidate_rank"]) for row in rows] == [(1, 1), (0, 0)]
 
 

@@ -186,6 +186,13 @@ class Event(Record):
         return self.model_dump_json().encode()
 
 
+class JobLimits(Record):
+    """What the user's tier allows for one job."""
+
+    max_unpacked_bytes: int = Field(ge=1, description="Bytes of the samples of the file, once they are unpacked.")
+    max_processor_s: float = Field(gt=0, description="Processor time of the whole job, as ingest predicts it, s.")
+
+
 class ObservationSubmitted(Event):
     """Gateway to ingest: a user started an analysis."""
 
@@ -194,6 +201,11 @@ class ObservationSubmitted(Event):
     version: Literal[1] = 1
     upload: Upload
     parameters: SearchParameters
+    limits: JobLimits | None = Field(
+        default=None,
+        exclude_if=lambda limits: limits is None,
+        description="Left out by early versions; then there are none.",
+    )
 
 
 class ChunkReady(Event):

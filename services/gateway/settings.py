@@ -5,6 +5,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from shared.events import JobLimits
 from shared.settings import ServiceSettings
 
 MEBIBYTE = 1024 * 1024
@@ -33,6 +34,11 @@ class Tier(BaseModel):
         "open upload.",
     )
     api_keys: bool = Field(default=True, description="Whether users may create and revoke API keys.")
+    processor_s_per_mb: float = Field(
+        default=0.6,
+        gt=0,
+        description="Processor time that one job may take, s for each MB of max_file_mb. A plain file takes 0.01.",
+    )
 
     @property
     def max_file_bytes(self) -> int:
@@ -49,6 +55,13 @@ class Tier(BaseModel):
     def max_stored_bytes(self) -> int:
         """Bytes that a user's uploads may take."""
         return self.max_stored_mb * MEBIBYTE
+
+    @property
+    def job_limits(self) -> JobLimits:
+        """What the tier allows for one job."""
+        return JobLimits(
+            max_unpacked_bytes=self.max_file_bytes, max_processor_s=self.processor_s_per_mb * self.max_file_mb
+        )
 
 
 DEFAULT_TIERS = {

@@ -29,12 +29,13 @@ def overlap_channels(header: Header, max_drift_rate_hz_s: float) -> int:
 
 
 def plan_observation(
-    header: Header, parameters: SearchParameters, *, max_chunk_samples: int, lanes: int = 1
+    header: Header, parameters: SearchParameters, *, max_chunk_samples: int, lanes: int = 1, packed_channels: int = 1
 ) -> ChunkPlan:
     """Plan the chunks of an observation in channel order; together they own [0, n_channels) without gaps.
 
     A chunk owns one coarse channel, several narrow ones, or 2^20 channels if the file has no coarse channels. It owns
-    fewer channels if it would otherwise hold more than `max_chunk_samples` samples with its overlap.
+    more, about `packed_channels`, if storage chunks are wider, so that they are not unpacked for each of many chunks.
+    It owns fewer channels if it would otherwise hold more than `max_chunk_samples` samples with its overlap.
 
     Parameters
     ----------
@@ -46,6 +47,8 @@ def plan_observation(
         Largest number of samples (spectra of the search times channels) of a chunk with its overlap.
     lanes
         Largest number of chunks that are searched at the same time.
+    packed_channels
+        Channels of a storage chunk that has to be unpacked; 1 if there are none.
 
     Raises
     ------
@@ -56,9 +59,9 @@ def plan_observation(
     widest = _widest_chunk(header, parameters, overlap, max_chunk_samples)
     n_channels = header.n_channels
     if header.coarse_channel_width is None:
-        stride, parts = _plain_stride(n_channels, min(PLAIN_CHANNELS, widest))
+        stride, parts = _plain_stride(n_channels, min(max(PLAIN_CHANNELS, packed_channels), widest))
     else:
-        stride, parts = _coarse_stride(header.coarse_channel_width, widest)
+        stride, parts = _coarse_stride(header.coarse_channel_width, widest, packed_channels)
     count = _count(n_channels, stride, parts)
     if count > MAX_CHUNKS:
         raise PermanentError(
@@ -115,13 +118,13 @@ def _plain_stride(n_channels: int, width: int) -> tuple[int, int]:
     return width, 1
 
 
-def _coarse_stride(coarse_width: int, widest: int) -> tuple[int, int]:
+def _coarse_stride(coarse_width: int, widest: int, packed_channels: int) -> tuple[int, int]:
     """Return (stride, parts): whole coarse channels, or one coarse channel in parts if it is wider than `widest`."""
     if coarse_width > widest:
         return coarse_width, -(-coarse_width // widest)
-    if coarse_width < NARROW_COARSE_CHANNELS:
-        return coarse_width * (min(PLAIN_CHANNELS, widest) // coarse_width), 1
-    return coarse_width, 1
+    least = PLAIN_CHANNELS if coarse_width < NARROW_COARSE_CHANNELS else coarse_width
+    wanted = max(least, -(-packed_channels // coarse_width) * coarse_width)
+    return coarse_width * (min(wanted, widest) // coarse_width), 1
 
 
 def _count(n_channels: int, stride: int, parts: int) -> int:

@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable, Sequence
 import structlog
 
 from services.ingest.chunk_plan import is_within, plan_observation
+from services.ingest.cost import predict, require_cost, require_size
 from services.ingest.kept_plan import KeptPlans, ResultsStore
 from shared.averaging import searched_grid
 from shared.errors import BadObservationError, PermanentError
 from shared.events import ChunkPlan, ChunkReady, Event, JobProgress, ObservationSubmitted, SearchParameters, Upload
-from shared.filterbank import BlobSource, Objects, read_header
+from shared.filterbank import BlobSource, Objects, Storage, describe
 from shared.header import Header
 from shared.narrowband import FEWEST_CHANNELS, why_unsuited
 
@@ -54,7 +55,7 @@ class Handler:
         ObjectChangedError
             The upload was replaced since the job was accepted.
         PermanentError
-            The file is too long for the drift range, or would have too many chunks.
+            The file is too long for the drift range, would have too many chunks, or exceeds a limit of the tier.
         TransientError
             Storage or the bus is unavailable.
         """
@@ -65,7 +66,9 @@ class Handler:
         # An event of an early version has no ETag. Then the job is that of the object as it is now.
         source = await source.pinned()
         upload = upload.model_copy(update={"etag": source.etag})
-        header, warnings = await read_header(source)
+        header, warnings, storage = await describe(source)
+        if event.limits is not None:
+            require_size(upload.file_name, storage, event.limits)
         if header.n_channels == 1:
             raise BadObservationError(
                 f"The file {event.upload.file_name!r} can't be searched: it holds 1 channel (nchans). A search for "
@@ -79,16 +82,23 @@ class Handler:
             logger.warning("kept plan exceeds the limit", chunks=plan.count, max_chunk_samples=self._max_chunk_samples)
             plan = None
         if plan is None:
-            plan = await self._plans.keep(event.job_id, await self._planned(header, event.parameters))
+            planned = await self._planned(header, event.parameters, storage)
+            if event.limits is not None:
+                require_cost(upload.file_name, storage, predict(header, storage, planned), event.limits)
+            plan = await self._plans.keep(event.job_id, planned)
         ready = [_chunk_ready(event, upload, header, plan, lane, warnings) for lane in range(plan.lanes)]
         done = JobProgress.make(
             job_id=event.job_id, producer=PRODUCER, step="ingest/1/1", stage="ingest", done=1, total=1
         )
         return [*ready, done]
 
-    async def _planned(self, header: Header, parameters: SearchParameters) -> ChunkPlan:
+    async def _planned(self, header: Header, parameters: SearchParameters, storage: Storage) -> ChunkPlan:
         return plan_observation(
-            header, parameters, max_chunk_samples=self._max_chunk_samples, lanes=await self._lanes()
+            header,
+            parameters,
+            max_chunk_samples=self._max_chunk_samples,
+            lanes=await self._lanes(),
+            packed_channels=storage.packed_channels or 1,
         )
 
 

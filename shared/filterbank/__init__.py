@@ -5,7 +5,20 @@ searched raises a `BadObservationError` whose sentence names the file, the field
 """
 
 from shared.filterbank.hdf5.process import prepare_hdf5
-from shared.filterbank.reader import read_block, read_header, read_pieces
+from shared.filterbank.reader import describe, read_block, read_header, read_pieces
 from shared.filterbank.source import BlobSource, LocalSource, Objects, Source
+from shared.filterbank.storage import Storage, Unpacking
 
-__all__ = ["BlobSource", "LocalSource", "Objects", "Source", "prepare_hdf5", "read_block", "read_header", "read_pieces"]
+__all__ = [
+    "BlobSource",
+    "LocalSource",
+    "Objects",
+    "Source",
+    "Storage",
+    "Unpacking",
+    "describe",
+    "prepare_hdf5",
+    "read_block",
+    "read_header",
+    "read_pieces",
+]

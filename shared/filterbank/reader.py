@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import PurePath
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ from shared.filterbank.header.fields import bad_file
 from shared.filterbank.sigproc import reader as sigproc
 from shared.filterbank.sigproc.keywords import BIG_ENDIAN_START, START
 from shared.filterbank.source import Source
+from shared.filterbank.storage import Storage
 from shared.header import Header
 
 # Nearly all headers are shorter: most have a few hundred bytes.
@@ -33,8 +35,22 @@ FOREIGN = (
 )
 
 
+class Description(NamedTuple):
+    """A file that can be searched. Warnings are sentences about faults that do not stop the search."""
+
+    header: Header
+    warnings: tuple[str, ...]
+    storage: Storage
+
+
 async def read_header(source: Source) -> tuple[Header, tuple[str, ...]]:
-    """Return the header of a file, and warnings: sentences about faults that do not stop the search.
+    """Return the header of a file, and warnings. See `describe`."""
+    header, warnings, _ = await describe(source)
+    return header, warnings
+
+
+async def describe(source: Source) -> Description:
+    """Return the header of a file, warnings, and how its samples are stored.
 
     Raises
     ------
@@ -48,14 +64,15 @@ async def read_header(source: Source) -> tuple[Header, tuple[str, ...]]:
         raise bad_file(source.name, "it is empty (0 bytes). Upload it again.")
     head = await source.read(0, min(size, HEAD_BYTES))
     if any(head.startswith(HDF5_SIGNATURE, offset) for offset in HDF5_OFFSETS):
-        header, warnings = await hdf5.read_header(source, size)
+        header, warnings, storage = await hdf5.describe(source, size)
     elif head.startswith(START):
         header, warnings = await sigproc.read_header(source, size, head)
+        storage = Storage(header.n_spectra * header.n_ifs * header.n_channels * header.n_bits // 8)
     else:
         raise _foreign(source.name, head)
     suffix = PurePath(source.name).suffix.lower().removeprefix(".")
     misnamed = MISNAMED.get((suffix, header.file_format))
-    return header, _bounded((misnamed, *warnings) if misnamed else warnings)
+    return Description(header, _bounded((misnamed, *warnings) if misnamed else warnings), storage)
 
 
 async def read_block(source: Source, header: Header, start_channel: int, stop_channel: int) -> npt.NDArray[np.float32]:

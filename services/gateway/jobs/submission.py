@@ -117,7 +117,7 @@ class Submissions:
             parameters=new.parameters,
         )
         try:
-            is_first = await self._outbox.submit(job, _submitted(job, new.parameters))
+            is_first = await self._outbox.submit(job, _submitted(job, new.parameters, tier))
         except Exception:
             # With a key, another request may be about to use this slot; if none does, the sweeper frees it.
             if key is None:
@@ -166,7 +166,7 @@ def _limit_reached(limit: Limit, tier: Tier, now_ms: int) -> LimitReachedError:
     return LimitReachedError(limit, allowed=allowed, retry_after_s=retry_after_s(limit, now_ms))
 
 
-def _submitted(job: Job, parameters: SearchParameters) -> Event:
+def _submitted(job: Job, parameters: SearchParameters, tier: Tier) -> Event:
     upload = Upload(
         file_key=job.file_key,
         file_name=job.filename,
@@ -175,4 +175,6 @@ def _submitted(job: Job, parameters: SearchParameters) -> Event:
         etag=job.etag,
         submitted_at=datetime.fromtimestamp(job.submitted_ms / 1000, UTC),
     )
-    return ObservationSubmitted.make(job_id=job.job_id, producer=PRODUCER, upload=upload, parameters=parameters)
+    return ObservationSubmitted.make(
+        job_id=job.job_id, producer=PRODUCER, upload=upload, parameters=parameters, limits=tier.job_limits
+    )

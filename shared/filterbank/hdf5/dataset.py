@@ -22,6 +22,7 @@ from shared.filterbank.hdf5.stored_chunks import (
 from shared.filterbank.header.fields import Value, bad_file
 from shared.filterbank.rows import ColumnLayout, RowLayout
 from shared.filterbank.source import Source
+from shared.filterbank.storage import Storage, Unpacking
 
 # Where samples are, or the samples themselves.
 Found = RowLayout | ColumnLayout | ChunkLayout | npt.NDArray[np.float32]
@@ -126,6 +127,17 @@ def _contiguous(data: DataSet, offset_bytes: int, name: str) -> RowLayout | Colu
     if by_spectrum == item:
         return ColumnLayout(RowLayout(offset_bytes, by_channel, 8 * item, data.dtype))
     raise bad_file(name, "the samples of its IFs lie between each other. Write its data set as (time, IF, channel).")
+
+
+def storage_of(data: DataSet) -> Storage:
+    """Return how the samples are stored."""
+    item = data.dtype.itemsize
+    if data.chunk_shape is None:
+        return Storage(prod(data.shape) * item)
+    unpacking = Unpacking.WHOLE if data.filters else Unpacking.NONE
+    if _blocks(data) != (0, 0):
+        unpacking = Unpacking.PARTS
+    return Storage(prod(data.shape) * item, data.chunk_shape, prod(data.chunk_shape) * item, unpacking)
 
 
 def _blocks(data: DataSet) -> tuple[int, int]:

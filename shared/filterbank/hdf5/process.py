@@ -31,6 +31,7 @@ from shared.filterbank.hdf5.protocol import (
     HEAD,
     MAX_READ_BYTES,
     NO_BYTES,
+    OPEN,
     READ,
     Message,
     decode,
@@ -43,8 +44,9 @@ logger = structlog.get_logger(__name__)
 
 # Metadata of sound files take a few MiB. What the child takes by its start does not count.
 MEMORY_BYTES = 256 * 2**20
-# Processor time of one request, without the time that it waits for storage. The largest chunks take some seconds.
-CPU_S = 30
+# Processor time of one request, without the time that it waits for storage. The largest chunks take some seconds; to
+# open a sound file takes milliseconds.
+CPU_S, OPEN_CPU_S = 30, 5
 # A memory file of up to this size is kept for the next request.
 KEPT_BYTES = 16 * 2**20
 # One that is slow, or in an endless loop until its time is over, does not keep other files waiting.
@@ -95,7 +97,8 @@ async def ask(source: Source, request: Message, payload: memoryview | bytes = b"
     TransientError
         Storage is unavailable, or the child was ended from outside.
     """
-    limits = {"memory_bytes": MEMORY_BYTES + memory_bytes, "cpu_s": CPU_S}
+    cpu_s = min(CPU_S, OPEN_CPU_S) if request["kind"] == OPEN else CPU_S
+    limits = {"memory_bytes": MEMORY_BYTES + memory_bytes, "cpu_s": cpu_s}
     async with _turn():
         with _child() as child:
             return await child.ask(source, request | limits, payload)
@@ -149,7 +152,7 @@ class ChildProcess:
                     failure = error
                 await self._send({"kind": NO_BYTES if failure else BYTES}, raw)
         except (EOFError, ConnectionError) as error:
-            raise failure or await self._cause_of_death() from error
+            raise failure or await self._cause_of_death(request["cpu_s"]) from error
         if os.fstat(self._memory_file).st_size > KEPT_BYTES:
             os.ftruncate(self._memory_file, 0)
         self.is_idle = True
@@ -158,11 +161,11 @@ class ChildProcess:
             raise failure
         return _checked(answer, source.name)
 
-    async def _cause_of_death(self) -> Exception:
+    async def _cause_of_death(self, cpu_s: int) -> Exception:
         # The kernel closes a socket a moment before the process is gone.
         status = await asyncio.to_thread(self._process.wait)
         if status == -signal.SIGXCPU:
-            return LimitExceededError(f"the HDF5 library did not finish within {CPU_S} s of processor time")
+            return LimitExceededError(f"the HDF5 library did not finish within {cpu_s} s of processor time")
         if -status in CRASHES:
             return DamagedFileError(f"the HDF5 library crashes on it, {signal.Signals(-status).name}")
         if status == 0:

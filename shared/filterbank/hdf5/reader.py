@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.filterbank.hdf5.chunks import read_chunks, read_chunks_in_pieces
-from shared.filterbank.hdf5.dataset import DataSet, Found, locate, open_data_set
+from shared.filterbank.hdf5.dataset import DataSet, Found, locate, open_data_set, storage_of
 from shared.filterbank.header.angles import from_text
 from shared.filterbank.header.assemble import Layout, assemble, check_channel_count
 from shared.filterbank.header.fields import Fields, bad_file
@@ -23,11 +23,12 @@ from shared.filterbank.rows import (
     read_rows_in_pieces,
 )
 from shared.filterbank.source import Source
+from shared.filterbank.storage import Storage
 from shared.header import Header
 
 
-async def read_header(source: Source, size: int) -> tuple[Header, tuple[str, ...]]:
-    """Read the header of a file of `size` bytes, and its warnings.
+async def describe(source: Source, size: int) -> tuple[Header, tuple[str, ...], Storage]:
+    """Read the header of a file of `size` bytes, its warnings, and how its samples are stored.
 
     Raises
     ------
@@ -36,7 +37,9 @@ async def read_header(source: Source, size: int) -> tuple[Header, tuple[str, ...
     TransientError
         Storage is unavailable.
     """
-    return _header_of(await open_data_set(source, size), source.name)
+    data = await open_data_set(source, size)
+    header, warnings = _header_of(data, source.name)
+    return header, warnings, storage_of(data)
 
 
 async def read_block(source: Source, header: Header, start_channel: int, stop_channel: int) -> npt.NDArray[np.float32]:

@@ -139,3 +139,16 @@ def test_a_drift_range_wider_than_the_band_is_the_band():
     assert header.max_drift_steps(4.0) == 1000
     (chunk,) = plan_chunks(header, DEFAULT, max_chunk_samples=MOST)
     assert (chunk.read_start_channel, chunk.read_stop_channel) == (0, 1000)
+
+
+@pytest.mark.parametrize("coarse", [None, 64, 1000, 2**16, 2**18])
+@pytest.mark.parametrize("packed", [1, 1000, 2**16, 3 * 2**16 + 1, 2**22])
+def test_a_chunk_is_as_wide_as_the_storage_chunks_that_it_has_to_unpack(coarse, packed):
+    header = make_header(2**22 // (coarse or 1) * (coarse or 1), 16, coarse_channel_width=coarse)
+    plain = plan_observation(header, DEFAULT, max_chunk_samples=MOST)
+    plan = plan_observation(header, DEFAULT, max_chunk_samples=MOST, packed_channels=packed)
+    check_plan([plan.chunk(index) for index in range(plan.count)], header, DEFAULT, MOST)
+    assert plan.stride_channels % (coarse or 1) == 0
+    assert plan.stride_channels // plan.parts >= min(packed, header.n_channels)
+    if packed <= plain.stride_channels // plain.parts:
+        assert plan == plain

@@ -1,8 +1,10 @@
 """From a submitted observation to its chunks."""
 
+import io
 import zlib
 from datetime import UTC, datetime
 
+import h5py
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ from services.ingest.handlers import Handler
 from services.ingest.kept_plan import plan_key
 from shared.content import Content
 from shared.errors import BadObservationError, ObjectChangedError, ObjectNotFoundError, PermanentError, TransientError
-from shared.events import ChunkReady, JobProgress, ObservationSubmitted, SearchParameters, Upload
+from shared.events import ChunkReady, JobLimits, JobProgress, ObservationSubmitted, SearchParameters, Upload
 
 KEY = "uploads/u/1/observation.fil"
 COARSE = 2**16
@@ -210,3 +212,58 @@ async def test_one_channel_is_refused_with_a_sentence(bucket):
     bucket.objects[KEY] = pulsar_file(1)
     with pytest.raises(BadObservationError, match="it holds 1 channel"):
         await handler(bucket).handle(submission(bucket))
+
+
+def stored(shape, chunks, **options):
+    """Return an .h5 file of this shape with one zero in it, and so with one storage chunk."""
+    held = io.BytesIO()
+    with h5py.File(held, "w") as file:
+        file.attrs["CLASS"] = "FILTERBANK"
+        data = file.create_dataset("data", shape, "f4", chunks=chunks, **options)
+        data.attrs.update({"fch1": 1400.0, "foff": -2.7e-6, "tsamp": 18.25, "tstart": 57650.0, "nfpc": COARSE})
+        data[:, :, :1] = 0
+    return held.getvalue()
+
+
+LIMITS = JobLimits(max_unpacked_bytes=100 * 2**20, max_processor_s=60)
+
+
+async def refused(bucket, limits):
+    with pytest.raises(PermanentError) as caught:
+        await handler(bucket).handle(submission(bucket).model_copy(update={"limits": limits}))
+    return caught.value
+
+
+async def test_one_gzip_chunk_of_256_mb_in_a_file_of_267_kb_is_refused(bucket):
+    bucket.objects[KEY] = stored((16, 1, 2**22), (16, 1, 2**22), compression="gzip")
+    assert len(bucket.objects[KEY]) < 300_000
+    message = (await refused(bucket, LIMITS)).message
+    assert "no noise is compressed more than 100 times" in message
+
+
+async def test_storage_chunks_of_all_coarse_channels_are_unpacked_once(bucket):
+    bucket.objects[KEY] = stored((4, 1, 32 * COARSE), (2, 1, 32 * COARSE), compression="gzip")
+    ready, _ = await handler(bucket).handle(submission(bucket).model_copy(update={"limits": LIMITS}))
+    assert (ready.chunk.count, ready.chunk.channels) == (1, range(32 * COARSE))
+
+
+async def test_the_tiers_limit_counts_the_unpacked_size(bucket):
+    bucket.objects[KEY] = stored((16, 1, COARSE), (16, 1, 1024), compression="gzip")
+    error = await refused(bucket, JobLimits(max_unpacked_bytes=2**20, max_processor_s=60))
+    assert (error.code, "its data unpack to 4 MB" in error.message) == ("file_too_large", True)
+
+
+async def test_the_processor_time_of_a_job_is_that_of_its_tier(bucket):
+    error = await refused(bucket, JobLimits(max_unpacked_bytes=2**40, max_processor_s=0.01))
+    assert (error.code, "0 s for a job. Lower max_drift_rate_hz_s" in error.message) == ("job_too_costly", True)
+    # A job that was planned before goes on: its user's tier may have changed meanwhile.
+    await handler(bucket).handle(submission(bucket))
+    await handler(bucket).handle(
+        submission(bucket).model_copy(update={"limits": JobLimits(max_unpacked_bytes=2**40, max_processor_s=0.01)})
+    )
+
+
+async def test_without_limits_as_from_an_early_gateway_nothing_is_refused(bucket):
+    assert submission(bucket).limits is None
+    *chunks, _ = await handler(bucket).handle(submission(bucket))
+    assert len(chunks) == 3

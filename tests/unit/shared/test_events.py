@@ -17,6 +17,7 @@ from shared.events import (
     ChunkSearched,
     Event,
     JobFailed,
+    JobLimits,
     JobProgress,
     ObservationClassified,
     ObservationExported,
@@ -166,8 +167,20 @@ SUBMITTED_WITH_ETAG = EXPECTED[0].model_copy(
         "upload": UPLOAD.model_copy(update={"etag": '"546abf2c5f7cb5279fa9079387898219-5"'}),
     }
 )
+# The same, from a version that states the limits of the tier.
+SUBMITTED_WITH_LIMITS = SUBMITTED_WITH_ETAG.model_copy(
+    update={
+        "event_id": uuid.UUID("a2bb189e-8bf9-5888-9912-ace4e6543004"),
+        "limits": JobLimits(max_unpacked_bytes=1073741824, max_processor_s=614.4),
+    }
+)
 # Events of a version that has more fields, by what their examples are named after.
-VARIANTS = {"plan": CLASSIFIED_WITH_PLAN, "warnings": CLASSIFIED_WITH_WARNINGS, "etag": SUBMITTED_WITH_ETAG}
+VARIANTS = {
+    "plan": CLASSIFIED_WITH_PLAN,
+    "warnings": CLASSIFIED_WITH_WARNINGS,
+    "etag": SUBMITTED_WITH_ETAG,
+    "limits": SUBMITTED_WITH_LIMITS,
+}
 ALL_EVENTS = [*EXPECTED, *VARIANTS.values()]
 
 

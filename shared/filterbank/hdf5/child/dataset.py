@@ -31,10 +31,11 @@ CLASS = "CLASS"
 MAX_SHOWN = 80
 # A chunk is unpacked whole, however little of it is wanted.
 MAX_CHUNK_BYTES = 2**29
-# Compression of noise never comes near this ratio; a file that claims more would only exhaust memory.
-MAX_COMPRESSION = 2000
-# More chunks than this, each smaller than that, are refused: their index takes long to read.
-MANY_CHUNKS, SMALL_CHUNK_BYTES = 5_000, 2**16
+# Noise never comes near this ratio: with one bit of it in a float32, 32. A file that claims more would only cost time,
+# unless it is small once it is unpacked.
+MAX_COMPRESSION, SMALL_BYTES = 100, 64 * 2**20
+# More chunks than this, each smaller than that, are refused: each takes a request to S3, about a millisecond.
+MANY_CHUNKS, SMALL_CHUNK_BYTES = 20_000, 2**16
 # Counting the stored chunks reads the whole index.
 COUNTED_CHUNKS = 20_000
 
@@ -82,9 +83,10 @@ def _describe(file: Any, file_bytes: int, channels: list[int] | None) -> tuple[M
     if axes != USUAL[3]:
         warnings.append(_told(handle, axes))
     dtype = _sample_type(handle)
-    if prod(shape) * dtype.itemsize > MAX_COMPRESSION * file_bytes:
+    if prod(shape) * dtype.itemsize > max(SMALL_BYTES, MAX_COMPRESSION * file_bytes):
         raise UnreadableError(
-            f"its data set claims the shape {shape}, far more than {file_bytes} bytes can hold. Upload the whole file."
+            f"its data set claims the shape {shape}, far more than {file_bytes} bytes can hold: no noise is "
+            f"compressed more than {MAX_COMPRESSION} times. Upload the whole file."
         )
     offset, chunk_shape, filters = _storage(handle, dtype)
     if offset is not None and offset + prod(shape) * dtype.itemsize > file_bytes:
@@ -208,8 +210,8 @@ def _chunk_shape(handle: Any, dtype: np.dtype[Any]) -> Shape:
     count = prod(ceil(length / size) for length, size in zip(handle.shape, chunk, strict=True))
     if count > MANY_CHUNKS and prod(chunk) * dtype.itemsize < SMALL_CHUNK_BYTES:
         raise UnreadableError(
-            f"its data are stored in {count} chunks of {chunk} samples; looking them up would take minutes. "
-            "Rewrite it with larger chunks (h5repack)."
+            f"its data are stored in {count} chunks of {chunk} samples; to fetch them one by one would take minutes. "
+            f"Rewrite it with chunks of at least {SMALL_CHUNK_BYTES} bytes (h5repack)."
         )
     return chunk[0], 1 if len(chunk) == 2 else chunk[1], chunk[-1]
 

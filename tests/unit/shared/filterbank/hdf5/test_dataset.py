@@ -3,6 +3,8 @@
 import asyncio
 import gc
 import io
+import os
+from pathlib import Path
 
 import h5py
 import hdf5plugin
@@ -169,3 +171,22 @@ async def test_many_heaps_in_a_file_take_limited_time(tmp_path, monkeypatch):
     monkeypatch.setattr(process, "CPU_S", 1)
     with pytest.raises(BadObservationError, match="HDF5 content is damaged"):
         await read_header(LocalSource(path))
+
+
+async def test_twenty_thousand_attributes_take_no_time(tmp_path):
+    path = tmp_path / "attributes.h5"
+    path.write_bytes(h5(libver="latest"))
+    with h5py.File(path, "a", libver="latest") as file:
+        for number in range(20_000):
+            file["data"].attrs.create(f"attribute {number}", b"x" * 20)
+    await read_header(LocalSource(path))
+    before = sum(map(cpu_s, process._idle))
+    header, _ = await read_header(LocalSource(path))
+    assert header.n_channels == 64
+    assert sum(map(cpu_s, process._idle)) - before < 0.5
+
+
+def cpu_s(child):
+    """Return the processor time that a child has taken."""
+    user, system = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")

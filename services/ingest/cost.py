@@ -1,0 +1,112 @@
+"""What a job costs, predicted from its header, its storage and its plan, and the limits of its user's tier.
+
+The workers keep no count of what a job has cost so far. So the cost is bounded before the search begins, and every
+request to the HDF5 child process has a limit of its own.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil
+
+from shared.errors import PermanentError
+from shared.events import ChunkPlan, JobLimits
+from shared.filterbank import Storage, Unpacking
+from shared.header import Header
+
+# Processor time of all processes on the machine of docs/benchmarks.md, rounded up. A 1.07 GB file of 2^28 samples takes
+# 8 s from S3 to hits, S3's server included.
+SAMPLE_S = 30e-9
+# Bitshuffle with LZ4 takes 4 ns a byte, gzip with shuffle 9, LZF 13.
+UNPACK_S_PER_BYTE = {Unpacking.NONE: 0.0, Unpacking.PARTS: 5e-9, Unpacking.WHOLE: 20e-9}
+# A request to S3, and what is done once per storage chunk.
+STORAGE_CHUNK_S = 1e-3
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Processor time of a job, s. `times_unpacked` says how often a storage chunk is unpacked, on average."""
+
+    search_s: float
+    unpack_s: float
+    times_unpacked: float
+
+    @property
+    def total_s(self) -> float:
+        """The whole."""
+        return self.search_s + self.unpack_s
+
+
+def predict(header: Header, storage: Storage, plan: ChunkPlan) -> Cost:
+    """Return what a job costs.
+
+    Every chunk reads its own channels and the overlap, and unpacks the storage chunks that hold some of them.
+    """
+    reads = _reads(plan)
+    samples = header.n_spectra * sum(stop - start for start, stop in reads)
+    if storage.chunk_shape is None:
+        return Cost(samples * SAMPLE_S, 0.0, 0.0)
+    spectra, _, channels = storage.chunk_shape
+    columns = sum((stop - 1) // channels - start // channels + 1 for start, stop in reads)
+    visits = columns * ceil(header.n_spectra / spectra)
+    unpacked_bytes = visits * storage.chunk_bytes
+    if storage.unpacking is Unpacking.PARTS and spectra == 1:
+        # Of a storage chunk with one spectrum, only the channels that are wanted are unpacked.
+        unpacked_bytes = min(unpacked_bytes, samples * header.n_bits // 8)
+    return Cost(
+        search_s=samples * SAMPLE_S,
+        unpack_s=visits * STORAGE_CHUNK_S + unpacked_bytes * UNPACK_S_PER_BYTE[storage.unpacking],
+        times_unpacked=columns / ceil(header.n_channels / channels),
+    )
+
+
+def _reads(plan: ChunkPlan) -> list[tuple[int, int]]:
+    edges = map(plan.edge, range(plan.count + 1))
+    return [
+        (max(0, start - plan.overlap_channels), min(plan.n_channels, stop + plan.overlap_channels))
+        for start, stop in pairwise(edges)
+    ]
+
+
+def require_size(name: str, storage: Storage, limits: JobLimits) -> None:
+    """Raise unless the samples of the file `name` fit into the tier once they are unpacked.
+
+    Raises
+    ------
+    PermanentError
+        They don't (`file_too_large`).
+    """
+    if storage.unpacked_bytes > limits.max_unpacked_bytes:
+        raise PermanentError(
+            f"The file {name!r} can't be searched: its data unpack to {_megabytes(storage.unpacked_bytes)} MB, and "
+            f"your tier's limit of {_megabytes(limits.max_unpacked_bytes)} MB for a file counts the unpacked size. "
+            "Split it in frequency or time, or store fewer bits per sample.",
+            code="file_too_large",
+        )
+
+
+def require_cost(name: str, storage: Storage, cost: Cost, limits: JobLimits) -> None:
+    """Raise unless the job of the file `name` fits into the tier's processor time.
+
+    Raises
+    ------
+    PermanentError
+        It doesn't (`job_too_costly`).
+    """
+    if cost.total_s <= limits.max_processor_s:
+        return
+    advice = "Lower max_drift_rate_hz_s, or split the file in frequency or time."
+    if cost.unpack_s > cost.search_s and storage.chunk_shape is not None:
+        advice = (
+            f"'data' is stored in chunks of {storage.chunk_shape} samples, each of which would be unpacked "
+            f"{cost.times_unpacked:.0f} times. Rewrite it with chunks of one spectrum and about 1048576 channels, "
+            "or all channels if there are fewer (h5repack -l data:CHUNK=1x1x1048576)."
+        )
+    raise PermanentError(
+        f"The file {name!r} can't be searched: that would take about {cost.total_s:.0f} s of processor time, and your "
+        f"tier allows {limits.max_processor_s:.0f} s for a job. {advice}",
+        code="job_too_costly",
+    )
+
+
+def _megabytes(n_bytes: int) -> int:
+    return ceil(n_bytes / 2**20)

@@ -5,7 +5,7 @@ import json
 import struct
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,39 @@ class Cutout:
     spectra_per_row: int = 1
 
 
+@dataclass(frozen=True, order=True)
+class Gap:
+    """A box that is lost, or holds lost samples: channels and spectra of the file, stops excluded.
+
+    `samples` is the number of lost samples in it.
+    """
+
+    start_channel: int
+    stop_channel: int
+    start_spectrum: int
+    stop_spectrum: int
+    samples: int
+
+
+@dataclass(frozen=True, order=True)
+class GainChange:
+    """Spectra in which some channels are brighter or fainter than usual; stops are excluded.
+
+    `factor` is the gain of these spectra in units of that of most.
+    """
+
+    start_channel: int
+    stop_channel: int
+    start_spectrum: int
+    stop_spectrum: int
+    factor: float
+
+    @property
+    def samples(self) -> int:
+        """Number of samples that changed."""
+        return (self.stop_channel - self.start_channel) * (self.stop_spectrum - self.start_spectrum)
+
+
 @dataclass(frozen=True)
 class ChunkNoise:
     """The noise that the search measured in one chunk; None for what was not measured.
@@ -53,7 +86,9 @@ class ChunkNoise:
     `level` and `sigma` are the medians over the chunk's channels of the mean power and of its scatter, in the file's
     units. `largest_row_offset_sigma` is how far the mean of a spectrum is from the mean of all, in sigma.
     `lost_fraction` is the part of the samples that was left out (NaN, zero or constant), 0 to 1. `dead_channels`
-    counts the channels that never change.
+    counts the channels that never change. `gaps` are the largest of the boxes that are lost, in the chunk's own
+    channels, and `lost_elsewhere` is the number of lost samples in none of them; none are listed where next to nothing
+    is lost. `gain_changes` are the largest changes of gain with time, which were taken out.
     """
 
     level: float | None = None
@@ -61,6 +96,13 @@ class ChunkNoise:
     largest_row_offset_sigma: float | None = None
     lost_fraction: float | None = None
     dead_channels: int | None = None
+    lost_elsewhere: int | None = None
+    gaps: tuple[Gap, ...] = ()
+    gain_changes: tuple[GainChange, ...] = ()
+
+
+# Fields of `ChunkNoise` that are lists of boxes.
+_BOXES = {"gaps": Gap, "gain_changes": GainChange}
 
 
 @dataclass(frozen=True)
@@ -82,7 +124,8 @@ class ChunkHits:
 
     def statistics(self) -> dict[str, float]:
         """Return the noise and the chunk's channels as numbers by name, in order of name; without what is None."""
-        known = {name: float(value) for name, value in asdict(self.noise).items() if value is not None}
+        values = asdict(self.noise).items()
+        known = {name: float(value) for name, value in values if value is not None and name not in _BOXES}
         if self.channels is not None:
             known |= {"start_channel": float(self.channels.start), "stop_channel": float(self.channels.stop)}
         return dict(sorted(known.items()))
@@ -93,7 +136,9 @@ class ChunkHits:
         layout = np.array(
             [(*c.power.shape, c.start_channel, c.spectra_per_row) for c in self.cutouts], dtype=np.int64
         ).reshape(-1, 4)
-        text = json.dumps({"noise": self.statistics(), "warnings": self.warnings})
+        listed = {name: getattr(self.noise, name) for name in _BOXES}
+        boxes = {name: [astuple(box) for box in some] for name, some in listed.items() if some}
+        text = json.dumps({"noise": self.statistics(), "warnings": self.warnings, **boxes})
         buffer = io.BytesIO()
         np.savez(
             buffer,
@@ -120,7 +165,7 @@ class ChunkHits:
                 hits=_with_added_fields(archive["hits"]),
                 cutouts=cutouts,
                 channels=_channels_in(statistics),
-                noise=_noise_in(statistics),
+                noise=_noise_in(statistics, metadata),
                 waterfall=archive["waterfall"],
                 warnings=metadata["warnings"],
             )
@@ -158,14 +203,18 @@ def _channels_in(statistics: Mapping[str, float]) -> range | None:
     return range(int(start), int(stop)) if start is not None and stop is not None else None
 
 
-def _noise_in(statistics: Mapping[str, float]) -> ChunkNoise:
-    dead = statistics.get("dead_channels")
+def _noise_in(statistics: Mapping[str, float], metadata: Mapping[str, Any]) -> ChunkNoise:
+    dead, elsewhere = statistics.get("dead_channels"), statistics.get("lost_elsewhere")
     return ChunkNoise(
         level=statistics.get("level"),
         sigma=statistics.get("sigma"),
         largest_row_offset_sigma=statistics.get("largest_row_offset_sigma"),
         lost_fraction=statistics.get("lost_fraction"),
         dead_channels=None if dead is None else int(dead),
+        lost_elsewhere=None if elsewhere is None else int(elsewhere),
+        # Early versions did not list boxes.
+        gaps=tuple(Gap(*box) for box in metadata.get("gaps", ())),
+        gain_changes=tuple(GainChange(*box) for box in metadata.get("gain_changes", ())),
     )
 
 

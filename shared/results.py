@@ -105,13 +105,36 @@ class HitRecord(TypedDict):
     features: FeaturesRecord
 
 
+class GapRecord(TypedDict):
+    """A box of channels and spectra that is lost, or holds lost samples; stops are excluded."""
+
+    start_channel: int
+    stop_channel: int
+    start_spectrum: int
+    stop_spectrum: int
+    samples: int
+
+
+class GainChangeRecord(TypedDict):
+    """Channels and spectra with another gain than usual, which was taken out; stops are excluded."""
+
+    start_channel: int
+    stop_channel: int
+    start_spectrum: int
+    stop_spectrum: int
+    factor: float
+
+
 class NoiseRecord(TypedDict):
     """The noise of one chunk, see `shared.hits.ChunkNoise`, and the chunk's channels; without what was not measured."""
 
     chunk: int
     dead_channels: NotRequired[Measured]
+    gain_changes: NotRequired[list[GainChangeRecord]]
+    gaps: NotRequired[list[GapRecord]]
     largest_row_offset_sigma: NotRequired[Measured]
     level: NotRequired[Measured]
+    lost_elsewhere: NotRequired[Measured]
     lost_fraction: NotRequired[Measured]
     sigma: NotRequired[Measured]
     start_channel: NotRequired[Measured]

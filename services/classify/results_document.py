@@ -1,17 +1,21 @@
 """The document `results.json` and the summary that the API shows, from the classified hits."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from services.classify.bands import bands_at, protected_band
 from services.classify.classification import ClassifiedHit
 from services.classify.labels import UNKNOWN_P
 from services.classify.measurement import MOST_HITS
+from services.classify.noise_warnings import noise_warnings
 from services.classify.selection import candidates, filtered
 from shared.events import ChunkSearched, ResultsSummary, TopCandidate
 from shared.hits import ChunkHits
 from shared.results import (
     DEDOPPLER_SEARCH,
     FeaturesRecord,
+    GainChangeRecord,
+    GapRecord,
     HitRecord,
     ModelUse,
     NoiseRecord,
@@ -98,6 +102,13 @@ def noise_record(index: int, chunk: ChunkHits) -> NoiseRecord:
     record: NoiseRecord = {"chunk": index}
     for name, value in chunk.statistics().items():
         record[name] = measured(value)  # type: ignore[literal-required]  # both are made of the same names
+    if chunk.noise.gaps:
+        record["gaps"] = [GapRecord(**asdict(gap)) for gap in chunk.noise.gaps]  # type: ignore[typeddict-item]
+    if chunk.noise.gain_changes:
+        record["gain_changes"] = [
+            GainChangeRecord(**asdict(change))  # type: ignore[typeddict-item]
+            for change in chunk.noise.gain_changes
+        ]
     return record
 
 
@@ -167,7 +178,12 @@ def results_document(
     """
     kept, chosen = filtered(hits), candidates(hits)
     records = [hit_record(hit) for hit in hits]
-    every = [*event.warnings, *(warning for chunk in chunks for warning in chunk.warnings), *_left_out(chunks, most)]
+    every = [
+        *event.warnings,
+        *(warning for chunk in chunks for warning in chunk.warnings),
+        *noise_warnings(event.header, [chunk.noise for chunk in chunks]),
+        *_left_out(chunks, most),
+    ]
     warnings = list(dict.fromkeys(every))
     # The records are made above, of values that are measured here: checking them again would take half of the time.
     return Results.model_construct(

@@ -6,6 +6,7 @@ Lost samples are found before anything is averaged, so a lost sample takes nothi
 import math
 from concurrent.futures import Executor
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,9 +17,10 @@ from services.dedoppler.threads import together
 from shared.arrays import Power
 from shared.averaging import averaged_header
 from shared.header import Header
-from shared.hits import ChunkHits, Cutout
+from shared.hits import ChunkHits, Cutout, GainChange, Gap
 
 CHANNELS_PER_TASK = 2**12
+Box = TypeVar("Box", Gap, GainChange)
 # Samples of a piece.
 PIECE_SAMPLES = 2**23
 
@@ -100,15 +102,15 @@ def averages(power: Power, header: Header, spectra: int, pool: Executor) -> Powe
     return found.power()
 
 
-def per_spectrum(found: ChunkHits, spectra: int, tsamp_s: float) -> ChunkHits:
-    """Return what was found in averages of `spectra` spectra in terms of the spectra, which are `tsamp_s` long.
+def per_spectrum(found: ChunkHits, spectra: int, header: Header) -> ChunkHits:
+    """Return what was found in averages of `spectra` spectra in terms of the spectra, which `header` describes.
 
     A path passes the middle of the first average half an average after the middle of the first spectrum, a sixteenth of
     a channel away at most, so channels and steps stay. Frequencies move to the first spectrum; noise, cut-outs
     and waterfall are in units of one spectrum.
     """
     hits = found.hits.copy()
-    hits["frequency_hz"] -= hits["drift_rate_hz_s"] * (spectra - 1) / 2 * tsamp_s
+    hits["frequency_hz"] -= hits["drift_rate_hz_s"] * (spectra - 1) / 2 * header.tsamp_s
     root = np.float32(math.sqrt(spectra))
     cutouts = [
         Cutout(cutout.power / root, cutout.start_channel, cutout.spectra_per_row * spectra) for cutout in found.cutouts
@@ -116,4 +118,17 @@ def per_spectrum(found: ChunkHits, spectra: int, tsamp_s: float) -> ChunkHits:
     noise = found.noise
     if noise.sigma is not None:
         noise = replace(noise, sigma=noise.sigma * math.sqrt(spectra))
+    averages_there = averaged_header(header, spectra).n_spectra
+
+    def of_spectra(box: Box) -> Box:
+        # The last average has what is left over.
+        stop = header.n_spectra if box.stop_spectrum == averages_there else box.stop_spectrum * spectra
+        return replace(box, start_spectrum=box.start_spectrum * spectra, stop_spectrum=stop)
+
+    noise = replace(
+        noise,
+        gaps=tuple(of_spectra(replace(gap, samples=gap.samples * spectra)) for gap in noise.gaps),
+        gain_changes=tuple(of_spectra(change) for change in noise.gain_changes),
+        lost_elsewhere=None if noise.lost_elsewhere is None else noise.lost_elsewhere * spectra,
+    )
     return replace(found, hits=hits, cutouts=cutouts, noise=noise, waterfall=found.waterfall / root)

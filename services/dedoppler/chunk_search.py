@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from services.dedoppler.cutouts import cutout
 from services.dedoppler.false_alarms import expected_false_hits
 from services.dedoppler.kernels.gains import scale_spectra
 from services.dedoppler.noise.conditioning import Conditioned, condition
+from services.dedoppler.noise.gaps import find_gaps, gain_changes
 from services.dedoppler.noise.scratch import Scratch
 from services.dedoppler.search.boxes import MOST_BOXES, Box, Region, Search
 from services.dedoppler.search.matched_snr import MatchedSnr
@@ -21,7 +23,7 @@ from shared.arrays import Hits, Power
 from shared.averaging import averaged_header, spectra_per_average
 from shared.events import Chunk, SearchParameters
 from shared.header import Header
-from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise
+from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise, Gap
 
 
 def search_chunk(
@@ -55,7 +57,7 @@ def search_chunk(
     if len(power) != grid.n_spectra:
         power = averages(power, header, per_average, pool)
     found = _search(power, grid, chunk, parameters, pool, scratch)
-    return found if per_average == 1 else per_spectrum(found, per_average, header.tsamp_s)
+    return found if per_average == 1 else per_spectrum(found, per_average, header)
 
 
 def _search(
@@ -72,7 +74,7 @@ def _search(
     boxes, cut_short = _boxes(conditioned, power, region, trials, parameters.snr_threshold, pool)
     hits = _hit_table(boxes, conditioned, power, header, chunk, pool)
     hits["false_alarms"] = expected_false_hits(hits["snr"], header, parameters.max_drift_rate_hz_s, conditioned.noise)
-    warnings = list(conditioned.warnings)
+    warnings = []
     if cut_short:
         warnings.append(
             f"Channels {chunk.start_channel} to {chunk.stop_channel - 1} hold more signals than one search takes "
@@ -82,7 +84,7 @@ def _search(
         hits=hits,
         cutouts=[cutout(hit, conditioned, chunk) for hit in hits],
         channels=chunk.channels,
-        noise=conditioned.noise,
+        noise=_with_places(conditioned, power, chunk),
         waterfall=waterfall(conditioned, header, chunk, pool),
         warnings=warnings,
     )
@@ -99,7 +101,7 @@ def _boxes(
     pool: Executor,
 ) -> tuple[list[Box], bool]:
     """Search with weighted spectra; afterwards `conditioned.x` is without weights again."""
-    x, pad, weighting = conditioned.x, conditioned.pad, conditioned.weighting
+    x, pad, weighting = conditioned.x, conditioned.pad, conditioned.spectra.weighting
     matched_snr = MatchedSnr(x, power, pad, weighting) if weighting or conditioned.noise.lost_fraction else None
     if weighting is not None:
         scale_spectra(x, pad, weighting.edges, weighting.weight.astype(np.float32))
@@ -110,18 +112,25 @@ def _boxes(
     return found
 
 
+def _with_places(conditioned: Conditioned, power: Power, chunk: Chunk) -> ChunkNoise:
+    """Return the noise with the places, in the chunk's own channels, of lost samples and of gains."""
+    first, spectra, noise = chunk.read_start_channel, conditioned.spectra, conditioned.noise
+    own = chunk.start_channel - first, chunk.stop_channel - first
+    if noise.lost_fraction:
+        gaps, elsewhere = find_gaps(power, *own, first)
+        noise = replace(noise, gaps=gaps, lost_elsewhere=elsewhere)
+    return replace(noise, gain_changes=gain_changes(spectra.gain, np.clip(spectra.edges, *own), first))
+
+
 def _nothing(header: Header, chunk: Chunk) -> ChunkHits:
-    shape = waterfall_shape(header.n_spectra, chunk.stop_channel - chunk.start_channel, chunk.count)
+    n_channels = chunk.stop_channel - chunk.start_channel
+    everything = Gap(chunk.start_channel, chunk.stop_channel, 0, header.n_spectra, header.n_spectra * n_channels)
     return ChunkHits(
         hits=np.empty(0, HIT_DTYPE),
         cutouts=[],
         channels=chunk.channels,
-        noise=ChunkNoise(lost_fraction=1.0),
-        waterfall=np.zeros(shape, np.float32),
-        warnings=[
-            f"Channels {chunk.start_channel} to {chunk.stop_channel - 1} hold no noise (all samples are lost or equal) "
-            "and were not searched."
-        ],
+        noise=ChunkNoise(lost_fraction=1.0, lost_elsewhere=0, gaps=(everything,)),
+        waterfall=np.zeros(waterfall_shape(header.n_spectra, n_channels, chunk.count), np.float32),
     )
 
 

@@ -16,7 +16,7 @@ from shared.events import Chunk, SearchParameters
 from shared.header import GREEN_BANK_TELESCOPE_ID, Header
 
 
-def _search(n_channels: int, pool: Executor, scratch: Scratch) -> None:
+def _search(n_channels: int, first_own: int, pool: Executor, scratch: Scratch) -> None:
     n_spectra = 8
     header = Header(
         file_format="fil",
@@ -37,7 +37,12 @@ def _search(n_channels: int, pool: Executor, scratch: Scratch) -> None:
     # A gain that changes with time.
     power[5] *= 3.0
     chunk = Chunk(
-        index=0, count=1, start_channel=0, stop_channel=n_channels, read_start_channel=0, read_stop_channel=n_channels
+        index=0,
+        count=1,
+        start_channel=first_own,
+        stop_channel=n_channels,
+        read_start_channel=0,
+        read_stop_channel=n_channels,
     )
     search_chunk(power, header, chunk, SearchParameters(max_drift_rate_hz_s=4.0), pool, scratch)
 
@@ -45,10 +50,11 @@ def _search(n_channels: int, pool: Executor, scratch: Scratch) -> None:
 def compile_kernels(pool: Executor, scratch: Scratch) -> None:
     """Compile, or load, every kernel that a job may use."""
     # The slices of a single task are contiguous, those of several are not: two layouts.
-    _search(CHANNELS_PER_TASK // 32, pool, scratch)
-    _search(2 * CHANNELS_PER_TASK, pool, scratch)
+    _search(CHANNELS_PER_TASK // 32, 0, pool, scratch)
+    # The same goes for a chunk that reads more channels than it owns.
+    _search(2 * CHANNELS_PER_TASK, 8, pool, scratch)
     # Spectra of so few channels are measured several at a time, and then one by one.
-    _search(TILE_SAMPLES // 4, pool, scratch)
+    _search(TILE_SAMPLES // 4, 0, pool, scratch)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,10 @@ import numpy as np
 from services.dedoppler.kernels import conditioning
 from services.dedoppler.kernels.conditioning import Nodes
 from services.dedoppler.kernels.conditioning import TileStatistics as Tiles
-from services.dedoppler.kernels.gains import Weighting
 from services.dedoppler.noise.bandpass import Bandpass, join_bandpass, nodes
 from services.dedoppler.noise.blocks import noise_segments, rows_per_tile
 from services.dedoppler.noise.dc_spikes import dc_channels
-from services.dedoppler.noise.gains import Gains, equalise_spectra, take_out_gains
+from services.dedoppler.noise.gains import Gains, Spectra, equalise_spectra, take_out_gains
 from services.dedoppler.noise.lost_samples import mark_dead_channels, mark_zeros_and_runs
 from services.dedoppler.noise.scratch import Scratch
 from services.dedoppler.slices import runs, slices
@@ -26,9 +25,6 @@ BLOCKS_PER_TASK = 64
 # Samples of fewer bits are often equal to their neighbours.
 FLOAT_BITS = 32
 CHANNELS_PER_TASK = 2**17
-# Part of the samples, and number of samples, whose loss is reported.
-WORTH_A_WARNING = 1e-4
-MANY_SAMPLES = 1000
 
 
 @dataclass(frozen=True)
@@ -41,19 +37,16 @@ class Conditioned:
         Power of mean 0 and sigma 1, with zeros beyond the channels.
     pad : int
         Columns before the first channel and after the last.
-    weighting : Weighting or None
-        How spectra are weighted in path sums; None if they are all alike and none is lost.
+    spectra : Spectra
+        Gain and weight of each spectrum.
     noise : ChunkNoise
         Figures for the results.
-    warnings : list of str
-        Sentences for the user.
     """
 
     x: Power
     pad: int
-    weighting: Weighting | None
+    spectra: Spectra
     noise: ChunkNoise
-    warnings: list[str]
 
 
 def _padded(scratch: Scratch, n_spectra: int, columns: int, pad: int) -> Power:
@@ -163,7 +156,7 @@ def condition(
     spikes = dc_channels(header, first_channel, stop_channel) - first_channel + pad
     conditioning.repair_spikes(x, spikes, pad, pad + n_channels)
     noise = _noise(bandpass, gains, lost, power.size, int(dead.sum()))
-    return Conditioned(x, pad, spectra.weighting, noise, _warnings(lost, power.size))
+    return Conditioned(x, pad, spectra, noise)
 
 
 def _noise(bandpass: Bandpass, gains: Gains, lost: int, samples: int, dead: int) -> ChunkNoise:
@@ -178,9 +171,3 @@ def _noise(bandpass: Bandpass, gains: Gains, lost: int, samples: int, dead: int)
         lost_fraction=lost / samples,
         dead_channels=dead,
     )
-
-
-def _warnings(lost: int, samples: int) -> list[str]:
-    if lost < WORTH_A_WARNING * samples and lost < MANY_SAMPLES:
-        return []
-    return [f"{100 * lost / samples:.3g} % of a chunk's samples are lost (NaN, zero or constant) and were left out."]

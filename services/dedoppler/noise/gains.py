@@ -78,15 +78,15 @@ class Spectra:
     ----------
     weighting : Weighting or None
         Their weights in path sums; None if they are all alike and none is lost.
-    noise : float64 (T, blocks)
-        Scatter of the raw power in units of the usual.
-    lost : bool (T,)
-        Spectra without a sample.
+    edges : int64 (blocks + 1,)
+        Channels where the blocks begin and end.
+    gain : float64 (T, blocks)
+        Raw power in units of the usual level; NaN where a spectrum is lost.
     """
 
     weighting: Weighting | None
-    noise: Floats
-    lost: Truth
+    edges: Indices
+    gain: Floats
 
 
 def take_out_gains(power: Power, tiles: TileStatistics, edges: Indices, tile_rows: int, pool: Executor) -> Gains:
@@ -284,7 +284,8 @@ def equalise_spectra(x: Power, pad: int, gains: Gains, row_ok: Truth, pool: Exec
     """
     n_spectra, edges = len(x), gains.edges
     lost: Truth
-    noise, lost = gains.by_spectrum(gains.noise, n_spectra), np.logical_not(row_ok.any(axis=1))
+    gain, noise = gains.by_spectrum(gains.gain, n_spectra), gains.by_spectrum(gains.noise, n_spectra)
+    lost = np.logical_not(row_ok.any(axis=1))
     factor = gains.by_spectrum(gains.gain / gains.noise, n_spectra).astype(np.float32)
     if (factor != 1).any():
         kernels.scale_spectra(x, pad, edges, factor)
@@ -298,8 +299,9 @@ def equalise_spectra(x: Power, pad: int, gains: Gains, row_ok: Truth, pool: Exec
         if off.any():
             mean, spread = np.where(off, mean, 0.0).astype(np.float32), np.where(off, spread, 1.0)
             kernels.standardise_spectra(x, pad, stop, mean, (1 / spread).astype(np.float32))
-            noise = noise * spread[:, None]
-    return Spectra(weighting(noise, lost, edges), noise, lost)
+            # A single spectrum's noise tells its gain.
+            gain, noise = gain * spread[:, None], noise * spread[:, None]
+    return Spectra(weighting(noise, lost, edges), edges, np.where(lost[:, None], np.nan, gain))
 
 
 def is_unlike_its_tile(mean: Floats, spread: Floats, number: Indices) -> Truth:

@@ -1,6 +1,7 @@
 """The fan-in: nothing before all chunks are in, the same bytes and events for every repeat."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -19,6 +20,7 @@ from shared.events import (
     Upload,
     decode,
 )
+from shared.hits import ChunkNoise, GainChange, Gap
 from shared.object_keys import artefact_key, hits_key
 
 MODEL = load_model()
@@ -102,6 +104,23 @@ async def test_waits_for_all_chunks(header, observation, blobs, clock):
     assert isinstance(progress, JobProgress)
     assert (progress.stage, progress.done, progress.total) == ("dedoppler", 1, 3)
     assert artefact_key(JOB, "results.json") not in blobs.objects
+
+
+async def test_lost_samples_and_gains_are_listed_and_named(header, observation, blobs, clock):
+    chunk = observation.chunk([])
+    noise = ChunkNoise(gaps=(Gap(0, 2**20, 3, 4, 2**20),), gain_changes=(GainChange(0, 2**20, 8, 16, 2.0),))
+    await blobs.put(hits_key(JOB, 0), replace(chunk, noise=noise).to_bytes())
+    await Handler(blobs, model=MODEL, now=clock).handle(searched(header, 0, 1))
+    document = json.loads(blobs.objects[artefact_key(JOB, "results.json")])
+    box = {"start_channel": 0, "stop_channel": 2**20}
+    (record,) = document["noise"]
+    assert record["gaps"] == [box | {"start_spectrum": 3, "stop_spectrum": 4, "samples": 2**20}]
+    assert record["gain_changes"] == [box | {"start_spectrum": 8, "stop_spectrum": 16, "factor": 2.0}]
+    assert document["warnings"][1:] == [
+        "6.25 % of the samples are lost (NaN, zero or constant) and were left out.",
+        "Spectrum 3 holds no signal and was not used.",
+        "Spectra 8 to 15 (2 times) differed in gain; the gain was taken out.",
+    ]
 
 
 async def test_last_chunk_finishes_the_job_and_repeats_are_the_same(header, observation, voyager, blobs, clock):

@@ -6,7 +6,7 @@ import pytest
 from science.simulator import make_header
 from services.dedoppler import averaging
 from services.dedoppler.averaging import Averages, averages, per_spectrum, spectra_per_piece
-from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise, Cutout
+from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise, Cutout, GainChange, Gap
 
 SPECTRA = 8
 
@@ -78,12 +78,26 @@ def test_what_is_found_is_stated_per_spectrum():
     hits = np.zeros(1, HIT_DTYPE)
     hits["frequency_hz"], hits["drift_rate_hz_s"], hits["snr"] = 1e9, 2.0, 30.0
     cutout = Cutout(np.full((4, 4), 3.3, np.float32), 7, 2)
-    found = ChunkHits(hits, [cutout], range(4), ChunkNoise(level=5.0, sigma=0.2), np.full((2, 2), 6.6, np.float32))
-    moved = per_spectrum(found, 33, 0.5)
+    # 1000 spectra make 30 averages and ten spectra that are left out.
+    noise = ChunkNoise(
+        level=5.0,
+        sigma=0.2,
+        lost_elsewhere=3,
+        gaps=(Gap(0, 2, 3, 30, 54),),
+        gain_changes=(GainChange(0, 4, 1, 2, 2.0),),
+    )
+    found = ChunkHits(hits, [cutout], range(4), noise, np.full((2, 2), 6.6, np.float32))
+    moved = per_spectrum(found, 33, make_header(4, 1000, tsamp_s=0.5))
     assert moved.hits["frequency_hz"][0] == 1e9 - 16.0
     assert moved.hits["snr"][0] == 30.0
     assert (moved.cutouts[0].start_channel, moved.cutouts[0].spectra_per_row) == (7, 66)
     np.testing.assert_allclose(moved.cutouts[0].power, 3.3 / 33**0.5, rtol=1e-6)
     np.testing.assert_allclose(moved.waterfall, 6.6 / 33**0.5, rtol=1e-6)
-    assert moved.noise == ChunkNoise(level=5.0, sigma=pytest.approx(0.2 * 33**0.5))
+    assert moved.noise == ChunkNoise(
+        level=5.0,
+        sigma=pytest.approx(0.2 * 33**0.5),
+        lost_elsewhere=99,
+        gaps=(Gap(0, 2, 99, 1000, 54 * 33),),
+        gain_changes=(GainChange(0, 4, 33, 66, 2.0),),
+    )
     assert hits["frequency_hz"][0] == 1e9

@@ -10,6 +10,7 @@ KERNELS = [
     "conditioning.repair_spikes",
     *("lost_samples." + name for name in ("chance_equality", "mark_lost")),
     *("lost_samples." + name for name in ("spectra_with_samples", "dead_channels")),
+    *("gaps." + name for name in ("lost_spectra", "lost_channels", "gap_boxes")),
     *("gains." + name for name in ("scale_spectra", "spectrum_moments", "standardise_spectra", "path_profile")),
     "pair_sums.pair_sums",
     *("upper_bound." + name for name in ("quantised", "drift_groups", "may_exceed")),
@@ -26,7 +27,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from services.dedoppler.compile import compile_kernels
-from services.dedoppler.kernels import conditioning, gains, lost_samples, pair_sums, percentiles, pictures
+from services.dedoppler.kernels import conditioning, gains, gaps, lost_samples, pair_sums, percentiles, pictures
 from services.dedoppler.kernels import refine, upper_bound, width_trial
 from services.dedoppler.noise.scratch import Scratch
 from science.measure.search import search, tone
@@ -34,7 +35,8 @@ from science.simulator import Scene, make_header, simulate
 
 
 def counts():
-    modules = conditioning, gains, lost_samples, pair_sums, percentiles, pictures, refine, upper_bound, width_trial
+    modules = conditioning, gains, gaps, lost_samples, pair_sums, percentiles, pictures
+    modules += refine, upper_bound, width_trial
     return {
         f"{k.__module__.rsplit('.', 1)[1]}.{name}": len(k.signatures)
         for module in modules

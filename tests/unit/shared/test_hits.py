@@ -3,12 +3,13 @@
 import io
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.lib import recfunctions as rfn
 
-from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise, Cutout
+from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise, Cutout, GainChange, Gap
 
 
 def some_hits(n=3, seed=1):
@@ -48,6 +49,18 @@ def test_hits_are_read_as_they_were_written(n):
 def test_a_chunk_without_hits_is_read_too():
     chunk = ChunkHits(np.zeros(0, HIT_DTYPE), [], None, ChunkNoise(), np.zeros((0, 0), np.float32))
     assert_same(ChunkHits.from_bytes(chunk.to_bytes()), chunk)
+
+
+def test_gaps_and_gains_are_read_as_they_were_written():
+    noise = ChunkNoise(
+        lost_fraction=0.1,
+        lost_elsewhere=4,
+        gaps=(Gap(100, 110, 0, 16, 160), Gap(100, 1124, 3, 4, 1024)),
+        gain_changes=(GainChange(100, 1124, 8, 16, 1.9987),),
+    )
+    chunk = replace(some_hits(), noise=noise)
+    assert_same(ChunkHits.from_bytes(chunk.to_bytes()), chunk)
+    assert set(chunk.statistics()) == {"lost_fraction", "lost_elsewhere", "start_channel", "stop_channel"}
 
 
 def test_the_same_content_gives_the_same_bytes():

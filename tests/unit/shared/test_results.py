@@ -53,6 +53,13 @@ HIT = {
 }
 
 
+BOX = {"start_channel": 0, "stop_channel": 9, "start_spectrum": 1, "stop_spectrum": 2}
+NOISE = [
+    {"chunk": 0, "dead_channels": 0.0, "level": None, "lost_fraction": 0.0, "start_channel": 0.0},
+    {"chunk": 1, "gaps": [BOX | {"samples": 9}], "gain_changes": [BOX | {"factor": 2.5}]},
+]
+
+
 def results(**changes):
     fields = {
         "job_id": "job",
@@ -60,7 +67,7 @@ def results(**changes):
         "file_name": "v.fil",
         "observation": Observation(**HEADER.model_dump()),
         "parameters": SearchParameters(),
-        "noise": [{"chunk": 0, "dead_channels": 0.0, "level": None, "lost_fraction": 0.0, "start_channel": 0.0}],
+        "noise": NOISE,
         "labels": ModelUse(model="m", hits_unlike_training=0),
         "warnings": ["w"],
         "summary": ResultsSummary(

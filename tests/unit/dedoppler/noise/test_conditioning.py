@@ -5,6 +5,7 @@ import pytest
 
 from science.measure.search import rows, search, tone
 from science.simulator import Scene, make_header, simulate
+from shared.hits import Gap
 
 pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
 
@@ -46,8 +47,8 @@ def test_a_lost_spectrum(power, header, pool, value):
     check_one_hit(found, 40.0 * np.sqrt(15 / 16))
     assert found.noise.lost_fraction == pytest.approx(1 / 16)
     assert found.noise.dead_channels == 0
-    (warning,) = found.warnings
-    assert warning.startswith("6.25 %")
+    assert found.noise.gaps == (Gap(0, N, 3, 4, N),)
+    assert found.warnings == []
 
 
 @pytest.mark.parametrize("value", [np.nan, 0.0])
@@ -66,7 +67,7 @@ def test_dead_channels(power, header, pool, value):
     check_one_hit(found)
     assert found.noise.dead_channels == 20
     assert found.noise.lost_fraction == pytest.approx(20 / N)
-    assert len(found.warnings) == 1
+    assert found.noise.gaps == (Gap(9000, 9020, 0, 16, 320),)
 
 
 @pytest.mark.parametrize("lost", [np.nan, 0.0])
@@ -97,6 +98,8 @@ def test_lost_packets(power, header, pool, value):
     found = search(power, header, pool)
     check_one_hit(found)
     assert found.noise.lost_fraction == pytest.approx((2048 + 1500) / power.size)
+    assert found.noise.gaps == (Gap(2048, 4096, 5, 6, 2048), Gap(10_000, 10_500, 9, 12, 1500))
+    assert found.noise.lost_elsewhere == 0
 
 
 def test_single_samples_that_are_lost(power, header, pool):
@@ -106,13 +109,14 @@ def test_single_samples_that_are_lost(power, header, pool):
     found = search(power, header, pool)
     check_one_hit(found)
     assert found.noise.lost_fraction == pytest.approx(gone.mean())
+    assert found.noise.lost_elsewhere + sum(gap.samples for gap in found.noise.gaps) == gone.sum()
 
 
-def test_few_lost_samples_are_counted_without_a_warning(power, header, pool):
+def test_few_lost_samples_are_counted(power, header, pool):
     power[4, 100:110] = np.nan
     found = search(power, header, pool)
     assert found.noise.lost_fraction == pytest.approx(10 / power.size)
-    assert found.warnings == []
+    assert found.noise.gaps == (Gap(100, 110, 4, 5, 10),)
 
 
 def test_the_largest_numbers_of_float32(power, header, pool):
@@ -129,8 +133,7 @@ def test_nothing_but_lost_samples(pool, value, n_channels):
     assert len(found.hits) == 0
     assert found.cutouts == []
     assert found.noise.lost_fraction == 1.0
-    (warning,) = found.warnings
-    assert "no noise" in warning
+    assert found.noise.gaps == (Gap(0, n_channels, 0, 16, 16 * n_channels),)
     assert not found.waterfall.any()
     assert len(found.to_bytes()) > 0
 

@@ -20,7 +20,7 @@ from aiohttp.http_exceptions import (
 
 from services.gateway.api.errors import INTERNAL, ErrorAnswer, of_framework, unsupported_encoding
 from services.gateway.api.request_log import REFUSED, REQUEST_ID_HEADER, new_request_id
-from services.gateway.api.security_headers import NOSNIFF
+from services.gateway.api.security_headers import NOSNIFF, NOSNIFF_HEADER
 
 logger = structlog.get_logger(__name__)
 
@@ -44,7 +44,7 @@ def refusal_of(error: HttpProcessingError) -> ErrorAnswer:
 def _completed(response: web.Response) -> web.Response:
     """Return an answer with what the application adds to its own answers, counted."""
     response.headers[REQUEST_ID_HEADER] = new_request_id()
-    response.headers.update(NOSNIFF)
+    response.headers[NOSNIFF_HEADER] = NOSNIFF
     REFUSED.labels(str(response.status)).inc()
     response.force_close()
     return response

@@ -11,8 +11,7 @@ and all of them in `t` seconds.
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -22,50 +21,54 @@ from services.gateway.api.auth import KEY_ID, USER
 from services.gateway.api.client_address import ClientAddresses
 from services.gateway.api.errors import ApiError
 from services.gateway.api.rate_limit_fields import EXEMPT_PATHS, LIMIT_HEADER, POLICY_HEADER
-from services.gateway.api.token_buckets import Taken, TokenBuckets
+from services.gateway.api.token_buckets import TokenBuckets
 from services.gateway.settings import Rate, RateLimitSettings
 
 LIMITED = Counter("waterhole_http_limited_total", "Requests refused by a rate limit, by its name.", ["limit"])
 
-CODE = "too_many_requests"
 
-
-@dataclass(frozen=True)
 class Limit:
-    """One limit: its name in headers, whom it counts, its buckets."""
+    """One limit: its name in headers, whom it counts, its buckets, and the value of the field RateLimit-Policy."""
 
-    name: str
-    counts: str
-    buckets: TokenBuckets
+    def __init__(self, name: str, counts: str, rate: Rate, clock: Callable[[], float]) -> None:
+        self.name = name
+        self.rate = rate
+        self.policy = f'"{name}";q={rate.burst};w={math.ceil(60 * rate.burst / rate.per_minute)}'
+        self._counts = counts
+        self._buckets = TokenBuckets(rate)
+        self._clock = clock
 
-    @property
-    def rate(self) -> Rate:
-        """How many requests are allowed."""
-        return self.buckets.rate
+    def take(self, client: str) -> float:
+        """Take a token of this client, if there is one; see `TokenBuckets.take`."""
+        return self._buckets.take(client, self._clock())
 
-    @property
-    def policy(self) -> str:
-        """The value of the field RateLimit-Policy."""
-        return f'"{self.name}";q={self.rate.burst};w={math.ceil(60 * self.rate.burst / self.rate.per_minute)}'
+    def give_back(self, client: str) -> None:
+        """Give back a token that was taken."""
+        self._buckets.give_back(client)
 
-    def state(self, taken: Taken) -> str:
+    def is_refused(self, lacking: float) -> bool:
+        """Return whether `take` found no token."""
+        return lacking > self._buckets.most
+
+    def state(self, lacking: float) -> str:
         """Return the value of the field RateLimit."""
+        taken = self._buckets.taken(lacking)
         return f'"{self.name}";r={taken.remaining};t={math.ceil(taken.full_in_s)}'
 
-    def refusal(self, taken: Taken) -> ApiError:
-        """Return the refusal of a request that has to wait, counted."""
+    def refusal(self, request: web.Request, lacking: float) -> ApiError:
+        """Return the refusal of a request that has to wait, counted; its answer states this limit."""
         LIMITED.labels(self.name).inc()
-        wait_s = max(1, math.ceil(taken.wait_s))
+        request[_STATED] = (self, lacking)
+        wait_s = max(1, math.ceil(self._buckets.taken(lacking).wait_s))
         message = (
-            f"{self.counts} may send {self.rate.burst} requests at once and {self.rate.per_minute:g} a minute; "
+            f"{self._counts} may send {self.rate.burst} requests at once and {self.rate.per_minute:g} a minute; "
             f"retry after {wait_s} s."
         )
-        headers = {POLICY_HEADER: self.policy, LIMIT_HEADER: self.state(taken)}
-        return ApiError(429, CODE, message, retry_after_s=wait_s, headers=headers)
+        return ApiError(429, "too_many_requests", message, retry_after_s=wait_s)
 
 
-# The fields of an answer to a request that was counted.
-_STATE = web.RequestKey("rate_limit", tuple[Limit, Taken])
+# The limit that an answer states, and how many tokens the client's bucket lacks.
+_STATED = web.RequestKey("rate_limit", tuple[Limit, float])
 
 
 class RateLimits:
@@ -79,7 +82,7 @@ class RateLimits:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         def limit(name: str, counts: str, rate: Rate | None) -> Limit | None:
-            return None if rate is None else Limit(name, counts, TokenBuckets(rate, clock=clock))
+            return None if rate is None else Limit(name, counts, rate, clock)
 
         self.addresses = addresses
         self.failed_sign_ins = limit(
@@ -88,6 +91,7 @@ class RateLimits:
         self._address = limit("address", "An address without a key or token", settings.address)
         self._user = limit("user", "A user", settings.user)
         self._key = limit("key", "An API key", settings.key)
+        # By method and path: these paths have no parameters.
         self._of_operation = {
             ("POST", "/upload-url"): limit("uploads", "A user who asks for upload URLs", settings.uploads),
             ("POST", "/reports"): limit("reports", "A user who reports", settings.reports),
@@ -98,13 +102,14 @@ class RateLimits:
         """Count a request that is authenticated, or needs no authentication; refuse it beyond a limit."""
         user = request.get(USER)
         if user is not None:
-            resource = request.match_info.route.resource
-            operation = (request.method, resource.canonical) if resource is not None else ("", "")
-            self._take(request, self._of_operation.get(operation), user.user_id)
-            key_id = request.get(KEY_ID)
-            if key_id is not None:
-                self._take(request, self._key, key_id)
-            self._take(request, self._user, user.user_id)
+            operation = self._of_operation.get((request.method, request.path))
+            key = self._key if KEY_ID in request else None
+            counted = (
+                (operation, user.user_id),
+                (key, request[KEY_ID] if key is not None else ""),
+                (self._user, user.user_id),
+            )
+            self._count(request, counted)
         elif request.path not in EXEMPT_PATHS:
             self.count_address(request)
         return await handler(request)
@@ -118,23 +123,28 @@ class RateLimits:
             429, the address is beyond its limit.
         """
         if self._address is not None:
-            self._take(request, self._address, self.addresses.of(request))
+            self._count(request, ((self._address, self.addresses.of(request)),))
 
-    def _take(self, request: web.Request, limit: Limit | None, client: str) -> None:
-        if limit is None:
-            return
-        taken = limit.buckets.take(client)
-        if taken.wait_s:
-            raise limit.refusal(taken)
-        stated = request.get(_STATE)
-        # The answer states the limit that will be reached first.
-        if stated is None or taken.remaining < stated[1].remaining:
-            request[_STATE] = (limit, taken)
+    def _count(self, request: web.Request, counted: Iterable[tuple[Limit | None, str]]) -> None:
+        """Take a token of each client, and note which limit will be reached first."""
+        stated: tuple[Limit, float] | None = None
+        least = math.inf
+        for limit, client in counted:
+            if limit is None:
+                continue
+            lacking = limit.take(client)
+            if limit.is_refused(lacking):
+                raise limit.refusal(request, lacking)
+            left = limit.rate.burst - lacking
+            if left < least:
+                stated, least = (limit, lacking), left
+        if stated is not None:
+            request[_STATED] = stated
 
     async def add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
         """State the limit in an answer; called before the headers are sent."""
-        stated = request.get(_STATE)
-        if stated is not None and LIMIT_HEADER not in response.headers:
-            limit, taken = stated
+        stated = request.get(_STATED)
+        if stated is not None:
+            limit, lacking = stated
             response.headers[POLICY_HEADER] = limit.policy
-            response.headers[LIMIT_HEADER] = limit.state(taken)
+            response.headers[LIMIT_HEADER] = limit.state(lacking)

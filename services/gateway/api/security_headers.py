@@ -11,7 +11,7 @@ from aiohttp import hdrs, web
 
 from services.gateway.api.client_address import ClientAddresses
 
-NOSNIFF = {"X-Content-Type-Options": "nosniff"}
+NOSNIFF_HEADER, NOSNIFF = "X-Content-Type-Options", "nosniff"
 POLICY_HEADER = "Content-Security-Policy"
 NO_CONTENT_POLICY = "default-src 'none'; frame-ancestors 'none'"
 TRANSPORT_HEADER = "Strict-Transport-Security"
@@ -31,7 +31,7 @@ def security_headers(
 
     async def add(request: web.Request, response: web.StreamResponse) -> None:
         headers = response.headers
-        headers.update(NOSNIFF)
+        headers[NOSNIFF_HEADER] = NOSNIFF
         headers.setdefault(POLICY_HEADER, NO_CONTENT_POLICY)
         # Most answers are about one user: no cache keeps them, unless they say that it may.
         headers.setdefault(hdrs.CACHE_CONTROL, "no-store")

@@ -68,20 +68,21 @@ class LimitedAuthentication:
     async def _limited(self, request: web.Request, failed: Limit, *, is_looked_up: bool) -> User:
         """Authenticate a request that may have a wrong key or token, while its address has not sent too many."""
         address = self._limits.addresses.of(request)
-        taken = failed.buckets.take(address)
-        if taken.wait_s and is_looked_up:
-            raise failed.refusal(taken)
+        lacking = failed.take(address)
+        is_refused = failed.is_refused(lacking)
+        if is_refused and is_looked_up:
+            raise failed.refusal(request, lacking)
         is_wrong = False
         try:
             return await self._authenticate(request)
         except (ApiError, InvalidTokenError) as error:
             is_wrong = _code(error) in WRONG
-            if is_wrong and taken.wait_s:
-                raise failed.refusal(taken) from error
+            if is_wrong and is_refused:
+                raise failed.refusal(request, lacking) from error
             raise
         finally:
-            if not is_wrong and not taken.wait_s:
-                failed.buckets.give_back(address)
+            if not is_wrong and not is_refused:
+                failed.give_back(address)
 
 
 def _code(error: ApiError | InvalidTokenError) -> str:

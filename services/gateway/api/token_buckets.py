@@ -7,9 +7,7 @@ never used.
 """
 
 import math
-import time
 from collections import OrderedDict
-from collections.abc import Callable
 from typing import NamedTuple
 
 from services.gateway.settings import Rate
@@ -34,36 +32,45 @@ class Taken(NamedTuple):
 class TokenBuckets:
     """The buckets of all clients under one limit."""
 
-    def __init__(
-        self, rate: Rate, *, max_buckets: int = MAX_BUCKETS, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, rate: Rate, *, max_buckets: int = MAX_BUCKETS) -> None:
         self.rate = rate
-        self._interval_s = 60 / rate.per_minute
+        self.most = rate.burst + ROUNDING
+        self._per_s = rate.per_minute / 60
         self._max_buckets = max_buckets
-        self._clock = clock
         # When each client's bucket is full again. The client that asked last is the last.
         self._full_s: OrderedDict[str, float] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._full_s)
 
-    def take(self, client: str) -> Taken:
-        """Take a token of this client, if there is one."""
-        now_s = self._clock()
-        lacking_s = max(self._full_s.get(client, now_s) - now_s, 0.0)
-        burst = self.rate.burst
-        with_this = lacking_s / self._interval_s + 1
-        if with_this > burst + ROUNDING:
+    def take(self, client: str, now_s: float) -> float:
+        """Take a token of this client, if there is one.
+
+        Returns
+        -------
+        How many tokens the bucket lacks with this one. If that is more than `most`, there was none, and nothing was
+        taken. A number instead of a `Taken`, because this is called several times with each request.
+        """
+        full_s = self._full_s.get(client, now_s)
+        lacking = (full_s - now_s) * self._per_s + 1.0 if full_s > now_s else 1.0
+        if lacking > self.most:
             self._full_s.move_to_end(client)
-            return Taken((with_this - burst) * self._interval_s, 0, lacking_s)
-        self._full_s[client] = now_s + lacking_s + self._interval_s
+            return lacking
+        self._full_s[client] = now_s + lacking / self._per_s
         self._full_s.move_to_end(client)
         if len(self._full_s) > self._max_buckets:
             self._full_s.popitem(last=False)
-        return Taken(0.0, math.floor(burst - with_this + ROUNDING), lacking_s + self._interval_s)
+        return lacking
+
+    def taken(self, lacking: float) -> Taken:
+        """Return what a request got, from the number that `take` returned."""
+        burst = self.rate.burst
+        if lacking > self.most:
+            return Taken((lacking - burst) / self._per_s, 0, (lacking - 1.0) / self._per_s)
+        return Taken(0.0, math.floor(burst - lacking + ROUNDING), lacking / self._per_s)
 
     def give_back(self, client: str) -> None:
         """Give back a token that was taken."""
         full_s = self._full_s.get(client)
         if full_s is not None:
-            self._full_s[client] = full_s - self._interval_s
+            self._full_s[client] = full_s - 1.0 / self._per_s

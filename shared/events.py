@@ -2,15 +2,42 @@
 
 Events are frozen and carry pointers, never arrays. Unknown fields are ignored; an unknown version does not decode. The
 same input gives the same `event_id`, so a consumer recognises a repeat.
+
+An event is not believed just because it is on the bus: numbers have bounds, texts are plain, and what an event says of
+itself must agree (`Event.contradiction`). Otherwise it does not decode, and every consumer sets it aside.
 """
 
+import re
 import uuid
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
+from shared.chunks import Chunk as Chunk
+from shared.chunks import ChunkPlan as ChunkPlan
+from shared.chunks import Record as Record
+from shared.event_fields import (
+    MAX_CHUNK_HITS,
+    MAX_SENTENCES,
+    MAX_UNPACKED_BYTES,
+    ChunkCount,
+    Code,
+    HitCount,
+    JobId,
+    Key,
+    Label,
+    Name,
+    ObjectBytes,
+    Seconds,
+    Sentence,
+    Sentences,
+    Sha256,
+    ShownText,
+    Steps,
+)
 from shared.header import Header
+from shared.object_keys import UPLOADS, is_below, job_prefix
 
 EVENT_NAMESPACE = uuid.UUID("6f1f6f0e-52d5-5d0b-9b5b-1420405751a7")
 
@@ -33,21 +60,26 @@ TOPICS = (
 )
 
 
+# The one spelling of a UUID that job ids are made with.
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def is_job_id(text: str) -> bool:
+    """Return whether the gateway could have made a job id."""
+    return _UUID.fullmatch(text) is not None
+
+
 class UndecodableEventError(ValueError):
     """The bytes of a message are no event of a known type and version."""
 
 
-class Record(BaseModel):
-    """A frozen part of an event; fields that a later producer adds are ignored.
-
-    Numbers are finite: JSON has no others, so no consumer could read an event with NaN or infinity.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
-
-
 SnrThreshold = Annotated[float, Field(ge=5.0, le=1e6)]
 MaxDriftRate = Annotated[float, Field(ge=0.0, le=50.0)]
+
+
+# More than the service makes: 20 candidates, ten formats.
+MAX_TOP_CANDIDATES = 100
+MAX_ARTEFACTS = 100
 
 
 class SearchParameters(Record):
@@ -60,82 +92,18 @@ class SearchParameters(Record):
 class Upload(Record):
     """The uploaded file of a job."""
 
-    file_key: str = Field(description="Key in the uploads bucket.")
-    file_name: str = Field(description="Name as the user gave it, for display.")
-    file_size: int = Field(description="Bytes of the object when the job was accepted.")
-    source_name: str = Field(description="Name of the observation, for display and catalogues.")
+    file_key: Key = Field(description="Key in the uploads bucket, below uploads/.")
+    file_name: Name = Field(description="Name as the user gave it, for display.")
+    file_size: ObjectBytes = Field(description="Bytes of the object when the job was accepted.")
+    source_name: Name = Field(description="Name of the observation, for display and catalogues.")
     submitted_at: datetime = Field(description="When the job was accepted; processing time counts from here.")
-    etag: str | None = Field(
+    etag: Name | None = Field(
         default=None,
         min_length=1,
-        max_length=256,
         exclude_if=lambda etag: etag is None,
         description="ETag of the object when the job was accepted: an object with another one is not read. Left out by "
         "early versions.",
     )
-
-
-class Chunk(Record):
-    """A run of fine channels that one worker searches.
-
-    The chunk owns `[start_channel, stop_channel)` and reads `[read_start_channel, read_stop_channel)`: more by the
-    widest drift path on either side (clipped at the file's ends), so that a signal that crosses an edge is complete.
-    """
-
-    index: int = Field(ge=0)
-    count: int = Field(ge=1)
-    start_channel: int = Field(ge=0)
-    stop_channel: int
-    read_start_channel: int = Field(ge=0)
-    read_stop_channel: int
-
-    @property
-    def channels(self) -> range:
-        """The channels that the chunk owns."""
-        return range(self.start_channel, self.stop_channel)
-
-
-class ChunkPlan(Record):
-    """How an observation is cut into chunks, and how many of them are in progress at a time.
-
-    The channels are divided into strides of `stride_channels`, the last of which ends with the file. Each stride is cut
-    into `parts` that are as equal as whole channels allow. Any chunk follows from its index, so an event stays small
-    for any number of chunks.
-    """
-
-    n_channels: int = Field(ge=1)
-    count: int = Field(ge=1, description="Chunks of the observation.")
-    stride_channels: int = Field(ge=1)
-    parts: int = Field(ge=1)
-    overlap_channels: int = Field(
-        ge=0, description="Channels that a chunk reads in addition to its own on either side."
-    )
-    lanes: int = Field(
-        default=1,
-        ge=1,
-        description="Number of chunks announced at the start; after chunk i, chunk i + lanes is announced.",
-    )
-
-    def edge(self, index: int) -> int:
-        """Return the first channel of a chunk; for index `count`, the number of channels."""
-        stride, part = divmod(index, self.parts)
-        return min(self.n_channels, stride * self.stride_channels + self.stride_channels * part // self.parts)
-
-    def chunk(self, index: int) -> Chunk:
-        """Return the chunk of an index."""
-        start, stop = self.edge(index), self.edge(index + 1)
-        return Chunk(
-            index=index,
-            count=self.count,
-            start_channel=start,
-            stop_channel=stop,
-            read_start_channel=max(0, start - self.overlap_channels),
-            read_stop_channel=min(self.n_channels, stop + self.overlap_channels),
-        )
-
-    def ends_lane(self, index: int) -> bool:
-        """Return whether the chunk is the last of its lane."""
-        return index + self.lanes >= self.count
 
 
 # Left out if there is none, as in events from before plans existed.
@@ -150,9 +118,9 @@ class Event(Record):
     type: str
     version: int
     event_id: uuid.UUID
-    job_id: str
+    job_id: JobId = Field(description="A UUID, in lower case.")
     occurred_at: datetime
-    producer: str
+    producer: Name
 
     @classmethod
     def make(cls, *, job_id: str, producer: str, step: str = "", **fields: Any) -> Self:
@@ -181,6 +149,10 @@ class Event(Record):
         """
         return None
 
+    def contradiction(self) -> str | None:
+        """Return what the event says of another job, or against itself; None if it agrees with itself."""
+        return None if is_job_id(self.job_id) else f"the job_id {self.job_id!r} is no UUID in lower case"
+
     def to_bytes(self) -> bytes:
         """Return the event as UTF-8 JSON."""
         return self.model_dump_json().encode()
@@ -189,7 +161,9 @@ class Event(Record):
 class JobLimits(Record):
     """What the user's tier allows for one job."""
 
-    max_unpacked_bytes: int = Field(ge=1, description="Bytes of the samples of the file, once they are unpacked.")
+    max_unpacked_bytes: int = Field(
+        ge=1, le=MAX_UNPACKED_BYTES, description="Bytes of the samples of the file, once they are unpacked."
+    )
     max_processor_s: float = Field(gt=0, description="Processor time of the whole job, as ingest predicts it, s.")
 
 
@@ -207,6 +181,9 @@ class ObservationSubmitted(Event):
         description="Left out by early versions; then there are none.",
     )
 
+    def contradiction(self) -> str | None:
+        return super().contradiction() or _upload_contradiction(self.upload)
+
 
 class ChunkReady(Event):
     """Ingest to dedoppler: one chunk of a valid observation is to be searched.
@@ -222,7 +199,7 @@ class ChunkReady(Event):
     parameters: SearchParameters
     header: Header
     chunk: Chunk
-    warnings: tuple[str, ...] = ()
+    warnings: Sentences = ()
     plan: OptionalPlan = None
 
     @property
@@ -232,6 +209,9 @@ class ChunkReady(Event):
     @property
     def lane(self) -> int | None:
         return self.chunk.index % self.plan.lanes if self.plan is not None else None
+
+    def contradiction(self) -> str | None:
+        return super().contradiction() or _upload_contradiction(self.upload) or _chunk_contradiction(self)
 
 
 class ChunkSearched(Event):
@@ -244,10 +224,18 @@ class ChunkSearched(Event):
     parameters: SearchParameters
     header: Header
     chunk: Chunk
-    warnings: tuple[str, ...] = ()
+    warnings: Sentences = ()
     plan: OptionalPlan = None
-    hits_key: str
-    n_hits: int
+    hits_key: Key = Field(description="Key in the results bucket, below jobs/{job_id}/.")
+    n_hits: int = Field(ge=0, le=MAX_CHUNK_HITS)
+
+    def contradiction(self) -> str | None:
+        return (
+            super().contradiction()
+            or _upload_contradiction(self.upload)
+            or _chunk_contradiction(self)
+            or _key_contradiction(self.hits_key, self.job_id)
+        )
 
 
 class TopCandidate(Record):
@@ -256,16 +244,17 @@ class TopCandidate(Record):
     frequency_hz: float
     drift_rate: float = Field(description="Hz/s.")
     snr: float
-    classification: str
+    classification: Label
     interestingness: float
-    rfi_source: str
-    source: str
+    rfi_source: ShownText
+    source: ShownText
 
 
 # Left out if there are none, as in events from before summaries had warnings.
 Warnings = Annotated[
-    tuple[str, ...],
+    tuple[Sentence, ...],
     Field(
+        max_length=MAX_SENTENCES,
         exclude_if=lambda warnings: not warnings,
         description="Sentences about what the file lacks and what was left out; the first 20, all are in results.json.",
     ),
@@ -275,11 +264,11 @@ Warnings = Annotated[
 class ResultsSummary(Record):
     """A job's `results`, as the API shows them."""
 
-    raw_hits: int
-    filtered_hits: int
-    candidates: int
-    processing_time_seconds: float
-    top_candidates: tuple[TopCandidate, ...]
+    raw_hits: HitCount
+    filtered_hits: HitCount
+    candidates: HitCount
+    processing_time_seconds: Seconds
+    top_candidates: tuple[TopCandidate, ...] = Field(max_length=MAX_TOP_CANDIDATES)
     warnings: Warnings = ()
 
 
@@ -292,21 +281,30 @@ class ObservationClassified(Event):
     upload: Upload
     parameters: SearchParameters
     header: Header
-    chunk_count: int
+    chunk_count: ChunkCount
     plan: OptionalPlan = None
-    results_key: str
+    results_key: Key = Field(description="Key in the results bucket, below jobs/{job_id}/.")
     summary: ResultsSummary
+
+    def contradiction(self) -> str | None:
+        if self.plan is not None and self.plan.count != self.chunk_count:
+            return f"{self.chunk_count} chunks, of a plan for {self.plan.count}"
+        return (
+            super().contradiction()
+            or _upload_contradiction(self.upload)
+            or _key_contradiction(self.results_key, self.job_id)
+        )
 
 
 class Artefact(Record):
     """One file that a user can download; `format` is the API's name of its format."""
 
-    format: str
-    key: str
-    filename: str
-    content_type: str
-    size: int
-    sha256: str
+    format: Label
+    key: Key = Field(description="Key in the results bucket, below jobs/{job_id}/.")
+    filename: ShownText
+    content_type: ShownText
+    size: ObjectBytes
+    sha256: Sha256
 
 
 class ObservationExported(Event):
@@ -315,7 +313,26 @@ class ObservationExported(Event):
     topic = OBSERVATION_EXPORTED
     type: Literal["observation.exported"] = OBSERVATION_EXPORTED
     version: Literal[1] = 1
-    artefacts: tuple[Artefact, ...]
+    artefacts: tuple[Artefact, ...] = Field(max_length=MAX_ARTEFACTS)
+
+    def contradiction(self) -> str | None:
+        keys = (_key_contradiction(artefact.key, self.job_id) for artefact in self.artefacts)
+        return super().contradiction() or next(filter(None, keys), None)
+
+
+def _key_contradiction(key: str, job_id: str) -> str | None:
+    return None if is_below(job_prefix(job_id), key) else f"the key {key!r} is not below {job_prefix(job_id)!r}"
+
+
+def _upload_contradiction(upload: Upload) -> str | None:
+    return None if is_below(UPLOADS, upload.file_key) else f"the key {upload.file_key!r} is not below {UPLOADS!r}"
+
+
+def _chunk_contradiction(event: ChunkReady | ChunkSearched) -> str | None:
+    chunk, plan = event.chunk, event.plan
+    if plan is not None and (chunk.index >= plan.count or plan.chunk(chunk.index) != chunk):
+        return f"chunk {chunk.index} is not that of the plan"
+    return None
 
 
 Stage = Literal["ingest", "dedoppler", "classify", "export"]
@@ -328,8 +345,13 @@ class JobProgress(Event):
     type: Literal["job.progress"] = JOB_PROGRESS
     version: Literal[1] = 1
     stage: Stage
-    done: int
-    total: int
+    done: Steps
+    total: Steps
+
+    def contradiction(self) -> str | None:
+        if self.done > self.total:
+            return f"{self.done} of {self.total} steps are done"
+        return super().contradiction()
 
 
 class JobFailed(Event):
@@ -339,8 +361,8 @@ class JobFailed(Event):
     type: Literal["job.failed"] = JOB_FAILED
     version: Literal[1] = 1
     stage: Stage
-    code: str
-    message: str
+    code: Code
+    message: Sentence
 
 
 AnyEvent = Annotated[
@@ -363,7 +385,7 @@ def decode(raw: bytes) -> Event:
     Raises
     ------
     UndecodableEventError
-        They are no JSON, of an unknown type or version, or have a missing or wrong field.
+        They are no JSON, of an unknown type or version, have a missing or wrong field, or contradict themselves.
     """
     try:
         event = _ADAPTER.validate_json(raw)
@@ -371,4 +393,7 @@ def decode(raw: bytes) -> Event:
         raise UndecodableEventError(f"not an event of a known type and version: {error}") from error
     if "version" not in event.model_fields_set:
         raise UndecodableEventError("an event without its version")
+    contradiction = event.contradiction()
+    if contradiction is not None:
+        raise UndecodableEventError(f"not an event of one job: {contradiction}")
     return event

@@ -3,6 +3,24 @@
 Keys follow from the job and the chunk alone, so that doing the same work twice writes the same object.
 """
 
+import re
+
+UPLOADS = "uploads/"
+MAX_KEY_BYTES = 1024
+# Control characters (Unicode's Cc), and the backslash, which some clients take for a slash.
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\\]")
+
+
+def is_below(prefix: str, key: str) -> bool:
+    """Return whether a key is below a prefix and plain: no empty part, no `.` or `..`, no control characters."""
+    parts = key.split("/")
+    return (
+        key.startswith(prefix)
+        and not {"", ".", ".."}.intersection(parts)
+        and not _UNSAFE.search(key)
+        and len(key.encode()) <= MAX_KEY_BYTES
+    )
+
 
 def job_prefix(job_id: str) -> str:
     """Return the prefix of all objects of a job."""

@@ -24,6 +24,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from shared.errors import WaterholeError
 from shared.logs import configure_logs
+from shared.memory import limit_memory
 from shared.settings import ServiceSettings, SettingsError, SettingsT, read_settings
 
 logger = structlog.get_logger(__name__)
@@ -224,6 +225,7 @@ def main(
     except SettingsError as error:
         sys.exit(f"{name}: {error}")
     configure_logs(name, settings.log_level)
+    limit_memory(settings.memory_limit_mb)
 
     async def guarded() -> int:
         status = 0

@@ -22,6 +22,12 @@ class ServiceSettings(BaseSettings):
     port: int = Field(default=8080, description="Port that the HTTP server listens on.")
     log_level: LogLevel = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR.")
 
+    memory_limit_mb: int | None = Field(
+        default=4000,
+        ge=256,
+        description="Memory that the process may reserve, MB (VmData); what needs more fails. None: no limit.",
+    )
+
     kafka_bootstrap: str = Field(default="127.0.0.1:9092", description="Kafka bootstrap servers, host:port[,…].")
     kafka_session_timeout_ms: int = Field(
         default=10_000, description="Time after which Kafka gives the partitions of a silent consumer to another, ms."

@@ -9,6 +9,7 @@ from services.classify.labels import UNKNOWN_P
 from services.classify.measurement import MOST_HITS
 from services.classify.noise_warnings import noise_warnings
 from services.classify.selection import candidates, filtered
+from shared.event_fields import plain_sentence
 from shared.events import ChunkSearched, ResultsSummary, TopCandidate
 from shared.hits import ChunkHits
 from shared.results import (
@@ -136,7 +137,7 @@ def _summary(
             )
             for hit in chosen[:MAX_TOP_CANDIDATES]
         ),
-        warnings=tuple(warnings[:MAX_SUMMARY_WARNINGS]),
+        warnings=tuple(map(plain_sentence, warnings[:MAX_SUMMARY_WARNINGS])),
     )
 
 

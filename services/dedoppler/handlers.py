@@ -10,7 +10,9 @@ import structlog
 from services.dedoppler.chunk_search import search_chunk
 from services.dedoppler.noise.scratch import Scratch
 from services.dedoppler.read_ahead import ReadAhead, ReadPower
+from shared.averaging import searched_grid
 from shared.errors import ObjectNotFoundError, PermanentError
+from shared.event_fields import MAX_CHUNK_SAMPLES
 from shared.events import Chunk, ChunkReady, ChunkSearched, Event
 from shared.hits import ChunkHits
 from shared.object_keys import hits_key
@@ -73,10 +75,11 @@ class Handler:
         Raises
         ------
         PermanentError
-            If the event is no `chunk.ready`.
+            If the event is no `chunk.ready`, or the chunk goes beyond the band.
         """
         if not isinstance(event, ChunkReady):
             raise PermanentError(f"Dedoppler can't handle {event.topic}.", code="unexpected_event")
+        _require_chunk_of_file(event)
         key = hits_key(event.job_id, event.chunk.index)
         found = await self._stored(key, event.chunk)
         if found is None:
@@ -130,6 +133,18 @@ class Handler:
             return await asyncio.to_thread(
                 search_chunk, power, event.header, event.chunk, event.parameters, self._pool, self._scratch
             )
+
+
+def _require_chunk_of_file(event: ChunkReady) -> None:
+    """Raise `PermanentError` if the chunk goes beyond the band, or is larger than any that ingest makes."""
+    chunk, grid = event.chunk, searched_grid(event.header, event.parameters.max_drift_rate_hz_s)
+    if chunk.read_stop_channel > grid.n_channels:
+        problem = f"ends with channel {chunk.read_stop_channel}, and the band with {grid.n_channels}"
+    elif grid.n_spectra * (chunk.read_stop_channel - chunk.read_start_channel) > MAX_CHUNK_SAMPLES:
+        problem = f"has more than {MAX_CHUNK_SAMPLES} samples"
+    else:
+        return
+    raise PermanentError(f"Chunk {chunk.index} {problem}.", code="inconsistent_event")
 
 
 def _next_ready(event: ChunkReady) -> list[ChunkReady]:

@@ -61,6 +61,11 @@ class Handler:
             raise PermanentError(f"Export can't handle {event.topic}.", code="unexpected_event")
         raw = await self._results.get(event.results_key)
         results = await asyncio.to_thread(Results.from_bytes, raw)
+        if len(results.noise) != event.chunk_count:
+            raise PermanentError(
+                f"The results have {len(results.noise)} chunks, and the event {event.chunk_count}.",
+                code="inconsistent_event",
+            )
         # The observation is read for its checksum while the pictures, which don't state it, are drawn.
         writing = asyncio.create_task(self._tables(event, results))
         try:

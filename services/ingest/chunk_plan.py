@@ -2,6 +2,7 @@
 
 from shared.averaging import searched_grid
 from shared.errors import PermanentError
+from shared.event_fields import MAX_CHUNKS
 from shared.events import ChunkPlan, SearchParameters
 from shared.header import Header
 
@@ -15,7 +16,6 @@ MARGIN_CHANNELS = 64 + 2
 SMALLEST_REMAINDER = 1 / 8
 # A chunk narrower than this fraction of its overlap is refused: nearly all of its reading and searching is overlap.
 SMALLEST_PART_OF_OVERLAP = 1 / 8
-MAX_CHUNKS = 100_000
 
 
 def overlap_channels(header: Header, max_drift_rate_hz_s: float) -> int:

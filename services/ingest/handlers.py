@@ -13,6 +13,7 @@ from services.ingest.cost import predict, require_cost, require_size
 from services.ingest.kept_plan import KeptPlans, ResultsStore
 from shared.averaging import searched_grid
 from shared.errors import BadObservationError, PermanentError
+from shared.event_fields import plain_sentence
 from shared.events import ChunkPlan, ChunkReady, Event, JobProgress, ObservationSubmitted, SearchParameters, Upload
 from shared.filterbank import BlobSource, Objects, Storage, describe
 from shared.header import Header
@@ -75,7 +76,7 @@ class Handler:
                 f"narrowband signals compares channels; upload a product with at least {FEWEST_CHANNELS}."
             )
         # First, for it says most about the results.
-        warnings = tuple(filter(None, (why_unsuited(header), *warnings)))
+        warnings = tuple(map(plain_sentence, filter(None, (why_unsuited(header), *warnings))))
         plan = await self._plans.find(event.job_id, header.n_channels)
         n_spectra = searched_grid(header, event.parameters.max_drift_rate_hz_s).n_spectra
         if plan is not None and not is_within(plan, n_spectra, self._max_chunk_samples):

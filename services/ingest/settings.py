@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from shared.event_fields import MAX_CHUNK_SAMPLES
 from shared.settings import ServiceSettings
 
 
@@ -12,6 +13,7 @@ class Settings(ServiceSettings):
     max_chunk_samples: int = Field(
         default=2**27,
         ge=2**16,
+        le=MAX_CHUNK_SAMPLES,
         description="Most samples of a chunk (spectra times channels, overlap included), held as float32 by a search.",
     )
     lanes: int | None = Field(

@@ -15,7 +15,8 @@ from prometheus_client import Counter, Gauge, Histogram
 from shared.bus.attempts import AttemptLog
 from shared.bus.publisher import Publisher
 from shared.errors import PermanentError, TransientError
-from shared.events import Event, JobFailed, Stage, UndecodableEventError, decode
+from shared.event_fields import plain_sentence
+from shared.events import Event, JobFailed, Stage, UndecodableEventError, decode, is_job_id
 from shared.settings import ServiceSettings
 
 logger = structlog.get_logger(__name__)
@@ -224,9 +225,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
                     raise
                 logger.exception("handler failed", attempt=attempt)
                 if attempt == TRIES:
-                    bug = PermanentError("An internal error stopped the analysis.", code="internal_error")
-                    bug.__cause__ = error
-                    await self._set_aside(record, _try_decode(record), bug)
+                    last = _permanent(error)
+                    last.__cause__ = error
+                    await self._set_aside(record, _try_decode(record), last)
                     return
             else:
                 return
@@ -273,14 +274,15 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
         if self._stage is not None:
             job_id = event.job_id if event is not None else (record.key or b"").decode(errors="replace").split(":")[0]
             message = error.message if event is not None else "An internal message could not be read."
-            if job_id:
+            # Nothing is said of a job that does not exist: its id would not decode.
+            if is_job_id(job_id):
                 failed = JobFailed.make(
                     job_id=job_id,
                     producer=self._group,
                     step=f"{self._stage}/{error.code}",
                     stage=self._stage,
                     code=error.code,
-                    message=message,
+                    message=plain_sentence(message),
                 )
                 await self._publisher.publish(failed)
         HANDLED.labels(record.topic, "set_aside").inc()
@@ -346,6 +348,16 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
         for outcome in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(outcome, Exception):
                 logger.warning("handling cancelled with an error", error=str(outcome))
+
+
+def _permanent(error: BaseException) -> PermanentError:
+    """Return what users are told of an error that no retry has cured."""
+    if isinstance(error, MemoryError):
+        return PermanentError(
+            "The analysis needs more memory than a worker may take. Split the file in frequency or in time.",
+            code="out_of_memory",
+        )
+    return PermanentError("An internal error stopped the analysis.", code="internal_error")
 
 
 def _is_being_cancelled() -> bool:

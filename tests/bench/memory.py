@@ -114,7 +114,7 @@ async def measure(console: Console, folder: Path, *, long: bool) -> None:
     async with embedded_servers(folder / "servers") as servers, open_storage(settings_of(servers)) as storage:
         for n_coarse in (*COARSE_CHANNELS, *(LONG_COARSE_CHANNELS if long else ())):
             header = make_header(n_coarse * observation.COARSE_CHANNEL, coarse_channel_width=observation.COARSE_CHANNEL)
-            key = f"bench/{n_coarse}"
+            key = f"uploads/bench/{n_coarse}.fil"
             console.print(
                 f"Storing a file of {observation.size_name(header)} ({observation.gigabytes(header):.2f} GB) ..."
             )

@@ -295,7 +295,7 @@ def until() -> Until:
 @pytest.fixture
 def job_id() -> str:
     """Return the id of a job that no other test uses."""
-    return f"job-{uuid.uuid4().hex}"
+    return str(uuid.uuid4())
 
 
 @pytest.fixture

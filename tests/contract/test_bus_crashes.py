@@ -95,7 +95,7 @@ async def crashes(probe) -> AsyncIterator[Mapping[str, Crash]]:
 
 
 async def start_crash(probe, how) -> Crash:
-    topic, job_id = await probe.new_topic(), f"job-{uuid.uuid4().hex}"
+    topic, job_id = await probe.new_topic(), str(uuid.uuid4())
     sent = []
     for partition in (POISON, BYSTANDER):
         event = JobProgress.make(

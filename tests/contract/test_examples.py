@@ -11,6 +11,7 @@ from typing import Any
 from deploy.local.servers import REPOSITORY
 from shared.bus import Publisher
 from shared.events import Event, decode
+from shared.object_keys import artefact_key
 from shared.settings import ServiceSettings
 from tests.contract.conftest import PATIENCE_S
 
@@ -19,7 +20,8 @@ GOLDEN = json.loads((REPOSITORY / "tests/data/events/observation.classified.v1.j
 
 
 def classified(job_id: str) -> Event:
-    return decode(json.dumps({**GOLDEN, "job_id": job_id, "event_id": str(uuid.uuid4())}).encode())
+    own = {"job_id": job_id, "event_id": str(uuid.uuid4()), "results_key": artefact_key(job_id, "results.json")}
+    return decode(json.dumps({**GOLDEN, **own}).encode())
 
 
 async def started(*arguments: Any) -> asyncio.subprocess.Process:
@@ -33,7 +35,7 @@ async def started(*arguments: Any) -> asyncio.subprocess.Process:
 async def test_consumer_prints_each_classified_observation_once(
     bus_settings: ServiceSettings, publisher: Publisher
 ) -> None:
-    first, second = classified(f"job-{uuid.uuid4().hex}"), classified(f"job-{uuid.uuid4().hex}")
+    first, second = classified(str(uuid.uuid4())), classified(str(uuid.uuid4()))
     process = await started("--kafka", bus_settings.kafka_bootstrap, "--count", 2)
     assert process.stderr is not None
     assert b"Listening" in await asyncio.wait_for(process.stderr.readline(), PATIENCE_S)
@@ -52,7 +54,7 @@ async def test_consumer_prints_each_classified_observation_once(
 async def test_the_consumer_finds_the_broker_of_a_running_stack(
     bus_settings: ServiceSettings, publisher: Publisher, tmp_path: Path
 ) -> None:
-    event = classified(f"job-{uuid.uuid4().hex}")
+    event = classified(str(uuid.uuid4()))
     await publisher.publish(event)
     up_file = tmp_path / "up.json"
     up_file.write_text(

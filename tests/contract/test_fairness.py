@@ -24,7 +24,11 @@ PATIENCE_S = 20.0
 MANY = 64
 LOOK_S, QUIET_LOOKS = 0.005, 4
 UPLOAD = Upload(
-    file_key="k", file_name="v.fil", file_size=1, source_name="v", submitted_at=datetime(2026, 1, 2, tzinfo=UTC)
+    file_key="uploads/u/1/v.fil",
+    file_name="v.fil",
+    file_size=1,
+    source_name="v",
+    submitted_at=datetime(2026, 1, 2, tzinfo=UTC),
 )
 
 
@@ -97,7 +101,7 @@ class Traffic:
 
 def job_in(partition, partitions):
     """Return the name of a job whose first lane is on a given partition."""
-    names = (f"job-{uuid.uuid4().hex}" for _ in range(1_000))
+    names = (str(uuid.uuid4()) for _ in range(1_000))
     return next(name for name in names if partition_of(name, 0, partitions) == partition)
 
 

@@ -8,19 +8,38 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from services.gateway.jobs.model import Failure, Progress
+from services.gateway.jobs.model import Failure, Progress, shown_summary
 from services.gateway.jobs.ports import JobStore, Quotas
 from services.gateway.jobs.removal import Removal
 from shared.errors import PermanentError
 from shared.events import (
+    Artefact,
     Event,
     JobFailed,
     JobProgress,
     ObservationClassified,
     ObservationExported,
 )
+from shared.formats import FORMATS
+from shared.object_keys import artefact_key
 
 logger = structlog.get_logger(__name__)
+
+
+def known_artefacts(event: ObservationExported) -> tuple[Artefact, ...]:
+    """Return the artefacts of the formats that this version offers. A later version of export may make others.
+
+    Raises
+    ------
+    PermanentError
+        The file of a format is not the one that a job has.
+    """
+    known = tuple(artefact for artefact in event.artefacts if artefact.format in FORMATS)
+    for artefact in known:
+        filename = FORMATS[artefact.format].filename
+        if (artefact.key, artefact.filename) != (artefact_key(event.job_id, filename), filename):
+            raise PermanentError(f"The {artefact.format} of a job is not {artefact.key!r}.", code="inconsistent_event")
+    return known
 
 
 class WorkerEvents:
@@ -72,13 +91,13 @@ class WorkerEvents:
             case ObservationClassified():
                 return await self._jobs.record_classified(
                     event.job_id,
-                    event.summary,
+                    shown_summary(event.summary),
                     results_key=event.results_key,
                     completed_at=int(event.occurred_at.timestamp()),
                     due_ms=due_ms,
                 )
             case ObservationExported():
-                return await self._jobs.record_exported(event.job_id, event.artefacts)
+                return await self._jobs.record_exported(event.job_id, known_artefacts(event))
             case JobFailed():
                 return await self._record_failure(event.job_id, Failure.of(event))
             case _:

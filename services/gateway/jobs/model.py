@@ -15,6 +15,20 @@ STAGES: tuple[Stage, ...] = ("ingest", "dedoppler", "classify", "export")
 _STEPS_PER_STAGE = 10**9
 
 
+# Angle quotation marks look like the signs of markup, and no program takes them for it.
+_WITHOUT_MARKUP = str.maketrans({"<": "‹", ">": "›"})
+
+
+def shown(sentence: str) -> str:
+    """Return a worker's sentence as users see it: without the signs of markup, which a file's name may hold."""
+    return sentence.translate(_WITHOUT_MARKUP)
+
+
+def shown_summary(summary: ResultsSummary) -> ResultsSummary:
+    """Return a summary as users see it."""
+    return summary.model_copy(update={"warnings": tuple(map(shown, summary.warnings))})
+
+
 @dataclass(frozen=True)
 class Progress:
     """`done` of `total` steps of a stage are finished."""
@@ -45,7 +59,7 @@ class Failure:
     @classmethod
     def of(cls, event: JobFailed) -> "Failure":
         """Return the failure that an event reports."""
-        return cls(event.stage, event.code, event.message)
+        return cls(event.stage, event.code, shown(event.message))
 
     @property
     def is_export_failure(self) -> bool:

@@ -6,13 +6,16 @@ from typing import Literal
 
 from shared.filterbank.header.coarse import coarse_channel_width
 from shared.filterbank.header.fields import Fields, to_number
-from shared.header import GREEN_BANK_TELESCOPE_ID, Header
-
-MAX_CHANNELS = 2**34
-# A value outside is in a wrong unit or damaged, and would overflow in later arithmetic.
-MIN_CHANNEL_WIDTH_MHZ, MAX_CHANNEL_WIDTH_MHZ = 1e-12, 1e6
-MIN_TSAMP_S, MAX_TSAMP_S = 1e-12, 1e7
-MAX_FREQUENCY_MHZ = 1e9
+from shared.header import (
+    GREEN_BANK_TELESCOPE_ID,
+    MAX_CHANNEL_WIDTH_MHZ,
+    MAX_CHANNELS,
+    MAX_FREQUENCY_MHZ,
+    MAX_TSAMP_S,
+    MIN_CHANNEL_WIDTH_MHZ,
+    MIN_TSAMP_S,
+    Header,
+)
 
 FCH1 = "the frequency of the first channel's centre in MHz, a finite number"
 FOFF = "the signed width of a channel in MHz, a finite number other than 0"

@@ -72,7 +72,13 @@ def searched(header, index, count, n_hits=0, plan=None):
         job_id=JOB,
         producer="dedoppler",
         step=str(index),
-        upload=Upload(file_key="k", file_name="v.fil", file_size=1, source_name="Voyager 1", submitted_at=SUBMITTED),
+        upload=Upload(
+            file_key="uploads/u/1/v.fil",
+            file_name="v.fil",
+            file_size=1,
+            source_name="Voyager 1",
+            submitted_at=SUBMITTED,
+        ),
         parameters=SearchParameters(),
         header=header,
         chunk=Chunk(

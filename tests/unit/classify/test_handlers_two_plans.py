@@ -73,7 +73,9 @@ def handle(blobs, header):
             job_id=JOB,
             producer="dedoppler",
             step=str(index),
-            upload=Upload(file_key="k", file_name="v.fil", file_size=1, source_name="v", submitted_at=SUBMITTED),
+            upload=Upload(
+                file_key="uploads/v", file_name="v.fil", file_size=1, source_name="v", submitted_at=SUBMITTED
+            ),
             parameters=SearchParameters(),
             header=header,
             chunk=plan.chunk(index),

@@ -52,7 +52,7 @@ def ready(index=0, plan=None):
         producer="ingest",
         step=str(index),
         upload=Upload(
-            file_key="k",
+            file_key="uploads/u/1/o.fil",
             file_name="v.fil",
             file_size=1,
             source_name="Voyager 1",
@@ -124,6 +124,22 @@ async def test_the_next_chunk_of_the_lane_is_announced_and_none_at_its_end(read_
         assert following.lane == index
         assert decode(following.to_bytes()) == following
     assert [len(events[index]) for index in (2, 3)] == [1, 1]
+
+
+@pytest.mark.parametrize("wide", [HEADER.n_channels + 1, 2**34])
+async def test_a_chunk_that_is_not_of_its_file_is_refused_before_it_is_read(pool, wide):
+    async def read(_event):
+        raise AssertionError("the chunk was read")
+
+    event = ready()
+    chunk = event.chunk.model_copy(update={"read_stop_channel": wide, "stop_channel": wide})
+    # One is beyond the band, the other has more samples than a search holds.
+    header = event.header.model_copy(update={"n_channels": wide - wide % 2})
+    with pytest.raises(PermanentError) as caught:
+        await Handler(read, MemoryBlobs(), pool, Scratch()).handle(
+            event.model_copy(update={"chunk": chunk, "header": header})
+        )
+    assert caught.value.code == "inconsistent_event"
 
 
 async def test_a_lane_leads_from_its_first_chunk_through_all_of_them(read_power, pool):

@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from science.simulator import make_header
-from services.ingest.chunk_plan import MAX_CHUNKS, PLAIN_CHANNELS, is_within, overlap_channels, plan_observation
+from services.ingest.chunk_plan import PLAIN_CHANNELS, is_within, overlap_channels, plan_observation
 from shared.errors import PermanentError
+from shared.event_fields import MAX_CHUNKS
 from shared.events import SearchParameters
+from shared.header import MAX_CHANNELS
 
 MOST = 2**27
 DEFAULT = SearchParameters()
@@ -107,9 +109,10 @@ def test_a_drift_range_that_fits_no_chunk_says_what_to_lower():
 
 
 def test_too_many_chunks_are_refused():
-    header = make_header(PLAIN_CHANNELS * (MAX_CHUNKS + 1))
+    header = make_header(MAX_CHANNELS)
+    narrower_than = MAX_CHANNELS // MAX_CHUNKS
     with pytest.raises(PermanentError, match="Split the file") as caught:
-        plan_chunks(header, DEFAULT, max_chunk_samples=MOST)
+        plan_chunks(header, DEFAULT, max_chunk_samples=header.n_spectra * narrower_than)
     assert caught.value.code == "too_many_chunks"
 
 

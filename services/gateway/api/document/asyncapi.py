@@ -37,8 +37,9 @@ DESCRIPTION = """The events that the services of Waterhole publish. Other progra
 
 Delivery is at least once. The same input gives the same `event_id`, so a reader can recognise a repeat. Fields may be
 added within a version, so readers must ignore unknown fields; a change that would break a reader gets a new version.
-Events contain pointers into object storage, never arrays. A message that could not be handled is on `<topic>.dlq`, with
-its bytes unchanged."""
+Events contain pointers into object storage, never arrays. A message with a number or text beyond the bounds stated here
+is not handled, nor is one with a key outside its job's `jobs/{job_id}/`, or an upload outside `uploads/`. A message
+that could not be handled is on `<topic>.dlq`, with its bytes unchanged."""
 
 DEAD_LETTER_HEADERS: Mapping[str, str] = {
     "error_code": "Stable code, for programs.",

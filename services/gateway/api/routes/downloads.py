@@ -11,6 +11,7 @@ from services.gateway.jobs.ports import JobStore, ResultsBucket
 from services.gateway.settings import Settings
 from shared.errors import ObjectNotFoundError
 from shared.formats import CSV, FORMATS, JSON
+from shared.object_keys import artefact_key
 
 
 class DownloadRoutes:
@@ -50,16 +51,15 @@ class DownloadRoutes:
 
 
 def _artefact(job: Job, name: str) -> tuple[str, str]:
-    """Return the key and file name of a job's file."""
-    artefact = job.artefact(name)
-    if artefact is not None:
-        return artefact.key, artefact.filename
-    if name == JSON.name and job.results_key is not None:
-        # The results are available before the exports.
-        return job.results_key, JSON.filename
+    """Return the key and file name of a job's file. They follow from job and format alone, whatever is stored."""
     if name not in FORMATS:
         raise UnknownFormatError(list(FORMATS))
-    raise _not_available(job, name)
+    # The results are available before the exports.
+    is_there = job.artefact(name) is not None or (name == JSON.name and job.results_key is not None)
+    if not is_there:
+        raise _not_available(job, name)
+    filename = FORMATS[name].filename
+    return artefact_key(job.job_id, filename), filename
 
 
 def _not_available(job: Job, name: str) -> FormatNotAvailableError:

@@ -39,7 +39,7 @@ RESULTS = ResultsSummary.model_validate(
         ],
     }
 )
-EXPORTED = (Artefact(format="csv", key="k", filename="f", content_type="text/csv", size=1, sha256="0"),)
+EXPORTED = (Artefact(format="csv", key="k", filename="f", content_type="text/csv", size=1, sha256="0" * 64),)
 CHOSEN = SearchParameters(snr_threshold=12.5)
 EXPIRES = 1720220400
 

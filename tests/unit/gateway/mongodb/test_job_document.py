@@ -40,7 +40,7 @@ FULL = replace(
     progress=Progress("export", 1, 1),
     failure=Failure("ingest", "bad_observation", "x.fil is empty."),
     export_failure=Failure("export", "internal_error", "No plots."),
-    artefacts=(Artefact(format="csv", key="k", filename="f", content_type="text/csv", size=7, sha256="0"),),
+    artefacts=(Artefact(format="csv", key="k", filename="f", content_type="text/csv", size=7, sha256="0" * 64),),
     expires_at=1_720_220_400,
     slot_ms=5,
     etag='"0123"',

@@ -64,7 +64,7 @@ class Gap:
 class GainChange:
     """Spectra in which some channels are brighter or fainter than usual; stops are excluded.
 
-    `factor` is the gain of these spectra in units of that of most.
+    `factor` is their gain in units of the usual one, the lower quartile of all spectra.
     """
 
     start_channel: int

@@ -19,15 +19,17 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from science.measure import beside, curves
+from science.measure import beside, curves, gains
 from science.measure.efficiency import efficiencies
 from science.measure.false_alarms import counted, threshold_for
 from science.measure.importance import sampled_false_hits
 from science.measure.recovery import header_of, pulls, recover, within_three
 from science.simulator import make_header
+from services.classify.model import load_model
 from services.dedoppler.false_alarms import expected_false_hits
 from shared.events import SearchParameters
 from shared.hits import ChunkNoise
+from shared.labels import NARROWBAND_DRIFTING
 
 ROOT = Path(__file__).parents[2]
 SPECTRA = (15, 16, 17, 32, 60)
@@ -37,6 +39,8 @@ NOISE_SEEDS = range(3000, 3060)
 FALSE_ALARM_SAMPLES = {6.0: 6000, 6.25: 1500, 6.5: 1500, 7.0: 1500}
 NOISE_CHANNELS = 2**20
 FALSE_ALARM_SNR = 6.0
+# Of tones in observations whose gain changes.
+GAIN_SNR, GAIN_SEEDS = 100.0, range(6)
 DRIFT_EDGES = (0.0, 0.001, 0.2, 1.0, 2.0, 3.0, 3.9, 4.01)
 
 Tell = Callable[[str], None]
@@ -120,6 +124,20 @@ def false_alarm_lines(pool: Executor, tell: Tell) -> tuple[Lines, np.ndarray, Pr
     return lines, np.concatenate(hits), predicted
 
 
+def gain_lines(pool: Executor, tell: Tell) -> Lines:
+    """Search one tone in observations whose gain or noise changes with time."""
+    lines, model = [], load_model()
+    for kind in gains.KINDS:
+        for cause in gains.CAUSES:
+            tell(f"{cause} that changes: {kind}")
+            hits = [gains.recovered(kind, cause, GAIN_SNR, seed, pool, model) for seed in GAIN_SEEDS]
+            ratios = [ratio for found in hits for ratio, _ in found]
+            right = sum(len(found) == 1 and found[0][1] == NARROWBAND_DRIFTING for found in hits)
+            what = f"Stated SNR / matched SNR, {cause}: {kind}; right hits of {len(hits)}"
+            lines.append((what, f"{np.mean(ratios):.3f}, {right}" if ratios else "none", f"1 ± 0.05, {len(hits)}"))
+    return lines
+
+
 def beside_lines(rows: np.ndarray) -> Lines:
     """Compare Waterhole's hits with turboSETI's, which are in the third column."""
 
@@ -189,6 +207,7 @@ def main() -> None:
         asked += lines
         lines, noise, predicted = false_alarm_lines(pool, tell)
         asked += lines
+        asked += gain_lines(pool, tell)
         compared = beside.compare(Path(scratch), pool, lambda what: tell(f"beside turboSETI: {what}"))
         tell("figures")
         small = [folder, arguments.figures]

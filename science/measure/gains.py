@@ -14,6 +14,7 @@ from shared.arrays import Floats
 from shared.events import SearchParameters
 
 Cause = Literal["gain", "noise"]
+CAUSES: tuple[Cause, ...] = ("gain", "noise")
 N_SPECTRA, N_CHANNELS = 16, 2**13
 # 0.3 Hz/s in the observations of `make_header`.
 STEPS = 29.4

@@ -67,11 +67,17 @@ def gain_changes(gain: Floats, edges: Indices, first_channel: int) -> tuple[Gain
     for low, high in pairwise(bounds):
         if edges[low] == edges[high]:
             continue
-        for first, stop, value in _changes_of(np.median(height[:, low:high], axis=1)):
+        for first, stop, value in _changes_of(_above_usual(np.median(height[:, low:high], axis=1))):
             channels = int(edges[low]) + first_channel, int(edges[high]) + first_channel
             found.append(GainChange(*channels, first, stop, round(float(np.exp(value)), 4)))
     found.sort(key=lambda one: (-abs(np.log(one.factor)) * one.samples, one))
     return tuple(sorted(found[:MOST_LISTED]))
+
+
+def _above_usual(height: Floats) -> Floats:
+    """Return values less the lower quartile: a receiver is brighter for a while more often than fainter."""
+    above: Floats = height - np.nanquantile(height, 0.25, method="lower")
+    return above
 
 
 def _changes_of(height: Floats) -> list[tuple[int, int, float]]:

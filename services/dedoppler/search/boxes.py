@@ -13,6 +13,7 @@ import numpy as np
 from services.dedoppler.kernels.refine import Limits, Place, blank_track, box_statistic, refine, restore_track
 from services.dedoppler.search.coarse_search import CoarseSearch, Seed, seed_threshold
 from services.dedoppler.search.leakage import leakage_channels
+from services.dedoppler.search.many_spectra import ManySpectraSearch
 from services.dedoppler.search.matched_snr import MatchedSnr
 from services.dedoppler.search.width_trials import WidthTrial, widest_box
 from services.dedoppler.slices import runs, slices
@@ -21,6 +22,8 @@ from shared.arrays import Flags, Power
 
 # Small enough for a piece to stay in the cache during all width trials.
 COLUMNS_PER_TASK = 2**15
+# With more spectra, paths that share lines cost less than exact ones with an upper bound.
+FEW_SPECTRA = 256
 MOST_PASSES = 12
 MOST_BOXES = 10_000
 
@@ -80,7 +83,8 @@ class Search:
         self._pool = pool
         max_steps = max(int(trial.steps[-1]) for trial in trials)
         self._limits = Limits(region.first, region.stop, max_steps, widest_box(trials))
-        self._coarse_search = CoarseSearch(trials, len(x), seed_threshold(snr_threshold))
+        kind = CoarseSearch if len(x) <= FEW_SPECTRA else ManySpectraSearch
+        self._coarse_search = kind(trials, len(x), seed_threshold(snr_threshold))
         self._blanked: list[tuple[Box, int, Power]] = []
 
     def boxes(self) -> tuple[list[Box], bool]:

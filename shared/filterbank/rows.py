@@ -169,8 +169,9 @@ def row_pieces(layout: RowLayout, n_spectra: int, start_channel: int, stop_chann
     most = READ_BYTES if layout.n_bits >= 8 else PACKED_SAMPLES * layout.n_bits // 8
     rows, width = 1, stop_channel - start_channel
     if wanted > most:
-        # A multiple of 8, so that the samples of one byte stay in one read where possible.
-        width = most // layout.n_bits * 8
+        # Equal pieces of about `most`, so that the overlap beyond a coarse channel is no request of its own. Each has a
+        # multiple of 8 channels, so that the samples of one byte stay in one read where possible.
+        width = -(-width // (8 * round(wanted / most))) * 8
     elif layout.row_bytes - wanted <= GAP_BYTES:
         rows += (most - wanted) // layout.row_bytes
     for t in range(0, n_spectra, rows):

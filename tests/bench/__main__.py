@@ -1,7 +1,8 @@
 """Measure time and memory on this machine: `python -m tests.bench`.
 
-There are five parts: the search of one coarse channel; the search of many, from file to hits; the memory of a worker;
-observations with many hits; the requests of the gateway. The first two also run turboSETI where it is installed. Each
+There are six parts: the search of one coarse channel; the search of many, from file to hits; a job on the embedded
+servers beside a plain reader; the memory of a worker; observations with many hits; the requests of the gateway. The
+first two also run turboSETI where it is installed. Each
 figure of the search is the median of several runs after one uncounted run. Kernels are compiled before.
 """
 
@@ -16,9 +17,9 @@ from rich.console import Console
 
 from science.simulator import spectra, write_h5
 from shared.logs import configure_logs
-from tests.bench import files, gateway, hits, memory, observation, peer, search
+from tests.bench import files, gateway, hits, job, memory, observation, peer, search
 
-PARTS = ("search", "files", "memory", "hits", "gateway")
+PARTS = ("search", "files", "job", "memory", "hits", "gateway")
 
 
 def main() -> None:
@@ -47,6 +48,8 @@ def main() -> None:
             search.measure(console, folder, warm, runs=arguments.runs, long=arguments.long)
         if "files" in parts:
             files.measure(console, folder, warm, long=arguments.long)
+        if "job" in parts:
+            asyncio.run(job.measure(console, folder, long=arguments.long))
         if "memory" in parts:
             asyncio.run(memory.measure(console, folder, long=arguments.long))
     if "hits" in parts:

@@ -171,8 +171,22 @@ async def test_spectra_wider_than_a_read_are_read_in_parts(monkeypatch, n_bits):
     data = b"".join(packed(row, n_bits) if n_bits < 8 else row.tobytes() for row in stored)
     block, bucket = await read_range(sigproc(1000, n_bits, data), 3, 998)
     assert np.array_equal(block, samples[:, 3:998])
-    assert max(length for _, length in bucket.reads) <= 65
-    assert len(bucket.reads) > 3
+    lengths = [length for _, length in bucket.reads]
+    assert max(lengths) <= 1.5 * 64 + 8 * max(1, n_bits // 8)
+    assert len(bucket.reads) >= 3
+    # No part is much smaller than the others, but for the last of a spectrum.
+    assert sum(lengths) / len(lengths) > max(lengths) / 2
+
+
+async def test_the_overlap_beyond_a_coarse_channel_is_no_request_of_its_own():
+    channels = fetch.READ_BYTES // 4
+    n_channels, overlap = 3 * channels, 300
+    samples = np.zeros((2, n_channels), "<f4")
+    samples[:, ::1000] = 7
+    source = sigproc(n_channels, 32, samples.tobytes())
+    block, bucket = await read_range(source, channels - overlap, 2 * channels + overlap)
+    assert np.array_equal(block, samples[:, channels - overlap : 2 * channels + overlap])
+    assert [length for _, length in bucket.reads] == [4 * (channels + 2 * overlap)] * 2
 
 
 async def test_large_pieces_are_decoded_outside_the_event_loop():

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from shared.event_fields import MAX_CHUNKS, ChunkCount
 from shared.header import MAX_CHANNELS
+from shared.polarisations import FIRST_IF, IfsOfChunk, IfsOfSearches
 
 Channel = Annotated[int, Field(ge=0, le=MAX_CHANNELS)]
 
@@ -32,6 +33,7 @@ class Chunk(Record):
     stop_channel: Channel
     read_start_channel: Channel
     read_stop_channel: Channel
+    ifs: IfsOfChunk = FIRST_IF
 
     @model_validator(mode="after")
     def _is_in_order(self) -> Self:
@@ -52,7 +54,7 @@ class ChunkPlan(Record):
 
     The channels are divided into strides of `stride_channels`, the last of which ends with the file. Each stride is cut
     into `parts` that are as equal as whole channels allow. Any chunk follows from its index, so an event stays small
-    for any number of chunks.
+    for any number of chunks. Where several IFs are searched, the chunks of all channels repeat for each.
     """
 
     n_channels: int = Field(ge=1, le=MAX_CHANNELS)
@@ -69,21 +71,24 @@ class ChunkPlan(Record):
         default=1,
         description="Number of chunks announced at the start; after chunk i, chunk i + lanes is announced.",
     )
+    searches: IfsOfSearches = (FIRST_IF,)
 
     @model_validator(mode="after")
     def _covers_the_channels(self) -> Self:
-        if not self.edge(self.count - 1) < self.n_channels == self.edge(self.count):
+        of_one_if, rest = divmod(self.count, len(self.searches))
+        if rest or not self.edge(of_one_if - 1) < self.n_channels == self.edge(of_one_if):
             raise ValueError(f"{self.count} chunks do not end with channel {self.n_channels}")
         return self
 
     def edge(self, index: int) -> int:
-        """Return the first channel of a chunk; for index `count`, the number of channels."""
+        """Return the first channel of a chunk of the first search; for the index after its last, all channels."""
         stride, part = divmod(index, self.parts)
         return min(self.n_channels, stride * self.stride_channels + self.stride_channels * part // self.parts)
 
     def chunk(self, index: int) -> Chunk:
         """Return the chunk of an index."""
-        start, stop = self.edge(index), self.edge(index + 1)
+        search, place = divmod(index, self.count // len(self.searches))
+        start, stop = self.edge(place), self.edge(place + 1)
         return Chunk(
             index=index,
             count=self.count,
@@ -91,6 +96,7 @@ class ChunkPlan(Record):
             stop_channel=stop,
             read_start_channel=max(0, start - self.overlap_channels),
             read_stop_channel=min(self.n_channels, stop + self.overlap_channels),
+            ifs=self.searches[search],
         )
 
     def ends_lane(self, index: int) -> bool:

@@ -38,6 +38,7 @@ from shared.event_fields import (
 )
 from shared.header import Header
 from shared.object_keys import UPLOADS, is_below, job_prefix
+from shared.polarisations import IfChoice, PolType
 
 EVENT_NAMESPACE = uuid.UUID("6f1f6f0e-52d5-5d0b-9b5b-1420405751a7")
 
@@ -87,6 +88,8 @@ class SearchParameters(Record):
 
     snr_threshold: SnrThreshold = 10.0
     max_drift_rate_hz_s: MaxDriftRate = 4.0
+    ifs: Annotated[IfChoice, Field(exclude_if=lambda choice: choice == "first")] = "first"
+    pol_type: Annotated[PolType | None, Field(exclude_if=lambda pol_type: pol_type is None)] = None
 
 
 class Upload(Record):
@@ -252,12 +255,8 @@ class TopCandidate(Record):
 
 # Left out if there are none, as in events from before summaries had warnings.
 Warnings = Annotated[
-    tuple[Sentence, ...],
-    Field(
-        max_length=MAX_SENTENCES,
-        exclude_if=lambda warnings: not warnings,
-        description="Sentences about what the file lacks and what was left out; the first 20, all are in results.json.",
-    ),
+    Sentences,
+    Field(exclude_if=lambda some: not some, description="What the file lacks and what was left out: the first 20."),
 ]
 
 

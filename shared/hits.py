@@ -112,7 +112,7 @@ class ChunkHits:
     `hits` has dtype `HIT_DTYPE`; `cutouts[i]` belongs to `hits[i]`. `channels` are the file's channels that the chunk
     owns; None if the object was stored by an early version, which did not write them. `waterfall` is float32
     (rows, bins): the chunk's own channels, each bin the maximum over its channels and the mean over its spectra, in
-    units of sigma, for the picture of the whole observation.
+    units of sigma, for the picture of the whole observation. `ifs` are the IFs that were searched, as a sum if several.
     """
 
     hits: Hits
@@ -121,6 +121,7 @@ class ChunkHits:
     noise: ChunkNoise
     waterfall: Power
     warnings: list[str] = field(default_factory=list)
+    ifs: tuple[int, ...] = (0,)
 
     def statistics(self) -> dict[str, float]:
         """Return the noise and the chunk's channels as numbers by name, in order of name; without what is None."""
@@ -137,8 +138,10 @@ class ChunkHits:
             [(*c.power.shape, c.start_channel, c.spectra_per_row) for c in self.cutouts], dtype=np.int64
         ).reshape(-1, 4)
         listed = {name: getattr(self.noise, name) for name in _BOXES}
-        boxes = {name: [astuple(box) for box in some] for name, some in listed.items() if some}
-        text = json.dumps({"noise": self.statistics(), "warnings": self.warnings, **boxes})
+        more: dict[str, Any] = {name: [astuple(box) for box in some] for name, some in listed.items() if some}
+        if self.ifs != (0,):
+            more["ifs"] = self.ifs
+        text = json.dumps({"noise": self.statistics(), "warnings": self.warnings, **more})
         buffer = io.BytesIO()
         np.savez(
             buffer,
@@ -168,6 +171,7 @@ class ChunkHits:
                 noise=_noise_in(statistics, metadata),
                 waterfall=archive["waterfall"],
                 warnings=metadata["warnings"],
+                ifs=tuple(metadata.get("ifs", (0,))),
             )
 
 

@@ -71,6 +71,8 @@ class HitRecord(TypedDict):
     `group` is the `id` of the strongest hit of the same emitter. `chunk` and `chunk_hit` say which entry of which hits
     object holds its cut-out. `source` is how it was found. `false_alarms` is the number of hits of this SNR or above
     that noise alone would make in the whole search; earlier versions did not write it.
+    `if_index` is the IF (polarisation) in which it is strongest, null for a sum of IFs; `ifs` are those that show it,
+    strongest first, or the sum, such as IF0+IF1.
     """
 
     id: int
@@ -102,6 +104,8 @@ class HitRecord(TypedDict):
     group: int
     chunk: int
     chunk_hit: int
+    if_index: NotRequired[int | None]
+    ifs: NotRequired[str]
     features: FeaturesRecord
 
 

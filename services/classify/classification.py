@@ -18,6 +18,7 @@ from shared.events import SearchParameters
 from shared.header import Header
 from shared.hits import ChunkHits
 from shared.labels import BROADBAND
+from shared.polarisations import FIRST_IF, Ifs
 
 NEIGHBOUR_REACH_HZ = 5000.0
 
@@ -28,7 +29,8 @@ class ClassifiedHit:
 
     `number` counts from 0 in order of channel and drift. `chunk` and `chunk_hit` say in which hits object it is (with
     its cut-out), and where in it. `neighbours` counts the other hits within 5 kHz. `group` is the number of the
-    strongest hit of the same emitter; its own if that is it. `parts` are the components of its interestingness.
+    strongest hit of the same emitter; its own if that is it. `parts` are the components of its interestingness. `ifs`
+    are the IFs that show it, strongest first, or with `is_sum` those whose sum was searched.
     """
 
     number: int
@@ -42,6 +44,18 @@ class ClassifiedHit:
     group: int
     parts: dict[str, float]
     interestingness: float
+    ifs: Ifs = FIRST_IF
+    is_sum: bool = False
+
+    @property
+    def if_index(self) -> int | None:
+        """The IF in which it is strongest; None for a sum of IFs."""
+        return None if self.is_sum else self.ifs[0]
+
+    @property
+    def ifs_text(self) -> str:
+        """The IFs that show it, strongest first, such as IF1,IF0; a sum as IF0+IF1."""
+        return ("+" if self.is_sum else ",").join(f"IF{number}" for number in self.ifs)
 
 
 def classify_observation(
@@ -101,6 +115,8 @@ def classify_observation(
                 group=groups[i],
                 parts=parts,
                 interestingness=interestingness(parts),
+                ifs=measured.seen_in_ifs[i],
+                is_sum=len(chunks[int(measured.chunk[i])].ifs) > 1,
             )
         )
     return classified

@@ -64,7 +64,8 @@ def _finisher_key(job_id: str) -> str:
 
 def _is_of_plan(plan: ChunkPlan, index: int, found: ChunkHits) -> bool:
     """Return whether hits are those of the plan's chunk; hits of unknown channels (early versions) are accepted."""
-    return found.channels is None or found.channels == plan.chunk(index).channels
+    chunk = plan.chunk(index)
+    return found.channels is None or (found.channels, found.ifs) == (chunk.channels, chunk.ifs)
 
 
 def _are_of_plan(plan: ChunkPlan | None, chunks: Sequence[ChunkHits]) -> bool:

@@ -9,11 +9,13 @@ from services.classify.evidence import Evidence, widest_narrow_hz
 from services.classify.kernels.alignment import Track
 from services.classify.kernels.features import Features, measure
 from services.classify.kernels.neighbours import clusters, count_alike, find_combs, span_within
+from services.classify.polarisations import merge_ifs
 from shared.arrays import Floats, Hits, Indices
 from shared.events import SearchParameters
 from shared.header import Header
-from shared.hits import ChunkHits, Cutout, merge_hits
+from shared.hits import ChunkHits, Cutout
 from shared.narrowband import why_unsuited
+from shared.polarisations import Ifs
 
 # Wide hits nearer than this are pieces of one emission: 5 kHz, or two channels where these are wider.
 BROAD_GAP_HZ, BROAD_GAP_CHANNELS = 5000.0, 2
@@ -31,7 +33,8 @@ class MeasuredHits:
     """Hits of all chunks in order of channel and drift, each emitter once, and all that is known of them.
 
     `chunk[i]` and `chunk_hit[i]` say in which hits object hit `i` is, and where in it. `broad_emission[i]` numbers the
-    broad emission that hit `i` may be a piece of; -1 for a hit that is not wide.
+    broad emission that hit `i` may be a piece of; -1 for a hit that is not wide. `seen_in_ifs[i]` are the IFs that show
+    it, strongest first; for a sum the IFs of the sum.
     """
 
     hits: Hits
@@ -39,6 +42,7 @@ class MeasuredHits:
     chunk_hit: Indices
     evidence: list[Evidence]
     broad_emission: Indices
+    seen_in_ifs: list[Ifs]
 
 
 def measure_hits(
@@ -68,8 +72,10 @@ def measure_hits(
     every = np.concatenate([chunk.hits for chunk in chunks])
     chunk = np.concatenate([np.full(len(c.hits), index, dtype=np.int64) for index, c in enumerate(chunks)])
     chunk_hit = np.concatenate([np.arange(len(c.hits), dtype=np.int64) for c in chunks])
-    kept = merge_hits(every, chunk, most)
+    kept, seen_in_ifs = merge_ifs(every, chunk, [c.ifs for c in chunks], most)
     hits, chunk, chunk_hit = every[kept], chunk[kept], chunk_hit[kept]
+    # Each search of an IF counted its own.
+    hits["false_alarms"] *= max(1, len({c.ifs for c in chunks}))
     features, n_rows = _measure_cutouts(
         header, hits, chunk, chunk_hit, cutouts_of or (lambda index: chunks[index].cutouts)
     )
@@ -111,7 +117,7 @@ def measure_hits(
         )
         for i, hit in enumerate(hits)
     ]
-    return MeasuredHits(hits, chunk, chunk_hit, evidence, broad_emission)
+    return MeasuredHits(hits, chunk, chunk_hit, evidence, broad_emission, seen_in_ifs)
 
 
 def _measure_cutouts(

@@ -94,6 +94,8 @@ def hit_record(hit: ClassifiedHit) -> HitRecord:
         "group": hit.group,
         "chunk": hit.chunk,
         "chunk_hit": hit.chunk_hit,
+        "if_index": hit.if_index,
+        "ifs": hit.ifs_text,
         "features": features_record(hit),
     }
 

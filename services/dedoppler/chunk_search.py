@@ -84,6 +84,7 @@ def _search(
         hits=hits,
         cutouts=[cutout(hit, conditioned, chunk) for hit in hits],
         channels=chunk.channels,
+        ifs=chunk.ifs,
         noise=_with_places(conditioned, power, chunk),
         waterfall=waterfall(conditioned, header, chunk, pool),
         warnings=warnings,
@@ -129,6 +130,7 @@ def _nothing(header: Header, chunk: Chunk) -> ChunkHits:
         hits=np.empty(0, HIT_DTYPE),
         cutouts=[],
         channels=chunk.channels,
+        ifs=chunk.ifs,
         noise=ChunkNoise(lost_fraction=1.0, lost_elsewhere=0, gaps=(everything,)),
         waterfall=np.zeros(waterfall_shape(header.n_spectra, n_channels, chunk.count), np.float32),
     )

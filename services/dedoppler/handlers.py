@@ -101,13 +101,13 @@ class Handler:
         return [searched, *_next_ready(event)]
 
     async def _stored(self, key: str, chunk: Chunk) -> ChunkHits | None:
-        """Return the stored hits of this chunk; None if there are none, or if their chunk has other edges."""
+        """Return the stored hits of this chunk; None if there are none, or if their chunk has other edges or IFs."""
         try:
             raw = await self._results.get(key)
         except ObjectNotFoundError:
             return None
         found = await asyncio.to_thread(ChunkHits.from_bytes, raw)
-        return found if found.channels == chunk.channels else None
+        return found if (found.channels, found.ifs) == (chunk.channels, chunk.ifs) else None
 
     async def _search_and_store(self, event: ChunkReady, key: str) -> ChunkHits:
         """Search a chunk and store its hits."""

@@ -72,6 +72,8 @@ COLUMNS = (
     Column("steps", "count", "", "meta.number", "Channels moved from the first spectrum to the last"),
     Column("width", "count", "", "meta.number;instr.pixel", "Channels of the box that holds the signal"),
     Column("chunk", "count", "", "meta.id.part", "Part of the observation that it was found in, from 0"),
+    Column("if_index", "count", "", "meta.number", "IF (polarisation) in which it is strongest; empty for a sum"),
+    Column("ifs", "text", "", "meta.id.part", "IFs that show it, strongest first; IF0+IF1 is a sum"),
     Column("id", "count", "", "meta.record", "Number of the hit, by channel and drift, from 0"),
     Column("group", "count", "", "meta.id.parent", "Id of the strongest hit of the same emitter"),
     Column("protected_band", "text", "", "meta.note", "Protected band that it lies in"),

@@ -122,7 +122,7 @@ def _of_the_observation(event: ObservationClassified) -> tuple[Fact, ...]:
         *_fact("FREQMAX", "highest_frequency_hz", edges_hz[1], "Hz", "em.freq;stat.max", "upper end of the band"),
         *_fact("NCHANS", "n_channels", header.n_channels, "", "meta.number", "fine channels"),
         *_fact("NSPECTRA", "n_spectra", header.n_spectra, "", "meta.number", "spectra"),
-        *_fact("NIFS", "n_ifs", header.n_ifs, "", "meta.number", "IFs in the file; the first is searched"),
+        *_fact("NIFS", "n_ifs", header.n_ifs, "", "meta.number", "IFs (polarisations) in the file"),
         *_fact("NBITS", "n_bits", header.n_bits, "bit", "meta.number", "bits of a sample"),
         *_fact("TSAMP", "tsamp_s", header.tsamp_s, "s", "time.resolution", "time per spectrum"),
     )

@@ -45,7 +45,18 @@ def max_reduce(power: Power, edges: Floats, columns: int) -> Power:
 
 
 def assemble(chunks: Sequence[ChunkPart], columns: int) -> Power:
-    """Put the waterfalls of neighbouring chunks side by side on `columns` equal columns of channels."""
+    """Put the waterfalls of neighbouring chunks side by side on `columns` equal columns of channels.
+
+    Where several IFs were searched, the chunks begin anew for each, and the brighter IF is shown.
+    """
+    begins = [at for at, chunk in enumerate(chunks) if at == 0 or chunk.channels.start < chunks[at - 1].channels.start]
+    ends = [*begins[1:], len(chunks)]
+    parts = [_side_by_side(chunks[begin:end], columns) for begin, end in zip(begins, ends, strict=True)]
+    whole: Power = np.maximum.reduce(parts)
+    return whole
+
+
+def _side_by_side(chunks: Sequence[ChunkPart], columns: int) -> Power:
     rows = max(len(chunk.waterfall) for chunk in chunks)
     parts = [chunk.waterfall[np.arange(rows) * len(chunk.waterfall) // rows] for chunk in chunks]
     bounds = [

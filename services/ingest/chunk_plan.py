@@ -5,6 +5,7 @@ from shared.errors import PermanentError
 from shared.event_fields import MAX_CHUNKS
 from shared.events import ChunkPlan, SearchParameters
 from shared.header import Header
+from shared.polarisations import FIRST_IF, Ifs
 
 # Channels of a chunk if the file has no coarse channels, or narrow ones of which several make a chunk.
 PLAIN_CHANNELS = 2**20
@@ -29,7 +30,13 @@ def overlap_channels(header: Header, max_drift_rate_hz_s: float) -> int:
 
 
 def plan_observation(
-    header: Header, parameters: SearchParameters, *, max_chunk_samples: int, lanes: int = 1, packed_channels: int = 1
+    header: Header,
+    parameters: SearchParameters,
+    *,
+    max_chunk_samples: int,
+    lanes: int = 1,
+    packed_channels: int = 1,
+    searches: tuple[Ifs, ...] = (FIRST_IF,),
 ) -> ChunkPlan:
     """Plan the chunks of an observation in channel order; together they own [0, n_channels) without gaps.
 
@@ -49,6 +56,8 @@ def plan_observation(
         Largest number of chunks that are searched at the same time.
     packed_channels
         Channels of a storage chunk that has to be unpacked; 1 if there are none.
+    searches
+        The IFs of each search of the observation; the chunks of all channels repeat for each.
 
     Raises
     ------
@@ -62,7 +71,7 @@ def plan_observation(
         stride, parts = _plain_stride(n_channels, min(max(PLAIN_CHANNELS, packed_channels), widest))
     else:
         stride, parts = _coarse_stride(header.coarse_channel_width, widest, packed_channels)
-    count = _count(n_channels, stride, parts)
+    count = _count(n_channels, stride, parts) * len(searches)
     if count > MAX_CHUNKS:
         raise PermanentError(
             f"The observation's {n_channels} channels would fall into {count} chunks; at most {MAX_CHUNKS} are "
@@ -76,6 +85,7 @@ def plan_observation(
         parts=parts,
         overlap_channels=overlap,
         lanes=min(lanes, count),
+        searches=searches,
     )
 
 

@@ -60,11 +60,12 @@ def predict(header: Header, storage: Storage, plan: ChunkPlan) -> Cost:
 
 
 def _reads(plan: ChunkPlan) -> list[tuple[int, int]]:
-    edges = map(plan.edge, range(plan.count + 1))
-    return [
+    edges = map(plan.edge, range(plan.count // len(plan.searches) + 1))
+    of_one_if = [
         (max(0, start - plan.overlap_channels), min(plan.n_channels, stop + plan.overlap_channels))
         for start, stop in pairwise(edges)
     ]
+    return of_one_if * sum(map(len, plan.searches))
 
 
 def require_size(name: str, storage: Storage, limits: JobLimits) -> None:

@@ -11,6 +11,7 @@ import structlog
 from services.ingest.chunk_plan import is_within, plan_observation
 from services.ingest.cost import predict, require_cost, require_size
 from services.ingest.kept_plan import KeptPlans, ResultsStore
+from services.ingest.polarisations import choose_ifs
 from shared.averaging import searched_grid
 from shared.errors import BadObservationError, PermanentError
 from shared.event_fields import plain_sentence
@@ -18,6 +19,7 @@ from shared.events import ChunkPlan, ChunkReady, Event, JobProgress, Observation
 from shared.filterbank import BlobSource, Objects, Storage, describe
 from shared.header import Header
 from shared.narrowband import FEWEST_CHANNELS, why_unsuited
+from shared.polarisations import Ifs
 
 logger = structlog.get_logger(__name__)
 
@@ -75,15 +77,18 @@ class Handler:
                 f"The file {event.upload.file_name!r} can't be searched: it holds 1 channel (nchans). A search for "
                 f"narrowband signals compares channels; upload a product with at least {FEWEST_CHANNELS}."
             )
+        choice = choose_ifs(header, event.parameters, upload.file_name)
         # First, for it says most about the results.
-        warnings = tuple(map(plain_sentence, filter(None, (why_unsuited(header), *warnings))))
+        told = filter(None, (why_unsuited(header), choice.warning, *warnings))
+        warnings = tuple(map(plain_sentence, told))
         plan = await self._plans.find(event.job_id, header.n_channels)
         n_spectra = searched_grid(header, event.parameters.max_drift_rate_hz_s).n_spectra
-        if plan is not None and not is_within(plan, n_spectra, self._max_chunk_samples):
-            logger.warning("kept plan exceeds the limit", chunks=plan.count, max_chunk_samples=self._max_chunk_samples)
+        most_samples = self._most_samples(choice.searches)
+        if plan is not None and not is_within(plan, n_spectra, most_samples):
+            logger.warning("kept plan exceeds the limit", chunks=plan.count, max_chunk_samples=most_samples)
             plan = None
         if plan is None:
-            planned = await self._planned(header, event.parameters, storage)
+            planned = await self._planned(header, event.parameters, storage, choice.searches)
             if event.limits is not None:
                 require_cost(upload.file_name, storage, predict(header, storage, planned), event.limits)
             plan = await self._plans.keep(event.job_id, planned)
@@ -93,13 +98,20 @@ class Handler:
         )
         return [*ready, done]
 
-    async def _planned(self, header: Header, parameters: SearchParameters, storage: Storage) -> ChunkPlan:
+    def _most_samples(self, searches: tuple[Ifs, ...]) -> int:
+        """Return how many samples a chunk may have: the IFs of a sum are in memory together."""
+        return self._max_chunk_samples // max(map(len, searches))
+
+    async def _planned(
+        self, header: Header, parameters: SearchParameters, storage: Storage, searches: tuple[Ifs, ...]
+    ) -> ChunkPlan:
         return plan_observation(
             header,
             parameters,
-            max_chunk_samples=self._max_chunk_samples,
+            max_chunk_samples=self._most_samples(searches),
             lanes=await self._lanes(),
             packed_channels=storage.packed_channels or 1,
+            searches=searches,
         )
 
 

@@ -75,29 +75,31 @@ async def describe(source: Source) -> Description:
     return Description(header, _bounded((misnamed, *warnings) if misnamed else warnings), storage)
 
 
-async def read_block(source: Source, header: Header, start_channel: int, stop_channel: int) -> npt.NDArray[np.float32]:
-    """Return the first IF's channels [start, stop) of all spectra: float32 (spectra, channels), C-contiguous.
+async def read_block(
+    source: Source, header: Header, start_channel: int, stop_channel: int, if_index: int = 0
+) -> npt.NDArray[np.float32]:
+    """Return one IF's channels [start, stop) of all spectra: float32 (spectra, channels), C-contiguous.
 
     `header` is from `read_header` for the same file. This takes the memory of the block and a few tens of MB.
 
     Raises
     ------
     ValueError
-        The range is empty or goes beyond the band.
+        The range is empty or goes beyond the band, or there is no such IF.
     BadObservationError
         The file is damaged or incomplete.
     TransientError
         Storage is unavailable.
     """
-    _check_channels(header, start_channel, stop_channel)
+    _check_range(header, start_channel, stop_channel, if_index)
     read = sigproc.read_block if header.file_format == "fil" else hdf5.read_block
-    return await read(source, header, start_channel, stop_channel)
+    return await read(source, header, start_channel, stop_channel, if_index)
 
 
 def read_pieces(
-    source: Source, header: Header, start_channel: int, stop_channel: int, spectra: int
+    source: Source, header: Header, start_channel: int, stop_channel: int, spectra: int, if_index: int = 0
 ) -> AsyncIterator[npt.NDArray[np.float32]]:
-    """Yield the first IF's channels [start, stop) in time order, about `spectra` spectra at a time.
+    """Yield one IF's channels [start, stop) in time order, about `spectra` spectra at a time.
 
     A piece of an HDF5 file has the spectra of whole storage chunks, each of which is unpacked once. Each piece is a new
     array, float32 (spectra, channels), C-contiguous; this takes the memory of one piece and a few tens of MB.
@@ -105,18 +107,20 @@ def read_pieces(
     Raises
     ------
     ValueError
-        The range is empty or goes beyond the band.
+        The range is empty or goes beyond the band, or there is no such IF.
     BadObservationError
         The file is damaged or incomplete.
     TransientError
         Storage is unavailable.
     """
-    _check_channels(header, start_channel, stop_channel)
+    _check_range(header, start_channel, stop_channel, if_index)
     read = sigproc.read_pieces if header.file_format == "fil" else hdf5.read_pieces
-    return read(source, header, start_channel, stop_channel, spectra)
+    return read(source, header, start_channel, stop_channel, spectra, if_index)
 
 
-def _check_channels(header: Header, start_channel: int, stop_channel: int) -> None:
+def _check_range(header: Header, start_channel: int, stop_channel: int, if_index: int) -> None:
+    if not 0 <= if_index < header.n_ifs:
+        raise ValueError(f"no IF {if_index} among {header.n_ifs}")
     if not 0 <= start_channel < stop_channel <= header.n_channels:
         raise ValueError(f"no channels {start_channel} to {stop_channel} in a band of {header.n_channels}")
 

@@ -27,7 +27,7 @@ Block = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class RowLayout:
-    """Where the samples are: spectrum `t` begins at data_offset_bytes + t * row_bytes with the first IF's channels.
+    """Where the samples are: the wanted IF's channels of spectrum `t` begin at data_offset_bytes + t * row_bytes.
 
     `dtype` is the type of a sample; for fewer than 8 bits, of the bytes that hold several, low-order bits first.
     """

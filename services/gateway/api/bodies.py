@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from services.gateway.api.errors import ApiError, unsupported_encoding
 from shared.events import MaxDriftRate, SearchParameters, SnrThreshold
+from shared.polarisations import IfChoice, PolType
 
 MAX_PARTS = 10_000
 # Characters shown of a name that the client chose.
@@ -104,11 +105,21 @@ class AnalyzeBody(Body):
     max_drift_rate_hz_s: MaxDriftRate | None = Field(
         default=None, description="Largest drift rate that is searched, Hz/s; 4 by default."
     )
+    ifs: IfChoice | None = Field(
+        default=None,
+        description="Which IFs (polarisations) are searched: `first`, the default; `all` that are powers, each by "
+        "itself; `stokes_i`, the sum of the two polarisations' powers.",
+    )
+    pol_type: PolType | None = Field(
+        default=None,
+        description="What the file's IFs are, for it doesn't say, named as in PSRFITS. Needed for `all` and `stokes_i` "
+        "of a file with four IFs; two are taken for powers (AABB).",
+    )
 
     def search_parameters(self) -> SearchParameters:
         """Return the parameters of the search, with defaults for those that the user left out."""
-        given = {"snr_threshold": self.snr_threshold, "max_drift_rate_hz_s": self.max_drift_rate_hz_s}
-        return SearchParameters(**{name: value for name, value in given.items() if value is not None})
+        given = self.model_dump(include=set(SearchParameters.model_fields), exclude_none=True)
+        return SearchParameters(**given)
 
 
 class CreateKeyBody(Body):

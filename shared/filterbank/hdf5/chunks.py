@@ -61,7 +61,7 @@ class ChunkLayout:
 
     `fill_value` stands for samples that were never written. `block_bytes` are the bytes of bitshuffle's blocks if
     chunks went through bitshuffle alone with a `compressor` that `bitshuffle` undoes, and 0 if they went through other
-    `filters`.
+    `filters`. `if_in_chunk` is the place of the wanted IF among those of a chunk.
     """
 
     shape: tuple[int, int, int]
@@ -71,6 +71,7 @@ class ChunkLayout:
     filters: Sequence[Filter]
     block_bytes: int
     compressor: int
+    if_in_chunk: int = 0
 
     @property
     def chunk_bytes(self) -> int:
@@ -101,14 +102,16 @@ async def read_chunks(
     async def work(chunk: StoredChunk, scratch: Scratch) -> None:
         low, high = max(start_channel, chunk.channel), min(stop_channel, chunk.channel + columns)
         part = block[chunk.spectrum : chunk.spectrum + rows, low - start_channel : high - start_channel]
+        # Columns are counted through all IFs of a chunk.
+        column = layout.if_in_chunk * columns + low - chunk.channel
         if chunk.offset_bytes is None:
             part[...] = layout.fill_value
         elif chunk.is_plain:
-            await _read_plain(source, layout, chunk.offset_bytes, low - chunk.channel, part, scratch)
+            await _read_plain(source, layout, chunk.offset_bytes, column, part, scratch)
         else:
             try:
                 read = _read_packed if layout.block_bytes else _read_filtered
-                await read(source, layout, chunk, low - chunk.channel, part, scratch)
+                await read(source, layout, chunk, column, part, scratch)
             except DamagedChunkError as error:
                 raise bad_file(source.name, f"its data are damaged: {error}. Upload it again.") from error
 
@@ -138,7 +141,7 @@ async def read_chunks_in_pieces(
 async def _read_plain(
     source: Source, layout: ChunkLayout, offset_bytes: int, column: int, part: Block, scratch: Scratch
 ) -> None:
-    """Fill `part` from a chunk that is stored plain; `column` is the first wanted channel within the chunk."""
+    """Fill `part` from a chunk that is stored plain; `column` is the first wanted one within the chunk."""
     rows = RowLayout(offset_bytes, layout.row_bytes, 8 * layout.dtype.itemsize, layout.dtype)
     for piece in row_pieces(rows, len(part), column, column + part.shape[1]):
         await read_piece(source, rows, piece, piece.of(part, column), scratch)
@@ -157,7 +160,8 @@ async def _read_filtered(
         undone = undo_filters(raw, layout.filters, chunk.skipped, layout.chunk_bytes, layout.dtype.itemsize)
         if not undone.filters:
             columns = slice(column, column + part.shape[1])
-            _copy(np.ndarray(layout.shape, layout.dtype, undone.raw)[: len(part), 0, columns], part)
+            plain = np.ndarray((layout.shape[0], prod(layout.shape[1:])), layout.dtype, undone.raw)
+            _copy(plain[: len(part), columns], part)
         steps.append(undone)
 
     await beside(len(raw), undo)

@@ -50,8 +50,10 @@ class DataSet:
     payload: memoryview
 
 
-async def open_data_set(source: Source, size: int, channels: tuple[int, int] | None = None) -> DataSet:
-    """Open a file of `size` bytes in the child; `channels` [start, stop) are those that will be read.
+async def open_data_set(
+    source: Source, size: int, channels: tuple[int, int] | None = None, if_index: int = 0
+) -> DataSet:
+    """Open a file of `size` bytes in the child; `channels` [start, stop) of one IF are those that will be read.
 
     Raises
     ------
@@ -61,7 +63,7 @@ async def open_data_set(source: Source, size: int, channels: tuple[int, int] | N
         Storage is unavailable.
     """
     try:
-        answer = await ask(source, {"kind": OPEN, "size": size, "channels": channels})
+        answer = await ask(source, {"kind": OPEN, "size": size, "channels": channels, "if": if_index})
     except LimitExceededError as error:
         raise bad_file(
             source.name,
@@ -88,10 +90,10 @@ async def open_data_set(source: Source, size: int, channels: tuple[int, int] | N
     )
 
 
-def locate(data: DataSet, name: str, size: int, n_channels: int) -> Found:
+def locate(data: DataSet, name: str, size: int, n_channels: int, if_index: int) -> Found:
     """Return where the `n_channels` channels are that `data` was opened for, or, if among the metadata, the samples.
 
-    `name` and `size` are the file's.
+    `name` and `size` are the file's. `if_index` is the IF that `data` was opened for.
 
     Raises
     ------
@@ -99,7 +101,7 @@ def locate(data: DataSet, name: str, size: int, n_channels: int) -> Found:
         The list of chunks is damaged.
     """
     if data.offset_bytes is not None:
-        return _contiguous(data, data.offset_bytes, name)
+        return _contiguous(data, data.offset_bytes + if_index * data.strides[1], name)
     if data.chunk_shape is None:
         return np.frombuffer(data.payload, np.float32).reshape(-1, n_channels)
     chunk_bytes = prod(data.chunk_shape) * data.dtype.itemsize
@@ -116,7 +118,16 @@ def locate(data: DataSet, name: str, size: int, n_channels: int) -> Found:
             raise bad_file(name, "the index of its data is damaged. Upload the whole file again.")
         chunks.append(StoredChunk(offset, stored_bytes, is_plain, skipped, spectrum, channel))
     block_bytes, compressor = _blocks(data)
-    return ChunkLayout(data.chunk_shape, data.dtype, chunks, data.fill_value, data.filters, block_bytes, compressor)
+    return ChunkLayout(
+        data.chunk_shape,
+        data.dtype,
+        chunks,
+        data.fill_value,
+        data.filters,
+        block_bytes,
+        compressor,
+        if_index % data.chunk_shape[1],
+    )
 
 
 def _contiguous(data: DataSet, offset_bytes: int, name: str) -> RowLayout | ColumnLayout:

@@ -42,8 +42,10 @@ async def describe(source: Source, size: int) -> tuple[Header, tuple[str, ...], 
     return header, warnings, storage_of(data)
 
 
-async def read_block(source: Source, header: Header, start_channel: int, stop_channel: int) -> npt.NDArray[np.float32]:
-    """Read the first IF's channels [start, stop): float32 (spectra, channels), C-contiguous.
+async def read_block(
+    source: Source, header: Header, start_channel: int, stop_channel: int, if_index: int
+) -> npt.NDArray[np.float32]:
+    """Read one IF's channels [start, stop): float32 (spectra, channels), C-contiguous.
 
     Raises
     ------
@@ -52,7 +54,7 @@ async def read_block(source: Source, header: Header, start_channel: int, stop_ch
     TransientError
         Storage is unavailable.
     """
-    found = await _find(source, header, start_channel, stop_channel)
+    found = await _find(source, header, (start_channel, stop_channel), if_index)
     if isinstance(found, np.ndarray):
         return found
     if isinstance(found, RowLayout):
@@ -63,13 +65,13 @@ async def read_block(source: Source, header: Header, start_channel: int, stop_ch
 
 
 async def read_pieces(
-    source: Source, header: Header, start_channel: int, stop_channel: int, spectra: int
+    source: Source, header: Header, start_channel: int, stop_channel: int, spectra: int, if_index: int
 ) -> AsyncIterator[npt.NDArray[np.float32]]:
-    """Yield the first IF's channels [start, stop), some spectra at a time, as `read_block` returns them.
+    """Yield one IF's channels [start, stop), some spectra at a time, as `read_block` returns them.
 
     These are `spectra` spectra, or whole storage chunks, so that each of them is unpacked once.
     """
-    found = await _find(source, header, start_channel, stop_channel)
+    found = await _find(source, header, (start_channel, stop_channel), if_index)
     if isinstance(found, np.ndarray):
         yield found
         return
@@ -84,13 +86,13 @@ async def read_pieces(
         yield piece
 
 
-async def _find(source: Source, header: Header, start_channel: int, stop_channel: int) -> Found:
-    """Return where the channels [start, stop) are."""
+async def _find(source: Source, header: Header, channels: tuple[int, int], if_index: int) -> Found:
+    """Return where one IF's channels [start, stop) are."""
     size = await source.size()
-    data = await open_data_set(source, size, (start_channel, stop_channel))
+    data = await open_data_set(source, size, channels, if_index)
     if data.shape != (header.n_spectra, header.n_ifs, header.n_channels):
         raise bad_file(source.name, f"its data set has another shape than before, {data.shape}. Start a new analysis.")
-    return locate(data, source.name, size, stop_channel - start_channel)
+    return locate(data, source.name, size, channels[1] - channels[0], if_index)
 
 
 def _header_of(data: DataSet, name: str) -> tuple[Header, tuple[str, ...]]:

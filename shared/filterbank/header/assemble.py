@@ -50,8 +50,6 @@ def assemble(fields: Fields, layout: Layout, *, to_hours: ParseAngle, to_degrees
     if layout.n_spectra < 2:
         raise fields.bad("it holds 1 spectrum; a drift search needs at least 2. Record or export more spectra.")
     fch1, foff, tsamp = _band(fields, layout.n_channels)
-    if layout.n_ifs > 1:
-        fields.warn(f"The file holds {layout.n_ifs} IFs (polarisations); only the first was searched.")
     telescope_id = fields.integer("telescope_id", 0)
     width, warning = coarse_channel_width(
         declared=fields.integer("nfpc", 0),

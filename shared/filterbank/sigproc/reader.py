@@ -34,8 +34,10 @@ async def read_header(source: Source, size: int, head: bytes) -> tuple[Header, t
     return header, tuple(fields.warnings)
 
 
-async def read_block(source: Source, header: Header, start_channel: int, stop_channel: int) -> npt.NDArray[np.float32]:
-    """Return the first IF's channels [start, stop): float32 (spectra, channels), C-contiguous.
+async def read_block(
+    source: Source, header: Header, start_channel: int, stop_channel: int, if_index: int
+) -> npt.NDArray[np.float32]:
+    """Return one IF's channels [start, stop): float32 (spectra, channels), C-contiguous.
 
     Raises
     ------
@@ -44,20 +46,22 @@ async def read_block(source: Source, header: Header, start_channel: int, stop_ch
     TransientError
         Storage is unavailable.
     """
-    return await read_rows(source, _row_layout(header), header.n_spectra, start_channel, stop_channel)
+    return await read_rows(source, _row_layout(header, if_index), header.n_spectra, start_channel, stop_channel)
 
 
 def read_pieces(
-    source: Source, header: Header, start_channel: int, stop_channel: int, spectra: int
+    source: Source, header: Header, start_channel: int, stop_channel: int, spectra: int, if_index: int
 ) -> AsyncIterator[npt.NDArray[np.float32]]:
-    """Yield the first IF's channels [start, stop), `spectra` spectra at a time, as `read_block` returns them."""
-    return read_rows_in_pieces(source, _row_layout(header), header.n_spectra, (start_channel, stop_channel), spectra)
+    """Yield one IF's channels [start, stop), `spectra` spectra at a time, as `read_block` returns them."""
+    layout = _row_layout(header, if_index)
+    return read_rows_in_pieces(source, layout, header.n_spectra, (start_channel, stop_channel), spectra)
 
 
-def _row_layout(header: Header) -> RowLayout:
+def _row_layout(header: Header, if_index: int) -> RowLayout:
     bits = header.n_bits
     return RowLayout(
-        data_offset_bytes=header.data_offset_bytes,
+        # The channels of an IF are a whole number of bytes.
+        data_offset_bytes=header.data_offset_bytes + if_index * header.n_channels * bits // 8,
         row_bytes=header.n_ifs * header.n_channels * bits // 8,
         n_bits=bits,
         dtype=_sample_dtype(bits, header.signed),

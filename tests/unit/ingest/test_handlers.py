@@ -267,3 +267,31 @@ async def test_without_limits_as_from_an_early_gateway_nothing_is_refused(bucket
     assert submission(bucket).limits is None
     *chunks, _ = await handler(bucket).handle(submission(bucket))
     assert len(chunks) == 3
+
+
+async def test_the_chunks_repeat_for_each_if_that_is_searched(bucket):
+    header = make_header(512, 8, n_ifs=2)
+    bucket.objects[KEY] = sigproc_header(header) + bytes(2 * 4 * 8 * 512)
+    both = submission(bucket).model_copy(update={"parameters": SearchParameters(ifs="all")})
+    *chunks, _ = await handler(bucket).handle(both)
+    assert [(event.chunk.index, event.chunk.ifs, event.chunk.channels) for event in chunks] == [
+        (0, (0,), range(512)),
+        (1, (1,), range(512)),
+    ]
+    assert chunks[0].warnings == ("IFs 0 and 1 of the file were searched, each by itself.",)
+    # A repeat has the same plan.
+    *again, _ = await handler(bucket).handle(both)
+    assert [event.chunk for event in again] == [event.chunk for event in chunks]
+
+
+async def test_a_sum_of_ifs_takes_half_of_the_samples_of_a_chunk(bucket):
+    header = make_header(2**16, 8, n_ifs=2)
+    bucket.objects[KEY] = sigproc_header(header) + bytes(2 * 4 * 8 * 2**16)
+    counts = []
+    for ifs in ("first", "stokes_i"):
+        bucket.objects.pop(plan_key("job"), None)
+        parameters = SearchParameters(ifs=ifs, max_drift_rate_hz_s=0.1)
+        event = submission(bucket).model_copy(update={"parameters": parameters})
+        *chunks, _ = await handler(bucket, lanes=99, max_chunk_samples=2**19 + 2**14).handle(event)
+        counts.append(len(chunks))
+    assert counts == [1, 2]

@@ -174,12 +174,30 @@ SUBMITTED_WITH_LIMITS = SUBMITTED_WITH_ETAG.model_copy(
         "limits": JobLimits(max_unpacked_bytes=1073741824, max_processor_s=614.4),
     }
 )
+# Like EXPECTED[1], but of a search of the sum of two IFs.
+READY_WITH_IFS = EXPECTED[1].model_copy(
+    update={
+        "event_id": uuid.UUID("0c9d1f6e-5d0c-5f0e-8d3a-6f2f7a0b1c09"),
+        "parameters": PARAMETERS.model_copy(update={"ifs": "stokes_i", "pol_type": "AABBCRCI"}),
+        "chunk": CHUNK.model_copy(update={"ifs": (0, 1)}),
+        "plan": ChunkPlan(
+            n_channels=67_108_864,
+            count=64,
+            stride_channels=1_048_576,
+            parts=1,
+            overlap_channels=392,
+            lanes=2,
+            searches=((0, 1),),
+        ),
+    }
+)
 # Events of a version that has more fields, by what their examples are named after.
 VARIANTS = {
     "plan": CLASSIFIED_WITH_PLAN,
     "warnings": CLASSIFIED_WITH_WARNINGS,
     "etag": SUBMITTED_WITH_ETAG,
     "limits": SUBMITTED_WITH_LIMITS,
+    "ifs": READY_WITH_IFS,
 }
 ALL_EVENTS = [*EXPECTED, *VARIANTS.values()]
 
@@ -355,3 +373,12 @@ def test_the_key_is_the_job_except_for_chunks_shared_by_workers(event):
 def test_parameters_outside_their_range_are_refused(values):
     with pytest.raises(ValidationError):
         SearchParameters(**values)
+
+
+def test_the_chunks_of_all_channels_repeat_for_each_search():
+    plan = READY_WITH_IFS.plan.model_copy(update={"count": 128, "searches": ((0,), (1,))})
+    assert READY_WITH_IFS.plan.chunk(3) == READY_WITH_IFS.chunk
+    assert [plan.chunk(index).ifs for index in (0, 63, 64, 127)] == [(0,), (0,), (1,), (1,)]
+    assert [plan.chunk(index).channels for index in range(64)] == [
+        plan.chunk(64 + index).channels for index in range(64)
+    ]

@@ -50,13 +50,14 @@ def main(end: int, memory_file: int) -> None:
 def _answer(connection: Connection, message: Message, payload: memoryview) -> tuple[Message, bytes | memoryview]:
     if message["kind"] == OPEN:
         with RangeFile(connection, message["size"]) as file:
-            description, raw = describe(file, message["size"], message["channels"])
+            description, raw = describe(file, message["size"], message["channels"], message.get("if", 0))
         return {"kind": DONE, **description}, raw
     filters = [Filter(code, tuple(values)) for code, values in message["filters"]]
     shape, dtype = tuple(message["shape"]), np.dtype(message["dtype"])
     plain = unpack_chunk(payload, shape, dtype, filters, message["fill_value"])
     start, stop = message["channels"]
-    wanted = np.ascontiguousarray(plain[: message["spectra"], 0, start:stop])
+    # Counted through all IFs of the chunk.
+    wanted = np.ascontiguousarray(plain.reshape(len(plain), -1)[: message["spectra"], start:stop])
     return {"kind": DONE}, wanted.reshape(-1).view(np.uint8).data
 
 

@@ -47,8 +47,8 @@ MAX_INT64 = 2**63 - 1
 Shape = tuple[int, int, int]
 
 
-def describe(file: RangeFile, file_bytes: int, channels: list[int] | None) -> tuple[Message, bytes]:
-    """Describe the data set of a file and, where `channels` [start, stop) are asked for, say where their samples are.
+def describe(file: RangeFile, file_bytes: int, channels: list[int] | None, if_index: int = 0) -> tuple[Message, bytes]:
+    """Describe the data set of a file and, where `channels` [start, stop) of an IF are asked for, say where they are.
 
     Returns
     -------
@@ -65,12 +65,12 @@ def describe(file: RangeFile, file_bytes: int, channels: list[int] | None) -> tu
     """
     try:
         with h5py.File(file, "r", rdcc_nbytes=0) as opened:
-            return _describe(opened, file_bytes, channels)
+            return _describe(opened, file_bytes, channels, if_index)
     except HDF5_ERRORS as error:
         raise DamagedError.by(error) from error
 
 
-def _describe(file: Any, file_bytes: int, channels: list[int] | None) -> tuple[Message, bytes]:
+def _describe(file: Any, file_bytes: int, channels: list[int] | None, if_index: int) -> tuple[Message, bytes]:
     handle = _find(file)
     values = {key: value for key in KEYWORDS if (value := read_attribute(handle, key)) is not None}
     if values.get("source_name") == UNREADABLE:
@@ -105,9 +105,9 @@ def _describe(file: Any, file_bytes: int, channels: list[int] | None) -> tuple[M
     }
     raw = b""
     if channels is not None and chunk_shape is not None:
-        raw = _chunks(handle, chunk_shape, *channels).tobytes()
+        raw = _chunks(handle, chunk_shape, if_index, *channels).tobytes()
     elif channels is not None and offset is None:
-        raw = _compact(handle, axes, *channels).tobytes()
+        raw = _compact(handle, axes, if_index, *channels).tobytes()
     return description, raw
 
 
@@ -245,14 +245,21 @@ def _missing_chunks(handle: Any, shape: Shape, chunk_shape: Shape | None) -> lis
     return []
 
 
-def _chunks(handle: Any, chunk_shape: Shape, start_channel: int, stop_channel: int) -> npt.NDArray[np.int64]:
-    """Return the chunks with some of the first IF's channels [start, stop): int64 (chunks, fields)."""
-    rows, _, columns = chunk_shape
+def _chunks(
+    handle: Any, chunk_shape: Shape, if_index: int, start_channel: int, stop_channel: int
+) -> npt.NDArray[np.int64]:
+    """Return the chunks with some of an IF's channels [start, stop): int64 (chunks, fields)."""
+    rows, n_ifs, columns = chunk_shape
+    first_if = if_index // n_ifs * n_ifs
     stored: dict[tuple[int, int], Any] = {}
 
     def keep(chunk: Any) -> None:
         spectrum, *ifs, channel = chunk.chunk_offset
-        if not any(ifs) and start_channel - columns < channel < stop_channel and chunk.byte_offset is not None:
+        if (
+            ifs in ([], [first_if])
+            and start_channel - columns < channel < stop_channel
+            and chunk.byte_offset is not None
+        ):
             stored.setdefault((spectrum, channel), chunk)
 
     # One pass over the index. To look up chunks one by one is a pass for each.
@@ -268,11 +275,11 @@ def _chunks(handle: Any, chunk_shape: Shape, start_channel: int, stop_channel: i
     return np.array(found, np.int64)
 
 
-def _compact(handle: Any, axes: Axes, start_channel: int, stop_channel: int) -> npt.NDArray[np.float32]:
-    """Return the first IF's channels [start, stop): float32 (spectra, channels). Such data sets have up to 64 kB."""
+def _compact(handle: Any, axes: Axes, if_index: int, start_channel: int, stop_channel: int) -> npt.NDArray[np.float32]:
+    """Return an IF's channels [start, stop): float32 (spectra, channels). Such data sets have up to 64 kB."""
     samples = handle[()]
     if axes.if_ is not None:
-        samples = samples.take(0, axis=axes.if_)
+        samples = samples.take(if_index, axis=axes.if_)
     if axes.channel < axes.spectrum:
         samples = samples.T
     # What float32 can't hold becomes infinite, and is masked by the search.

@@ -187,6 +187,8 @@ async def test_an_incomplete_body_times_out(client: TestClient, monkeypatch: pyt
         ("/parameters", {"file_key": "k", "filename": "x" * 256}, "invalid_field", "filename"),
         ("/parameters", {"file_key": "k", "snr_threshold": 1}, "invalid_field", "snr_threshold"),
         ("/parameters", {"file_key": "k", "max_drift_rate_hz_s": 51}, "invalid_field", "max_drift_rate_hz_s"),
+        ("/parameters", {"file_key": "k", "ifs": "second"}, "invalid_field", "ifs"),
+        ("/parameters", {"file_key": "k", "pol_type": "XY"}, "invalid_field", "pol_type"),
     ],
 )
 async def test_an_invalid_field_is_named(client: TestClient, path: str, content: dict, code: str, field: str) -> None:
@@ -204,6 +206,11 @@ async def test_search_parameters_are_optional(client: TestClient) -> None:
     assert await ask(client, "POST", "/parameters", json={"file_key": "k", **chosen}) == (
         200,
         {"snr_threshold": 25.0, "max_drift_rate_hz_s": 0.5},
+    )
+    ifs = {"ifs": "stokes_i", "pol_type": "AABBCRCI"}
+    assert await ask(client, "POST", "/parameters", json={"file_key": "k", **ifs}) == (
+        200,
+        {"snr_threshold": 10.0, "max_drift_rate_hz_s": 4.0, **ifs},
     )
 
 

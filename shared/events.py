@@ -19,7 +19,6 @@ from shared.chunks import ChunkPlan as ChunkPlan
 from shared.chunks import Record as Record
 from shared.event_fields import (
     MAX_CHUNK_HITS,
-    MAX_SENTENCES,
     MAX_UNPACKED_BYTES,
     ChunkCount,
     Code,

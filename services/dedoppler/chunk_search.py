@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from services.dedoppler.averaging import averages, per_spectrum
-from services.dedoppler.cutouts import cutout
+from services.dedoppler.cutouts import cutout, fit_in_memory
 from services.dedoppler.false_alarms import expected_false_hits
 from services.dedoppler.kernels.gains import scale_spectra
 from services.dedoppler.noise.conditioning import Conditioned, condition
@@ -74,11 +74,13 @@ def _search(
     boxes, cut_short = _boxes(conditioned, power, region, trials, parameters.snr_threshold, pool)
     hits = _hit_table(boxes, conditioned, power, header, chunk, pool)
     hits["false_alarms"] = expected_false_hits(hits["snr"], header, parameters.max_drift_rate_hz_s, conditioned.noise)
+    fit = fit_in_memory(hits, len(conditioned.x), chunk)
+    hits, cut_short = hits[fit], cut_short or not fit.all()
     warnings = []
     if cut_short:
         warnings.append(
             f"Channels {chunk.start_channel} to {chunk.stop_channel - 1} hold more signals than one search takes "
-            f"(limit {MOST_BOXES}); the strongest are listed."
+            f"(limit {MOST_BOXES}, or 128 MiB of cut-outs); the {len(hits)} strongest are listed."
         )
     found = ChunkHits(
         hits=hits,

@@ -9,6 +9,7 @@ import structlog
 from pydantic import BaseModel, Field, ValidationError
 
 from services.classify.classification import classify_observation
+from services.classify.finished import Finished, document_digest, inputs_digest
 from services.classify.measurement import MOST_HITS
 from services.classify.model import ShapeModel
 from services.classify.results_document import results_document
@@ -62,6 +63,11 @@ def _finisher_key(job_id: str) -> str:
     return artefact_key(job_id, "finished_by_chunk")
 
 
+def _record_key(job_id: str) -> str:
+    """Return the key of the object that says from what the job was finished."""
+    return artefact_key(job_id, "classified_from")
+
+
 def _is_of_plan(plan: ChunkPlan, index: int, found: ChunkHits) -> bool:
     """Return whether hits are those of the plan's chunk; hits of unknown channels (early versions) are accepted."""
     chunk = plan.chunk(index)
@@ -97,8 +103,9 @@ class Handler:
     async def handle(self, event: Event) -> Sequence[Event]:
         """Return the progress of the job and, once all its chunks are stored, the classified observation.
 
-        The event of the chunk that was stored last finishes the job. If it is delivered again, the job is finished
-        again with the same bytes and events. Later events of other chunks do not finish it again.
+        The event of the chunk that was stored last finishes the job. If it is delivered again, the same events are
+        published again; the results are made again only if they are not there, or would differ. Later events of other
+        chunks do not finish it again.
 
         If a job was cut twice (see `services.ingest.kept_plan`), the bucket may hold chunks of both plans. The job is
         not finished with such a mixture: the event of the last matching chunk finishes it, or if there is none, the
@@ -130,10 +137,19 @@ class Handler:
         if not _are_of_plan(event.plan, chunks):
             return None
         results_key = artefact_key(event.job_id, JSON.filename)
-        seconds = await self._processing_time(event, results_key)
-        # In a thread: with thousands of hits it takes seconds, and the consumer must send heartbeats meanwhile.
-        document, summary = await asyncio.to_thread(self._classified, event, chunks, stored, seconds)
-        await self._results.put(results_key, document, JSON.content_type)
+        rules = f"{self._model.version} {self._max_hits}"
+        inputs = await asyncio.to_thread(inputs_digest, event, chunks, rules)
+        earlier = await self._earlier(results_key)
+        summary = await self._finished_before(event, inputs, earlier)
+        if summary is None:
+            seconds = await self._processing_time(event, earlier)
+            # In a thread: with thousands of hits it takes seconds, and the consumer must send heartbeats meanwhile.
+            document, summary = await asyncio.to_thread(self._classified, event, chunks, stored, seconds)
+            await self._results.put(results_key, document, JSON.content_type)
+            # The record comes after the document, so a document that it describes is complete.
+            digest = await asyncio.to_thread(document_digest, document)
+            record = Finished(inputs=inputs, document=digest, summary=summary)
+            await self._results.put(_record_key(event.job_id), record.to_bytes(), "application/json")
         await self._results.put(_finisher_key(event.job_id), str(event.chunk.index).encode(), "text/plain")
         return ObservationClassified.make(
             job_id=event.job_id,
@@ -176,16 +192,33 @@ class Handler:
         is_of_plan = finisher < event.chunk.count and (event.plan is None or event.plan.ends_lane(finisher))
         return is_of_plan and finisher != event.chunk.index
 
-    async def _processing_time(self, event: ChunkSearched, results_key: str) -> float:
-        """Return the seconds from acceptance to now; for a repeat those of the first time, so that bytes are equal."""
+    async def _earlier(self, results_key: str) -> bytes | None:
         try:
-            earlier = await self._results.get(results_key)
-            return (await asyncio.to_thread(_EarlierResults.model_validate_json, earlier)).processing_time_seconds
+            return await self._results.get(results_key)
         except ObjectNotFoundError:
-            pass
-        except ValidationError:
-            # It is written anew, so nothing is lost.
-            logger.warning("earlier results not readable", job_id=event.job_id)
+            return None
+
+    async def _finished_before(self, event: ChunkSearched, inputs: str, earlier: bytes | None) -> ResultsSummary | None:
+        """Return the summary of the job if `results.json` was made from the same inputs by the same version."""
+        if earlier is None:
+            return None
+        try:
+            record = Finished.read(await self._results.get(_record_key(event.job_id)))
+        except ObjectNotFoundError:
+            return None
+        if record is None or record.inputs != inputs:
+            return None
+        is_whole = await asyncio.to_thread(document_digest, earlier) == record.document
+        return record.summary if is_whole else None
+
+    async def _processing_time(self, event: ChunkSearched, earlier: bytes | None) -> float:
+        """Return the seconds from acceptance to now; for a repeat those of the first time, so that bytes are equal."""
+        if earlier is not None:
+            try:
+                return (await asyncio.to_thread(_EarlierResults.model_validate_json, earlier)).processing_time_seconds
+            except ValidationError:
+                # It is written anew, so nothing is lost.
+                logger.warning("earlier results not readable", job_id=event.job_id)
         return max(0.0, (self._now() - event.upload.submitted_at).total_seconds())
 
     def _progress(self, job_id: str, stage: str, done: int, total: int) -> Event:

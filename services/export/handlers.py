@@ -1,11 +1,14 @@
 """From `observation.classified` to `observation.exported`."""
 
 import asyncio
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from typing import Protocol
 
 import structlog
+from pydantic import BaseModel, ValidationError
 
 from services.export.artefacts import File, render_pictures, render_tables
 from services.export.digest import sha256_of
@@ -28,8 +31,31 @@ PRODUCER = "export"
 class ResultsStore(HitsStore, Protocol):
     """The operations on the results bucket that the handler uses."""
 
+    async def size(self, key: str) -> int | None:
+        """Return the size of an object in bytes, or None if there is none."""
+
     async def put(self, key: str, body: bytes, content_type: str = ...) -> None:
         """Write the whole object."""
+
+
+class Exported(BaseModel):
+    """What a job's files were made from, as a digest, and the files."""
+
+    inputs: str
+    artefacts: tuple[Artefact, ...]
+
+
+def _record_key(job_id: str) -> str:
+    """Return the key of the object that says from what the files were made."""
+    return artefact_key(job_id, "exported_from")
+
+
+def _inputs_digest(event: ObservationClassified, raw: bytes, hash_up_to_bytes: int | None) -> str:
+    """Return a digest of all that the files follow from."""
+    digest = hashlib.sha256(raw)
+    known = event.model_dump_json(exclude={"event_id", "occurred_at", "producer"})
+    digest.update(f"{version('waterhole')}\n{hash_up_to_bytes}\n{known}".encode())
+    return digest.hexdigest()
 
 
 class Handler:
@@ -52,6 +78,8 @@ class Handler:
     async def handle(self, event: Event) -> Sequence[Event]:
         """Write every file of a classified observation; return the event with their keys, and the progress.
 
+        If the event is delivered again, the files that are there are not made again.
+
         Raises
         ------
         PermanentError
@@ -60,6 +88,33 @@ class Handler:
         if not isinstance(event, ObservationClassified):
             raise PermanentError(f"Export can't handle {event.topic}.", code="unexpected_event")
         raw = await self._results.get(event.results_key)
+        inputs = await asyncio.to_thread(_inputs_digest, event, raw, self._hash_up_to_bytes)
+        artefacts = await self._exported_before(event.job_id, inputs)
+        if artefacts is None:
+            artefacts = await self._export(event, raw)
+            record = Exported(inputs=inputs, artefacts=artefacts)
+            await self._results.put(_record_key(event.job_id), record.model_dump_json().encode(), "application/json")
+        return [
+            ObservationExported.make(job_id=event.job_id, producer=PRODUCER, artefacts=artefacts),
+            JobProgress.make(
+                job_id=event.job_id, producer=PRODUCER, step="export/1/1", stage="export", done=1, total=1
+            ),
+        ]
+
+    async def _exported_before(self, job_id: str, inputs: str) -> tuple[Artefact, ...] | None:
+        """Return the artefacts if they were made from the same inputs by the same version, and all are there."""
+        try:
+            record = Exported.model_validate_json(await self._results.get(_record_key(job_id)))
+        except (ObjectNotFoundError, ValidationError):
+            return None
+        if record.inputs != inputs:
+            return None
+        sizes = await asyncio.gather(*(self._results.size(artefact.key) for artefact in record.artefacts))
+        are_whole = all(size == artefact.size for size, artefact in zip(sizes, record.artefacts, strict=True))
+        return record.artefacts if are_whole else None
+
+    async def _export(self, event: ObservationClassified, raw: bytes) -> tuple[Artefact, ...]:
+        """Make and write all files."""
         results = await asyncio.to_thread(Results.from_bytes, raw)
         if len(results.noise) != event.chunk_count:
             raise PermanentError(
@@ -74,13 +129,7 @@ class Handler:
         finally:
             writing.cancel()
         unchanged = File(formats.JSON, raw)
-        artefacts = await asyncio.to_thread(_artefacts, event.job_id, (unchanged, *tables, *pictures))
-        return [
-            ObservationExported.make(job_id=event.job_id, producer=PRODUCER, artefacts=artefacts),
-            JobProgress.make(
-                job_id=event.job_id, producer=PRODUCER, step="export/1/1", stage="export", done=1, total=1
-            ),
-        ]
+        return await asyncio.to_thread(_artefacts, event.job_id, (unchanged, *tables, *pictures))
 
     async def _pictures(self, event: ObservationClassified, results: Results) -> list[File]:
         parts = await self._read_parts(event, results.candidates[:MAX_PANELS])

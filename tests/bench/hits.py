@@ -60,6 +60,9 @@ class MemoryBucket:
         buffer[: len(raw)] = raw
         return len(raw)
 
+    async def size(self, key: str) -> int | None:
+        return len(self._objects[key]) if key in self._objects else None
+
     async def list_keys(self, prefix: str) -> list[str]:
         return sorted(key for key in self._objects if key.startswith(prefix))
 

@@ -43,7 +43,7 @@ QUIET_PATIENCE_S = 90
 QUIET_POLL_S = 0.5
 PREFIX = "WATERHOLE_"
 # The chunk plan and the number of the last chunk depend partly on chance.
-NO_ARTEFACTS = frozenset({"plan.json", "finished_by_chunk"})
+NO_ARTEFACTS = frozenset({"plan.json", "finished_by_chunk", "classified_from", "exported_from"})
 # Ids and times, which differ between two runs on the same file.
 OWN_FIELDS = frozenset({"job_id", "processing_time_seconds", "processing_time_s", "completed_at", "created_at", "date"})
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from services.classify import stored_hits
+from services.classify import handlers, stored_hits
 from services.classify.handlers import Handler
 from services.classify.model import load_model
 from services.classify.stored_hits import StoredHits
@@ -91,6 +91,7 @@ async def test_results_do_not_depend_on_what_stays_in_memory(header, blobs, monk
     _, plenty = await finish(blobs, header)
     monkeypatch.setattr(hits_reader, "LARGE_BYTES", 1000)
     monkeypatch.setattr(stored_hits, "KEPT_BYTES", 0)
+    del blobs.objects[artefact_key(JOB, "classified_from")]
     blobs.whole = blobs.most = 0
     _, little = await finish(blobs, header)
     assert little == plenty
@@ -106,3 +107,45 @@ async def test_only_chunks_with_listed_hits_are_read_again(header, blobs, monkey
     monkeypatch.setattr(StoredHits, "cutouts_of", lambda self, index: read.append(index) or kept(self, index))
     await finish(blobs, header, max_hits=35)
     assert read == [0, 1]
+
+
+@pytest.fixture
+def classified(monkeypatch):
+    """Count how often a job is classified."""
+    calls = []
+    kept = handlers.classify_observation
+    monkeypatch.setattr(handlers, "classify_observation", lambda *a, **o: calls.append(1) or kept(*a, **o))
+    return calls
+
+
+async def test_what_is_finished_is_not_done_again(header, blobs, classified):
+    first, document = await finish(blobs, header)
+    again, same = await finish(blobs, header)
+    assert (gist(again), same) == (gist(first), document)
+    assert len(classified) == 1
+
+
+@pytest.mark.parametrize("damage", ["cut off", "gone", "record gone", "record of another version"])
+async def test_what_is_not_whole_is_done_again(header, blobs, classified, damage):
+    _, document = await finish(blobs, header)
+    results, record = artefact_key(JOB, "results.json"), artefact_key(JOB, "classified_from")
+    if damage == "cut off":
+        blobs.objects[results] = blobs.objects[results].replace(b'"snr"', b'"snR"', 1)
+    elif damage == "gone":
+        del blobs.objects[results]
+    elif damage == "record gone":
+        del blobs.objects[record]
+    else:
+        blobs.objects[record] = b'{"made": "by another version"}'
+    _, same = await finish(blobs, header)
+    assert same["raw_hits"] == document["raw_hits"]
+    assert len(classified) == 2
+
+
+async def test_other_inputs_are_classified_anew(header, blobs, classified):
+    await finish(blobs, header)
+    await finish(blobs, header, max_hits=10)
+    await blobs.put(hits_key(JOB, 2), crowded_chunk(header, 7).to_bytes())
+    _, document = await finish(blobs, header, max_hits=10)
+    assert len(classified) == 3
+    assert len(document["raw_hits"]) == 10

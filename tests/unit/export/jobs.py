@@ -51,6 +51,9 @@ class MemoryBlobs:
         buffer[: len(raw)] = raw
         return len(raw)
 
+    async def size(self, key):
+        return len(self.objects[key]) if key in self.objects else None
+
     async def put(self, key, body, content_type="application/octet-stream"):
         self.objects[key] = body
         self.content_types[key] = content_type

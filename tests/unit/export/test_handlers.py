@@ -12,11 +12,13 @@ from astropy.io import fits
 from PIL import Image
 from pyarrow import parquet
 
+from services.export import handlers
+from services.export.artefacts import render_tables
 from shared.errors import ObjectNotFoundError, PermanentError
 from shared.events import ChunkPlan, JobProgress, ObservationExported, decode
 from shared.hits import ChunkHits
 from shared.object_keys import artefact_key
-from tests.unit.export.jobs import UPLOAD_KEY, UPLOADED
+from tests.unit.export.jobs import JOB, UPLOAD_KEY, UPLOADED
 
 FORMATS = {
     "json": "results.json",
@@ -109,6 +111,7 @@ async def test_artefacts_do_not_state_the_checksum_of_a_file_that_replaced_the_o
     expected = hashlib.sha256(UPLOADED).hexdigest()
     assert json.loads((await job.export(event))["catalog.json"])["provenance"]["input_sha256"] == expected
     await job.uploads.put(UPLOAD_KEY, UPLOADED[::-1])
+    del job.blobs.objects[artefact_key(JOB, "exported_from")]
     files = await job.export(event)
     assert set(files) == set(FORMATS.values())
     assert "input_sha256" not in json.loads(files["catalog.json"])["provenance"]
@@ -176,3 +179,23 @@ async def test_other_events_are_refused(job):
     stranger = JobProgress.make(job_id="j", producer="x", stage="ingest", done=1, total=1)
     with pytest.raises(PermanentError, match=r"job\.progress"):
         await job.handler().handle(stranger)
+
+
+@pytest.mark.parametrize("change", ["none", "artefact gone", "artefact cut off", "results differ", "record gone"])
+async def test_files_are_made_again_only_if_they_are_not_whole_or_would_differ(
+    job, header, signals, change, monkeypatch
+):
+    made, event = [], await job.finish(header, signals)
+    monkeypatch.setattr(handlers, "render_tables", lambda *a: made.append(1) or render_tables(*a))
+    first = await job.export(event)
+    if change == "artefact gone":
+        del job.blobs.objects[artefact_key(JOB, "catalog.fits")]
+    elif change == "artefact cut off":
+        job.blobs.objects[artefact_key(JOB, "catalog.csv")] = b"source_name"
+    elif change == "results differ":
+        job.blobs.objects[event.results_key] += b"\n"
+    elif change == "record gone":
+        del job.blobs.objects[artefact_key(JOB, "exported_from")]
+    again = await job.export(event)
+    assert len(made) == (1 if change == "none" else 2)
+    assert again | {"results.json": b""} == first | {"results.json": b""}

@@ -19,7 +19,6 @@ from shared.chunks import ChunkPlan as ChunkPlan
 from shared.chunks import Record as Record
 from shared.event_fields import (
     MAX_CHUNK_HITS,
-    MAX_UNPACKED_BYTES,
     ChunkCount,
     Code,
     HitCount,
@@ -37,7 +36,10 @@ from shared.event_fields import (
 )
 from shared.header import Header
 from shared.object_keys import UPLOADS, is_below, job_prefix
-from shared.polarisations import IfChoice, PolType
+from shared.search_parameters import JobLimits as JobLimits
+from shared.search_parameters import MaxDriftRate as MaxDriftRate
+from shared.search_parameters import SearchParameters as SearchParameters
+from shared.search_parameters import SnrThreshold as SnrThreshold
 
 EVENT_NAMESPACE = uuid.UUID("6f1f6f0e-52d5-5d0b-9b5b-1420405751a7")
 
@@ -48,6 +50,7 @@ OBSERVATION_CLASSIFIED: Final = "observation.classified"
 OBSERVATION_EXPORTED: Final = "observation.exported"
 JOB_PROGRESS: Final = "job.progress"
 JOB_FAILED: Final = "job.failed"
+JOB_REOPENED: Final = "job.reopened"
 
 TOPICS = (
     OBSERVATION_SUBMITTED,
@@ -57,6 +60,7 @@ TOPICS = (
     OBSERVATION_EXPORTED,
     JOB_PROGRESS,
     JOB_FAILED,
+    JOB_REOPENED,
 )
 
 
@@ -73,22 +77,9 @@ class UndecodableEventError(ValueError):
     """The bytes of a message are no event of a known type and version."""
 
 
-SnrThreshold = Annotated[float, Field(ge=5.0, le=1e6)]
-MaxDriftRate = Annotated[float, Field(ge=0.0, le=50.0)]
-
-
 # More than the service makes: 20 candidates, ten formats.
 MAX_TOP_CANDIDATES = 100
 MAX_ARTEFACTS = 100
-
-
-class SearchParameters(Record):
-    """The search parameters that the user chose."""
-
-    snr_threshold: SnrThreshold = 10.0
-    max_drift_rate_hz_s: MaxDriftRate = 4.0
-    ifs: Annotated[IfChoice, Field(exclude_if=lambda choice: choice == "first")] = "first"
-    pol_type: Annotated[PolType | None, Field(exclude_if=lambda pol_type: pol_type is None)] = None
 
 
 class Upload(Record):
@@ -158,15 +149,6 @@ class Event(Record):
     def to_bytes(self) -> bytes:
         """Return the event as UTF-8 JSON."""
         return self.model_dump_json().encode()
-
-
-class JobLimits(Record):
-    """What the user's tier allows for one job."""
-
-    max_unpacked_bytes: int = Field(
-        ge=1, le=MAX_UNPACKED_BYTES, description="Bytes of the samples of the file, once they are unpacked."
-    )
-    max_processor_s: float = Field(gt=0, description="Processor time of the whole job, as ingest predicts it, s.")
 
 
 class ObservationSubmitted(Event):
@@ -363,6 +345,16 @@ class JobFailed(Event):
     message: Sentence
 
 
+class JobReopened(Event):
+    """Operator to gateway: a dead letter of the job is replayed, so a job that failed is processed again."""
+
+    topic = JOB_REOPENED
+    type: Literal["job.reopened"] = JOB_REOPENED
+    version: Literal[1] = 1
+    operator: Name = Field(description="Who replays it.")
+    dead_letter: Name = Field(description="Topic, partition and offset of the dead letter.")
+
+
 AnyEvent = Annotated[
     ObservationSubmitted
     | ChunkReady
@@ -370,7 +362,8 @@ AnyEvent = Annotated[
     | ObservationClassified
     | ObservationExported
     | JobProgress
-    | JobFailed,
+    | JobFailed
+    | JobReopened,
     Field(discriminator="type"),
 ]
 

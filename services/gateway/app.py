@@ -39,7 +39,7 @@ from services.gateway.settings import Settings
 from shared import service
 from shared.blobs import Storage, open_storage
 from shared.bus import Consumer, open_publisher
-from shared.events import JOB_FAILED, JOB_PROGRESS, OBSERVATION_CLASSIFIED, OBSERVATION_EXPORTED
+from shared.events import JOB_FAILED, JOB_PROGRESS, JOB_REOPENED, OBSERVATION_CLASSIFIED, OBSERVATION_EXPORTED
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ async def serve(settings: Settings) -> None:
         consumer = Consumer(
             settings,
             group="gateway",
-            topics=[OBSERVATION_CLASSIFIED, OBSERVATION_EXPORTED, JOB_PROGRESS, JOB_FAILED],
+            topics=[OBSERVATION_CLASSIFIED, OBSERVATION_EXPORTED, JOB_PROGRESS, JOB_FAILED, JOB_REOPENED],
             handle=changes.after(parts.worker_events.handle),
             publisher=publisher,
         )

@@ -7,6 +7,7 @@ came from, after the cause has been fixed. `drop` marks letters that need no act
 
 import argparse
 import asyncio
+import getpass
 import json
 import logging
 import sys
@@ -17,10 +18,9 @@ from shared.errors import WaterholeError
 from shared.settings import ServiceSettings
 
 SHOWN_ERROR = 60
-# Shown after every replay, because the bus does not know the state of a job.
-STAYS_FAILED = (
-    "A failed job stays failed for its user after a replay, because jobs only move forward. The replay's results are "
-    "in the results bucket, and the user may start the analysis again."
+# Shown after every replay.
+REOPENED = (
+    "A job that failed is processed again: its user sees `processing`, then the result. It does not count once more."
 )
 
 
@@ -33,8 +33,8 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     show = commands.add_parser("show", help="print all fields of letters, with the original bytes")
     replay = commands.add_parser(
         "replay",
-        help="publish letters again on their topic; their jobs stay failed",
-        description=f"Publish letters again on the topic that they came from. {STAYS_FAILED}",
+        help="publish letters again on their topic, and reopen their jobs",
+        description=f"Publish letters again on the topic that they came from. {REOPENED}",
     )
     drop = commands.add_parser("drop", help="mark letters that need no action")
     for command in (listing, show, replay, drop):
@@ -46,6 +46,9 @@ def arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         command.add_argument(
             "--at", action="append", help="PARTITION:OFFSET of a letter, as list prints it; needs --topic"
         )
+    replay.add_argument(
+        "--operator", default=getpass.getuser(), help="who replays them, for the record (default: the system's user)"
+    )
     for command in (replay, drop):
         command.add_argument("--every", action="store_true", help="all waiting letters")
     options = parser.parse_args(argv)
@@ -95,14 +98,14 @@ async def run(options: argparse.Namespace) -> None:
         found = await chosen(letters, options)
         for letter in found:
             if options.command == "replay":
-                await letters.replay(letter)
+                await letters.replay(letter, options.operator)
             elif options.command == "drop":
                 await letters.drop(letter)
             print(whole(letter) if options.command == "show" else line(letter))
     done = {"list": "found", "show": "found", "replay": "replayed", "drop": "dropped"}[options.command]
     print(f"{len(found)} {done}.", file=sys.stderr)
     if options.command == "replay" and found:
-        print(STAYS_FAILED, file=sys.stderr)
+        print(REOPENED, file=sys.stderr)
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 
 from shared.bus.publisher import Publisher, open_publisher
 from shared.errors import TransientError
+from shared.events import JOB_REOPENED, JobReopened, is_job_id
 from shared.settings import ServiceSettings
 
 SUFFIX = ".dlq"
@@ -93,8 +94,10 @@ class DeadLetters:
                 letters[letter.at] = letter
         return sorted(letters.values(), key=lambda letter: (letter.set_aside_at, letter.partition, letter.offset))
 
-    async def replay(self, letter: Letter) -> None:
-        """Publish the original bytes on their topic and partition again, and mark the letter as replayed.
+    async def replay(self, letter: Letter, operator: str) -> None:
+        """Reopen the letter's job, publish the original bytes on their topic again, and mark the letter as replayed.
+
+        The job is reopened first, though the order does not matter to the gateway. `operator` says who replays it.
 
         Raises
         ------
@@ -104,9 +107,15 @@ class DeadLetters:
         partition = letter.origin_partition
         if partition is not None and partition >= await self._publisher.partition_count(letter.topic):
             partition = None
-        source = f"{letter.topic}{SUFFIX}/{letter.at}".encode()
+        source = f"{letter.topic}{SUFFIX}/{letter.at}"
+        # The key of a foreign message names no job.
+        if is_job_id(letter.job_id) and letter.topic != JOB_REOPENED:
+            reopened = JobReopened.make(
+                job_id=letter.job_id, producer="operator", step=source, operator=operator, dead_letter=source
+            )
+            await self._publisher.publish(reopened)
         await self._publisher.publish_raw(
-            letter.topic, letter.key, letter.value, [(REPLAYED_FROM, source)], partition=partition
+            letter.topic, letter.key, letter.value, [(REPLAYED_FROM, source.encode())], partition=partition
         )
         await self._mark(letter, "replayed")
 

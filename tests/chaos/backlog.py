@@ -50,7 +50,7 @@ SAMPLE_S = 0.5
 # this tolerance.
 TOLERANCE_MB = 40.0
 PARTITIONS = 4
-TOPICS_OF_GATEWAY = 4
+TOPICS_OF_GATEWAY = 5
 
 Say = Callable[[str], None]
 

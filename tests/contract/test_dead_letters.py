@@ -1,6 +1,7 @@
 """Test reading, replaying and dropping dead letters, and that repeating an operation does no harm."""
 
 import asyncio
+import getpass
 import os
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 from deploy.local.servers import REPOSITORY
 from shared.bus.dead_letters import DeadLetters, open_dead_letters
 from shared.errors import BadObservationError
-from shared.events import JOB_PROGRESS, decode
+from shared.events import JOB_PROGRESS, JOB_REOPENED, decode
 from tests.contract.conftest import PATIENCE_S
 
 
@@ -69,17 +70,22 @@ async def test_letter_has_its_message_and_reason(dead_letters: DeadLetters, mend
 
 async def test_replayed_letter_is_handled(dead_letters, mended, probe, job_id, result):
     (letter,) = await dead_letters.read(mended.topic)
-    await dead_letters.replay(letter)
+    await dead_letters.replay(letter, "ada")
     await until_committed(probe, mended, 4)
     (read_again,) = await dead_letters.read(mended.topic)
     assert read_again.outcome == "replayed"
     # A second replay repeats the result with the same event_id, so readers can detect it.
-    await dead_letters.replay(letter)
+    await dead_letters.replay(letter, "ada")
     await until_committed(probe, mended, 5)
     replayed = (await probe.everything(mended.topic))[3:]
     assert [(record.partition, record.key, record.value) for record in replayed] == [(1, letter.key, letter.value)] * 2
     published = [decode(record.value).event_id for record in await probe.of_job(JOB_PROGRESS, job_id)]
     assert published == [result(n).event_id for n in (0, 2, 1, 1)]
+    # Each replay says who reopened the job, before the message itself.
+    reopened = [decode(record.value) for record in await probe.of_job(JOB_REOPENED, job_id)]
+    assert [(event.operator, event.dead_letter) for event in reopened] == [
+        ("ada", f"{mended.topic}.dlq/{letter.at}")
+    ] * 2
     await mended.finish()
 
 
@@ -93,7 +99,7 @@ async def test_letter_that_fails_again_becomes_a_new_letter(workers, probe, dead
     await probe.send(worker.topic, message(0), key=job_id, partition=1)
     await until_committed(probe, worker, 1)
     (first,) = await dead_letters.read(worker.topic)
-    await dead_letters.replay(first)
+    await dead_letters.replay(first, "ada")
     await until_committed(probe, worker, 2)
     await worker.finish()
     settled, second = await dead_letters.read(worker.topic)
@@ -119,9 +125,10 @@ async def test_the_command_lists_shows_drops_and_replays(bus_settings, dead_lett
     assert (await command(bus_settings, "replay", *choice, "--every"))[2] == "0 replayed.\n"
     first, *rest = (await command(bus_settings, "replay", *choice, "--at", letter.at))[2].splitlines()
     assert first == "1 replayed."
-    # An operator may expect that the replay completes the job, but its user still sees it as failed.
-    assert "A failed job stays failed for its user" in " ".join(rest)
-    assert "may start the analysis again" in " ".join(rest)
+    assert "A job that failed is processed again" in " ".join(rest)
+    (record,) = await probe.of_job(JOB_REOPENED, job_id)
+    reopened = decode(record.value)
+    assert (reopened.operator, reopened.dead_letter) == (getpass.getuser(), f"{mended.topic}.dlq/{letter.at}")
     await until_committed(probe, mended, 4)
     await mended.finish()
 
@@ -133,10 +140,10 @@ async def test_command_requires_a_selection_of_letters(bus_settings, arguments):
     assert "usage: python -m shared.bus" in errors
 
 
-async def test_the_help_says_that_a_replay_leaves_the_job_failed(bus_settings):
+async def test_the_help_says_that_a_replay_reopens_the_job(bus_settings):
     status, lines, _ = await command(bus_settings, "replay", "--help")
     assert status == 0
-    assert "A failed job stays failed for its user" in " ".join(" ".join(lines).split())
+    assert "A job that failed is processed again" in " ".join(" ".join(lines).split())
 
 
 async def test_command_reports_an_unavailable_broker():

@@ -1,14 +1,15 @@
 """The events of workers change jobs; an ended job frees its slot.
 
 The four topics are read in parallel, so events of one job arrive in any order and any number of times. Each one is a
-conditional update that only moves the job forward.
+conditional update that only moves the job forward. An operator who replays a dead letter reopens the job: that alone
+moves it back, and results that arrive before it are kept for it.
 """
 
 from collections.abc import Callable, Sequence
 
 import structlog
 
-from services.gateway.jobs.model import Failure, Progress, shown_summary
+from services.gateway.jobs.model import Failure, Progress, Reopening, shown_summary
 from services.gateway.jobs.ports import JobStore, Quotas
 from services.gateway.jobs.removal import Removal
 from shared.errors import PermanentError
@@ -17,6 +18,7 @@ from shared.events import (
     Event,
     JobFailed,
     JobProgress,
+    JobReopened,
     ObservationClassified,
     ObservationExported,
 )
@@ -69,9 +71,17 @@ class WorkerEvents:
         if not await self._record(event):
             logger.info("event of an unknown job dropped", type=event.topic)
             await self._removal.purge_late(event.job_id)
-        if isinstance(event, ObservationClassified | JobFailed):
+        if isinstance(event, JobReopened):
+            await self._reopen(event.job_id)
+        if isinstance(event, ObservationClassified | JobFailed | JobReopened):
             await self._finish(event.job_id)
         return []
+
+    async def _reopen(self, job_id: str) -> None:
+        """Give a reopened job a slot. If it ends meanwhile, `_finish` frees the slot."""
+        job = (await self._jobs.started([job_id])).get(job_id)
+        if job is not None and job.is_open:
+            await self._quotas.retake(job.user_id, job_id, now_ms=self._now_ms())
 
     async def _finish(self, job_id: str) -> None:
         """Free the slot of an ended job and prune its user's history.
@@ -99,12 +109,16 @@ class WorkerEvents:
             case ObservationExported():
                 return await self._jobs.record_exported(event.job_id, known_artefacts(event))
             case JobFailed():
-                return await self._record_failure(event.job_id, Failure.of(event))
+                return await self._record_failure(event)
+            case JobReopened():
+                logger.info("job reopened", operator=event.operator, dead_letter=event.dead_letter)
+                return await self._jobs.record_reopened(event.job_id, Reopening.of(event), due_ms=due_ms)
             case _:
                 raise PermanentError(f"The gateway can't handle {event.topic}.", code="unexpected_event")
 
-    async def _record_failure(self, job_id: str, failure: Failure) -> bool:
+    async def _record_failure(self, event: JobFailed) -> bool:
+        job_id, failure = event.job_id, Failure.of(event)
         logger.warning("job failed", stage=failure.stage, code=failure.code)
         if failure.is_export_failure:
             return await self._jobs.record_export_failed(job_id, failure)
-        return await self._jobs.record_failed(job_id, failure)
+        return await self._jobs.record_failed(job_id, failure, failed_ms=round(1000 * event.occurred_at.timestamp()))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from shared.events import Artefact, JobFailed, JobProgress, ResultsSummary, SearchParameters, Stage
+from shared.events import Artefact, JobFailed, JobProgress, JobReopened, ResultsSummary, SearchParameters, Stage
 
 Status = Literal["submitted", "processing", "complete", "failed"]
 
@@ -65,6 +65,20 @@ class Failure:
     def is_export_failure(self) -> bool:
         """Whether only the exports failed. The results exist before the export starts, so the job is complete."""
         return self.stage == "export"
+
+
+@dataclass(frozen=True)
+class Reopening:
+    """An operator's decision that a failed job is processed again; `at_ms` is when, unix ms."""
+
+    operator: str
+    dead_letter: str
+    at_ms: int
+
+    @classmethod
+    def of(cls, event: JobReopened) -> "Reopening":
+        """Return the reopening that an event reports."""
+        return cls(event.operator, event.dead_letter, round(1000 * event.occurred_at.timestamp()))
 
 
 @dataclass(frozen=True)
@@ -150,7 +164,7 @@ class DueEvent:
 
 
 def allowed_from(status: Status) -> tuple[Status, ...]:
-    """Return the statuses from which a job may move to `status`. Jobs only move forward."""
+    """Return the statuses from which a job may move to `status`. Jobs only move forward, unless they are reopened."""
     if status == "submitted":
         return ()
     return ("submitted",) if status == "processing" else OPEN_STATUSES

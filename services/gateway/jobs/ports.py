@@ -8,7 +8,7 @@ from typing import Protocol
 
 from services.gateway.jobs.idempotency import RequestKey
 from services.gateway.jobs.limits import Limit, PruningTurn, Slot
-from services.gateway.jobs.model import DueEvent, Failure, Job, ListedJob, Progress, RemovedJob, StartedJob
+from services.gateway.jobs.model import DueEvent, Failure, Job, ListedJob, Progress, RemovedJob, Reopening, StartedJob
 from services.gateway.jobs.paging import Page
 from services.gateway.jobs.report import Report
 from services.gateway.jobs.stored_upload import StoredUpload, UploadLimit, UploadUsage
@@ -63,13 +63,19 @@ class JobStore(Protocol):
     async def record_classified(
         self, job_id: str, results: ResultsSummary, *, results_key: str, completed_at: int, due_ms: int
     ) -> bool:
-        """Complete an open job. Its event is due at `due_ms` if no artefacts arrive. Return whether the job exists."""
+        """Complete an open job, or keep the results of a failed one in case that it is reopened.
+
+        Its event is due at `due_ms` if no artefacts arrive. Return whether the job exists.
+        """
 
     async def record_exported(self, job_id: str, artefacts: Sequence[Artefact]) -> bool:
         """Store the artefacts, whatever the status. Return whether the job exists."""
 
-    async def record_failed(self, job_id: str, failure: Failure) -> bool:
-        """Fail an open job. Return whether the job exists."""
+    async def record_failed(self, job_id: str, failure: Failure, *, failed_ms: int) -> bool:
+        """Fail an open job, unless it was reopened after `failed_ms`. Return whether the job exists."""
+
+    async def record_reopened(self, job_id: str, reopening: Reopening, *, due_ms: int) -> bool:
+        """Move a failed job back to processing, once; complete it if results arrived. Return whether it exists."""
 
     async def record_export_failed(self, job_id: str, failure: Failure) -> bool:
         """Store that there will be no artefacts, whatever the status. Return whether the job exists."""
@@ -108,6 +114,9 @@ class Quotas(Protocol):
         is_repeatable: bool = True,
     ) -> Slot | Limit:
         """Count a job and give it a slot; a job that has one keeps it. Return the limit if one is reached."""
+
+    async def retake(self, user_id: str, job_id: str, *, now_ms: int) -> None:
+        """Give a reopened job a slot, beyond the limit if need be, unless it has one. It is not counted again."""
 
     async def give_back(self, user_id: str, job_id: str) -> bool:
         """Free the slot of an ended job. Return False if it has none."""

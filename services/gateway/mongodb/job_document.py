@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from services.gateway.jobs.model import Failure, Job, Progress, RemovedJob
+from services.gateway.jobs.model import Failure, Job, Progress, RemovedJob, Reopening
 from shared.events import Artefact, ResultsSummary, SearchParameters
 
 REMOVED = "removed"
@@ -18,6 +18,7 @@ NO_PROGRESS = -1
 CONTENT_FIELDS = (
     *("event", "filename", "source_name", "results", "results_key", "progress", "failure", "export_failure"),
     *("artefacts", "completed_at", "expires_at", "due_ms", "parameters", "etag"),
+    *("held", "reopened", "reopened_ms"),
 )
 
 
@@ -67,6 +68,11 @@ def results_fields(results: ResultsSummary) -> dict[str, Any]:
 def failure_fields(failure: Failure) -> dict[str, Any]:
     """Return the fields that store why a job failed."""
     return {"failure": asdict(failure)}
+
+
+def reopening_fields(reopening: Reopening) -> dict[str, Any]:
+    """Return the fields that store who reopened a job, and when. Updates are conditional on the time."""
+    return {"reopened": asdict(reopening), "reopened_ms": reopening.at_ms}
 
 
 def export_failure_fields(failure: Failure) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from services.gateway.jobs.model import (
     ListedJob,
     Progress,
     RemovedJob,
+    Reopening,
     StartedJob,
     Status,
     allowed_from,
@@ -37,11 +38,14 @@ from services.gateway.mongodb.job_document import (
     progress_fields,
     removed_fields,
     removed_of,
+    reopening_fields,
     results_fields,
 )
 from shared.events import Artefact, ResultsSummary
 
 NOT_REMOVED = {"$ne": REMOVED}
+# The status changes at most a few times while one event is recorded.
+TRIES = 3
 
 # Complete, with neither artefacts nor the news that there will be none.
 _WITHOUT_EXPORTS: dict[str, Any] = {
@@ -135,25 +139,57 @@ class MongoJobStore:
     async def record_classified(
         self, job_id: str, results: ResultsSummary, *, results_key: str, completed_at: int, due_ms: int
     ) -> bool:
-        """Complete an open job. Its event is due at `due_ms` if no artefacts arrive."""
+        """Complete an open job, or keep the results of a failed one. The event is due at `due_ms` if no artefacts come.
+
+        The results of a replayed dead letter may arrive before the event that reopens the job.
+        """
         fields = {
             **results_fields(results),
             "results_key": results_key,
             "completed_at": completed_at,
             "due_ms": due_ms,
         }
-        return await self._advance(job_id, "complete", fields) or await self._exists(job_id)
+        for _ in range(TRIES):
+            if await self._advance(job_id, "complete", fields):
+                return True
+            # Between the two updates the job may fail, or be reopened. Then the first one fits.
+            if await self._set({"_id": job_id, "status": "failed"}, {"held": fields}):
+                return True
+        return await self._exists(job_id)
 
     async def record_exported(self, job_id: str, artefacts: Sequence[Artefact]) -> bool:
         """Store the artefacts, whatever the status: they may arrive before the results."""
         return await self._set({"_id": job_id, "status": NOT_REMOVED}, artefacts_fields(artefacts))
 
-    async def record_failed(self, job_id: str, failure: Failure) -> bool:
-        """Fail an open job. If it has results but no artefacts yet, store that there will be none."""
-        if await self._advance(job_id, "failed", failure_fields(failure)):
-            return True
+    async def record_failed(self, job_id: str, failure: Failure, *, failed_ms: int) -> bool:
+        """Fail an open job. If it has results but no artefacts yet, store that there will be none.
+
+        An event that was delayed, or arrives once more, says nothing of a job that was reopened since.
+        """
+        for reopened in _before(failed_ms):
+            query = {"_id": job_id, "status": {"$in": list(allowed_from("failed"))}, "reopened_ms": reopened}
+            if await self._set(query, {"status": "failed", **failure_fields(failure)}):
+                return True
         await self._set({"_id": job_id, **_WITHOUT_EXPORTS}, export_failure_fields(failure))
         return await self._exists(job_id)
+
+    async def record_reopened(self, job_id: str, reopening: Reopening, *, due_ms: int) -> bool:
+        """Move a failed job back to processing, once per reopening; complete it if its results are here already.
+
+        An open job only notes when it was reopened: the event of its failure is still to come.
+        """
+        opened = {"status": "processing", "due_ms": due_ms, **reopening_fields(reopening)}
+        for reopened in _before(reopening.at_ms):
+            query = {"_id": job_id, "status": "failed", "reopened_ms": reopened}
+            with translated():
+                await self._jobs.update_one(query, {"$set": opened, "$unset": {"failure": ""}})
+            open_query = {"_id": job_id, "status": {"$in": list(OPEN_STATUSES)}, "reopened_ms": reopened}
+            await self._set(open_query, reopening_fields(reopening))
+        with translated():
+            found = await self._jobs.find_one({"_id": job_id, "status": NOT_REMOVED})
+        if found is not None and "held" in found:
+            await self._advance(job_id, "complete", found["held"])
+        return found is not None
 
     async def record_export_failed(self, job_id: str, failure: Failure) -> bool:
         """Store that there will be no artefacts, whatever the status."""
@@ -244,3 +280,8 @@ class MongoJobStore:
     async def _exists(self, job_id: str) -> bool:
         with translated():
             return await self._jobs.find_one({"_id": job_id, "status": NOT_REMOVED}, {"_id": 1}) is not None
+
+
+def _before(at_ms: int) -> tuple[dict[str, Any], ...]:
+    """Return the conditions under which a job was not reopened since: two, as some servers match too much with $or."""
+    return {"$exists": False}, {"$lt": at_ms}

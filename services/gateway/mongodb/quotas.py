@@ -101,6 +101,13 @@ class MongoQuotas:
                 return Slot(now_ms, is_new=True, history_is_full=True)
         raise TransientError("The quota of this user is changing too fast.")
 
+    async def retake(self, user_id: str, job_id: str, *, now_ms: int) -> None:
+        """Give a reopened job a slot, beyond the limit if need be, unless it has one. It is not counted again."""
+        await self._update(
+            {"_id": user_id, _slot(job_id): {"$exists": False}},
+            {"$inc": {"active_count": 1}, "$set": {_slot(job_id): now_ms}},
+        )
+
     async def give_back(self, user_id: str, job_id: str) -> bool:
         """Free the slot of an ended job. Return False if it has none."""
         return await self._update(

@@ -13,7 +13,7 @@ from tests.unit.shared.test_events import EXPECTED, GOLDEN, JOB_ID, VARIANTS, go
 OTHER_JOB = "00000000-3d0f-4f7e-9d55-0a3b8f1f2c11"
 OTHER_KEY = f"jobs/{OTHER_JOB}/catalog.fits"
 PLAN = {"n_channels": 2**20, "count": 64, "stride_channels": 2**20, "parts": 64, "overlap_channels": 392, "lanes": 2}
-SUBMITTED, READY, SEARCHED, CLASSIFIED, EXPORTED, PROGRESS, FAILED = map(golden_name, EXPECTED)
+SUBMITTED, READY, SEARCHED, CLASSIFIED, EXPORTED, PROGRESS, FAILED, REOPENED = map(golden_name, EXPECTED)
 WITH_PLAN = golden_name(VARIANTS["plan"])
 # A place in the JSON of a golden event, and a value that no real job has there.
 FORGED = [
@@ -83,6 +83,8 @@ FORGED = [
     (PROGRESS, "total", 10**8),
     (PROGRESS, "done", -1),
     (PROGRESS, "done", 65),
+    (REOPENED, "operator", "a\nb"),
+    (REOPENED, "dead_letter", "x" * 300),
     (FAILED, "code", "Not A Code"),
     (FAILED, "message", "one line\nand another"),
     (FAILED, "message", "x" * (MAX_SENTENCE + 1)),

@@ -19,6 +19,7 @@ from shared.events import (
     JobFailed,
     JobLimits,
     JobProgress,
+    JobReopened,
     ObservationClassified,
     ObservationExported,
     ObservationSubmitted,
@@ -141,6 +142,11 @@ EXPECTED = [
         stage="ingest",
         code="bad_observation",
         message="The file 'Voyager1 Größe.h5' has no dataset 'data'; it is no filterbank file.",
+    ),
+    JobReopened(
+        **common("0c9d1f6e-5d0c-5f0e-8d3a-6f2f7a0b1c09", "operator"),
+        operator="ada",
+        dead_letter="chunk.ready.dlq/2:17",
     ),
 ]
 

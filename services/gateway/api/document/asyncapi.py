@@ -18,6 +18,7 @@ from shared.events import (
     Event,
     JobFailed,
     JobProgress,
+    JobReopened,
     ObservationClassified,
     ObservationExported,
     ObservationSubmitted,
@@ -69,6 +70,7 @@ FLOWS = (
     Flow(ObservationExported, ("export",), ("gateway",), JOB_KEY),
     Flow(JobProgress, WORKERS, ("gateway",), JOB_KEY),
     Flow(JobFailed, WORKERS, ("gateway",), JOB_KEY),
+    Flow(JobReopened, ("operator",), ("gateway",), JOB_KEY),
 )
 
 

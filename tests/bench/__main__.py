@@ -1,9 +1,9 @@
 """Measure time and memory on this machine: `python -m tests.bench`.
 
-There are seven parts: the search of one coarse channel; the search of many, from file to hits; a job on the embedded
-servers beside a plain reader; the memory of a worker; observations with many hits; crowded bands; the requests of the
-gateway. The first two also run turboSETI where it is installed. Each figure of the search is the median of several runs
-after one uncounted run. Kernels are compiled before.
+There are eight parts: the search of one coarse channel; the search of many, from file to hits; observations of many
+spectra; a job on the embedded servers beside a plain reader; the memory of a worker; observations with many hits;
+crowded bands; the requests of the gateway. The first two also run turboSETI where it is installed. Each figure of the
+search is the median of several runs after one uncounted run. Kernels are compiled before.
 """
 
 import argparse
@@ -17,9 +17,9 @@ from rich.console import Console
 
 from science.simulator import spectra, write_h5
 from shared.logs import configure_logs
-from tests.bench import crowd, files, gateway, hits, job, memory, observation, peer, search
+from tests.bench import crowd, files, gateway, hits, job, many_spectra, memory, observation, peer, search
 
-PARTS = ("search", "files", "job", "memory", "hits", "crowd", "gateway")
+PARTS = ("search", "files", "spectra", "job", "memory", "hits", "crowd", "gateway")
 
 
 def main() -> None:
@@ -48,6 +48,8 @@ def main() -> None:
             search.measure(console, folder, warm, runs=arguments.runs, long=arguments.long)
         if "files" in parts:
             files.measure(console, folder, warm, long=arguments.long)
+        if "spectra" in parts:
+            many_spectra.measure(console, folder)
         if "job" in parts:
             asyncio.run(job.measure(console, folder, long=arguments.long))
         if "memory" in parts:

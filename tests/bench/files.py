@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from science.simulator import write_fil, write_h5
+from services.dedoppler.chunk_power import chunk_power
 from services.dedoppler.handlers import Handler
 from services.dedoppler.noise.scratch import Scratch
 from services.ingest.chunk_plan import plan_observation
@@ -78,7 +79,7 @@ async def file_to_hits(path: Path, pool: ThreadPoolExecutor) -> tuple[float, int
     header, _ = await read_header(source)
 
     async def read_power(event: ChunkReady):
-        return await read_block(source, event.header, event.chunk.read_start_channel, event.chunk.read_stop_channel)
+        return await chunk_power(source, event, pool)
 
     handler = Handler(read_power, Forgetful(), pool, Scratch())
     ready = chunks_ready(header, "", path.name, path.stat().st_size)

@@ -97,6 +97,11 @@ class Upload(Record):
         description="ETag of the object when the job was accepted: an object with another one is not read. Left out by "
         "early versions.",
     )
+    sha256: Sha256 | None = Field(
+        default=None,
+        exclude_if=lambda sha256: sha256 is None,
+        description="SHA-256 of the file as its owner stated it, in hexadecimal. Then export does not compute it.",
+    )
 
 
 # Left out if there is none, as in events from before plans existed.

@@ -149,7 +149,12 @@ class Handler:
         return files
 
     async def _input_sha256(self, upload: Upload) -> str | None:
-        """Return the checksum of the file that was searched, or None if it is not wanted or the file is gone."""
+        """Return the checksum of the file that was searched, or None if it is not wanted or the file is gone.
+
+        One that the file's owner stated saves a read of the whole file.
+        """
+        if upload.sha256 is not None:
+            return upload.sha256
         if self._hash_up_to_bytes is None or upload.file_size > self._hash_up_to_bytes:
             return None
         source = BlobSource(self._uploads, upload.file_key, upload.file_name, upload.etag)

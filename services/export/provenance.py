@@ -87,11 +87,12 @@ def _fact(
 
 def _of_the_file(event: ObservationClassified, input_sha256: str | None) -> tuple[Fact, ...]:
     upload = event.upload
+    origin = "SHA-256 of that file" if upload.sha256 is None else "SHA-256 of that file, as its owner stated"
     return (
         *_fact("CREATOR", "software", SOFTWARE, "", "meta.id;meta.software", "software that made this"),
         *_fact("INFILE", "file_name", upload.file_name, "", "meta.id;meta.file", "observation searched"),
         *_fact("INSIZE", "file_size", upload.file_size, "byte", "phys.size;meta.file", "size of that file"),
-        *_fact("INSHA256", "input_sha256", input_sha256, "", "meta.checksum;meta.file", "SHA-256 of that file"),
+        *_fact("INSHA256", "input_sha256", input_sha256, "", "meta.checksum;meta.file", origin),
     )
 
 

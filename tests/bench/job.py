@@ -31,7 +31,7 @@ SERVERS = (BROKER, MONGODB, S3)
 
 async def read_plainly(stack: Stack, file_key: str) -> float:
     """Return the seconds to fetch an object in ranges of the size that the workers read, as many at once as they do."""
-    settings = ServiceSettings(**settings_of(stack))
+    settings = ServiceSettings.model_validate(settings_of(stack))
     async with open_storage(settings) as storage:
         source = BlobSource(storage.uploads, file_key, "bench")
         size = await source.size()

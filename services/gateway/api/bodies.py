@@ -11,6 +11,7 @@ from aiohttp import hdrs, web
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from services.gateway.api.errors import ApiError, unsupported_encoding
+from shared.event_fields import Sha256
 from shared.events import MaxDriftRate, SearchParameters, SnrThreshold
 from shared.polarisations import IfChoice, PolType
 
@@ -114,6 +115,12 @@ class AnalyzeBody(Body):
         default=None,
         description="What the file's IFs are, for it doesn't say, named as in PSRFITS. Needed for `all` and `stokes_i` "
         "of a file with four IFs; two are taken for powers (AABB).",
+    )
+
+    sha256: Sha256 | None = Field(
+        default=None,
+        description="SHA-256 of the file, in lower-case hexadecimal. The catalogues state it as given; without it, the "
+        "service reads the file once more to compute it.",
     )
 
     def search_parameters(self) -> SearchParameters:

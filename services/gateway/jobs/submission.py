@@ -38,6 +38,7 @@ class NewJob:
     file_size: int
     etag: str | None
     parameters: SearchParameters
+    sha256: str | None = None
 
 
 class Submissions:
@@ -117,7 +118,7 @@ class Submissions:
             parameters=new.parameters,
         )
         try:
-            is_first = await self._outbox.submit(job, _submitted(job, new.parameters, tier))
+            is_first = await self._outbox.submit(job, _submitted(job, new, tier))
         except Exception:
             # With a key, another request may be about to use this slot; if none does, the sweeper frees it.
             if key is None:
@@ -166,15 +167,16 @@ def _limit_reached(limit: Limit, tier: Tier, now_ms: int) -> LimitReachedError:
     return LimitReachedError(limit, allowed=allowed, retry_after_s=retry_after_s(limit, now_ms))
 
 
-def _submitted(job: Job, parameters: SearchParameters, tier: Tier) -> Event:
+def _submitted(job: Job, new: NewJob, tier: Tier) -> Event:
     upload = Upload(
         file_key=job.file_key,
         file_name=job.filename,
         file_size=job.file_size,
         source_name=job.source_name,
         etag=job.etag,
+        sha256=new.sha256,
         submitted_at=datetime.fromtimestamp(job.submitted_ms / 1000, UTC),
     )
     return ObservationSubmitted.make(
-        job_id=job.job_id, producer=PRODUCER, upload=upload, parameters=parameters, limits=tier.job_limits
+        job_id=job.job_id, producer=PRODUCER, upload=upload, parameters=new.parameters, limits=tier.job_limits
     )

@@ -95,6 +95,15 @@ async def test_catalogues_state_the_checksum_of_the_observation(job, header, sig
     assert expected.encode() in parquet.read_schema(io.BytesIO(files["catalog.parquet"])).metadata[b"waterhole"]
 
 
+async def test_a_checksum_that_the_owner_stated_is_not_computed(job, header, signals):
+    event = await job.finish(header, signals)
+    event = event.model_copy(update={"upload": event.upload.model_copy(update={"sha256": "ab" * 32})})
+    job.uploads.objects.clear()
+    files = await job.export(event)
+    assert json.loads(files["catalog.json"])["provenance"]["input_sha256"] == "ab" * 32
+    assert b"SHA-256 of that file, as its owner stated" in files["catalog.vot"]
+
+
 @pytest.mark.parametrize("limit", [None, len(UPLOADED) - 1])
 async def test_checksum_is_left_out_where_it_is_not_wanted(job, header, signals, limit):
     event = await job.finish(header, signals)

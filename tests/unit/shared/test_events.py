@@ -177,6 +177,7 @@ SUBMITTED_WITH_ETAG = EXPECTED[0].model_copy(
 SUBMITTED_WITH_LIMITS = SUBMITTED_WITH_ETAG.model_copy(
     update={
         "event_id": uuid.UUID("a2bb189e-8bf9-5888-9912-ace4e6543004"),
+        "upload": SUBMITTED_WITH_ETAG.upload.model_copy(update={"sha256": "9f86d081884c7d65" * 4}),
         "limits": JobLimits(max_unpacked_bytes=1073741824, max_processor_s=614.4),
     }
 )

@@ -65,4 +65,4 @@ class AnalyzeRoutes:
             record = await self._records.get(body.file_key)
             filename = record.filename if record is not None else body.file_key.rpartition("/")[2]
         source_name, parameters = body.source_name or filename, body.search_parameters()
-        return NewJob(body.file_key, filename, source_name, content.size, content.etag, parameters)
+        return NewJob(body.file_key, filename, source_name, content.size, content.etag, parameters, body.sha256)

@@ -8,6 +8,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 
 import numpy as np
 
+from services.dedoppler.averaging import CHANNELS_PER_TASK as AVERAGED_PER_TASK
 from services.dedoppler.chunk_search import search_chunk
 from services.dedoppler.noise.blocks import TILE_SAMPLES
 from services.dedoppler.noise.conditioning import CHANNELS_PER_TASK
@@ -16,8 +17,7 @@ from shared.events import Chunk, SearchParameters
 from shared.header import GREEN_BANK_TELESCOPE_ID, Header
 
 
-def _search(n_channels: int, first_own: int, pool: Executor, scratch: Scratch) -> None:
-    n_spectra = 8
+def _search(n_channels: int, first_own: int, pool: Executor, scratch: Scratch, n_spectra: int = 8) -> None:
     header = Header(
         file_format="fil",
         n_spectra=n_spectra,
@@ -26,7 +26,8 @@ def _search(n_channels: int, first_own: int, pool: Executor, scratch: Scratch) -
         n_bits=32,
         fch1_mhz=1420.0,
         foff_mhz=-2.8e-6,
-        tsamp_s=18.0,
+        # Short enough for many spectra to be averaged.
+        tsamp_s=18.0 if n_spectra == 8 else 0.01,
         telescope_id=GREEN_BANK_TELESCOPE_ID,
         coarse_channel_width=n_channels,
         has_dc_spike=True,
@@ -55,6 +56,9 @@ def compile_kernels(pool: Executor, scratch: Scratch) -> None:
     _search(2 * CHANNELS_PER_TASK, 8, pool, scratch)
     # Spectra of so few channels are measured several at a time, and then one by one.
     _search(TILE_SAMPLES // 4, 0, pool, scratch)
+    # Many spectra: averages of two, 300 of them, whose paths share lines.
+    _search(16, 0, pool, scratch, n_spectra=600)
+    _search(AVERAGED_PER_TASK + 16, 0, pool, scratch, n_spectra=600)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ KERNELS = [
     *("width_trial." + name for name in ("halved", "search_width_trial")),
     *("refine." + name for name in ("refine", "box_statistic", "blank_track", "restore_track")),
     *("pictures." + name for name in ("waterfall", "time_sum", "best_raw_path")),
+    *("averaging." + name for name in ("add_spectra", "means")),
+    *("segment_sums." + name for name in ("best_per_start", "local_maxima")),
     *("percentiles." + name for name in ("_between", "inner_moments")),
 ]
 # In a process of its own, where nothing else has compiled anything.
@@ -28,7 +30,7 @@ import numpy as np
 
 from services.dedoppler.compile import compile_kernels
 from services.dedoppler.kernels import conditioning, gains, gaps, lost_samples, pair_sums, percentiles, pictures
-from services.dedoppler.kernels import refine, upper_bound, width_trial
+from services.dedoppler.kernels import averaging, refine, segment_sums, upper_bound, width_trial
 from services.dedoppler.noise.scratch import Scratch
 from science.measure.search import search, tone
 from science.simulator import Scene, make_header, simulate
@@ -36,7 +38,7 @@ from science.simulator import Scene, make_header, simulate
 
 def counts():
     modules = conditioning, gains, gaps, lost_samples, pair_sums, percentiles, pictures
-    modules += refine, upper_bound, width_trial
+    modules += averaging, refine, segment_sums, upper_bound, width_trial
     return {
         f"{k.__module__.rsplit('.', 1)[1]}.{name}": len(k.signatures)
         for module in modules
@@ -58,6 +60,8 @@ with ThreadPoolExecutor(2) as pool:
         (5000, 16, {"foff_mhz": 2.8e-6}),
         (64 * 300, 16, {"coarse_channel_width": 64, "foff_mhz": -2.8e-3, "tsamp_s": 1.0}),
         (16, 16, {}),
+        (64, 1100, {}),
+        (5000, 600, {"tsamp_s": 0.01}),
         (1, 2, {}),
     ]:
         header = make_header(n_channels, n_spectra, **fields)

@@ -7,7 +7,7 @@ import numpy as np
 
 from services.classify.evidence import Evidence, widest_narrow_hz
 from services.classify.kernels.alignment import Track
-from services.classify.kernels.features import Features, measure
+from services.classify.kernels.features import Features, measure, rows_inside
 from services.classify.kernels.neighbours import clusters, count_alike, find_combs, span_within
 from services.classify.polarisations import merge_ifs
 from shared.arrays import Floats, Hits, Indices
@@ -123,7 +123,7 @@ def measure_hits(
 def _measure_cutouts(
     header: Header, hits: Hits, chunk: Indices, chunk_hit: Indices, cutouts_of: CutoutsOf
 ) -> tuple[list[Features], list[int]]:
-    """Return the measures of each hit's cut-out, and its number of rows; the cut-outs of one chunk are in memory."""
+    """Return the measures of each hit's cut-out, and its rows in the band; the cut-outs of one chunk are in memory."""
     found: dict[int, tuple[Features, int]] = {}
     for index in np.unique(chunk).tolist():
         cutouts = cutouts_of(index)
@@ -138,7 +138,8 @@ def _measure_cutouts(
                 tsamp_s=header.tsamp_s,
             )
             features = measure(cutout.power, cutout.start_channel, cutout.spectra_per_row, track)
-            found[at] = features, len(cutout.power)
+            low, high = rows_inside(cutout.power, cutout.start_channel, cutout.spectra_per_row, track)
+            found[at] = features, high - low
     return [found[at][0] for at in range(len(hits))], [found[at][1] for at in range(len(hits))]
 
 

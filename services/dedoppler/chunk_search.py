@@ -17,7 +17,7 @@ from services.dedoppler.search.boxes import MOST_BOXES, Box, Region, Search
 from services.dedoppler.search.matched_snr import MatchedSnr
 from services.dedoppler.search.width_trials import WidthTrial, plan_width_trials, widest_box
 from services.dedoppler.turboseti_snr import add_turboseti_snr
-from services.dedoppler.uncertainties import bandwidth_channels, errors_of
+from services.dedoppler.uncertainties import bandwidth_channels, errors_of, spectra_inside
 from services.dedoppler.waterfall import waterfall, waterfall_shape
 from shared.arrays import Hits, Power
 from shared.averaging import averaged_header, spectra_per_average
@@ -160,6 +160,7 @@ def _values(box: Box, channel: int, header: Header) -> tuple[float, ...]:
     """
     bandwidth = bandwidth_channels(box.width, box.steps, header.n_spectra)
     errors = errors_of(box.snr, box.width, bandwidth)
+    inside = spectra_inside(channel + (box.width - 1) / 2, box.steps, header.n_spectra, header.n_channels)
     first = max(channel, 0)
     width_hz, step_hz_s = abs(header.foff_hz), header.drift_resolution_hz_s
     values = {
@@ -172,7 +173,7 @@ def _values(box: Box, channel: int, header: Header) -> tuple[float, ...]:
         "frequency_hz": header.frequency_hz(channel + (box.width - 1) / 2),
         "frequency_error_hz": errors.channel * width_hz,
         "drift_rate_hz_s": header.drift_rate_hz_s(box.steps),
-        "drift_rate_error_hz_s": errors.steps * step_hz_s,
+        "drift_rate_error_hz_s": errors.steps * step_hz_s * (header.n_spectra - 1) / max(1, inside - 1),
         "bandwidth_hz": bandwidth * width_hz,
         "bandwidth_error_hz": errors.width * width_hz,
         "false_alarms": np.nan,

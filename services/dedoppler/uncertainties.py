@@ -56,3 +56,15 @@ def errors_of(snr: float, width: int, bandwidth: float) -> Errors:
         width=math.hypot(0.4, 3 * middle),
         snr=math.hypot(1.0, 0.005 * snr),
     )
+
+
+def spectra_inside(centre: float, steps: int, n_spectra: int, n_channels: int) -> int:
+    """Return in how many spectra the centre of a track, at channel `centre` in the first, lies in the file's band.
+
+    A track that leaves the band shows its drift over these spectra alone, so the error of the drift grows by the whole
+    length over that part.
+    """
+    if steps == 0:
+        return n_spectra
+    to_edge = (n_channels - 0.5 - centre) if steps > 0 else centre + 0.5
+    return max(1, min(n_spectra, 1 + int(to_edge * (n_spectra - 1) / abs(steps))))

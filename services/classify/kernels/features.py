@@ -116,8 +116,30 @@ def _measure(
     )
 
 
+def rows_inside(power: Power, start_channel: int, spectra_per_row: int, track: Track) -> tuple[int, int]:
+    """Return the rows [low, high) in which the whole box lies in the cut-out: all, unless the band ends there.
+
+    All rows too where fewer than two are left, which have no path.
+    """
+    positions = row_positions(len(power), spectra_per_row, track.n_spectra)
+    first = np.rint(track.channel + track.steps * positions) - start_channel
+    inside = np.flatnonzero((first >= 0) & (first + track.width <= power.shape[1]))
+    return (int(inside[0]), int(inside[-1]) + 1) if len(inside) > 1 else (0, len(power))
+
+
+def _part(track: Track, spectra_per_row: int, rows: tuple[int, int], n_rows: int) -> Track:
+    """Return the part of a track in some rows, as a track of its own."""
+    low, high = rows
+    positions = row_positions(n_rows, spectra_per_row, track.n_spectra)
+    return track._replace(
+        channel=int(np.rint(track.channel + track.steps * positions[low])),
+        steps=int(np.rint(track.steps * (positions[high - 1] - positions[low]))),
+        n_spectra=min(track.n_spectra, high * spectra_per_row) - low * spectra_per_row,
+    )
+
+
 def measure(power: Power, start_channel: int, spectra_per_row: int, track: Track) -> Features:
-    """Measure one hit on its cut-out.
+    """Measure one hit on its cut-out. Of a track that leaves the band only the part inside counts.
 
     Parameters
     ----------
@@ -131,6 +153,10 @@ def measure(power: Power, start_channel: int, spectra_per_row: int, track: Track
     track
         The hit's box, path and grid.
     """
+    low, high = rows_inside(power, start_channel, spectra_per_row, track)
+    if high - low < len(power):
+        track = _part(track, spectra_per_row, (low, high), len(power))
+        power = power[low:high]
     offsets = _offsets(len(power), spectra_per_row, track.n_spectra)
     # One memory layout, so that one compiled version serves every cut-out.
     contiguous = np.ascontiguousarray(power, np.float32)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from services.dedoppler.uncertainties import bandwidth_channels, errors_of
+from services.dedoppler.uncertainties import bandwidth_channels, errors_of, spectra_inside
 
 
 def test_errors_fall_with_snr_to_what_the_grid_leaves():
@@ -40,3 +40,21 @@ def test_bandwidth_is_the_width_less_the_smear():
     assert bandwidth_channels(27, 390, 16) == 1.0
     assert bandwidth_channels(40, -150, 16) == 30.0
     assert bandwidth_channels(1, 0, 2) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("centre", "steps", "inside"),
+    [
+        (500.0, 0, 16),
+        (500.0, 60, 16),
+        (990.0, 150, 1),
+        (980.0, 150, 2),
+        (959.0, 150, 5),
+        (9.0, -150, 1),
+        (20.0, -150, 3),
+    ],
+)
+def test_a_track_that_leaves_the_band_counts_the_spectra_inside(centre, steps, inside):
+    """Check against a count of the spectra, one by one, in a band of 1000 channels."""
+    counted = sum(-0.5 <= centre + steps * t / 15 <= 999.5 for t in range(16))
+    assert spectra_inside(centre, steps, 16, 1000) == inside == counted

@@ -95,10 +95,13 @@ def test_width_at_half_maximum_of_a_box():
     assert measure(tone(width=7), 40, 1, track(width=7)).fwhm_hz == pytest.approx(7 * 2.8)
 
 
-def test_cutout_that_ends_early_counts_the_rest_as_noise_mean():
+def test_of_a_track_that_leaves_the_band_the_part_inside_is_measured():
     f = measure(tone(20)[:, :70], 40, 1, track(steps=20))
     seen = np.sum(np.rint(20 * np.arange(T) / (T - 1)) < 10)
-    assert f.path_snr == pytest.approx(10 * seen / np.sqrt(T))
+    # The part inside moves by whole channels too, so its path may miss the tone in one row.
+    assert 10 * (seen - 1) / np.sqrt(seen) <= f.path_snr * (1 + 1e-9)
+    assert f.path_snr <= 10 * np.sqrt(seen) * (1 + 1e-9)
+    assert f.occupancy > 0.8
 
 
 def test_averaged_rows_keep_the_snr_of_a_stationary_tone():

@@ -23,7 +23,9 @@ from tests.contract.gateway.parts import FILES, SUMMARY, UUID, Account, Gateway,
 async def test_a_job_starts_with_its_event_on_the_bus(servers: EmbeddedServers, alice: Account) -> None:
     key = await alice.upload(b"12345")
     status, body = await alice.ask(
-        "POST", "/analyze", {"file_key": key, "filename": "Voyager 1.fil", "snr_threshold": 25}
+        "POST",
+        "/analyze",
+        {"file_key": key, "filename": "Voyager 1.fil", "snr_threshold": 25, "sha256": "ab" * 32},
     )
     job_id = body["job_id"]
     assert re.fullmatch(UUID, job_id)
@@ -43,8 +45,10 @@ async def test_a_job_starts_with_its_event_on_the_bus(servers: EmbeddedServers, 
         "file_name": "Voyager 1.fil",
         "file_size": 5,
         "source_name": "Voyager 1.fil",
+        "sha256": "ab" * 32,
     }
     assert event.parameters.snr_threshold == 25.0
+    assert event.limits == alice.gateway.settings.tiers["researcher"].job_limits
     status, job = await alice.ask("GET", f"/jobs/{job_id}")
     assert status == 200
     assert job == {

@@ -1,6 +1,7 @@
 """The client of the public API and how the demo waits, against a small server that answers as in the contract."""
 
 import asyncio
+import hashlib
 import io
 import time
 from collections.abc import AsyncIterator
@@ -131,6 +132,19 @@ async def test_large_files_are_uploaded_in_parts_that_are_listed_in_order(servic
     assert sorted(sent) == [321, 1000, 1000, 1000, 1000]
     parts = [{"partNumber": n, "etag": f'"etag-{n}"'} for n in range(1, 6)]
     assert service.calls[-1] == ("/complete-upload", {"file_key": "uploads/u/f", "upload_id": "id", "parts": parts})
+
+
+async def test_the_checksum_of_an_uploaded_file_is_stated_when_it_is_analyzed(service, client, tmp_path):
+    path = tmp_path / "small.fil"
+    path.write_bytes(b"an observation")
+    key = await client.upload(path)
+    await client.analyze(key, "small.fil", snr_threshold=12.0)
+    await client.analyze("uploads/u/of another client", "other.fil")
+    sha256 = hashlib.sha256(b"an observation").hexdigest()
+    assert service.calls[-2:] == [
+        ("/analyze", {"file_key": key, "filename": "small.fil", "snr_threshold": 12.0, "sha256": sha256}),
+        ("/analyze", {"file_key": "uploads/u/of another client", "filename": "other.fil"}),
+    ]
 
 
 async def test_a_failed_upload_is_aborted(service, client, tmp_path):

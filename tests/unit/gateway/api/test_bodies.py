@@ -225,3 +225,12 @@ async def test_an_unknown_field_is_named_and_refused(client: TestClient) -> None
     status, body = await ask(client, "POST", "/parameters", json={"file_key": "k", "snr": 20})
     assert (status, body["error"]["code"]) == (400, "unknown_field")
     assert "'snr'" in body["error"]["message"]
+
+
+async def test_a_checksum_is_64_hexadecimal_digits(client: TestClient) -> None:
+    body = {"file_key": "uploads/u/f"}
+    assert (await ask(client, "POST", "/parameters", json=body | {"sha256": "ab" * 32}))[0] == 200
+    for wrong in ("ab" * 31, "AB" * 32, "xy" * 32, "ab" * 32 + "\n", 7):
+        status, answer = await ask(client, "POST", "/parameters", json=body | {"sha256": wrong})
+        assert (status, answer["error"]["code"]) == (400, "invalid_field")
+        assert "'sha256'" in answer["error"]["message"]

@@ -32,6 +32,9 @@ HIT_DTYPE = np.dtype(
 # What hits of versions before a field existed have in it.
 _ADDED_FIELDS = {"false_alarms": np.nan}
 
+# Wider hits are emissions, on which there may be lines.
+WIDE_CHANNELS = 256
+
 
 @dataclass(frozen=True)
 class Cutout:
@@ -227,9 +230,9 @@ def merge_hits(hits: Hits, chunk: Indices, most: int | None = None) -> Indices:
 
     From the strongest hit down, a hit removes every weaker hit of another chunk in its footprint: within
     `|dsteps| + width` channels of it, where `dsteps` is the difference of their drifts and `width` the stronger hit's.
-    Hits of one chunk are different emitters at any distance, as the search already removed repeats. Equal SNRs are
-    ordered by channel, then steps, so the result does not depend on the order of the input (except for exact
-    duplicates, of which the first is kept).
+    Hits of one chunk are different emitters at any distance, as the search already removed repeats. A wide emission
+    never removes a line on it, nor a line the emission. Equal SNRs are ordered by channel, then steps, so the result
+    does not depend on the order of the input (except for exact duplicates, of which the first is kept).
 
     Parameters
     ----------
@@ -260,6 +263,7 @@ def _without_repeats(hits: Hits, chunk: Indices) -> Indices:
     by_channel = np.argsort(hits["channel"], kind="stable")
     channel, chunk_of = hits["channel"][by_channel], chunk[by_channel]
     steps, width = hits["steps"][by_channel].astype(np.int64), hits["width"][by_channel].astype(np.int64)
+    is_wide = width > WIDE_CHANNELS
     widest_difference = int(steps.max() - steps.min()) if len(hits) else 0
     alive, kept_already = np.ones(len(hits), dtype=bool), np.zeros(len(hits), dtype=bool)
     place = np.empty(len(hits), np.int64)
@@ -273,7 +277,8 @@ def _without_repeats(hits: Hits, chunk: Indices) -> Indices:
         )
         inside = np.abs(channel[near] - channel[i]) <= np.abs(steps[near] - steps[i]) + width[i]
         kept_already[i] = True
-        alive[near] &= ~inside | kept_already[near] | (chunk_of[near] == chunk_of[i])
+        apart = (chunk_of[near] == chunk_of[i]) | (is_wide[near] != is_wide[i])
+        alive[near] &= ~inside | kept_already[near] | apart
     return np.flatnonzero(alive[place])
 
 

@@ -1,7 +1,7 @@
 """From the chunks' hits objects to one list of hits, each measured by itself and among the others."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from services.classify.polarisations import merge_ifs
 from shared.arrays import Floats, Hits, Indices
 from shared.events import SearchParameters
 from shared.header import Header
-from shared.hits import ChunkHits, Cutout
+from shared.hits import WIDE_CHANNELS, ChunkHits, Cutout
 from shared.narrowband import why_unsuited
 from shared.polarisations import Ifs
 
@@ -21,6 +21,13 @@ from shared.polarisations import Ifs
 BROAD_GAP_HZ, BROAD_GAP_CHANNELS = 5000.0, 2
 PIECE_SHARE = 0.5  # of the limit of broadband: a hit at least so wide may be a piece of an emission
 PLACE_HZ = 500.0  # hits nearer than this are one place
+CHANNEL_MEASURES = (
+    "bend_channels",
+    "row_width_channels",
+    "wobble_channels",
+    "lean_channels",
+    "straightness_residual_channels",
+)
 LIKE_DRIFT_STEPS = 2.0  # drifts that differ by at most so many steps of the drift grid are alike
 # A job lists at most so many hits, the strongest: a band with more of them is full of interference.
 MOST_HITS = 10_000
@@ -88,7 +95,7 @@ def measure_hits(
         hits["frequency_hz"],
         hits["drift_rate_hz_s"],
         hits["snr"],
-        np.maximum(1.5 * abs(header.foff_hz), hits["bandwidth_hz"] / 10),
+        _tooth_tolerance_hz(header, hits),
         tolerance,
     )
     broad_emission = _broad_emissions(header, hits)
@@ -120,6 +127,13 @@ def measure_hits(
     return MeasuredHits(hits, chunk, chunk_hit, evidence, broad_emission, seen_in_ifs)
 
 
+def _tooth_tolerance_hz(header: Header, hits: Hits) -> Floats:
+    """Return how far from its place a tooth of a comb may seem to lie: three errors of the distance of two."""
+    error = 3 * np.sqrt(2.0) * hits["frequency_error_hz"]
+    tolerance: Floats = np.maximum(np.maximum(1.5 * abs(header.foff_hz), hits["bandwidth_hz"] / 10), error)
+    return tolerance
+
+
 def _measure_cutouts(
     header: Header, hits: Hits, chunk: Indices, chunk_hit: Indices, cutouts_of: CutoutsOf
 ) -> tuple[list[Features], list[int]]:
@@ -128,19 +142,35 @@ def _measure_cutouts(
     for index in np.unique(chunk).tolist():
         cutouts = cutouts_of(index)
         for at in np.flatnonzero(chunk == index).tolist():
-            cutout, hit = cutouts[chunk_hit[at]], hits[at]
-            track = Track(
-                channel=int(hit["channel"]),
-                steps=int(hit["steps"]),
-                width=int(hit["width"]),
-                n_spectra=header.n_spectra,
-                foff_hz=header.foff_hz,
-                tsamp_s=header.tsamp_s,
-            )
-            features = measure(cutout.power, cutout.start_channel, cutout.spectra_per_row, track)
-            low, high = rows_inside(cutout.power, cutout.start_channel, cutout.spectra_per_row, track)
-            found[at] = features, high - low
+            found[at] = _measure_cutout(header, cutouts[chunk_hit[at]], hits[at])
     return [found[at][0] for at in range(len(hits))], [found[at][1] for at in range(len(hits))]
+
+
+def _measure_cutout(header: Header, cutout: Cutout, hit: Hits) -> tuple[Features, int]:
+    """Measure one hit, and count the rows of its track that are inside.
+
+    A wide emission is measured on sums of neighbouring channels, which show its shape as well.
+    """
+    joined = max(1, int(hit["width"]) // WIDE_CHANNELS)
+    start = -(-cutout.start_channel // joined)
+    power = cutout.power
+    if joined > 1:
+        first = start * joined - cutout.start_channel
+        columns = (power.shape[1] - first) // joined
+        power = power[:, first : first + columns * joined].reshape(len(power), columns, joined).sum(axis=2)
+        power /= np.float32(np.sqrt(joined))
+    track = Track(
+        channel=int(hit["channel"]) // joined,
+        steps=round(int(hit["steps"]) / joined),
+        width=int(hit["width"]) // joined,
+        n_spectra=header.n_spectra,
+        foff_hz=header.foff_hz * joined,
+        tsamp_s=header.tsamp_s,
+    )
+    features = measure(power, start, cutout.spectra_per_row, track)
+    low, high = rows_inside(power, start, cutout.spectra_per_row, track)
+    in_channels = {name: joined * getattr(features, name) for name in CHANNEL_MEASURES}
+    return features if joined == 1 else replace(features, **in_channels), high - low
 
 
 def _broad_emissions(header: Header, hits: Hits) -> Indices:

@@ -9,21 +9,23 @@ import numpy as np
 from services.dedoppler.averaging import averages, per_spectrum
 from services.dedoppler.cutouts import cutout, fit_in_memory
 from services.dedoppler.false_alarms import expected_false_hits
+from services.dedoppler.hit_values import box_values, own_hits, wide_values
 from services.dedoppler.kernels.gains import scale_spectra
 from services.dedoppler.noise.conditioning import Conditioned, condition
+from services.dedoppler.noise.emissions import WideEmission
 from services.dedoppler.noise.gaps import find_gaps, gain_changes
 from services.dedoppler.noise.scratch import Scratch
+from services.dedoppler.noise.wide_structure import restore, take_off_wide_structure
 from services.dedoppler.search.boxes import MOST_BOXES, Box, Region, Search
 from services.dedoppler.search.matched_snr import MatchedSnr
 from services.dedoppler.search.width_trials import WidthTrial, plan_width_trials, widest_box
 from services.dedoppler.turboseti_snr import add_turboseti_snr
-from services.dedoppler.uncertainties import bandwidth_channels, errors_of, spectra_inside
 from services.dedoppler.waterfall import waterfall, waterfall_shape
-from shared.arrays import Hits, Power
+from shared.arrays import Flags, Hits, Power
 from shared.averaging import averaged_header, spectra_per_average
 from shared.events import Chunk, SearchParameters
 from shared.header import Header
-from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise, Gap
+from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise, Cutout, Gap
 
 
 def search_chunk(
@@ -71,11 +73,14 @@ def _search(
     if conditioned is None:
         return _nothing(header, chunk)
     region = Region(pad, pad + power.shape[1])
+    emissions = take_off_wide_structure(conditioned.x, conditioned.stretches, widest_box(trials), max_steps, pool)
     boxes, cut_short = _boxes(conditioned, power, region, trials, parameters.snr_threshold, pool)
-    hits = _hit_table(boxes, conditioned, power, header, chunk, pool)
+    hits, is_wide = _hit_table(boxes, emissions, pad, header, chunk)
+    if len(hits):
+        add_turboseti_snr(hits, power, header, chunk, pool)
     hits["false_alarms"] = expected_false_hits(hits["snr"], header, parameters.max_drift_rate_hz_s, conditioned.noise)
     fit = fit_in_memory(hits, len(conditioned.x), chunk)
-    hits, cut_short = hits[fit], cut_short or not fit.all()
+    hits, is_wide, cut_short = hits[fit], is_wide[fit], cut_short or not fit.all()
     warnings = []
     if cut_short:
         warnings.append(
@@ -84,7 +89,7 @@ def _search(
         )
     found = ChunkHits(
         hits=hits,
-        cutouts=[cutout(hit, conditioned, chunk) for hit in hits],
+        cutouts=_cutouts(hits, is_wide, emissions, conditioned, chunk),
         channels=chunk.channels,
         ifs=chunk.ifs,
         noise=_with_places(conditioned, power, chunk),
@@ -139,43 +144,24 @@ def _nothing(header: Header, chunk: Chunk) -> ChunkHits:
 
 
 def _hit_table(
-    boxes: Sequence[Box], conditioned: Conditioned, power: Power, header: Header, chunk: Chunk, pool: Executor
-) -> Hits:
-    """Return the hits that start in the chunk's own channels, in order of channel and drift."""
-    to_channel = chunk.read_start_channel - conditioned.pad
-    hits = np.zeros(len(boxes), HIT_DTYPE)
-    for row, box in enumerate(boxes):
-        hits[row] = _values(box, box.column + to_channel, header)
-    hits = hits[np.lexsort((hits["steps"], hits["channel"]))]
-    hits = hits[(hits["channel"] >= chunk.start_channel) & (hits["channel"] < chunk.stop_channel)]
-    if len(hits):
-        add_turboseti_snr(hits, power, header, chunk, pool)
-    return hits
+    boxes: Sequence[Box], emissions: Sequence[WideEmission], pad: int, header: Header, chunk: Chunk
+) -> tuple[Hits, Flags]:
+    """Return the hits that start in the chunk's own channels, by channel and drift, and which are wide emissions."""
+    to_channel = chunk.read_start_channel - pad
+    narrow = own_hits([box_values(box, box.column + to_channel, header) for box in boxes], chunk)
+    wide = own_hits([wide_values(one, one.column + to_channel, header) for one in emissions], chunk)
+    hits = np.concatenate([narrow, wide])
+    is_wide: Flags = (np.arange(len(hits)) >= len(narrow)).astype(np.uint8)
+    order = np.lexsort((hits["steps"], hits["channel"]))
+    return hits[order], is_wide[order]
 
 
-def _values(box: Box, channel: int, header: Header) -> tuple[float, ...]:
-    """Return one hit, field by field as in `HIT_DTYPE`, without turboSETI's SNR and the false alarms.
-
-    `channel` and `width` leave out the part of a box below the file's first channel.
-    """
-    bandwidth = bandwidth_channels(box.width, box.steps, header.n_spectra)
-    errors = errors_of(box.snr, box.width, bandwidth)
-    inside = spectra_inside(channel + (box.width - 1) / 2, box.steps, header.n_spectra, header.n_channels)
-    first = max(channel, 0)
-    width_hz, step_hz_s = abs(header.foff_hz), header.drift_resolution_hz_s
-    values = {
-        "channel": first,
-        "steps": box.steps,
-        "width": box.width - (first - channel),
-        "snr": box.snr,
-        "snr_error": errors.snr,
-        "snr_turboseti": np.nan,
-        "frequency_hz": header.frequency_hz(channel + (box.width - 1) / 2),
-        "frequency_error_hz": errors.channel * width_hz,
-        "drift_rate_hz_s": header.drift_rate_hz_s(box.steps),
-        "drift_rate_error_hz_s": errors.steps * step_hz_s * (header.n_spectra - 1) / max(1, inside - 1),
-        "bandwidth_hz": bandwidth * width_hz,
-        "bandwidth_error_hz": errors.width * width_hz,
-        "false_alarms": np.nan,
-    }
-    return tuple(values[name] for name in HIT_DTYPE.names or ())
+def _cutouts(
+    hits: Hits, is_wide: Flags, emissions: Sequence[WideEmission], conditioned: Conditioned, chunk: Chunk
+) -> list[Cutout]:
+    """Return the cut-outs of lines without the wide emissions, and of these; then `conditioned.x` has them again."""
+    cutouts = {i: cutout(hits[i], conditioned, chunk) for i in np.flatnonzero(is_wide == 0).tolist()}
+    for emission in emissions:
+        restore(conditioned.x, emission)
+    cutouts |= {i: cutout(hits[i], conditioned, chunk) for i in np.flatnonzero(is_wide).tolist()}
+    return [cutouts[i] for i in range(len(hits))]

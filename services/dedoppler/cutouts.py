@@ -11,6 +11,8 @@ from shared.events import Chunk
 from shared.hits import Cutout
 
 CUTOUT_MARGIN = 32
+# Beside emissions wider than this many channels, a cut-out shows no more than twice as many.
+WIDE_CHANNELS = 512
 CUTOUT_ROWS = 64
 CUTOUT_SAMPLES = 2**18
 # All cut-outs of a chunk: 128 MiB. Ten thousand tones in 16 spectra take 45 MB, or 130 MB if they drift by 4 Hz/s.
@@ -53,7 +55,7 @@ def fit_in_memory(hits: Hits, n_spectra: int, chunk: Chunk, most_samples: int = 
 def _columns(hits: Hits, chunk: Chunk) -> tuple[Indices, Indices]:
     """Return the first channel of each hit's cut-out and the one after its last."""
     channel, steps, width = (hits[name].astype(np.int64) for name in ("channel", "steps", "width"))
-    margin = CUTOUT_MARGIN + 2 * width
+    margin = CUTOUT_MARGIN + 2 * np.minimum(width, WIDE_CHANNELS)
     low = np.maximum(channel + np.minimum(steps, 0) - margin, chunk.read_start_channel)
     high = np.minimum(channel + np.maximum(steps, 0) + width + margin, chunk.read_stop_channel)
     return low, high

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from shared.arrays import Floats, Indices
+from shared.arrays import Flags, Floats, Indices
 
 SIGMA_SMOOTHING_BLOCKS = 5
 # Detected power is this many scatters above zero or more, unless a mean was subtracted.
@@ -32,7 +32,7 @@ class Bandpass:
     tile_ok: npt.NDArray[np.bool_]
 
 
-def join_bandpass(level: Floats, scatter: Floats, number: Indices) -> Bandpass | None:
+def join_bandpass(level: Floats, scatter: Floats, number: Indices, raised: Flags | None = None) -> Bandpass | None:
     """Join the statistics of tiles.
 
     A block's level is the mean over its good tiles, its scatter their median. Its sigma comes from its nearest five
@@ -46,6 +46,8 @@ def join_bandpass(level: Floats, scatter: Floats, number: Indices) -> Bandpass |
         Mean and standard deviation, raw units.
     number : int64 (tiles in time, blocks)
         Number of samples; 0 where a tile holds no noise.
+    raised : uint8 (blocks,) or None
+        Blocks whose level and scatter are an emission's: they are interpolated too.
 
     Returns
     -------
@@ -56,6 +58,8 @@ def join_bandpass(level: Floats, scatter: Floats, number: Indices) -> Bandpass |
     usable = ok.any(axis=0)
     if not usable.any():
         return None
+    if raised is not None:
+        usable &= raised == 0
     masked_level, masked_scatter = np.where(ok, level, np.nan)[:, usable], np.where(ok, scatter, np.nan)[:, usable]
     at, blocks = np.flatnonzero(usable), np.arange(level.shape[1])
     good_level, good_scatter = np.nanmean(masked_level, axis=0), np.nanmedian(masked_scatter, axis=0)

@@ -14,7 +14,9 @@ from services.dedoppler.noise.blocks import noise_segments, rows_per_tile
 from services.dedoppler.noise.dc_spikes import dc_channels
 from services.dedoppler.noise.gains import Gains, Spectra, equalise_spectra, take_out_gains
 from services.dedoppler.noise.lost_samples import mark_dead_channels, mark_zeros_and_runs
+from services.dedoppler.noise.raised_blocks import raised_blocks
 from services.dedoppler.noise.scratch import Scratch
+from services.dedoppler.noise.wide_structure import GROUP_CHANNELS, Stretch
 from services.dedoppler.slices import runs, slices
 from services.dedoppler.threads import together
 from shared.arrays import Flags, Indices, Power
@@ -41,12 +43,15 @@ class Conditioned:
         Gain and weight of each spectrum.
     noise : ChunkNoise
         Figures for the results.
+    stretches : list of Stretch
+        The coarse channels, and their bandpass.
     """
 
     x: Power
     pad: int
     spectra: Spectra
     noise: ChunkNoise
+    stretches: list[Stretch]
 
 
 def _padded(scratch: Scratch, n_spectra: int, columns: int, pad: int) -> Power:
@@ -90,25 +95,52 @@ def _measure(power: Power, header: Header, edges: Indices, tile_rows: int, pool:
 
 
 def _normalise(
-    power: Power,
-    segments: list[Indices],
-    bandpass: Bandpass,
-    row_offset: Power,
-    target: tuple[Power, int],
-    pool: Executor,
+    power: Power, shapes: list[tuple[Indices, Nodes]], row_offset: Power, target: tuple[Power, int], pool: Executor
 ) -> int:
     """Fill in `target`, (x, pad); return the number of samples lost."""
     x, pad = target
-    work, block = [], 0
+    work = [
+        (power, piece, shape, row_offset, x, pad)
+        for edges, shape in shapes
+        for piece in slices(int(edges[0]), int(edges[-1]), CHANNELS_PER_TASK)
+    ]
+    return sum(together(pool, conditioning.normalise, work))
+
+
+def _shapes(segments: list[Indices], bandpass: Bandpass) -> list[tuple[Indices, Nodes]]:
+    """Return each segment's edges and its bandpass."""
+    shapes, block = [], 0
     for edges in segments:
         part = slice(block, block + len(edges) - 1)
         block = part.stop
         centres, level = nodes(edges, bandpass.level[part], positive=False)
         _, sigma = nodes(edges, bandpass.sigma[part], positive=True)
-        of_segment = Nodes(centres, level, sigma)
-        for low, high in slices(int(edges[0]), int(edges[-1]), CHANNELS_PER_TASK):
-            work.append((power, (low, high), of_segment, row_offset, x, pad))
-    return sum(together(pool, conditioning.normalise, work))
+        shapes.append((edges, Nodes(centres, level, sigma)))
+    return shapes
+
+
+def _stretches(shapes: list[tuple[Indices, Nodes]], header: Header, first_channel: int, pad: int) -> list[Stretch]:
+    """Return the segments in columns of the normalised power."""
+    width = header.coarse_channel_width or header.n_channels
+    stretches = []
+    for edges, shape in shapes:
+        start = first_channel + int(edges[0])
+        after = -(start % width) % GROUP_CHANNELS
+        first, stop = int(edges[0]) + pad, int(edges[-1]) + pad
+        stretches.append(Stretch(first, stop, first + after, Nodes(shape.centres + pad, shape.level, shape.sigma)))
+    return stretches
+
+
+def _raised(tiles: Tiles, segments: list[Indices]) -> Flags:
+    """Return the blocks that an emission raises."""
+    number = tiles.number
+    kept = np.maximum(np.count_nonzero(number, axis=0), 1)
+    level = np.where(number > 0, tiles.level, 0.0).sum(axis=0) / kept
+    scatter = np.where(number > 0, tiles.scatter, 0.0).sum(axis=0) / kept
+    level[~(number > 0).any(axis=0)] = np.nan
+    stops = np.cumsum([len(edges) - 1 for edges in segments])
+    parts = [slice(stop - len(edges) + 1, stop) for stop, edges in zip(stops, segments, strict=True)]
+    return np.concatenate([raised_blocks(level[part], scatter[part]) for part in parts])
 
 
 def condition(
@@ -144,19 +176,20 @@ def condition(
     tile_rows = rows_per_tile(n_spectra, int(np.median(np.diff(edges))))
     tiles, dead = _measure(power, header, edges, tile_rows, pool)
     gains = take_out_gains(power, tiles, edges, tile_rows, pool)
-    bandpass = join_bandpass(tiles.level, tiles.scatter, tiles.number)
+    bandpass = join_bandpass(tiles.level, tiles.scatter, tiles.number, _raised(tiles, segments))
     if bandpass is None:
         return None
     row_ok = np.repeat(bandpass.tile_ok, tile_rows, axis=0)[:n_spectra]
     row_offset = np.repeat(bandpass.tile_offset, tile_rows)[:n_spectra].astype(np.float32)
     x = _padded(scratch, n_spectra, n_channels + 2 * pad, pad)
-    lost = _normalise(power, segments, bandpass, row_offset, (x, pad), pool)
+    shapes = _shapes(segments, bandpass)
+    lost = _normalise(power, shapes, row_offset, (x, pad), pool)
     lost += conditioning.blank_tiles(x, pad, edges, row_ok)
     spectra = equalise_spectra(x, pad, gains, row_ok, pool)
     spikes = dc_channels(header, first_channel, stop_channel) - first_channel + pad
     conditioning.repair_spikes(x, spikes, pad, pad + n_channels)
     noise = _noise(bandpass, gains, lost, power.size, int(dead.sum()))
-    return Conditioned(x, pad, spectra, noise)
+    return Conditioned(x, pad, spectra, noise, _stretches(shapes, header, first_channel, pad))
 
 
 def _noise(bandpass: Bandpass, gains: Gains, lost: int, samples: int, dead: int) -> ChunkNoise:

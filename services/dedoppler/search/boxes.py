@@ -12,7 +12,7 @@ import numpy as np
 
 from services.dedoppler.kernels.refine import Limits, Place, blank_track, box_statistic, refine, restore_track
 from services.dedoppler.search.coarse_search import CoarseSearch, Seed, seed_threshold
-from services.dedoppler.search.leakage import leakage_channels
+from services.dedoppler.search.leakage import flank_channels, leakage_channels
 from services.dedoppler.search.many_spectra import ManySpectraSearch
 from services.dedoppler.search.matched_snr import MatchedSnr
 from services.dedoppler.search.width_trials import WidthTrial, widest_box
@@ -141,7 +141,10 @@ class Search:
                 return
 
     def _blank(self, box: Box) -> None:
-        margin = leakage_channels(box.snr, box.width, self._threshold)
+        bandwidth = box.width - abs(box.steps) / (len(self._x) - 1)
+        margin = max(
+            leakage_channels(box.snr, box.width, self._threshold), flank_channels(box.snr, bandwidth, self._threshold)
+        )
         # At the ends of the array there may be fewer columns than the wings need.
         left = box.column + min(box.steps, 0)
         right = self._x.shape[1] - box.column - max(box.steps, 0) - box.width

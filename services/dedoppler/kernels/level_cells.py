@@ -38,9 +38,10 @@ def group_means(x: Power, first: int, channels: int, means: Floats) -> None:
     means[:] = 0.0
     for t in range(x.shape[0]):
         for i in range(len(means)):
+            group = x[t, first + i * channels : first + (i + 1) * channels]
             total = np.float32(0.0)
-            for sample in x[t, first + i * channels : first + (i + 1) * channels]:
-                total += sample
+            for j in range(len(group)):
+                total += group[j]
             means[i] += total
     means /= x.shape[0] * channels
 

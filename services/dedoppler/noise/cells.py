@@ -1,5 +1,6 @@
 """The level of the noise in cells of 16 channels, at rest or along a drift, and its removal."""
 
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -40,9 +41,12 @@ class Levels:
 
 @dataclass(frozen=True)
 class Reference:
-    """What mere noise of this file gives: the level of a cell over its mean, and the mean size of a change."""
+    """What mere noise of this file gives: the level of a cell over its mean, and the mean size of a change.
 
-    bias: float
+    The first takes time, and only emissions need it.
+    """
+
+    bias: Callable[[], float]
     change: float
 
 
@@ -99,7 +103,7 @@ class Cells:
             kernels.cell_levels(self._x, first + low * CELL_CHANNELS, offsets, level[low:high])
 
         together(self._pool, measure, slices(0, cells, CELLS_PER_TASK))
-        level -= self._reference.bias
+        level -= self._reference.bias()
         smooth = self._smooth(level)
         return Levels(first, offsets, smooth + self._smooth(level - smooth), self._scatter(first, cells, offsets))
 

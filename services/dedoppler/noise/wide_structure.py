@@ -6,6 +6,7 @@ rise that falls again on its other side is an emission: it is measured along its
 box search finds the lines on it, and each emission is one signal.
 """
 
+import functools
 import math
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -93,7 +94,8 @@ def take_off_wide_structure(
     if not any(of_stretch.any() for of_stretch in flags):
         return []
     half = -(-widest // CELL_CHANNELS)
-    reference = Reference(_clipping_bias(x, stretches, flags, half), _mean_change(stretches))
+    bias = functools.cache(lambda: _clipping_bias(x, stretches, flags, half))
+    reference = Reference(bias, _mean_change(stretches))
     cells = Cells(x, half, reference, pool)
     found = []
     for stretch, of_stretch in zip(stretches, flags, strict=True):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from services.dedoppler.averaging import averages, per_spectrum
-from services.dedoppler.cutouts import cutout, fit_in_memory
+from services.dedoppler.cutouts import cutout, fit_in_memory, stronger_neighbours
 from services.dedoppler.false_alarms import expected_false_hits
 from services.dedoppler.hit_values import box_values, own_hits, wide_values
 from services.dedoppler.kernels.gains import scale_spectra
@@ -89,7 +89,7 @@ def _search(
         )
     found = ChunkHits(
         hits=hits,
-        cutouts=_cutouts(hits, is_wide, emissions, conditioned, chunk),
+        cutouts=_cutouts(hits, is_wide, emissions, conditioned, chunk, parameters.snr_threshold),
         channels=chunk.channels,
         ifs=chunk.ifs,
         noise=_with_places(conditioned, power, chunk),
@@ -157,10 +157,20 @@ def _hit_table(
 
 
 def _cutouts(
-    hits: Hits, is_wide: Flags, emissions: Sequence[WideEmission], conditioned: Conditioned, chunk: Chunk
+    hits: Hits,
+    is_wide: Flags,
+    emissions: Sequence[WideEmission],
+    conditioned: Conditioned,
+    chunk: Chunk,
+    snr_threshold: float,
 ) -> list[Cutout]:
     """Return the cut-outs of lines without the wide emissions, and of these; then `conditioned.x` has them again."""
-    cutouts = {i: cutout(hits[i], conditioned, chunk) for i in np.flatnonzero(is_wide == 0).tolist()}
+    narrow = np.flatnonzero(is_wide == 0).tolist()
+    lines = hits[narrow]
+    cutouts = {
+        i: cutout(hits[i], conditioned, chunk, stronger_neighbours(lines, k, snr_threshold))
+        for k, i in enumerate(narrow)
+    }
     for emission in emissions:
         restore(conditioned.x, emission)
     cutouts |= {i: cutout(hits[i], conditioned, chunk) for i in np.flatnonzero(is_wide).tolist()}

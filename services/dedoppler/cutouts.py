@@ -1,16 +1,21 @@
 """Cut-outs of normalised power around the hits."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from services.dedoppler.kernels.pair_sums import path_offset
 from services.dedoppler.noise.conditioning import Conditioned
+from services.dedoppler.search.leakage import leakage_channels
 from shared.arrays import Hits, Indices
 from shared.events import Chunk
 from shared.hits import Cutout
 
 CUTOUT_MARGIN = 32
+# Lines at least so many times as strong, within so many channels, would decide the shape of a hit beside them.
+MUCH_STRONGER, MOST_NEIGHBOUR_CHANNELS = 10.0, 1024
 # Beside emissions wider than this many channels, a cut-out shows no more than twice as many.
 WIDE_CHANNELS = 512
 CUTOUT_ROWS = 64
@@ -61,11 +66,59 @@ def _columns(hits: Hits, chunk: Chunk) -> tuple[Indices, Indices]:
     return low, high
 
 
-def cutout(hit: Hits, conditioned: Conditioned, chunk: Chunk) -> Cutout:
-    """Return the normalised power around a hit's track, limited to the channels that were read."""
+def stronger_neighbours(hits: Hits, i: int, snr_threshold: float) -> list[tuple[Hits, int]]:
+    """Return the lines at least `MUCH_STRONGER` times as strong as hit `i` that may reach into its cut-out.
+
+    Parameters
+    ----------
+    hits : HIT_DTYPE (n,)
+        In order of channel.
+    i : int
+        Which hit.
+    snr_threshold : float
+        Threshold of the search.
+
+    Returns
+    -------
+    list of (HIT_DTYPE scalar, int)
+        Each with the channels that its wings reach.
+    """
+    hit, reach = hits[i], CUTOUT_MARGIN + MOST_NEIGHBOUR_CHANNELS
+    low, high = np.searchsorted(hits["channel"], [hit["channel"] - reach, hit["channel"] + reach])
+    near = hits[low:high]
+    strong = near[near["snr"] >= MUCH_STRONGER * hit["snr"]]
+    return [
+        (other, leakage_channels(float(other["snr"]), int(other["width"]), snr_threshold))
+        for other in strong
+        if other["width"] <= hit["width"] + MOST_NEIGHBOUR_CHANNELS
+    ]
+
+
+def cutout(hit: Hits, conditioned: Conditioned, chunk: Chunk, stronger: Sequence[tuple[Hits, int]] = ()) -> Cutout:
+    """Return the normalised power around a hit's track, limited to the channels that were read.
+
+    Parameters
+    ----------
+    hit : HIT_DTYPE scalar
+        The hit.
+    conditioned : Conditioned
+        Normalised power.
+    chunk : Chunk
+        Which channels were read.
+    stronger : sequence of (HIT_DTYPE scalar, int)
+        Much stronger hits, and how many channels beside their boxes their wings reach: these are 0 in the cut-out, so
+        that the shape of the hit is its own.
+    """
     to_channel = chunk.read_start_channel - conditioned.pad
     low, high = map(int, _columns(hit, chunk))
     power = conditioned.x[:, low - to_channel : high - to_channel]
+    if stronger:
+        power = power.copy()
+        n_spectra = len(power)
+        for other, margin in stronger:
+            for t in range(n_spectra):
+                start = int(other["channel"]) + path_offset(int(other["steps"]), t, n_spectra, 1) - margin - low
+                power[t, max(0, start) : max(0, start + int(other["width"]) + 2 * margin)] = 0.0
     per_row = cutout_rows(len(power), power.shape[1])
     edges = np.arange(0, len(power), per_row)
     if per_row == 1:

@@ -101,3 +101,14 @@ def test_tones_do_not_pass_for_structure(pool):
     )
     hits = search(simulate(scene), header, pool).hits
     assert list(hits["snr"]) == pytest.approx([30, 300, 40], rel=0.06)
+
+
+@pytest.mark.parametrize("steps", [37, 150])
+def test_a_straight_tone_that_leaves_a_carrier_80_times_as_strong_is_no_chirp(pool, steps):
+    """It starts 6 channels from the carrier, whose wings hide its first spectra."""
+    header = make_header(2**14)
+    tones = tone(header, 8000, 0, 3200.0), tone(header, 8006, steps, 40.0)
+    found = search(simulate(Scene(header, tones, seed=2)), header, pool)
+    labels = [hit.verdict.label for hit in classify_observation(header, SearchParameters(), [found], load_model())]
+    assert labels[0] == "NARROWBAND_STATIONARY"
+    assert labels[1] in {"NARROWBAND_DRIFTING", "CANDIDATE_ET"}

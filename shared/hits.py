@@ -27,10 +27,13 @@ HIT_DTYPE = np.dtype(
         ("bandwidth_hz", np.float64),  # width of the box minus the smear of the drift, at least one channel
         ("bandwidth_error_hz", np.float64),
         ("false_alarms", np.float64),  # hits of this SNR or above that noise alone would make in the whole search
+        ("curvature_hz_s2", np.float64),  # change of the drift rate along the best parabola; 0 if straight
+        ("curvature_error_hz_s2", np.float64),  # infinite if there are too few spectra to tell
+        ("curved_snr", np.float64),  # SNR along the parabola; that of the path if it is straight
     ]
 )
 # What hits of versions before a field existed have in it.
-_ADDED_FIELDS = {"false_alarms": np.nan}
+_ADDED_FIELDS = dict.fromkeys(("false_alarms", "curvature_hz_s2", "curvature_error_hz_s2", "curved_snr"), np.nan)
 
 # Wider hits are emissions, on which there may be lines.
 WIDE_CHANNELS = 256

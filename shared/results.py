@@ -89,6 +89,9 @@ class HitRecord(TypedDict):
     bandwidth_hz: float
     bandwidth_error_hz: Measured
     false_alarms: NotRequired[Measured]
+    curvature_hz_s2: NotRequired[Measured]
+    curvature_error_hz_s2: NotRequired[Measured]
+    curved_snr: NotRequired[Measured]
     classification: str
     confidence: Measured
     shape: str

@@ -19,6 +19,11 @@ class SearchParameters(Record):
     max_drift_rate_hz_s: MaxDriftRate = 4.0
     ifs: Annotated[IfChoice, Field(exclude_if=lambda choice: choice == "first")] = "first"
     pol_type: Annotated[PolType | None, Field(exclude_if=lambda pol_type: pol_type is None)] = None
+    chirps: bool = Field(
+        default=False,
+        exclude_if=lambda chirps: not chirps,
+        description="Whether signals whose drift rate changes are searched for too.",
+    )
 
 
 class JobLimits(Record):

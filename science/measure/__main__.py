@@ -26,7 +26,7 @@ from science.measure.importance import sampled_false_hits
 from science.measure.recovery import header_of, pulls, recover, within_three
 from science.simulator import make_header
 from services.classify.model import load_model
-from services.dedoppler.false_alarms import expected_false_hits
+from services.dedoppler.false_alarms import expected_at
 from shared.events import SearchParameters
 from shared.hits import ChunkNoise
 from shared.labels import NARROWBAND_DRIFTING
@@ -111,7 +111,7 @@ def false_alarm_lines(pool: Executor, tell: Tell) -> tuple[Lines, np.ndarray, Pr
         count = sum(map(len, hits[:number]))
         lines.append((f"Hits in noise at SNR {FALSE_ALARM_SNR:g}, {number} x (16 x 2^20)", str(count), asked))
     noise = ChunkNoise(level=51.0, sigma=51.0**0.5)
-    stated = expected_false_hits(np.array([FALSE_ALARM_SNR]), header, SearchParameters().max_drift_rate_hz_s, noise)
+    stated = expected_at(np.array([FALSE_ALARM_SNR]), header, SearchParameters().max_drift_rate_hz_s, noise)
     of_all = f"{len(NOISE_SEEDS) * stated[0]:.1f}"
     lines.append((f"What hits of that SNR state as false_alarms, times {len(NOISE_SEEDS)}", of_all, asked))
     default = SearchParameters().snr_threshold

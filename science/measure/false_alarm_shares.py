@@ -65,10 +65,8 @@ def main() -> None:
         [shares(snr, grid, SAMPLES, seed) for seed, (grid, snr) in enumerate(track(GRIDS, "Sampling"), start=1)]
     )
     share, error = measured[..., 0], measured[..., 1]
-    table = Table("widths", *(f"T {g.n_spectra}, {g.max_drift_hz_s:g} Hz/s, SNR {snr:g}" for g, snr in GRIDS), "all")
-    # Each grid counts in proportion to its precision, relative to the share.
-    weight = np.where(np.isnan(share) | (share <= 0), 0.0, np.nan_to_num(share / error) ** 2)
-    together = np.nansum(np.nan_to_num(share) * weight, axis=0) / weight.sum(axis=0)
+    table = Table("widths", *(f"T {g.n_spectra}, {g.max_drift_hz_s:g} Hz/s, SNR {snr:g}" for g, snr in GRIDS), "median")
+    together = np.nanmedian(share, axis=0)
     for k, (low, stop) in enumerate(OCTAVES):
         cells = ["" if math.isnan(s) else f"{s:.2f} ± {e:.2f}" for s, e in zip(share[:, k], error[:, k], strict=True)]
         table.add_row(f"{low} to {stop - 1}", *cells, f"{together[k]:.2f}")

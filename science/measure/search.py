@@ -54,11 +54,12 @@ def search(
     chunk: Chunk | None = None,
     snr_threshold: float = 10.0,
     max_drift: float = 4.0,
+    chirps: bool = False,
 ) -> ChunkHits:
     """Search one chunk, by default the whole file, of an observation's power, float32 (spectra, channels)."""
     chunk = chunk or whole(header)
     part = np.ascontiguousarray(power[:, chunk.read_start_channel : chunk.read_stop_channel])
-    parameters = SearchParameters(snr_threshold=snr_threshold, max_drift_rate_hz_s=max_drift)
+    parameters = SearchParameters(snr_threshold=snr_threshold, max_drift_rate_hz_s=max_drift, chirps=chirps)
     return search_chunk(part, header, chunk, parameters, pool, Scratch())
 
 

@@ -74,11 +74,11 @@ def _search(
         return _nothing(header, chunk)
     region = Region(pad, pad + power.shape[1])
     emissions = take_off_wide_structure(conditioned.x, conditioned.stretches, widest_box(trials), max_steps, pool)
-    boxes, cut_short = _boxes(conditioned, power, region, trials, parameters.snr_threshold, pool)
+    boxes, cut_short = _boxes(conditioned, power, region, trials, parameters, pool)
     hits, is_wide = _hit_table(boxes, emissions, pad, header, chunk)
     if len(hits):
         add_turboseti_snr(hits, power, header, chunk, pool)
-    hits["false_alarms"] = expected_false_hits(hits["snr"], header, parameters.max_drift_rate_hz_s, conditioned.noise)
+    hits["false_alarms"] = expected_false_hits(hits, header, parameters.max_drift_rate_hz_s, conditioned.noise)
     fit = fit_in_memory(hits, len(conditioned.x), chunk)
     hits, is_wide, cut_short = hits[fit], is_wide[fit], cut_short or not fit.all()
     warnings = []
@@ -105,7 +105,7 @@ def _boxes(
     power: Power,
     region: Region,
     trials: tuple[WidthTrial, ...],
-    snr_threshold: float,
+    parameters: SearchParameters,
     pool: Executor,
 ) -> tuple[list[Box], bool]:
     """Search with weighted spectra; afterwards `conditioned.x` is without weights again."""
@@ -113,7 +113,8 @@ def _boxes(
     matched_snr = MatchedSnr(x, power, pad, weighting) if weighting or conditioned.noise.lost_fraction else None
     if weighting is not None:
         scale_spectra(x, pad, weighting.edges, weighting.weight.astype(np.float32))
-    found = Search(x, region, trials, snr_threshold, pool, matched_snr).boxes()
+    threshold = parameters.snr_threshold
+    found = Search(x, region, trials, threshold, pool, matched_snr, chirps=parameters.chirps).boxes()
     if weighting is not None:
         weight = np.where(weighting.weight > 0, weighting.weight, 1.0)
         scale_spectra(x, pad, weighting.edges, (1 / weight).astype(np.float32))

@@ -35,6 +35,8 @@ def _search(n_channels: int, first_own: int, pool: Executor, scratch: Scratch, n
     power = np.random.default_rng(1).gamma(51.0, 1.0, (n_spectra, n_channels)).astype(np.float32)
     power[:, n_channels // 4] += 100.0
     power[2, : n_channels // 8] = 0.0
+    # In one half of the spectra: what the search for chirps begins with.
+    power[:4, 5 * n_channels // 8] += 29.0
     # A gain that changes with time.
     power[5] *= 3.0
     chunk = Chunk(
@@ -45,7 +47,7 @@ def _search(n_channels: int, first_own: int, pool: Executor, scratch: Scratch, n
         read_start_channel=0,
         read_stop_channel=n_channels,
     )
-    search_chunk(power, header, chunk, SearchParameters(max_drift_rate_hz_s=4.0), pool, scratch)
+    search_chunk(power, header, chunk, SearchParameters(max_drift_rate_hz_s=4.0, chirps=True), pool, scratch)
 
 
 def compile_kernels(pool: Executor, scratch: Scratch) -> None:

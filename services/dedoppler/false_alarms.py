@@ -5,15 +5,18 @@ import functools
 import numpy as np
 
 from services.dedoppler.kernels.false_alarms import hits_per_channel
+from services.dedoppler.search.boxes import MOST_BEND
 from services.dedoppler.search.width_trials import WidthTrial, plan_width_trials
-from shared.arrays import Floats
+from shared.arrays import Floats, Hits
 from shared.header import Header
 from shared.hits import ChunkNoise
 
 # The share of the clumps of chance boxes that become hits of their own, at these widths; between them a power law.
 # Wide boxes overlap with narrower ones. Measured by `python -m science.measure.false_alarm_shares`, to about 15 %.
 SHARE_WIDTHS = (1, 2, 4, 8, 16, 32)
-SHARES = (0.90, 0.84, 0.62, 0.45, 0.33, 0.27)
+SHARES = (1.0, 0.83, 0.8, 0.56, 0.43, 0.28)
+# Bends of a curved track, to either side.
+BENDS = 2 * MOST_BEND + 1
 # More samples in a mean than this make its distribution normal.
 MOST_AVERAGED = 1e6
 
@@ -62,7 +65,19 @@ def _weighted_drifts(n_spectra: int, max_steps: int) -> Floats:
     return weighted
 
 
-def expected_false_hits(snr: Floats, header: Header, max_drift_rate_hz_s: float, noise: ChunkNoise) -> Floats:
+def expected_false_hits(hits: Hits, header: Header, max_drift_rate_hz_s: float, noise: ChunkNoise) -> Floats:
+    """Return how many hits like each noise alone would make in the whole search.
+
+    That is the number of hits of its SNR or above; for a curved track, if that is fewer, the number of straight hits of
+    the curve's SNR times the number of bends tried.
+    """
+    straight = expected_at(hits["snr"], header, max_drift_rate_hz_s, noise)
+    curved = BENDS * expected_at(hits["curved_snr"], header, max_drift_rate_hz_s, noise)
+    number: Floats = np.where(hits["curvature_hz_s2"] == 0, straight, np.minimum(straight, curved))
+    return number
+
+
+def expected_at(snr: Floats, header: Header, max_drift_rate_hz_s: float, noise: ChunkNoise) -> Floats:
     """Return how many hits of each SNR or above noise alone would make in the whole search.
 
     A box above the SNR comes in a clump of its neighbours, which make one hit. By the Poisson clumping heuristic

@@ -1,12 +1,14 @@
 """Rows of the table of hits, from boxes and wide emissions."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from services.dedoppler.noise.emissions import WideEmission
 from services.dedoppler.search.boxes import Box
-from services.dedoppler.uncertainties import bandwidth_channels, errors_of, spectra_inside
+from services.dedoppler.search.chirps import FEWEST_SPECTRA
+from services.dedoppler.uncertainties import bandwidth_channels, bend_error, errors_of, spectra_inside
 from shared.arrays import Hits
 from shared.events import Chunk
 from shared.header import Header
@@ -46,8 +48,26 @@ def box_values(box: Box, channel: int, header: Header) -> Values:
         "bandwidth_hz": bandwidth * width_hz,
         "bandwidth_error_hz": errors.width * width_hz,
         "false_alarms": np.nan,
+        **_curvature(box, header),
     }
     return tuple(values[name] for name in HIT_DTYPE.names or ())
+
+
+def _curvature(box: Box, header: Header) -> dict[str, float]:
+    """Return the fields of the parabola: f'' = -8 (distance from the chord) foff / (time from first to last)^2.
+
+    A straight track has a curvature of 0 with its error, which is infinite where there are too few spectra to tell.
+    """
+    track, n_spectra = box.track, header.n_spectra
+    bandwidth = bandwidth_channels(track.width, track.steps, n_spectra)
+    per_channel = -8 * header.foff_hz / ((n_spectra - 1) * header.tsamp_s) ** 2
+    error = bend_error(box.best_snr, track.width, bandwidth, n_spectra) if n_spectra >= FEWEST_SPECTRA else math.inf
+    return {
+        # Adding zero turns -0.0 into 0.0.
+        "curvature_hz_s2": track.bend / 2 * per_channel + 0.0,
+        "curvature_error_hz_s2": error * abs(per_channel),
+        "curved_snr": box.best_snr,
+    }
 
 
 def wide_values(emission: WideEmission, channel: int, header: Header) -> Values:
@@ -67,5 +87,8 @@ def wide_values(emission: WideEmission, channel: int, header: Header) -> Values:
         "bandwidth_hz": bandwidth_channels(emission.width, emission.steps, header.n_spectra) * width_hz,
         "bandwidth_error_hz": emission.width_error * width_hz,
         "false_alarms": np.nan,
+        "curvature_hz_s2": 0.0,
+        "curvature_error_hz_s2": np.inf,
+        "curved_snr": emission.snr,
     }
     return tuple(values[name] for name in HIT_DTYPE.names or ())

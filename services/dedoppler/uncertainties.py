@@ -47,9 +47,7 @@ def errors_of(snr: float, width: int, bandwidth: float) -> Errors:
     bandwidth : float
         The box's width minus the smear of its drift, at least 1 channel; see `bandwidth_channels`.
     """
-    q = math.sqrt(width) / max(snr, 1.0)
-    sharp, soft = q * (1.05 + 2.5 * q), 0.25 * (math.sqrt(2) * (bandwidth - 1) * q) ** (2 / 3)
-    middle = math.hypot(sharp, soft)
+    middle = _middle_error(snr, width, bandwidth)
     return Errors(
         channel=math.hypot(0.3, 2 * middle),
         steps=math.hypot(0.5, math.sqrt(12) * middle),
@@ -68,3 +66,31 @@ def spectra_inside(centre: float, steps: int, n_spectra: int, n_channels: int) -
         return n_spectra
     to_edge = (n_channels - 0.5 - centre) if steps > 0 else centre + 0.5
     return max(1, min(n_spectra, 1 + int(to_edge * (n_spectra - 1) / abs(steps))))
+
+
+def bend_error(snr: float, width: int, bandwidth: float, n_spectra: int) -> float:
+    """Return the standard error of a parabola's distance from its chord in the middle, channels.
+
+    The quadratic term of a parabola through equally good points is known to sqrt(180) times the error of their mean,
+    over a length of 1, and the distance is a quarter of it. Whole channels, and the change of the smear along the
+    track, add their own part, which is fitted to simulated tones of SNR 13 to 60 and 8 to 60 spectra.
+
+    Parameters
+    ----------
+    snr : float
+        Statistic along the parabola.
+    width : int
+        Width of the box, channels.
+    bandwidth : float
+        The box's width minus the smear of its drift, at least 1 channel.
+    n_spectra : int
+        T.
+    """
+    return math.hypot(0.3 + 3 / n_spectra, math.sqrt(180) / 4 * _middle_error(snr, width, bandwidth))
+
+
+def _middle_error(snr: float, width: int, bandwidth: float) -> float:
+    """Return the standard error of the middle of a track, channels; see `errors_of`."""
+    q = math.sqrt(width) / max(snr, 1.0)
+    sharp, soft = q * (1.05 + 2.5 * q), 0.25 * (math.sqrt(2) * (bandwidth - 1) * q) ** (2 / 3)
+    return math.hypot(sharp, soft)

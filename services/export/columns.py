@@ -86,10 +86,12 @@ COLUMNS = (
     _component("confidence", "Interestingness: part of confidence, 0 to 1"),
     _feature("occupancy", "", "stat.filling", "Part of the time that holds the signal, 0 to 1"),
     _feature("kurtosis", "", "stat.kurtosis", "Kurtosis of the power along the path"),
-    _feature("curvature_hz_s2", "Hz/s2", "arith.rate", "Change of the drift rate along the best parabola"),
+    Column("curvature_hz_s2", "number", "Hz/s2", "arith.rate", "Change of the drift rate; 0 if the path is straight"),
     _feature("comb_spacing_hz", "Hz", "em.freq;stat.interval", "Spacing of the comb that it is a tooth of; 0 if none"),
     _feature("hits_with_like_drift", "", "meta.number", "Other hits that drift alike", kind="count"),
     Column("false_alarms", "number", "", "stat.likelihood", "Hits of this SNR or above that noise alone would make"),
+    Column("curvature_error_hz_s2", "number", "Hz/s2", "stat.error", "Standard error of curvature_hz_s2"),
+    Column("curved_snr", "number", "", "stat.snr", "SNR along the parabola; as snr if the path is straight"),
 )
 
 # Fields that only the services need, to find a hit's cut-out.

@@ -13,7 +13,7 @@ from science.simulator import Scene, make_header, simulate
 from services.classify.classification import classify_observation
 from services.classify.model import load_model
 from services.classify.selection import candidates
-from services.dedoppler.false_alarms import expected_false_hits
+from services.dedoppler.false_alarms import expected_at
 from services.dedoppler.kernels.refine import box_statistic
 from shared.events import SearchParameters
 
@@ -42,7 +42,7 @@ def test_hits_of_noise_say_so_and_are_no_candidates(pool, snr, n_channels, max_d
     """Check that hits state as many false hits as there are, within three errors (Poisson's and 30 %)."""
     header = make_header(n_channels)
     found = search(simulate(Scene(header, seed=7)), header, pool, max_drift=max_drift, snr_threshold=snr)
-    at_threshold = float(expected_false_hits(np.array([snr]), header, max_drift, found.noise)[0])
+    at_threshold = float(expected_at(np.array([snr]), header, max_drift, found.noise)[0])
     assert at_threshold > 8
     assert abs(len(found.hits) - at_threshold) < 3 * math.hypot(math.sqrt(at_threshold), 0.3 * at_threshold)
     order = np.argsort(-found.hits["snr"])

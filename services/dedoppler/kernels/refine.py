@@ -1,4 +1,4 @@
-"""The best box around a seed of the coarse search, and the blanking of a track that was found."""
+"""The best straight box around a seed of the coarse search."""
 
 import math
 from typing import NamedTuple
@@ -142,36 +142,3 @@ def refine(x: Power, seed: Place, reach_steps: int, limits: Limits) -> tuple[flo
             break
         grid = max(1, grid // 8)
     return best, column, steps, width
-
-
-@njit(cache=True, nogil=True)
-def blank_track(x: Power, column: int, steps: int, width: int, margin: int, kept: Power) -> None:
-    """Set the boxes of a path, widened by `margin` columns on either side, to 0.
-
-    Parameters
-    ----------
-    x : float32 (T, columns)
-        Normalised power, changed in place.
-    column, steps, width : int
-        The box and its path.
-    margin : int
-        Columns on either side of the box.
-    kept : float32 (T, width + 2 * margin)
-        Receives the old values, for `restore_track`.
-    """
-    n_spectra = x.shape[0]
-    for t in range(n_spectra):
-        start = column + path_offset(steps, t, n_spectra, 1) - margin
-        for j in range(width + 2 * margin):
-            kept[t, j] = x[t, start + j]
-            x[t, start + j] = 0.0
-
-
-@njit(cache=True, nogil=True)
-def restore_track(x: Power, column: int, steps: int, margin: int, kept: Power) -> None:
-    """Undo `blank_track`; restore several tracks in the reverse order of their blanking."""
-    n_spectra = x.shape[0]
-    for t in range(n_spectra):
-        start = column + path_offset(steps, t, n_spectra, 1) - margin
-        for j in range(kept.shape[1]):
-            x[t, start + j] = kept[t, j]

@@ -15,7 +15,9 @@ KERNELS = [
     "pair_sums.pair_sums",
     *("upper_bound." + name for name in ("quantised", "drift_groups", "may_exceed")),
     *("width_trial." + name for name in ("halved", "search_width_trial")),
-    *("refine." + name for name in ("refine", "box_statistic", "blank_track", "restore_track")),
+    *("refine." + name for name in ("refine", "box_statistic")),
+    *("curves." + name for name in ("bend_track", "extend", "blank_track", "restore_track")),
+    "false_alarms.hits_per_channel",
     *("pictures." + name for name in ("waterfall", "time_sum", "best_raw_path")),
     *("averaging." + name for name in ("add_spectra", "means")),
     *("segment_sums." + name for name in ("best_per_start", "local_maxima")),
@@ -29,16 +31,16 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from services.dedoppler.compile import compile_kernels
-from services.dedoppler.kernels import conditioning, gains, gaps, lost_samples, pair_sums, percentiles, pictures
-from services.dedoppler.kernels import averaging, refine, segment_sums, upper_bound, width_trial
+from services.dedoppler.kernels import averaging, conditioning, curves, false_alarms, gains, gaps, lost_samples
+from services.dedoppler.kernels import pair_sums, percentiles, pictures, refine, segment_sums, upper_bound, width_trial
 from services.dedoppler.noise.scratch import Scratch
 from science.measure.search import search, tone
 from science.simulator import Scene, make_header, simulate
 
 
 def counts():
-    modules = conditioning, gains, gaps, lost_samples, pair_sums, percentiles, pictures
-    modules += averaging, refine, segment_sums, upper_bound, width_trial
+    modules = averaging, conditioning, curves, false_alarms, gains, gaps, lost_samples, pair_sums, percentiles
+    modules += pictures, refine, segment_sums, upper_bound, width_trial
     return {
         f"{k.__module__.rsplit('.', 1)[1]}.{name}": len(k.signatures)
         for module in modules

@@ -10,7 +10,7 @@ from services.dedoppler.false_alarms import (
     SHARES,
     averaged_samples,
     drifts_found,
-    expected_false_hits,
+    expected_at,
 )
 from services.dedoppler.search.width_trials import plan_width_trials
 from shared.hits import ChunkNoise
@@ -31,22 +31,22 @@ def test_drifts_at_which_a_box_is_found(n_spectra, max_drift):
 def test_number_is_a_share_of_the_estimate_from_above(max_drift):
     header = make_header(2**20)
     most = np.array([most_false_hits(snr, 2**20, 16, header.max_drift_steps(max_drift)) for snr in SNRS])
-    ratio = expected_false_hits(SNRS, header, max_drift, NOISE) / most
+    ratio = expected_at(SNRS, header, max_drift, NOISE) / most
     assert np.all((min(SHARES) < ratio) & (ratio < max(SHARES) * 1.001))
 
 
 def test_number_grows_with_the_file_the_drifts_and_falls_with_the_snr():
     header = make_header(2**18)
-    expected = expected_false_hits(SNRS, header, 4.0, NOISE)
+    expected = expected_at(SNRS, header, 4.0, NOISE)
     assert np.all(np.diff(expected) < 0)
-    np.testing.assert_allclose(expected_false_hits(SNRS, make_header(2**20), 4.0, NOISE), 4 * expected, rtol=1e-12)
-    assert np.all(expected_false_hits(SNRS, header, 50.0, NOISE) > expected)
+    np.testing.assert_allclose(expected_at(SNRS, make_header(2**20), 4.0, NOISE), 4 * expected, rtol=1e-12)
+    assert np.all(expected_at(SNRS, header, 50.0, NOISE) > expected)
 
 
 def test_power_of_fewer_averages_makes_more_false_hits():
     header = make_header(2**18)
-    few = expected_false_hits(SNRS, header, 4.0, ChunkNoise(level=2.0, sigma=2.0**0.5))
-    assert np.all(few > 3 * expected_false_hits(SNRS, header, 4.0, NOISE))
+    few = expected_at(SNRS, header, 4.0, ChunkNoise(level=2.0, sigma=2.0**0.5))
+    assert np.all(few > 3 * expected_at(SNRS, header, 4.0, NOISE))
 
 
 @pytest.mark.parametrize(

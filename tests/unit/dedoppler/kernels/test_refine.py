@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from services.dedoppler.kernels.refine import Limits, Place, blank_track, box_statistic, refine, restore_track
+from services.dedoppler.kernels.refine import Limits, Place, box_statistic, refine
 from tests.unit.dedoppler import reference
 
 # Float64 sums of the same float32 samples, in another order.
@@ -108,34 +108,3 @@ def test_tracks_that_enter_from_beyond_the_band_start_at_its_edge(steps):
     _, column, _, width = refine(x, Place(200 if steps > 0 else 395, steps // 2, 16), 17, Limits(first, stop, 60, 64))
     assert column < stop
     assert column + width > first
-
-
-def test_blank_and_restore_are_exact():
-    x = noise(16, 400)
-    before = x.copy()
-    kept = np.empty((16, 5 + 2 * 3), np.float32)
-    blank_track(x, 200, -37, 5, 3, kept)
-    for t in range(16):
-        start = 200 + reference.path_offset(-37, t, 16) - 3
-        np.testing.assert_array_equal(kept[t], before[t, start : start + 11])
-        assert not x[t, start : start + 11].any()
-        np.testing.assert_array_equal(x[t, :start], before[t, :start])
-        np.testing.assert_array_equal(x[t, start + 11 :], before[t, start + 11 :])
-    restore_track(x, 200, -37, 3, kept)
-    np.testing.assert_array_equal(x, before)
-
-
-def test_overlapping_tracks_are_restored_in_reverse():
-    x = noise(16, 400)
-    before = x.copy()
-    tracks = [(180, 40, 3, 2), (200, -10, 20, 8), (190, 20, 1, 0), (170, 60, 40, 5)]
-    all_kept = []
-    for column, steps, width, margin in tracks:
-        kept = np.empty((16, width + 2 * margin), np.float32)
-        blank_track(x, column, steps, width, margin, kept)
-        all_kept.append(kept)
-    for column, steps, width, _ in tracks:
-        assert box_statistic(x, column, steps, width) == 0.0
-    for (column, steps, _, margin), kept in zip(reversed(tracks), reversed(all_kept), strict=True):
-        restore_track(x, column, steps, margin, kept)
-    np.testing.assert_array_equal(x, before)

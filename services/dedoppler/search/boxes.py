@@ -13,9 +13,9 @@ import numpy as np
 from services.dedoppler.kernels.curves import Track, bend_track, blank_track, restore_track
 from services.dedoppler.kernels.refine import Limits, Place, box_statistic, refine
 from services.dedoppler.search.chirps import FEWEST_SPECTRA, ChirpSearch, extended
-from services.dedoppler.search.coarse_search import CoarseSearch, Seed, seed_threshold
+from services.dedoppler.search.coarse_search import Seed, seed_threshold
 from services.dedoppler.search.leakage import flank_channels, leakage_channels
-from services.dedoppler.search.many_spectra import ManySpectraSearch
+from services.dedoppler.search.many_spectra import coarse_search_of
 from services.dedoppler.search.matched_snr import MatchedSnr
 from services.dedoppler.search.width_trials import WidthTrial, widest_box
 from services.dedoppler.slices import runs, slices
@@ -25,8 +25,6 @@ from shared.arrays import Flags, Power
 
 # Small enough for a piece to stay in the cache during all width trials.
 COLUMNS_PER_TASK = 2**15
-# With more spectra, paths that share lines cost less than exact ones with an upper bound.
-FEW_SPECTRA = 256
 MOST_PASSES = 12
 MOST_BOXES = 10_000
 # A parabola replaces the straight path if it gains so many sigma, more than noise gives it, and bends by so many of its
@@ -120,8 +118,7 @@ class Search:
         max_steps = max(int(trial.steps[-1]) for trial in trials)
         self._limits = Limits(region.first, region.stop, max_steps, widest_box(trials))
         self._chirps = ChirpSearch(len(x), max_steps, snr_threshold) if chirps and len(x) >= FEWEST_SPECTRA else None
-        kind = CoarseSearch if len(x) <= FEW_SPECTRA else ManySpectraSearch
-        self._coarse_search = kind(trials, len(x), seed_threshold(snr_threshold))
+        self._coarse_search = coarse_search_of(trials, len(x), seed_threshold(snr_threshold))
         self._blanked: list[tuple[Box, int, Power]] = []
 
     def boxes(self) -> tuple[list[Box], bool]:

@@ -12,7 +12,8 @@ import numpy as np
 
 from services.dedoppler.kernels.curves import Track, extend
 from services.dedoppler.kernels.refine import Limits
-from services.dedoppler.search.coarse_search import CoarseSearch, Seed, seed_threshold
+from services.dedoppler.search.coarse_search import Seed, seed_threshold
+from services.dedoppler.search.many_spectra import coarse_search_of
 from services.dedoppler.search.width_trials import plan_width_trials
 from services.dedoppler.threads import together
 from shared.arrays import Power
@@ -45,7 +46,7 @@ class ChirpSearch:
         self._spans = ((0, half - 1), (n_spectra - half, n_spectra - 1))
         trials = plan_width_trials(half, math.ceil(max_steps * (half - 1) / (n_spectra - 1)))
         threshold = max(LOWEST_THRESHOLD, seed_threshold(snr_threshold) / math.sqrt(2))
-        self._coarse_search = CoarseSearch(trials, half, threshold)
+        self._coarse_search = coarse_search_of(trials, half, threshold)
 
     def seeds(self, x: Power, regions: list[tuple[int, int]], pool: Executor) -> list[tuple[Seed, tuple[int, int]]]:
         """Return the seeds of both halves with their first and last spectrum, strongest first.

@@ -11,10 +11,13 @@ import numpy as np
 
 from services.dedoppler.kernels.segment_sums import Band, Boxes, best_per_start, local_maxima
 from services.dedoppler.kernels.width_trial import Starts, halved
-from services.dedoppler.search.coarse_search import Seed
+from services.dedoppler.search.coarse_search import CoarseSearch, Seed
 from services.dedoppler.search.segment_paths import bands
 from services.dedoppler.search.width_trials import WidthTrial, widest_box
 from shared.arrays import Flags, Power
+
+# With more spectra, paths that share lines cost less than exact ones with an upper bound.
+FEW_SPECTRA = 256
 
 
 class ManySpectraSearch:
@@ -63,3 +66,11 @@ class ManySpectraSearch:
             Seed(float(value) / root, low + int(start) * trial.stride, int(steps), trial.width, trial.width + 1)
             for start, steps, value in zip(*peaks, strict=True)
         ]
+
+
+def coarse_search_of(
+    trials: tuple[WidthTrial, ...], n_spectra: int, threshold: float
+) -> CoarseSearch | ManySpectraSearch:
+    """Return the coarse search that costs less for a number of spectra."""
+    kind = CoarseSearch if n_spectra <= FEW_SPECTRA else ManySpectraSearch
+    return kind(trials, n_spectra, threshold)

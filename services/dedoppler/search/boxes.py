@@ -195,7 +195,8 @@ class Search:
 
     def _bent(self, box: Box, statistic: float) -> Box:
         """Return the box, whose statistic is given, with a parabola if one fits clearly better."""
-        if len(self._x) < FEWEST_SPECTRA:
+        # At the end of the range the drift may be beyond it, and a parabola would only be nearer to it.
+        if len(self._x) < FEWEST_SPECTRA or abs(box.steps) >= self._limits.max_steps:
             return box
         curved, track = bend_track(self._x, box.track, statistic + CURVE_SIGMA, MOST_BEND, self._limits)
         bandwidth = bandwidth_channels(track.width, track.steps, len(self._x))

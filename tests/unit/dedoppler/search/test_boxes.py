@@ -103,3 +103,12 @@ def test_boxes_stay_in_their_ranges(pool):
         assert box.column + box.width > REGION.first
         assert abs(box.steps) <= MAX_STEPS
         assert 1 <= box.width <= widest_box(TRIALS)
+
+
+def test_a_drift_beyond_the_range_is_no_curve(pool):
+    """Check that a path at the end of the range stays straight, though a parabola would hold more."""
+    x = noise()
+    add(x, 1000, MAX_STEPS + 12, 120.0, 8)
+    (box, *_) = boxes(x, pool)
+    assert box.steps == MAX_STEPS
+    assert box.curve is None

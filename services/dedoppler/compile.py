@@ -34,6 +34,8 @@ def _search(n_channels: int, first_own: int, pool: Executor, scratch: Scratch, n
     )
     power = np.random.default_rng(1).gamma(51.0, 1.0, (n_spectra, n_channels)).astype(np.float32)
     power[:, n_channels // 4] += 100.0
+    # A wide emission, where there is room for one.
+    power[:, n_channels // 2 : n_channels // 2 + 600] *= 1.5
     power[2, : n_channels // 8] = 0.0
     # In one half of the spectra: what the search for chirps begins with.
     power[:4, 5 * n_channels // 8] += 29.0

@@ -129,3 +129,12 @@ def test_the_work_grows_with_the_hits_not_with_their_square(monkeypatch):
         totals.append(sum(compared))
     # Eight times as many hits: once 10,000 and once 20,000 are searched for neighbours, for a few repeats are left out.
     assert totals[1] <= 3.1 * totals[0]
+
+
+@pytest.mark.parametrize("line_snr", [50.0, 5000.0])
+def test_a_wide_emission_and_a_line_on_it_stay_two_hits_in_different_chunks(line_snr):
+    """Neither removes the other; the same emission in two chunks, and the same line, are one each."""
+    hits = make(
+        [(1000, 38, 7000, 900.0), (4000, 38, 3, line_snr), (1004, 38, 6990, 880.0), (4001, 38, 3, line_snr / 2)]
+    )
+    assert merge(hits).tolist() == [0, 1]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from services.classify.noise_warnings import noise_warnings
 from services.dedoppler.chunk_search import search_chunk
 from services.dedoppler.noise.scratch import Scratch
 from shared.errors import BadObservationError
@@ -241,6 +242,10 @@ async def test_the_search_warns_about_nan_inf_and_zero_rows(tmp_path, format_of)
     with ThreadPoolExecutor(1) as pool:
         found = search_chunk(block, header, whole, SearchParameters(max_drift_rate_hz_s=1.0), pool, Scratch())
     assert warnings == ()
-    assert "samples are lost (NaN, zero or constant)" in " ".join(found.warnings)
+    assert noise_warnings(header, [found.noise]) == [
+        "12.7 % of the samples are lost (NaN, zero or constant) and were left out.",
+        "Spectra 3 and 7 hold no signal and were not used.",
+        "Channels 100 to 199 (8421.386160 to 8421.386439 MHz) are lost in spectrum 9.",
+    ]
     assert found.noise.lost_fraction == pytest.approx((2 * 4096 + 100) / power.size)
     assert len(found.hits) == 0

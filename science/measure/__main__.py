@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from science.measure import beside, curves, gains
+from science.measure import beside, curves, gains, wide_structure
 from science.measure.efficiency import efficiencies
 from science.measure.false_alarms import counted, threshold_for
 from science.measure.importance import sampled_false_hits
@@ -207,6 +207,8 @@ def main() -> None:
         asked += lines
         lines, noise, predicted = false_alarm_lines(pool, tell)
         asked += lines
+        tell("structure wider than any box")
+        asked += wide_structure.lines(pool)
         asked += gain_lines(pool, tell)
         compared = beside.compare(Path(scratch), pool, lambda what: tell(f"beside turboSETI: {what}"))
         tell("figures")

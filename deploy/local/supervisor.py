@@ -21,7 +21,8 @@ FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 10.0
 STEADY_AFTER_S = 30.0
 DEATHS_BEFORE_READY = 4
-START_TIMEOUT_S = 90.0
+# Dedoppler compiles its kernels first if `make` has not: 40 s of processor time.
+START_TIMEOUT_S = 240.0
 READY_POLL_S = 0.05
 READ_BYTES = 65_536
 LONGEST_LINE_BYTES = 2**20

@@ -1,6 +1,7 @@
 """The committed model on the committed held-out hits, and training as the model card describes it."""
 
 import json
+from collections import Counter
 from importlib import resources
 from pathlib import Path
 
@@ -81,7 +82,10 @@ def test_the_model_is_as_good_on_hits_of_the_current_search(held_out):
     numbers = sorted({hit.observation for hit in held_out})[:6]
     made = [hit for number in numbers for hit in observe_held_out(number)]
     kept = [hit for hit in held_out if hit.observation in numbers]
-    assert len(made) == pytest.approx(len(kept), rel=0.1)
+    # The same signals are found. A signal may have fewer hits than before: one emission is one hit.
+    found, found_then = (Counter(hit.observation for hit in hits if hit.strongest) for hits in (made, kept))
+    assert found == found_then
+    assert len(made) <= len(kept)
     # A wrong measurement in any feature would lower this to a half or less.
     right = [row["right"] for row in evaluate(load_model(), made)["accuracy_by_snr"] if row["from"] >= 15]
     assert min(right) >= 0.9

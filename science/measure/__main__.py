@@ -20,6 +20,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from science.measure import beside, curves, gains, wide_structure
+from science.measure.chirps import NUMBER, chirps
 from science.measure.efficiency import efficiencies
 from science.measure.false_alarms import counted, threshold_for
 from science.measure.importance import sampled_false_hits
@@ -138,6 +139,25 @@ def gain_lines(pool: Executor, tell: Tell) -> Lines:
     return lines
 
 
+def chirp_lines(pool: Executor, tell: Tell) -> Lines:
+    """Measure tones whose drift rate changes: faint ones that are searched for, and the curvature of strong ones."""
+    lines: Lines = []
+    for n_spectra in (16, 60):
+        tell(f"chirps, T {n_spectra}")
+        found = [
+            np.sum(chirps(n_spectra, 13.0, 4.0, 5, pool, search_chirps=chosen)["hits"] == 1) for chosen in (False, True)
+        ]
+        what = f"Chirps of SNR 13, bends up to 4 channels, T {n_spectra}: hits of {NUMBER} without, with the search"
+        lines.append((what, f"{found[0]}, {found[1]}", f"with it {round(0.95 * NUMBER)}"))
+        strong = chirps(n_spectra, 60.0, 8.0, n_spectra, pool, search_chirps=False)
+        pull = strong["curvature_pull"][strong["curved"]]
+        what = f"Curvature at SNR 60, bends up to 8 channels, T {n_spectra}: within three stated errors"
+        lines.append((what, f"{np.mean(np.abs(pull) < 3):.3f}", "0.97"))
+        what = f"Their SNR / true along the curve, along the line, T {n_spectra}: least"
+        lines.append((what, f"{strong['snr_ratio'].min():.2f}, {strong['straight_ratio'].min():.2f}", ""))
+    return lines
+
+
 def beside_lines(rows: np.ndarray) -> Lines:
     """Compare Waterhole's hits with turboSETI's, which are in the third column."""
 
@@ -210,6 +230,7 @@ def main() -> None:
         tell("structure wider than any box")
         asked += wide_structure.lines(pool)
         asked += gain_lines(pool, tell)
+        asked += chirp_lines(pool, tell)
         compared = beside.compare(Path(scratch), pool, lambda what: tell(f"beside turboSETI: {what}"))
         tell("figures")
         small = [folder, arguments.figures]

@@ -24,7 +24,9 @@ def compile_kernels(model: ShapeModel) -> None:
         hits[name] = 1
     hits["channel"], hits["steps"] = 50, 0
     chunk = ChunkHits(hits, [Cutout(power, 0)], None, ChunkNoise(), power)
-    classify_observation(header, SearchParameters(), [chunk], model)
+    # As a job reads it: arrays in a hits object can't be written to, and kernels are compiled anew for such arrays.
+    stored = ChunkHits.from_bytes(chunk.to_bytes())
+    classify_observation(header, SearchParameters(), [stored], model)
 
 
 if __name__ == "__main__":

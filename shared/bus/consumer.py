@@ -13,7 +13,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from prometheus_client import Counter, Gauge, Histogram
 
 from shared.bus.attempts import AttemptLog
-from shared.bus.publisher import Publisher
+from shared.bus.publisher import LEFT_OUT, LETTERS_SUFFIX, Publisher
 from shared.errors import PermanentError, TransientError
 from shared.event_fields import plain_sentence
 from shared.events import Event, JobFailed, Stage, UndecodableEventError, decode, is_job_id
@@ -33,6 +33,8 @@ MAX_STARTS = 3
 POLL_MS = 200
 # Longest validation error in a header: an event may be invalid in thousands of places.
 MAX_REASON = 1000
+# Longest key of a letter without its message, bytes: that of an event holds a job id.
+MAX_KEY = 1000
 DRAIN_S = 60.0
 # Time that a rebalance waits for messages being handled, s. Those that take longer are handled again by the member that
 # gets the partition.
@@ -270,7 +272,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
             ("origin_offset", str(record.offset).encode()),
             ("group", self._group.encode()),
         ]
-        await self._publisher.publish_raw(f"{record.topic}.dlq", record.key, record.value, headers)
+        await self._publish_letter(record, headers)
         if self._stage is not None:
             job_id = event.job_id if event is not None else (record.key or b"").decode(errors="replace").split(":")[0]
             message = error.message if event is not None else "An internal message could not be read."
@@ -286,6 +288,17 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
                 )
                 await self._publisher.publish(failed)
         HANDLED.labels(record.topic, "set_aside").inc()
+
+    async def _publish_letter(self, record: ConsumerRecord, headers: list[tuple[str, bytes]]) -> None:
+        """Publish a message on its dead-letter topic, without its bytes if the bus doesn't accept so many."""
+        topic = f"{record.topic}{LETTERS_SUFFIX}"
+        try:
+            await self._publisher.publish_raw(topic, record.key, record.value, headers)
+        except PermanentError:
+            # The bus took the message, but not with these headers. Without a letter, the worker would stop for good.
+            key = record.key if len(record.key or b"") <= MAX_KEY else None
+            left_out = (LEFT_OUT, str(len(record.value or b"")).encode())
+            await self._publisher.publish_raw(topic, key, b"", [*headers, left_out])
 
     async def _commit(self, partition: TopicPartition, offset: int, metadata: str) -> bool:
         """Commit an offset; return False if the group has assigned the partition to another member."""

@@ -15,12 +15,11 @@ from typing import Any, Literal
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from shared.bus.publisher import Publisher, open_publisher
-from shared.errors import TransientError
+from shared.bus.publisher import LEFT_OUT, LETTERS_SUFFIX, Publisher, open_publisher
+from shared.errors import PermanentError, TransientError
 from shared.events import JOB_REOPENED, JobReopened, is_job_id
 from shared.settings import ServiceSettings
 
-SUFFIX = ".dlq"
 SETTLES = "settles"
 OUTCOME = "outcome"
 REPLAYED_FROM = "replayed_from"
@@ -68,7 +67,9 @@ class DeadLetters:
 
     async def topics(self) -> list[str]:
         """Return the topics that have or had dead letters."""
-        return sorted(name.removesuffix(SUFFIX) for name in await self._reader.topics() if name.endswith(SUFFIX))
+        return sorted(
+            name.removesuffix(LETTERS_SUFFIX) for name in await self._reader.topics() if name.endswith(LETTERS_SUFFIX)
+        )
 
     async def read(self, topic: str) -> list[Letter]:
         """Return all letters of a topic, oldest first, each with its outcome.
@@ -79,7 +80,7 @@ class DeadLetters:
             The broker is unavailable.
         """
         try:
-            records = await self._records(f"{topic}{SUFFIX}")
+            records = await self._records(f"{topic}{LETTERS_SUFFIX}")
         except (KafkaError, TimeoutError) as error:
             raise TransientError(f"The event bus is unavailable: {type(error).__name__}") from error
         letters: dict[str, Letter] = {}
@@ -101,13 +102,21 @@ class DeadLetters:
 
         Raises
         ------
+        PermanentError
+            The letter does not hold its message.
         TransientError
             The broker did not acknowledge.
         """
+        if LEFT_OUT in letter.headers:
+            raise PermanentError(
+                f"The letter {letter.at} of {letter.topic} can't be replayed: its message of {letter.headers[LEFT_OUT]} "
+                "bytes is too large for a letter. Drop it.",
+                code="letter_without_message",
+            )
         partition = letter.origin_partition
         if partition is not None and partition >= await self._publisher.partition_count(letter.topic):
             partition = None
-        source = f"{letter.topic}{SUFFIX}/{letter.at}"
+        source = f"{letter.topic}{LETTERS_SUFFIX}/{letter.at}"
         # The key of a foreign message names no job.
         if is_job_id(letter.job_id) and letter.topic != JOB_REOPENED:
             reopened = JobReopened.make(
@@ -131,7 +140,7 @@ class DeadLetters:
 
     async def _mark(self, letter: Letter, outcome: Outcome) -> None:
         headers = [(SETTLES, letter.at.encode()), (OUTCOME, outcome.encode())]
-        topic = f"{letter.topic}{SUFFIX}"
+        topic = f"{letter.topic}{LETTERS_SUFFIX}"
         await self._publisher.publish_raw(topic, letter.key, None, headers, partition=letter.partition)
 
     async def _records(self, topic: str) -> list[Any]:

@@ -15,6 +15,10 @@ from shared.settings import ServiceSettings
 
 PUBLISHED = Counter("waterhole_events_published_total", "Events acknowledged by the broker.", ["topic"])
 
+# What the name of a topic of dead letters ends in.
+LETTERS_SUFFIX = ".dlq"
+# Header of a letter without its message: how many bytes that has. With the letter's headers it was too large.
+LEFT_OUT = "left_out"
 # Time that the broker may take to answer when a service starts, s.
 START_S = 30.0
 

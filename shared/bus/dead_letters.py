@@ -107,10 +107,11 @@ class DeadLetters:
         TransientError
             The broker did not acknowledge.
         """
-        if LEFT_OUT in letter.headers:
+        size = letter.headers.get(LEFT_OUT)
+        if size is not None:
             raise PermanentError(
-                f"The letter {letter.at} of {letter.topic} can't be replayed: its message of {letter.headers[LEFT_OUT]} "
-                "bytes is too large for a letter. Drop it.",
+                f"The letter {letter.at} of {letter.topic} can't be replayed: its message of {size} bytes is too large "
+                "for a letter. Drop it.",
                 code="letter_without_message",
             )
         partition = letter.origin_partition

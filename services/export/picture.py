@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -19,7 +20,7 @@ from matplotlib.ticker import MaxNLocator
 
 from services.export.mark_labels import join_labels
 from services.export.provenance import telescope_name, utc_date
-from services.export.waterfall import max_reduce
+from services.export.waterfall import max_reduce, with_lost_marked
 from shared.arrays import Power
 from shared.header import Header
 from shared.hits import Cutout
@@ -33,7 +34,8 @@ TOP = 0.865  # upper end of the waterfall, as a part of the figure's height
 WATERFALL_COLUMNS = 700  # two pixels each, so that a tone of one channel is visible
 PANEL_COLUMNS = 120
 WIDEST_PANEL, PANEL_GAP = 0.28, 0.018
-COLOURS = "viridis"
+LOST = "#b4b4b4"
+COLOURS = colormaps["viridis"].with_extremes(bad=LOST)
 MARK = "#d62728"
 HIT_MARK = "#000000"
 RFI_MARK = "#9a9a9a"
@@ -57,7 +59,8 @@ class Panel:
 class Picture:
     """Everything that is drawn: the whole observation, every hit, and the first candidates in detail.
 
-    `waterfall` is float32 (rows, columns) with equally wide columns from the first channel to the last.
+    `waterfall` is float32 (rows, columns) with equally wide columns from the first channel to the last, and -inf where
+    samples are lost.
     """
 
     header: Header
@@ -173,6 +176,7 @@ def _mark_hits(figure: Figure, axes: Axes, picture: Picture) -> None:
         ("▼ shown below", MARK, bool(picture.panels)),
         ("| hit", HIT_MARK, bool(others)),
         ("| RFI or noise", RFI_MARK, bool(rfi)),
+        ("■ lost", LOST, not np.isfinite(picture.waterfall).all()),
     ]
     end = LEFT + WIDTH
     for text, colour, is_used in reversed(legend):
@@ -219,7 +223,7 @@ def _main_axes(figure: Figure, picture: Picture, bottom: float) -> None:
 
 
 def _shrink(cutout: Cutout) -> Power:
-    power = np.nan_to_num(cutout.power, nan=0.0, posinf=0.0, neginf=0.0)
+    power = with_lost_marked(np.nan_to_num(cutout.power, nan=0.0, posinf=0.0, neginf=0.0))
     if power.shape[1] <= PANEL_COLUMNS:
         return power
     return max_reduce(power, np.arange(power.shape[1] + 1, dtype=np.float64), PANEL_COLUMNS)
@@ -234,7 +238,8 @@ def _path_brightness(power: Power, drift_hz: float, start_hz: float, span_hz: fl
     rows, columns = power.shape
     place = (start_hz + drift_hz * np.linspace(0, 1, rows)) / span_hz * columns
     at = np.clip(place.astype(np.int64)[:, None] + np.arange(-1, 2), 0, columns - 1)
-    return float(np.percentile(np.take_along_axis(power, at, axis=1).max(axis=1), 90))
+    brightest = np.take_along_axis(power, at, axis=1).max(axis=1)
+    return float(np.percentile(brightest[np.isfinite(brightest)], 90)) if np.isfinite(brightest).any() else 0.0
 
 
 def _drift_lines(axes: Axes, header: Header, drift: float, half_width: float) -> None:

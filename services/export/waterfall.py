@@ -18,6 +18,15 @@ class ChunkPart:
     cutouts: Mapping[int, Cutout]
 
 
+def with_lost_marked(power: Power) -> Power:
+    """Return normalised power with -inf where it is exactly zero, as the search sets lost samples and no others.
+
+    The brighter of a lost sample and another is the other.
+    """
+    marked: Power = np.where(power == 0, np.float32(-np.inf), power)
+    return marked
+
+
 def max_reduce(power: Power, edges: Floats, columns: int) -> Power:
     """Reduce bins with these edges to `columns` equal columns; a column has the brightest bin that it touches.
 
@@ -47,7 +56,8 @@ def max_reduce(power: Power, edges: Floats, columns: int) -> Power:
 def assemble(chunks: Sequence[ChunkPart], columns: int) -> Power:
     """Put the waterfalls of neighbouring chunks side by side on `columns` equal columns of channels.
 
-    Where several IFs were searched, the chunks begin anew for each, and the brighter IF is shown.
+    Where several IFs were searched, the chunks begin anew for each, and the brighter IF is shown. Places without any
+    sample that was searched are -inf.
     """
     begins = [at for at, chunk in enumerate(chunks) if at == 0 or chunk.channels.start < chunks[at - 1].channels.start]
     ends = [*begins[1:], len(chunks)]
@@ -58,7 +68,7 @@ def assemble(chunks: Sequence[ChunkPart], columns: int) -> Power:
 
 def _side_by_side(chunks: Sequence[ChunkPart], columns: int) -> Power:
     rows = max(len(chunk.waterfall) for chunk in chunks)
-    parts = [chunk.waterfall[np.arange(rows) * len(chunk.waterfall) // rows] for chunk in chunks]
+    parts = [with_lost_marked(chunk.waterfall[np.arange(rows) * len(chunk.waterfall) // rows]) for chunk in chunks]
     bounds = [
         np.linspace(chunk.channels.start, chunk.channels.stop, part.shape[1], endpoint=False)
         for chunk, part in zip(chunks, parts, strict=True)

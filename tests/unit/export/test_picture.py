@@ -5,18 +5,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from matplotlib import colormaps
+from matplotlib.colors import to_rgb
 from PIL import Image
 
 from services.export import picture as picture_module
-from services.export.picture import COLOURS, WATERFALL_COLUMNS, Panel, Picture, draw, draw_thumbnail
+from services.export.picture import COLOURS, LOST, WATERFALL_COLUMNS, Panel, Picture, draw, draw_thumbnail
 from services.export.waterfall import ChunkPart, assemble
 from shared.hits import Cutout
 from tests.unit.export.jobs import make_header
 
 # Of the waterfall in the whole picture: left and right edge, and a stretch of rows well inside, pixels.
 LEFT, RIGHT, ROWS = 88, 1488, slice(200, 480)
-BRIGHTEST = np.array(colormaps[COLOURS](1.0)[:3]) * 255
+BRIGHTEST = np.array(COLOURS(1.0)[:3]) * 255
 
 
 def picture_of(header, column, *, panels=0):
@@ -89,7 +89,35 @@ def test_same_input_same_bytes(header, panels):
     assert draw_thumbnail(picture) == draw_thumbnail(picture)
 
 
-@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_lost_samples_are_grey_and_do_not_set_the_colours(header, monkeypatch):
+    """A third of the band and one spectrum are lost; the rest looks as if nothing were lost."""
+    rng = np.random.default_rng(4)
+    noise, narrow = rng.gumbel(2.8, 0.3, (16, 2100)).astype("f4"), rng.normal(size=(16, 100)).astype("f4")
+    narrow[:, 50] = 20.0
+    record = picture_of(header, 0, panels=1).hits[0] | {"frequency_hz": header.frequency_hz(1050), "drift_rate": 0.0}
+
+    def pixels(waterfall, cutout):
+        power = assemble([ChunkPart(range(2**20), waterfall, {})], WATERFALL_COLUMNS)
+        return pixels_of(draw(Picture(header, "", "", power, [], [Panel(record, Cutout(cutout, 1000))])))
+
+    whole = pixels(noise, narrow)
+    holed, holed_narrow = noise.copy(), narrow.copy()
+    holed[:, 300:1002] = holed[12] = holed_narrow[12] = holed_narrow[:, 70:80] = 0.0
+    seen = pixels(holed, holed_narrow)
+    grey = (np.abs(seen - np.array(to_rgb(LOST)) * 255) < 2).all(axis=2)
+    # The band falls, so channels 300 to 1001 of 2100 are at 0.523 to 0.857 of the width.
+    assert np.flatnonzero(grey[ROWS, LEFT:RIGHT].all(axis=0)).tolist() == list(range(732, 1200))
+    assert grey[140:500, 300].sum() == pytest.approx(385 / 16, abs=1)
+    assert grey[650:930, LEFT + 5].sum() == pytest.approx(300 / 16, abs=1)
+    # The same colours within a twentieth of their range: the limits are percentiles of fewer samples.
+    assert np.abs(seen - whole)[ROWS, LEFT : LEFT + 700].mean() < 255 / 20
+    text = "■ lost"
+    lost = Picture(header, "", "", np.full((16, 700), -np.inf, np.float32), [], [])
+    assert text in texts_of(monkeypatch, lost)[0]
+    assert text not in texts_of(monkeypatch, picture_of(header, 100))[0]
+
+
+@pytest.mark.parametrize("value", [0.0, np.nan, -np.inf])
 def test_an_empty_constant_or_masked_waterfall_can_be_drawn(header, value):
     flat = Picture(header, "", "", np.full((16, 700), value, np.float32), [], [])
     assert Image.open(io.BytesIO(draw(flat))).size == (1600, 1000)

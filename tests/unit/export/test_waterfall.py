@@ -42,3 +42,8 @@ def test_chunks_of_unequal_size_are_drawn_at_their_channels():
 def test_chunks_with_fewer_rows_are_stretched():
     one, two = np.array([[1.0], [2.0]], np.float32), np.array([[1.0], [2.0], [3.0], [4.0]], np.float32)
     assert assemble([part(range(1), one), part(range(1, 2), two)], 2)[:, 0].tolist() == [1, 1, 2, 2]
+
+
+def test_lost_samples_are_marked_where_nothing_else_is_in_the_column():
+    power = np.array([[0.0, 0.0, -1.0, 0.0, 2.0, 3.0]], np.float32)
+    assert assemble([part(range(6), power)], 3).tolist() == [[-np.inf, -1.0, 3.0]]

@@ -116,6 +116,11 @@ class AnalyzeBody(Body):
         description="What the file's IFs are, for it doesn't say, named as in PSRFITS. Needed for `all` and `stokes_i` "
         "of a file with four IFs; two are taken for powers (AABB).",
     )
+    chirps: bool | None = Field(
+        default=None,
+        description="Whether signals whose drift rate changes are searched for too; false by default. It takes up to "
+        "twice the time.",
+    )
 
     sha256: Sha256 | None = Field(
         default=None,

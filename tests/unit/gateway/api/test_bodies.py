@@ -13,6 +13,7 @@ from services.gateway.accounts.model import User
 from services.gateway.api import bodies
 from services.gateway.api.application import MAX_BODY_BYTES, make_http_app
 from services.gateway.api.bodies import AnalyzeBody, CompleteUploadBody, ReportBody, UploadUrlBody, read_body
+from shared.events import SearchParameters
 
 
 async def anybody(_request: web.Request) -> User:
@@ -212,6 +213,14 @@ async def test_search_parameters_are_optional(client: TestClient) -> None:
         200,
         {"snr_threshold": 10.0, "max_drift_rate_hz_s": 4.0, **ifs},
     )
+    assert await ask(client, "POST", "/parameters", json={"file_key": "k", "chirps": True}) == (
+        200,
+        {"snr_threshold": 10.0, "max_drift_rate_hz_s": 4.0, "chirps": True},
+    )
+
+
+def test_users_may_choose_every_search_parameter() -> None:
+    assert SearchParameters.model_fields.keys() <= AnalyzeBody.model_fields.keys()
 
 
 async def test_a_body_that_does_not_match_its_encoding_is_refused(client: TestClient) -> None:

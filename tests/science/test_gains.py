@@ -46,3 +46,12 @@ def test_a_gain_step_and_one_bright_spectrum(pool, model):
     assert noise_warnings(header, [found.noise]) == [
         "Spectra 3 (10 times) and 8 to 15 (2 times) differed in gain; the gain was taken out."
     ]
+
+
+@pytest.mark.parametrize(("n_bits", "mean"), [(1, 0.5), (2, 1.5), (4, 6.0)])
+def test_noise_of_few_bits_has_no_gain_in_single_spectra(pool, n_bits, mean):
+    """Many spectra are measured together, and then each by itself."""
+    header = make_header(2**13, 300, n_bits=n_bits)
+    found = search(simulate(Scene(header, mean=mean, averaged_spectra=4, seed=3)), header, pool)
+    assert found.noise.gain_changes == ()
+    assert len(found.hits) == 0

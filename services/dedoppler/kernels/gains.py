@@ -11,6 +11,8 @@ from services.dedoppler.kernels.pair_sums import path_offset
 from shared.arrays import Floats, Indices, Power
 
 _LARGEST = np.finfo(np.float32).max
+# In power of sigma 1, values that scatter by less may be so few that their median deviation says nothing.
+FEW_VALUES = 0.25
 
 
 class Weighting(NamedTuple):
@@ -65,8 +67,13 @@ def _first_guess(row: Power, sample: Power) -> tuple[float, float]:
             number += 1
     if number < 2:
         return 0.0, 0.0
-    median = float(np.median(sample[:number]))
-    return median, MAD_TO_SIGMA * float(np.median(np.abs(sample[:number] - median)))
+    kept = sample[:number]
+    median = float(np.median(kept))
+    spread = MAD_TO_SIGMA * float(np.median(np.abs(kept - median)))
+    if spread < FEW_VALUES:
+        # More than half of the values are nearly the same, as with few bits. A faint spectrum is faint by both.
+        spread = max(spread, float(np.std(kept)))
+    return median, spread
 
 
 @njit(cache=True, nogil=True)

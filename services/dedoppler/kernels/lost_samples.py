@@ -95,9 +95,13 @@ def mark_lost(power: Power, low: int, high: int, zero_is_lost: bool, shortest_ru
     shortest_run : int
         Number of equal samples side by side that chance does not explain.
     saturated : float32
-        The largest value that a sample can have: a run of it may be a signal. NaN for none.
+        The largest value that a sample of few bits can have: a run of it may be a signal. NaN for none. With few bits,
+        neighbours of a hole may have its value by chance and count as lost with it. What is left beside it are samples
+        of other values, which lie above or below the mean. So the first of these is lost too, and those beyond it are
+        as good as any.
     """
     zero = np.float32(0.0) if zero_is_lost else _NAN
+    few_bits = not np.isnan(saturated)
     for t in range(power.shape[0]):
         row = power[t, low:high]
         if (
@@ -106,13 +110,19 @@ def mark_lost(power: Power, low: int, high: int, zero_is_lost: bool, shortest_ru
             and not (row[-3:] == zero).any()
         ):
             continue
-        start = 0
+        start, after_hole = 0, False
         for i in range(1, len(row) + 1):
             if i < len(row) and row[i] == row[start]:
                 continue
             value = row[start]
-            if value == zero or (i - start >= shortest_run and value != saturated):
+            is_run = i - start >= shortest_run and value != saturated
+            if value == zero or is_run:
                 row[start:i] = _NAN
+            if after_hole:
+                row[start] = _NAN
+            after_hole = is_run and few_bits and value != zero
+            if after_hole and start > 0:
+                row[start - 1] = _NAN
             start = i
 
 

@@ -54,3 +54,16 @@ def test_path_profile(rng, steps):
         assert total[t] == pytest.approx(x[t, columns].sum())
         lost = sum(1 for c in columns - pad if 0 <= c < 30 and np.isnan(power[t, c]))
         assert number[t] == width - lost
+
+
+@pytest.mark.parametrize("levels", [2, 3, 4])
+def test_moments_of_spectra_of_few_bits(levels):
+    """More than half of the samples have one value, but for the slope of the bandpass."""
+    rng = np.random.default_rng(8)
+    share = np.array([0.3, 0.6, 0.08, 0.02])[:levels]
+    raw = rng.choice(levels, (20, 5000), p=share / share.sum()).astype(np.float64)
+    x = ((raw - raw.mean()) / raw.std() * np.linspace(0.999, 1.001, 5000)).astype(np.float32)
+    mean, deviation, _ = spectrum_moments(x, 0, 5000)
+    # The rarest value may be clipped, which takes up to a tenth off the deviation.
+    np.testing.assert_allclose(mean, 0, atol=0.15)
+    np.testing.assert_allclose(deviation, 1, atol=0.15)

@@ -21,7 +21,9 @@ def marked_by_definition(power, zero_is_lost, shortest_run, saturated):
             if not isinstance(key, tuple) and (
                 (zero_is_lost and key == 0) or (length >= shortest_run and key != saturated)
             ):
-                out[t, at : at + length] = np.nan
+                # With few bits the samples beside a run are lost too, unless no noise has its value.
+                beside = int(saturated == saturated and length >= shortest_run and not (zero_is_lost and key == 0))
+                out[t, max(0, at - beside) : at + length + beside] = np.nan
             at += length
     return out
 

@@ -119,3 +119,16 @@ def test_the_shortest_lost_run_grows_with_the_chance_of_equal_neighbours():
     for equal, run in zip((10**3, 10**5, 5 * 10**5), runs[1:4], strict=True):
         probability = equal / 10**6
         assert 2**24 * probability ** (run - 1) <= 0.01 < 2**24 * probability ** (run - 2)
+
+
+@pytest.mark.parametrize("n_bits", [1, 2])
+@pytest.mark.parametrize("value", [0, 1])
+def test_samples_beside_a_hole_of_few_bits_are_as_bright_as_all(pool, n_bits, value):
+    """Those that have the hole's value by chance are lost with it. The others must not pass for a signal."""
+    header = make_header(1024, 4096, n_bits=n_bits, foff_mhz=-1e-4, tsamp_s=0.5)
+    power = np.clip(np.round((noise(4096, 1024, 9) - 51) / 8 + 0.5 * n_bits), 0, 2**n_bits - 1)
+    power[:, 400:600] = value
+    found = search(power, header, pool, snr_threshold=7.0)
+    if n_bits > 1 or value == 0:  # in one bit, 1 is the largest value, and may be a signal
+        assert found.noise.lost_fraction == pytest.approx(200 / 1024, abs=0.02)
+    assert len(found.hits) == 0

@@ -6,7 +6,7 @@ NaN equals nothing, so samples that are NaN already are never part of a run.
 import numpy as np
 from numba import njit
 
-from shared.arrays import Flags, Power
+from shared.arrays import Flags, Indices, Power
 
 # A row without a run of this many equal samples needs no closer look if only longer runs count.
 _CHECKED_RUN = 4
@@ -124,6 +124,43 @@ def mark_lost(power: Power, low: int, high: int, zero_is_lost: bool, shortest_ru
             if after_hole and start > 0:
                 row[start - 1] = _NAN
             start = i
+
+
+@njit(cache=True, nogil=True)
+def runs_across(power: Power, border: int, shortest_run: int, saturated: np.float32) -> Indices:
+    """Return the lost runs that end neither before nor at a channel.
+
+    Parameters
+    ----------
+    power : float32 (T, channels)
+        Raw power, before anything is marked.
+    border : int
+        A channel of which both sides are marked separately; 1 at least.
+    shortest_run, saturated
+        As for `mark_lost`.
+
+    Returns
+    -------
+    int64 (runs, 3)
+        Spectrum, first channel and channel after the last of each; with few bits they include the samples beside them.
+    """
+    few_bits = not np.isnan(saturated)
+    found = []
+    for t in range(power.shape[0]):
+        row, value = power[t], power[t, border]
+        if row[border - 1] != value or value == saturated:
+            continue
+        start, stop = border - 1, border + 1
+        while start > 0 and row[start - 1] == value:
+            start -= 1
+        while stop < len(row) and row[stop] == value:
+            stop += 1
+        if stop - start >= shortest_run:
+            found.append((t, max(0, start - few_bits), min(len(row), stop + few_bits)))
+    runs = np.empty((len(found), 3), np.int64)
+    for k in range(len(found)):
+        runs[k, 0], runs[k, 1], runs[k, 2] = found[k]
+    return runs
 
 
 @njit(cache=True, nogil=True)

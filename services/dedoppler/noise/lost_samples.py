@@ -78,12 +78,21 @@ def mark_zeros_and_runs(power: Power, header: Header, ranges: list[tuple[int, in
     # A quarter of the spectra, or four, show well enough how often chance makes neighbours equal.
     step = max(1, len(power) // 4)
 
-    def one(low: int, high: int) -> None:
-        equal, pairs = kernels.chance_equality(power, low, high, step)
-        run = shortest_lost_run(equal, pairs, power.size)
-        kernels.mark_lost(power, low, high, zero_is_lost, run, saturated)
+    pieces = [piece for low, high in ranges for piece in slices(low, high, CHANNELS_PER_TASK)]
 
-    together(pool, one, [piece for low, high in ranges for piece in slices(low, high, CHANNELS_PER_TASK)])
+    def shortest_run(low: int, high: int) -> int:
+        return shortest_lost_run(*kernels.chance_equality(power, low, high, step), power.size)
+
+    shortest = together(pool, shortest_run, pieces)
+    across = [
+        kernels.runs_across(power, low, min(shortest[k], shortest[k + 1]), saturated)
+        for k, (low, _) in enumerate(pieces[1:])
+        if pieces[k][1] == low
+    ]
+    work = [(power, *piece, zero_is_lost, run, saturated) for piece, run in zip(pieces, shortest, strict=True)]
+    together(pool, kernels.mark_lost, work)
+    for t, start, stop in np.concatenate(across).tolist() if across else []:
+        power[t, start:stop] = np.nan
 
 
 def shortest_lost_run(equal: int, pairs: int, samples: int) -> int:

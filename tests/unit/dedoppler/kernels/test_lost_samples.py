@@ -46,6 +46,27 @@ def test_only_the_given_channels_are_marked():
     np.testing.assert_array_equal(np.isnan(power), [[10 <= c < 20 for c in range(30)]] * 2)
 
 
+@pytest.mark.parametrize("saturated", [NONE, np.float32(2)])
+@pytest.mark.parametrize("border", [1, 7, 50, 99])
+def test_runs_that_go_across_a_channel(saturated, border):
+    """With both sides marked separately, and these runs, all is marked that is marked together."""
+    rng = np.random.default_rng(4)
+    power = rng.choice([0.0, 1.0, 2.0], (200, 100), p=[0.1, 0.7, 0.2]).astype(np.float32)
+    together, apart = power.copy(), power.copy()
+    lost_samples.mark_lost(together, 0, 100, False, 5, saturated)
+    across = lost_samples.runs_across(power, border, 5, saturated)
+    lost_samples.mark_lost(apart, 0, border, False, 5, saturated)
+    lost_samples.mark_lost(apart, border, 100, False, 5, saturated)
+    for t, start, stop in across:
+        apart[t, start:stop] = np.nan
+    # Where a run ends at the border, the sample beside it is beyond.
+    few_bits = int(saturated == saturated)
+    near = slice(border - few_bits, border + few_bits)
+    together[:, near], apart[:, near] = 0.0, 0.0
+    np.testing.assert_array_equal(apart, together)
+    assert len(across) > 20
+
+
 @pytest.mark.parametrize(
     ("place", "value"), [((1, 3), 0.0), ((1, 9), 0.0), ((1, 4), 5.0), ((1, 9), 8.0), ((0, 0), 1.0), ((0, 0), np.nan)]
 )

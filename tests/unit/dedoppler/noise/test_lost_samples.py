@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from science.measure.search import search
 from science.simulator import make_header
-from services.dedoppler.noise.lost_samples import is_far_above_zero, shortest_lost_run
+from services.dedoppler.noise.lost_samples import CHANNELS_PER_TASK, is_far_above_zero, shortest_lost_run
 
 FILLINGS = {"zero": 0.0, "nan": np.nan, "constant": 50.0}
 N = 2**13
@@ -132,3 +132,18 @@ def test_samples_beside_a_hole_of_few_bits_are_as_bright_as_all(pool, n_bits, va
     if n_bits > 1 or value == 0:  # in one bit, 1 is the largest value, and may be a signal
         assert found.noise.lost_fraction == pytest.approx(200 / 1024, abs=0.02)
     assert len(found.hits) == 0
+
+
+@pytest.mark.parametrize("n_bits", [8, 32])
+@pytest.mark.parametrize("beyond", [1, 2, 5])
+def test_a_hole_that_ends_beside_what_is_looked_at_together(pool, n_bits, beyond):
+    """One or two channels of a bright hole are too few to be recognised by themselves."""
+    power = np.round(noise(16, 2**15, 4))
+    if n_bits == 32:
+        power = noise(16, 2**15, 4)
+    power[4:8, 100 : 2 * CHANNELS_PER_TASK + beyond] = 200.0
+    power[9:12, CHANNELS_PER_TASK - beyond : CHANNELS_PER_TASK + 90] = 200.0
+    found = search(power, make_header(2**15, n_bits=n_bits), pool)
+    assert len(found.hits) == 0
+    lost = 4 * (2 * CHANNELS_PER_TASK + beyond - 100) + 3 * (90 + beyond)
+    assert found.noise.lost_fraction * power.size == pytest.approx(lost, abs=15)

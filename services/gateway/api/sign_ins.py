@@ -1,13 +1,17 @@
 """Failed sign-ins: an address that sends wrong keys or tokens has to slow down.
 
 Keys are long random texts, so nobody finds one by guessing; but each guess costs a look-up. A key that is not known to
-be right takes a token of its address's bucket before the look-up, and gives it back if it is right: so even guesses
-sent at the same time are limited. A key that was right before takes none. So nobody who works with a key through this
-gateway is kept out by somebody else's wrong keys behind the same address; only a key that is new here may have to wait.
-A bearer token needs no look-up: it is always verified, and only counts if it is wrong.
+be right takes a token of its address's bucket before the look-up, and gives it back if it is right. Beyond the limit,
+the keys of an address are looked up one after another, and a wrong one is answered with 429: so guesses cost no more
+than one look-up at a time, and a right key is never refused because of somebody else's wrong keys behind the same
+address, such as that of a proxy. It only waits for its turn, and only once: a key that was right before takes neither
+token nor turn. A bearer token needs no look-up: it is always verified, and only counts if it is wrong.
 """
 
+import asyncio
 from collections import OrderedDict
+from contextlib import nullcontext
+from weakref import WeakValueDictionary
 
 from aiohttp import hdrs, web
 
@@ -32,6 +36,8 @@ class LimitedAuthentication:
         self._max_known = max_known
         # Hashes with this process's random seed: no key is kept, and none can be found from them.
         self._known: OrderedDict[int, None] = OrderedDict()
+        # Held by an address beyond its limit while a key of it is looked up; dropped when nobody waits.
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def __call__(self, request: web.Request) -> User:
         """Return the user.
@@ -39,7 +45,7 @@ class LimitedAuthentication:
         Raises
         ------
         ApiError
-            403, there is no usable key or token; 429, the address has sent too many wrong ones.
+            403, there is no usable key or token; 429, the same, and the address has sent too many wrong ones.
         InvalidTokenError
             The token is not valid, or has expired.
         TransientError
@@ -66,15 +72,15 @@ class LimitedAuthentication:
         return user
 
     async def _limited(self, request: web.Request, failed: Limit, *, is_looked_up: bool) -> User:
-        """Authenticate a request that may have a wrong key or token, while its address has not sent too many."""
+        """Authenticate a request that may have a wrong key or token; count those of its address."""
         address = self._limits.addresses.of(request)
         lacking = failed.take(address)
         is_refused = failed.is_refused(lacking)
-        if is_refused and is_looked_up:
-            raise failed.refusal(request, lacking)
+        turn = self._turns.setdefault(address, asyncio.Lock()) if is_refused and is_looked_up else nullcontext()
         is_wrong = False
         try:
-            return await self._authenticate(request)
+            async with turn:
+                return await self._authenticate(request)
         except (ApiError, InvalidTokenError) as error:
             is_wrong = _code(error) in WRONG
             if is_wrong and is_refused:

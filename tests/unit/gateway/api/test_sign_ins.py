@@ -21,11 +21,11 @@ LIMIT = Rate(burst=5, per_minute=1)
 
 
 class Directory:
-    """Users by key and token; counts the look-ups of keys."""
+    """Users by key and token; counts the look-ups of keys, and the most at the same time."""
 
     def __init__(self) -> None:
         self.valid = {"right", "new"}
-        self.look_ups = 0
+        self.look_ups = self.under_way = self.most_at_once = 0
         self.is_away = False
 
     async def authenticate(self, request: web.Request) -> User:
@@ -38,7 +38,10 @@ class Directory:
         if key is None:
             raise ApiError(403, "missing_api_key", "A key is required.")
         self.look_ups += 1
+        self.under_way += 1
+        self.most_at_once = max(self.most_at_once, self.under_way)
         await asyncio.sleep(0.001)
+        self.under_way -= 1
         if self.is_away:
             raise TransientError("The job store is away.")
         if key not in self.valid:
@@ -80,11 +83,19 @@ async def asking(**rates: Rate | None) -> AsyncIterator[Asking]:
         yield Asking(client, directory)
 
 
-async def test_wrong_keys_are_refused_without_a_look_up_even_at_the_same_time() -> None:
+async def test_wrong_keys_beyond_the_limit_are_looked_up_one_after_another_and_refused() -> None:
     async with asking() as ask:
         statuses = await ask.wrong_keys(300)
         assert (statuses.count(403), statuses.count(429)) == (5, 295)
-        assert ask.directory.look_ups == 5
+        assert ask.directory.most_at_once <= LIMIT.burst + 1
+
+
+async def test_a_right_key_that_is_new_here_is_answered_among_wrong_ones() -> None:
+    async with asking() as ask:
+        await ask.wrong_keys(20)
+        attack = asyncio.create_task(ask.wrong_keys(300))
+        assert await ask("new") == 200
+        assert set(await attack) == {429}
 
 
 async def test_the_refusal_says_when_to_retry() -> None:
@@ -102,8 +113,6 @@ async def test_a_key_that_was_right_before_is_not_kept_out() -> None:
         assert await ask("right") == 200
         await ask.wrong_keys(50)
         assert [await ask("right") for _ in range(20)] == [200] * 20
-        # A key that this gateway has never seen has to wait, like the wrong ones.
-        assert await ask("new") == 429
 
 
 async def test_right_keys_cost_nothing() -> None:
@@ -118,7 +127,7 @@ async def test_a_right_token_is_never_kept_out_and_wrong_ones_count() -> None:
     async with asking() as ask:
         assert [await ask(token="wrong") for _ in range(7)] == [403] * 5 + [429] * 2
         assert await ask(token="right") == 200
-        assert await ask("new") == 429
+        assert await ask("wrong") == 429
 
 
 async def test_a_revoked_key_counts_like_any_other() -> None:
@@ -141,7 +150,7 @@ async def test_refused_requests_count_for_the_address_too() -> None:
         assert [await ask() for _ in range(5)] == [403] * 3 + [429] * 2
         # Its token of the failed sign-ins is gone all the same: the answer is the only difference.
         assert [await ask("wrong") for _ in range(7)] == [429] * 7
-        assert ask.directory.look_ups == 5
+        assert ask.directory.look_ups == 7
 
 
 @pytest.mark.parametrize("count", [1, 40])

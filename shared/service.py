@@ -70,8 +70,17 @@ def _readiness(checks: Mapping[str, Check], stop: asyncio.Event) -> Callable[[we
             return f"unavailable: {error}"
         return "ready"
 
+    async def all_of_them() -> dict[str, str]:
+        return dict(zip(checks, await asyncio.gather(*map(one, checks.values())), strict=True))
+
+    checking: asyncio.Task[dict[str, str]] | None = None
+
     async def ready(_request: web.Request) -> web.Response:
-        results = dict(zip(checks, await asyncio.gather(*map(one, checks.values())), strict=True))
+        nonlocal checking
+        if checking is None or checking.done():
+            checking = asyncio.create_task(all_of_them())
+        # Requests at the same time share the checks: this path has no rate limit, and they cost several requests each.
+        results = dict(await asyncio.shield(checking))
         if stop.is_set():
             # Load balancers send new requests elsewhere while the process finishes its work.
             results["process"] = "stopping"

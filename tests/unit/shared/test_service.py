@@ -298,3 +298,25 @@ def test_a_service_without_valid_settings_ends_with_one_sentence(monkeypatch, na
     assert ("WATERHOLE_API_KEY_PEPPER: missing (Secret that" in sentence) == (name == "gateway")
     assert "eighty" not in sentence
     assert "\n" not in sentence
+
+
+async def test_requests_at_the_same_time_share_the_checks():
+    checked = 0
+
+    async def check():
+        nonlocal checked
+        checked += 1
+        await asyncio.sleep(0.02)
+
+    ready = service._readiness({"s3": check}, asyncio.Event())
+    request = make_mocked_request("GET", "/ready")
+    responses = await asyncio.gather(*(ready(request) for _ in range(50)))
+    assert [response.status for response in responses] == [200] * 50
+    assert checked == 1
+    # One that goes away takes nothing from the others, and a later request checks again.
+    leaving = asyncio.create_task(ready(request))
+    staying = asyncio.create_task(ready(request))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    assert (await staying).status == 200
+    assert checked == 2

@@ -68,6 +68,18 @@ def test_a_notch_with_soft_flanks_gives_no_hits_and_hides_no_tone(pool, soft, sh
     assert list(found.hits["snr"]) == pytest.approx([40, 40], abs=5)
 
 
+@pytest.mark.parametrize("n_spectra", [4, 16])
+@pytest.mark.parametrize("width", [2**10, 2**12, 2**13])
+@pytest.mark.parametrize(("depth", "edge"), [(0.5, 0.1), (0.9, 0.1), (0.95, 0.2)])
+def test_the_passband_of_small_coarse_channels_is_no_emission(pool, n_spectra, width, depth, edge):
+    header = make_header(2**15, n_spectra, coarse_channel_width=width, has_dc_spike=True)
+    scene = Scene(
+        header, (tone(header, 5 * width // 2 + 77, 20, 50.0),), bandpass=pfb_bandpass(2**15, width, depth, edge)
+    )
+    (hit,) = search(simulate(scene), header, pool).hits
+    assert hit["snr"] == pytest.approx(50.0, rel=0.12)
+
+
 @pytest.mark.parametrize("width", [2**14, 2**16, 2**17])
 @pytest.mark.parametrize("depth", [0.5, 0.8, 0.95])
 @pytest.mark.parametrize("edge", [0.02, 0.06])

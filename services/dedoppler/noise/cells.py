@@ -18,8 +18,9 @@ CELLS_PER_TASK = 64
 STEEP = 6.0
 # By how many of its standard errors a level must depart from 0 to be no noise.
 DEPARTURE = 5.0
-# Cells beside what departs that are flattened with it, besides half of a window.
-CELLS_AROUND = 32
+# Cells beside what departs that are flattened with it, besides half of a window: it raises the scatter of its block,
+# and so the sigma up to two and a half blocks of 2048 channels away.
+CELLS_AROUND = 32 + 320
 # Spectra are averaged to at most so many before lines are left out.
 MOST_ROWS = 64
 

@@ -80,7 +80,7 @@ class WideEmission:
     gain: Power
 
 
-def find_bumps(level: Floats, raw: Floats, sigma: Floats, narrowest: int, error: float) -> list[Bump]:
+def find_bumps(level: Floats, raw: Floats, sigma: Floats, cells: tuple[int, int], error: float) -> list[Bump]:
     """Return the rises that may be emissions.
 
     A slope of the band between blocks may look like a rise after the bandpass was taken off, so the raw level, with the
@@ -92,17 +92,22 @@ def find_bumps(level: Floats, raw: Floats, sigma: Floats, narrowest: int, error:
         Smooth level after the bandpass was taken off, in sigma; NaN where samples are lost.
     raw, sigma : float64 (cells,)
         Level with the bandpass, and sigma, in raw units.
-    narrowest : int
-        Cells of the narrowest emission; what is narrower is left to the box search.
+    cells : tuple of int
+        Cells of the narrowest emission, for what is narrower is left to the box search; and cells of the coarse
+        channel. The passband of a coarse channel is a rise too, so an emission takes at most half of that, and
+        three quarters with its flanks.
     error : float
         Standard error of `level`.
     """
+    narrowest, of_coarse_channel = cells
     bumps = []
     for low, high in runs((level > EXCESS_SIGMA).astype(np.uint8), gap=GAP_CELLS):
-        if not narrowest < high - low <= MOST_CELLS:
+        if not narrowest < high - low <= min(MOST_CELLS, of_coarse_channel // 2):
             continue
         left = low - 1 - _cells_to_outside(level[:low][::-1], error)
         right = high + _cells_to_outside(level[high:], error)
+        if right - left > 0.75 * of_coarse_channel:
+            continue
         sides = sides_of(raw, left + 1, right, narrowest)
         if min(np.isfinite(side).sum() for side in sides) < FEWEST_OUTER_CELLS:
             continue

@@ -38,7 +38,8 @@ from shared.arrays import Flags, Power
 
 # Channels whose mean shows whether the level departs from 0.
 GROUP_CHANNELS = 256
-GROUPS_AROUND = 3
+# Groups beside one that departs: as far as it raises sigma (see `cells.CELLS_AROUND`), and the level beside it.
+GROUPS_AROUND = 20 + 3
 GROUPS_PER_TASK = 512
 # Cells beside an emission in which its drift is searched, besides its own movement.
 CELLS_BESIDE = 64
@@ -203,7 +204,8 @@ class _Flattening:
         centres = band.first + (np.arange(len(band.level)) + 0.5) * CELL_CHANNELS - 0.5
         sigma = np.interp(centres, self._stretch.shape.centres, self._stretch.shape.sigma)
         raw = np.interp(centres, self._stretch.shape.centres, self._stretch.shape.level) + sigma * band.level
-        return find_bumps(band.level, raw, sigma, self._half, self._cells.error)
+        cells = self._half, (self._stretch.stop - self._stretch.first) // CELL_CHANNELS
+        return find_bumps(band.level, raw, sigma, cells, self._cells.error)
 
     def _movement(self, band: Levels, bump: Bump) -> Movement:
         beside = CELLS_BESIDE + self._max_steps // CELL_CHANNELS

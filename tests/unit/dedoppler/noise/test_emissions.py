@@ -22,7 +22,7 @@ def rows(steps, seed=1, n_spectra=16):
 
 def test_a_rise_that_falls_again_is_found_with_its_sides():
     level = 2 * profile(300, 200)
-    (bump,) = find_bumps(level, 100 + 14 * level, np.full(CELLS, 14.0), HALF, ERROR)
+    (bump,) = find_bumps(level, 100 + 14 * level, np.full(CELLS, 14.0), (HALF, CELLS), ERROR)
     assert (bump.low, bump.high) == pytest.approx((200, 400), abs=2)
     assert (bump.left, bump.right) == pytest.approx((200, 400), abs=3)
 
@@ -30,9 +30,9 @@ def test_a_rise_that_falls_again_is_found_with_its_sides():
 def test_steps_slopes_of_the_band_and_narrow_rises_are_not():
     sigma, at = np.full(CELLS, 14.0), np.arange(CELLS)
     level = 2 * profile(300, 200)
-    assert find_bumps(np.where(at > 300, 1.0, 0.0), 100 + 14.0 * (at > 300), sigma, HALF, ERROR) == []
-    assert find_bumps(level, 200 - 0.2 * at, sigma, HALF, ERROR) == []
-    assert find_bumps(2 * profile(300, 10), 100 + 28 * profile(300, 10), sigma, HALF, ERROR) == []
+    assert find_bumps(np.where(at > 300, 1.0, 0.0), 100 + 14.0 * (at > 300), sigma, (HALF, CELLS), ERROR) == []
+    assert find_bumps(level, 200 - 0.2 * at, sigma, (HALF, CELLS), ERROR) == []
+    assert find_bumps(2 * profile(300, 10), 100 + 28 * profile(300, 10), sigma, (HALF, CELLS), ERROR) == []
 
 
 @pytest.mark.parametrize("steps", [0, 37, -300, 390])

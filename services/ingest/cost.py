@@ -8,14 +8,23 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil
 
+from shared.averaging import searched_grid
 from shared.errors import PermanentError
-from shared.events import ChunkPlan, JobLimits
+from shared.events import ChunkPlan, JobLimits, SearchParameters
 from shared.filterbank import Storage, Unpacking
 from shared.header import Header
 
 # Processor time of all processes on the machine of docs/benchmarks.md, rounded up. A 1.07 GB file of 2^28 samples takes
 # 8 s from S3 to hits, S3's server included.
 SAMPLE_S = 30e-9
+# A search of T spectra takes T / 48 times as long per sample, up to 512: 23 ns at 64 spectra, 130 at 256, 250 at 512.
+SPECTRA_OF_SAMPLE_S = 48
+MOST_SPECTRA = 512
+# Below this SNR the upper bound no longer helps: at 5.5 a search takes 4 times as long, at 5 ten times.
+LOW_SNR_THRESHOLD = 6.0
+LOW_SNR_FACTOR = 9.0
+# The search for chirps takes at most as long again.
+CHIRPS_FACTOR = 2.0
 # Bitshuffle with LZ4 takes 4 ns a byte, gzip with shuffle 9, LZF 13.
 UNPACK_S_PER_BYTE = {Unpacking.NONE: 0.0, Unpacking.PARTS: 5e-9, Unpacking.WHOLE: 20e-9}
 # A request to S3, and what is done once per storage chunk.
@@ -36,15 +45,20 @@ class Cost:
         return self.search_s + self.unpack_s
 
 
-def predict(header: Header, storage: Storage, plan: ChunkPlan) -> Cost:
+def predict(header: Header, parameters: SearchParameters, storage: Storage, plan: ChunkPlan) -> Cost:
     """Return what a job costs.
 
-    Every chunk reads its own channels and the overlap, and unpacks the storage chunks that hold some of them.
+    Every chunk reads its own channels and the overlap, and unpacks the storage chunks that hold some of them. What it
+    searches may be averages of spectra.
     """
     reads = _reads(plan)
-    samples = header.n_spectra * sum(stop - start for start, stop in reads)
+    channels_read = sum(stop - start for start, stop in reads)
+    samples = header.n_spectra * channels_read
+    searched_spectra = searched_grid(header, parameters.max_drift_rate_hz_s).n_spectra
+    extra = search_factor(searched_spectra, parameters) - 1
+    search_s = (samples + extra * searched_spectra * channels_read) * SAMPLE_S
     if storage.chunk_shape is None:
-        return Cost(samples * SAMPLE_S, 0.0, 0.0)
+        return Cost(search_s, 0.0, 0.0)
     spectra, _, channels = storage.chunk_shape
     columns = sum((stop - 1) // channels - start // channels + 1 for start, stop in reads)
     visits = columns * ceil(header.n_spectra / spectra)
@@ -53,10 +67,17 @@ def predict(header: Header, storage: Storage, plan: ChunkPlan) -> Cost:
         # Of a storage chunk with one spectrum, only the channels that are wanted are unpacked.
         unpacked_bytes = min(unpacked_bytes, samples * header.n_bits // 8)
     return Cost(
-        search_s=samples * SAMPLE_S,
+        search_s=search_s,
         unpack_s=visits * STORAGE_CHUNK_S + unpacked_bytes * UNPACK_S_PER_BYTE[storage.unpacking],
         times_unpacked=columns / ceil(header.n_channels / channels),
     )
+
+
+def search_factor(n_spectra: int, parameters: SearchParameters) -> float:
+    """Return how many times `SAMPLE_S` a sample takes in a search of so many spectra, at least 1."""
+    of_spectra = max(1.0, min(n_spectra, MOST_SPECTRA) / SPECTRA_OF_SAMPLE_S)
+    of_threshold = 1.0 + LOW_SNR_FACTOR * max(0.0, LOW_SNR_THRESHOLD - parameters.snr_threshold) ** 2
+    return of_spectra * of_threshold * (CHIRPS_FACTOR if parameters.chirps else 1.0)
 
 
 def _reads(plan: ChunkPlan) -> list[tuple[int, int]]:
@@ -95,7 +116,10 @@ def require_cost(name: str, storage: Storage, cost: Cost, limits: JobLimits) -> 
     """
     if cost.total_s <= limits.max_processor_s:
         return
-    advice = "Lower max_drift_rate_hz_s, or split the file in frequency or time."
+    advice = (
+        f"Lower max_drift_rate_hz_s, raise snr_threshold to {LOW_SNR_THRESHOLD:g} if it is lower, or split the file in "
+        "frequency or time."
+    )
     if cost.unpack_s > cost.search_s and storage.chunk_shape is not None:
         advice = (
             f"'data' is stored in chunks of {storage.chunk_shape} samples, each of which would be unpacked "

@@ -90,7 +90,8 @@ class Handler:
         if plan is None:
             planned = await self._planned(header, event.parameters, storage, choice.searches)
             if event.limits is not None:
-                require_cost(upload.file_name, storage, predict(header, storage, planned), event.limits)
+                cost = predict(header, event.parameters, storage, planned)
+                require_cost(upload.file_name, storage, cost, event.limits)
             plan = await self._plans.keep(event.job_id, planned)
         ready = [_chunk_ready(event, upload, header, plan, lane, warnings) for lane in range(plan.lanes)]
         done = JobProgress.make(

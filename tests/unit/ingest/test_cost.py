@@ -12,7 +12,9 @@ from services.ingest.cost import (
     predict,
     require_cost,
     require_size,
+    search_factor,
 )
+from shared.averaging import searched_grid
 from shared.errors import PermanentError
 from shared.events import JobLimits, SearchParameters
 from shared.filterbank import Storage, Unpacking
@@ -51,7 +53,7 @@ def test_the_cost_is_that_of_every_chunk_counted_one_by_one(shape, unpacking):
     unpacked = visits * storage.chunk_bytes
     if unpacking is Unpacking.PARTS and shape[0] == 1:
         unpacked = min(unpacked, 4 * samples)
-    cost = predict(header, storage, plan)
+    cost = predict(header, SearchParameters(), storage, plan)
     assert cost.search_s == pytest.approx(samples * SAMPLE_S)
     assert cost.unpack_s == pytest.approx(visits * STORAGE_CHUNK_S + unpacked * UNPACK_S_PER_BYTE[unpacking])
 
@@ -60,15 +62,15 @@ def test_one_storage_chunk_of_all_coarse_channels_is_unpacked_once():
     header = make_header(64 * COARSE, 16, coarse_channel_width=COARSE)
     storage = Storage(2**28, (16, 1, 64 * COARSE), 2**28, Unpacking.WHOLE)
     plan = planned(header, storage)
-    assert (plan.count, predict(header, storage, plan).times_unpacked) == (1, 1.0)
+    assert (plan.count, predict(header, SearchParameters(), storage, plan).times_unpacked) == (1, 1.0)
     # Without regard to storage chunks, as many times as there are coarse channels.
-    assert predict(header, storage, planned(header, Storage(2**28))).times_unpacked == 64
+    assert predict(header, SearchParameters(), storage, planned(header, Storage(2**28))).times_unpacked == 64
 
 
 def test_a_file_of_storage_chunks_too_wide_for_a_chunk_is_refused_with_a_better_shape():
     header = make_header(2**28, 16)
     storage = Storage(2**34, (1, 1, 2**28), 2**30, Unpacking.WHOLE)
-    cost = predict(header, storage, planned(header, storage))
+    cost = predict(header, SearchParameters(), storage, planned(header, storage))
     assert cost.unpack_s > 10 * cost.search_s
     limits = JobLimits(max_unpacked_bytes=2**40, max_processor_s=2000)
     with pytest.raises(PermanentError) as caught:
@@ -83,9 +85,53 @@ def test_a_file_of_storage_chunks_too_wide_for_a_chunk_is_refused_with_a_better_
 
 
 def test_a_search_that_takes_too_long_is_refused_with_what_to_change():
-    with pytest.raises(PermanentError, match=r"take about 61 s .* allows 60 s .* Lower max_drift_rate_hz_s, or split"):
+    with pytest.raises(PermanentError, match=r"take about 61 s .* allows 60 s .* raise snr_threshold to 6 if"):
         require_cost("long.fil", Storage(1), Cost(61.0, 0.0, 0.0), FREE)
     require_cost("long.fil", Storage(1), Cost(59.0, 0.0, 0.0), FREE)
+
+
+@pytest.mark.parametrize(
+    ("n_spectra", "chosen", "measured_ns"),
+    [
+        (16, {}, 8),
+        (16, {"snr_threshold": 5.5}, 34),
+        (16, {"snr_threshold": 5.0}, 81),
+        (64, {}, 25),
+        (64, {"chirps": True}, 43),
+        (64, {"snr_threshold": 5.5}, 110),
+        (64, {"snr_threshold": 5.0}, 315),
+        (256, {}, 133),
+        (256, {"chirps": True}, 196),
+        (256, {"snr_threshold": 5.0}, 980),
+        (512, {}, 262),
+        (512, {"snr_threshold": 5.5}, 568),
+        (2048, {}, 250),
+    ],
+)
+def test_the_prediction_covers_what_was_measured(n_spectra, chosen, measured_ns):
+    # Noise, 2^22 to 2^24 samples on one thread, from raw power to hits, ns of processor time per sample.
+    predicted_ns = 1e9 * SAMPLE_S * search_factor(n_spectra, SearchParameters(**chosen))
+    assert measured_ns <= predicted_ns <= 6 * measured_ns
+
+
+def test_averaged_spectra_are_read_but_not_searched():
+    header = make_header(1024, 2**17, tsamp_s=1e-3)
+    few = searched_grid(header, 4.0).n_spectra
+    assert few < header.n_spectra / 50
+    plan = planned(header, Storage(1))
+    reads = [plan.chunk(index) for index in range(plan.count)]
+    channels = sum(chunk.read_stop_channel - chunk.read_start_channel for chunk in reads)
+    factor = search_factor(few, SearchParameters())
+    expected = (header.n_spectra + (factor - 1) * few) * channels * SAMPLE_S
+    assert predict(header, SearchParameters(), Storage(1), plan).search_s == pytest.approx(expected)
+
+
+def test_a_search_of_many_spectra_with_a_low_threshold_is_refused():
+    header = make_header(2**19, 256, n_bits=8)
+    for threshold, is_refused in ((10.0, False), (5.0, True)):
+        parameters = SearchParameters(snr_threshold=threshold)
+        cost = predict(header, parameters, Storage(1), planned(header, Storage(1)))
+        assert (cost.total_s > FREE.max_processor_s) == is_refused
 
 
 @pytest.mark.parametrize("bits", [1, 8, 32])
@@ -93,7 +139,7 @@ def test_every_plain_file_of_a_tiers_size_is_within_its_processor_time(bits):
     header = make_header(FREE.max_unpacked_bytes * 8 // (bits * 16), 16)
     for drift in (4.0, 50.0):
         plan = plan_observation(header, SearchParameters(max_drift_rate_hz_s=drift), max_chunk_samples=2**27)
-        require_cost("plain.fil", Storage(1), predict(header, Storage(1), plan), FREE)
+        require_cost("plain.fil", Storage(1), predict(header, SearchParameters(), Storage(1), plan), FREE)
 
 
 def test_the_tiers_size_counts_the_unpacked_size():

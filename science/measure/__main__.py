@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from science.measure import beside, curves, gains, wide_structure
+from science.measure import beside, crossings, curves, gains, wide_structure
 from science.measure.chirps import NUMBER, chirps
 from science.measure.efficiency import efficiencies
 from science.measure.false_alarms import counted, threshold_for
@@ -229,6 +229,7 @@ def main() -> None:
         asked += lines
         tell("structure wider than any box")
         asked += wide_structure.lines(pool)
+        asked += crossings.lines(pool)
         asked += gain_lines(pool, tell)
         asked += chirp_lines(pool, tell)
         compared = beside.compare(Path(scratch), pool, lambda what: tell(f"beside turboSETI: {what}"))

@@ -2,11 +2,13 @@
 
 A bright tone also lifts every path that crosses its track, and may hide a fainter one beside it. So the strongest seed
 of the coarse search is refined first and its track set to zero, which removes the crossings as well. Where the coarse
-search was above the threshold it runs again, until it finds nothing new.
+search was above the threshold it runs again, for each class of strength, until it finds nothing new.
 """
 
+import math
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from heapq import heapify, heappop, heappush
 
 import numpy as np
 
@@ -25,8 +27,13 @@ from shared.arrays import Flags, Power
 
 # Small enough for a piece to stay in the cache during all width trials.
 COLUMNS_PER_TASK = 2**15
-MOST_PASSES = 12
+MOST_PASSES = 16
 MOST_BOXES = 10_000
+# A seed that keeps so much of its statistic keeps its turn; the rest is rounding.
+KEPT_SHARE = 0.95
+# Strengths of one class differ by less than this ratio. A slow tone that is so much stronger lifts a path that crosses
+# it in one of 16 spectra by as much as a seed of the class below.
+CLASS_RATIO = 16.0
 # A parabola replaces the straight path if it gains so many sigma, more than noise gives it, and bends by so many of its
 # errors, more than a tone between channels. Of 1800 straight tones of SNR 11 to 400 and 8 to 60 spectra, none did both.
 CURVE_SIGMA, CURVE_ERRORS = 1.5, 3.0
@@ -118,7 +125,8 @@ class Search:
         max_steps = max(int(trial.steps[-1]) for trial in trials)
         self._limits = Limits(region.first, region.stop, max_steps, widest_box(trials))
         self._chirps = ChirpSearch(len(x), max_steps, snr_threshold) if chirps and len(x) >= FEWEST_SPECTRA else None
-        self._coarse_search = coarse_search_of(trials, len(x), seed_threshold(snr_threshold))
+        self._seed_threshold = seed_threshold(snr_threshold)
+        self._coarse_search = coarse_search_of(trials, len(x), self._seed_threshold)
         self._blanked: list[tuple[Box, int, Power]] = []
 
     def boxes(self) -> tuple[list[Box], bool]:
@@ -161,19 +169,37 @@ class Search:
         return sorted((seed for seeds in found for seed in seeds), key=lambda seed: seed.order)
 
     def _take(self, seeds: list[Seed]) -> None:
-        """Refine the seeds that still exceed the threshold, strongest first, and blank each box found."""
-        threshold = seed_threshold(self._threshold)
-        for seed in seeds:
-            place = Place(min(seed.column, self._region.stop - 1), seed.steps, seed.width)
-            if box_statistic(self._x, *place) < threshold:
+        """Refine the seeds that still exceed the threshold, strongest first, and blank each box found.
+
+        What is left of a seed beside the blanked tracks decides its turn. Seeds of a lower class of strength than the
+        first box wait for the next pass: its coarse search finds them without the crossings of what is blanked.
+        """
+        waiting, least = [(*seed.order, seed.steps_reach) for seed in seeds], self._seed_threshold
+        heapify(waiting)
+        while waiting and len(self._blanked) < MOST_BOXES:
+            value, column, steps, width, reach = heappop(waiting)
+            place = Place(min(column, self._region.stop - 1), steps, width)
+            left = float(box_statistic(self._x, *place))
+            if left < least:
                 continue
-            statistic, column, steps, width = refine(self._x, place, seed.steps_reach, self._limits)
-            snr = self._matched_snr(column, steps, width) if self._matched_snr is not None else statistic
-            if snr < self._threshold:
+            if left < KEPT_SHARE * -value and waiting and -left > waiting[0][0]:
+                heappush(waiting, (-left, column, steps, width, reach))
                 continue
-            self._blank(self._bent(Box(int(column), int(steps), int(width), float(snr)), float(statistic)))
-            if len(self._blanked) >= MOST_BOXES:
-                return
+            box, statistic = self._refined(place, reach)
+            if box.snr >= self._threshold:
+                least = max(least, self._class_of(left))
+                self._blank(self._bent(box, statistic))
+
+    def _refined(self, place: Place, reach_steps: int) -> tuple[Box, float]:
+        """Return the best box near a place, and its statistic."""
+        statistic, column, steps, width = refine(self._x, place, reach_steps, self._limits)
+        snr = self._matched_snr(column, steps, width) if self._matched_snr is not None else statistic
+        return Box(int(column), int(steps), int(width), float(snr)), float(statistic)
+
+    def _class_of(self, value: float) -> float:
+        """Return the least value of the class of strength; classes are alike however the observation is cut."""
+        powers = math.floor(math.log(value / self._seed_threshold, CLASS_RATIO))
+        return float(self._seed_threshold * CLASS_RATIO**powers)
 
     def _take_chirps(self, chirps: ChirpSearch) -> None:
         """Extend the seeds of each half of the observation to parabolas, and take those above the threshold."""

@@ -112,3 +112,23 @@ def test_a_drift_beyond_the_range_is_no_curve(pool):
     (box, *_) = boxes(x, pool)
     assert box.steps == MAX_STEPS
     assert box.curve is None
+
+
+@pytest.mark.parametrize("distance", [6, 12, 40])
+@pytest.mark.parametrize("steps", [37, 80, -80])
+def test_what_crosses_a_bright_tone_is_no_box_of_its_own(pool, distance, steps):
+    """Boxes across both tones are stronger than the fainter tone until the bright one is blanked."""
+    x = noise(4)
+    add(x, 1500, 0, 3000.0)
+    add(x, 1500 + distance, steps, 150.0)
+    found = boxes(x, pool)
+    assert [box.steps for box in found] == pytest.approx([0, steps], abs=2)
+    assert found[1].column == pytest.approx(PAD + 1500 + distance, abs=3)
+
+
+def test_a_box_may_be_far_fainter_than_the_first(pool):
+    """Each class of strength has a pass of its own, from SNR 10 to 1e6."""
+    x = noise()
+    for k, snr in enumerate([1e6, 5e4, 3e3, 200.0, 15.0]):
+        add(x, 300 + 550 * k, 20 * k, snr)
+    assert [box.steps for box in boxes(x, pool)] == pytest.approx([0, 20, 40, 60, 80], abs=1)

@@ -21,7 +21,6 @@ from services.dedoppler.search.many_spectra import coarse_search_of
 from services.dedoppler.search.matched_snr import MatchedSnr
 from services.dedoppler.search.width_trials import WidthTrial, widest_box
 from services.dedoppler.slices import runs, slices
-from services.dedoppler.threads import together
 from services.dedoppler.uncertainties import bandwidth_channels, bend_error
 from shared.arrays import Flags, Power
 
@@ -161,12 +160,8 @@ class Search:
         return [piece for low, high in wide for piece in slices(low, high, COLUMNS_PER_TASK)]
 
     def _seeds(self, regions: list[tuple[int, int]], above_threshold: Flags) -> list[Seed]:
-        found = together(
-            self._pool,
-            lambda low, high: self._coarse_search.seeds(self._x, low, high, above_threshold[low:]),
-            regions,
-        )
-        return sorted((seed for seeds in found for seed in seeds), key=lambda seed: seed.order)
+        found = self._coarse_search.seeds(self._x, regions, above_threshold, self._pool)
+        return sorted(found, key=lambda seed: seed.order)
 
     def _take(self, seeds: list[Seed]) -> None:
         """Refine the seeds that still exceed the threshold, strongest first, and blank each box found.

@@ -15,7 +15,6 @@ from services.dedoppler.kernels.refine import Limits
 from services.dedoppler.search.coarse_search import Seed, seed_threshold
 from services.dedoppler.search.many_spectra import coarse_search_of
 from services.dedoppler.search.width_trials import plan_width_trials
-from services.dedoppler.threads import together
 from shared.arrays import Power
 
 # Half channels: the parabola's middle is at most 4 channels from its chord. Of more, a straight path in one half holds
@@ -64,12 +63,8 @@ class ChirpSearch:
         found = []
         for first, last in self._spans:
             part = x[first : last + 1]
-            of_regions = together(
-                pool,
-                lambda low, high, part=part: self._coarse_search.seeds(part, low, high, above_threshold[low:]),
-                regions,
-            )
-            found += [(seed, (first, last)) for seeds in of_regions for seed in seeds]
+            seeds = self._coarse_search.seeds(part, regions, above_threshold, pool)
+            found += [(seed, (first, last)) for seed in seeds]
         return sorted(found, key=lambda item: (item[0].order, item[1]))
 
 

@@ -4,6 +4,7 @@ The upper bound says which drifts may exceed the threshold in which tiles, and t
 local maxima are the seeds of refinement.
 """
 
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -14,6 +15,7 @@ from services.dedoppler.kernels.upper_bound import Bound, QuantisedStarts, drift
 from services.dedoppler.kernels.width_trial import TILE_STARTS, Starts, Trial, halved, search_width_trial
 from services.dedoppler.search.upper_bound import Quantisation, plan_bound, quantisation
 from services.dedoppler.search.width_trials import WidthTrial, widest_box
+from services.dedoppler.threads import together
 from shared.arrays import Flags, Power
 
 # The coarse search finds at least this part of the statistic of a tone that refinement then finds.
@@ -89,18 +91,24 @@ class CoarseSearch:
         plans = [one.plan for stride in self._strides for one in stride.trials if one.plan]
         self._widest_span = max((plan.span for plan in plans), default=0)
 
-    def seeds(self, x: Power, low: int, high: int, above_threshold: Flags) -> list[Seed]:
-        """Find the local maxima of boxes that start in columns [low, high).
+    def seeds(self, x: Power, regions: list[tuple[int, int]], above_threshold: Flags, pool: Executor) -> list[Seed]:
+        """Find the local maxima of boxes that start in some columns.
 
         Parameters
         ----------
         x : float32 (T, columns)
             Normalised power of mean 0 and sigma 1, with zeros as far beyond these columns as any box may reach.
-        low, high : int
-            Columns in which boxes start.
-        above_threshold : uint8 (high - low or more,)
-            Begins at column `low`; set to 1 where any statistic exceeds the threshold.
+        regions : list of (int, int)
+            Columns [low, high) in which boxes start.
+        above_threshold : uint8 (columns,)
+            Set to 1 where any statistic exceeds the threshold.
+        pool : Executor
+            Threads to work on.
         """
+        found = together(pool, lambda low, high: self._seeds(x, low, high, above_threshold[low:]), regions)
+        return [seed for seeds in found for seed in seeds]
+
+    def _seeds(self, x: Power, low: int, high: int, above_threshold: Flags) -> list[Seed]:
         # Whole strides of every trial, and enough columns for the steepest path.
         widest_stride = self._strides[-1].channels
         margin = (self._max_steps // widest_stride + 2) * widest_stride

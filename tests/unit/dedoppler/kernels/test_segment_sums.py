@@ -43,15 +43,17 @@ def test_statistics_equal_the_plain_sums(trial, count):
 def test_the_best_drift_of_each_start_is_kept_across_tiles():
     x = np.random.default_rng(2).standard_normal((N_SPECTRA, 2 * TILE_STARTS + 700), dtype=np.float32)
     trial = TRIALS[0]
-    starts, of = Starts(x, 100, 2 * TILE_STARTS + 300), Boxes(1, 1)
+    starts, per_box = Starts(x, 100, 2 * TILE_STARTS + 300), np.array([1, 2])
     (band,) = bands(trial, N_SPECTRA)
-    expected = path_statistics(starts, band, of)
-    best, steps = np.full(starts.number, -1e9, np.float32), np.zeros(starts.number, np.int64)
-    best_per_start(starts, band, of, best, steps)
-    np.testing.assert_allclose(best / np.sqrt(N_SPECTRA), expected.max(axis=0), rtol=1e-5)
-    np.testing.assert_array_equal(steps, trial.steps[expected.argmax(axis=0)])
+    best = np.full((2, starts.number), -1e9, np.float32)
+    steps = np.zeros(best.shape, np.int64)
+    best_per_start(starts, band, per_box, best, steps)
+    for k, width in enumerate(per_box):
+        expected = path_statistics(starts, band, Boxes(width, 1))
+        np.testing.assert_allclose(best[k] / np.sqrt(N_SPECTRA * width), expected.max(axis=0), rtol=1e-5)
+        np.testing.assert_array_equal(steps[k], trial.steps[expected.argmax(axis=0)])
     again, unchanged = best + 1, steps + 7
-    best_per_start(starts, band, of, again, unchanged)
+    best_per_start(starts, band, per_box, again, unchanged)
     np.testing.assert_array_equal(unchanged, steps + 7)
 
 

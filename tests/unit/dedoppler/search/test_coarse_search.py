@@ -21,15 +21,15 @@ def noise(n_spectra, columns, seed):
     return ((np.random.default_rng(seed).gamma(8.0, 1.0, (n_spectra, columns)) - 8) / math.sqrt(8)).astype(np.float32)
 
 
-def everything(x, trials, threshold, low, high):
+def everything(x, trials, threshold, low, high, pool):
     """All that the coarse search finds in columns [low, high): seeds, and flags above the threshold."""
     above_threshold = np.zeros(x.shape[1], np.uint8)
-    return CoarseSearch(trials, len(x), threshold).seeds(x, low, high, above_threshold[low:]), above_threshold
+    return CoarseSearch(trials, len(x), threshold).seeds(x, [(low, high)], above_threshold, pool), above_threshold
 
 
 @pytest.mark.parametrize("n_spectra", [2, 16, 33])
 @pytest.mark.parametrize("threshold", [5.0, 8.0])
-def test_the_seeds_are_the_same_with_and_without_the_upper_bound(monkeypatch, n_spectra, threshold):
+def test_the_seeds_are_the_same_with_and_without_the_upper_bound(pool, monkeypatch, n_spectra, threshold):
     trials, pad = plan_width_trials(n_spectra, 150), 900
     x = np.zeros((n_spectra, 9000 + 2 * pad), np.float32)
     x[:, pad:-pad] = noise(n_spectra, 9000, seed=n_spectra)
@@ -41,14 +41,14 @@ def test_the_seeds_are_the_same_with_and_without_the_upper_bound(monkeypatch, n_
             start = pad + at + reference.path_offset(steps, t, n_spectra)
             x[t, start : start + width] += np.float32(level)
 
-    with_bound, above_threshold = everything(x, trials, threshold, pad, pad + 9000)
+    with_bound, above_threshold = everything(x, trials, threshold, pad, pad + 9000, pool)
     asked = []
 
     def no_bound(*arguments):
         asked.append(arguments)
 
     monkeypatch.setattr(coarse_search, "plan_bound", no_bound)
-    without, above_without = everything(x, trials, threshold, pad, pad + 9000)
+    without, above_without = everything(x, trials, threshold, pad, pad + 9000, pool)
     assert len(asked) == len(trials)
     assert len(with_bound) > 10
     assert with_bound == without
@@ -56,7 +56,7 @@ def test_the_seeds_are_the_same_with_and_without_the_upper_bound(monkeypatch, n_
 
 
 @pytest.mark.parametrize(("n_spectra", "max_steps"), [(2, 2), (16, 15), (16, 50), (60, 400)])
-def test_a_bright_sample_among_columns_clipped_below_is_not_missed(monkeypatch, n_spectra, max_steps):
+def test_a_bright_sample_among_columns_clipped_below_is_not_missed(pool, monkeypatch, n_spectra, max_steps):
     """Rounded and clipped, every box of the stride's widest trial that holds it has just `largest_box` quanta."""
     trials, pad = plan_width_trials(n_spectra, max_steps), max_steps + 600
     of_stride = [trial for trial in trials if trial.stride == 1]
@@ -66,10 +66,10 @@ def test_a_bright_sample_among_columns_clipped_below_is_not_missed(monkeypatch, 
     bright = pad + 1000
     x[n_spectra // 2, bright - widest + 1 : bright + widest] = 1.01 * quanta.lowest / quanta.quanta_per_sigma
     x[n_spectra // 2, bright] = 1e4
-    with_bound, above_threshold = everything(x, trials, 8.0, pad, pad + 2000)
+    with_bound, above_threshold = everything(x, trials, 8.0, pad, pad + 2000, pool)
     assert {seed.width for seed in with_bound} >= {trial.width for trial in of_stride}
     monkeypatch.setattr(coarse_search, "plan_bound", lambda *_: None)
-    without, above_without = everything(x, trials, 8.0, pad, pad + 2000)
+    without, above_without = everything(x, trials, 8.0, pad, pad + 2000, pool)
     assert with_bound == without
     np.testing.assert_array_equal(above_threshold, above_without)
 
@@ -90,7 +90,7 @@ def put_at_the_threshold(x, trial, quanta, threshold, begin, steps):
 
 @pytest.mark.parametrize("n_spectra", [2, 16, 60])
 @pytest.mark.parametrize("threshold", [6.4, 8.0, 100.0])
-def test_the_worst_rounding_costs_nothing(monkeypatch, n_spectra, threshold):
+def test_the_worst_rounding_costs_nothing(pool, monkeypatch, n_spectra, threshold):
     """One path of each trial, at the limit of its upper bound; elsewhere no power at all."""
     trials, low, high = plan_width_trials(n_spectra, 200), 1000, 4000
     searches = [CoarseSearch(trials, n_spectra, threshold)]
@@ -103,6 +103,6 @@ def test_the_worst_rounding_costs_nothing(monkeypatch, n_spectra, threshold):
         for steps in trial.steps[[0, len(trial.steps) // 2, -1]]:
             x = np.zeros((n_spectra, high + low), np.float32)
             put_at_the_threshold(x, trial, quanta, threshold, low + 50 * trial.stride, int(steps))
-            found = [one.seeds(x, low, high, np.zeros(x.shape[1], np.uint8)) for one in searches]
+            found = [one.seeds(x, [(low, high)], np.zeros(x.shape[1], np.uint8), pool) for one in searches]
             assert any(seed.width == trial.width for seed in found[1])
             assert found[0] == found[1]

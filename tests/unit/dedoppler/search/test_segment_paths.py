@@ -1,5 +1,7 @@
 """Paths that are put together from lines: complete, nearly straight, and with little loss."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -7,30 +9,54 @@ from science.measure.search import tone
 from science.simulator import make_header, tone_power
 from services.dedoppler.kernels.segment_sums import Boxes, path_statistics
 from services.dedoppler.kernels.width_trial import Starts
-from services.dedoppler.search.segment_paths import SHORT_SPECTRA, bands, long_spectra
+from services.dedoppler.search.segment_paths import PARTS_PER_LINE, SHORT_SPECTRA, bands, fineness, line_lengths
 from services.dedoppler.search.width_trials import WidthTrial, plan_width_trials
 
 
 def columns_of(band, n_spectra):
-    """Return the column of each path in each spectrum, int64 (paths, T), by following its parts down to the samples."""
-    out = np.full((len(band.steps), n_spectra), np.iinfo(np.int64).min)
-    for d, path in enumerate(band.paths.parts):
-        for long, column in path[path[:, 0] >= 0]:
-            for short, further in band.long.parts[long][band.long.parts[long][:, 0] >= 0]:
-                for t, offset in band.short.parts[short][band.short.parts[short][:, 0] >= 0]:
-                    assert out[d, t] == np.iinfo(np.int64).min, "a spectrum is counted twice"
-                    out[d, t] = column + further + offset
-    return out
+    """Return the column of each path in each spectrum, int64 (paths, T), by following the lines in their order."""
+    nowhere = np.iinfo(np.int64).min
+    table = {}
+
+    def joined(parts, of_spectra):
+        out = np.full(n_spectra, nowhere)
+        for row, column in parts[parts[:, 0] >= 0]:
+            if of_spectra:
+                passed, columns = np.array([row]), column
+            else:
+                passed, columns = np.flatnonzero(table[row] != nowhere), table[row] + column
+                columns = columns[passed]
+            assert (out[passed] == nowhere).all(), "a spectrum is counted twice"
+            out[passed] = columns
+        return out
+
+    lines = band.lines
+    for parts, of_spectra, row in zip(lines.parts, lines.of_spectra, lines.row, strict=True):
+        table[row] = joined(parts, of_spectra)
+    return np.array([joined(parts, False) for parts in band.paths])
 
 
-@pytest.mark.parametrize(("n_spectra", "max_steps"), [(257, 900), (300, 37), (1000, 80)])
+@pytest.mark.parametrize(("n_spectra", "max_steps"), [(257, 900), (300, 37), (1000, 80), (3000, 100)])
 def test_every_path_takes_one_sample_of_each_spectrum_near_its_line(n_spectra, max_steps):
     for trial in plan_width_trials(n_spectra, max_steps):
-        # A start and a quarter are lost to whole columns; slopes add an eighth of a column or of the box per line.
-        allowed = 0.5 + 2 * 0.125 + 2 * (0.125 if trial.width < 4 else trial.width / 16 / trial.stride)
+        fine = fineness(trial, n_spectra)
+        # Half a column to whole ones; each level adds half a place in the middle and a quarter of a slope at the ends.
+        allowed = 0.5 + len(line_lengths(n_spectra)) * (0.5 / fine.phases + fine.apart / 4)
         for band in bands(trial, n_spectra):
             line = band.steps[:, None] * np.arange(n_spectra) / ((n_spectra - 1) * trial.stride)
             assert np.abs(columns_of(band, n_spectra) - line).max() <= allowed + 1e-9
+
+
+@pytest.mark.parametrize("n_spectra", [257, 1000, 20_000, 10**6])
+def test_paths_of_any_length_are_as_straight(n_spectra):
+    """The variance of the distance from the exact line, columns squared, of single channels.
+
+    A place is off by up to half of `1 / phases`, all values alike: 1/12 of its square. A slope is off by up to half of
+    `apart` from end to end, and along a line half of that at most: 1/144 of its square.
+    """
+    fine = fineness(WidthTrial(1, 1, np.arange(2)), n_spectra)
+    levels = len(line_lengths(n_spectra))
+    assert levels * (1 / (12 * fine.phases**2) + fine.apart**2 / 144) < 0.0215
 
 
 def test_a_path_without_drift_is_straight():
@@ -55,22 +81,25 @@ def additions_per_sample(n_spectra, fastest=1 / 16):
     """Return the additions per sample of a trial of single channels, up to `fastest` channels per spectrum."""
     most = int(fastest * n_spectra)
     planned = bands(WidthTrial(1, 1, np.arange(-most, most + 1)), n_spectra)
-    levels = [level for band in planned for level in (band.short, band.long, band.paths)]
-    return sum((level.parts[..., 0] >= 0).sum() for level in levels) / n_spectra
+    all_parts = [parts for band in planned for parts in (band.lines.parts, band.paths)]
+    return sum(((parts[..., 0] >= 0).sum(axis=1) - 1).sum() for parts in all_parts) / n_spectra
 
 
-def test_the_cost_hardly_grows_with_the_number_of_spectra():
-    """Path by path it would be 129 additions per sample for 1024 spectra and 2049 for 16,384."""
+def test_the_cost_grows_with_the_square_of_the_number_of_levels():
+    """Path by path it would be 128 additions per sample for 1024 spectra and 2048 for 16,384."""
     few, many = additions_per_sample(1024), additions_per_sample(16_384)
-    assert few < 30
-    assert many < 3 * few
+    assert len(line_lengths(1024)) == 2
+    assert len(line_lengths(16_384)) == 4
+    assert few < 8
+    assert many < 36
 
 
-@pytest.mark.parametrize("n_spectra", [257, 4096, 20_000])
-def test_long_lines_are_whole_short_ones(n_spectra):
-    length = long_spectra(n_spectra)
-    assert length % SHORT_SPECTRA == 0
-    assert 2 * SHORT_SPECTRA <= length < n_spectra
+@pytest.mark.parametrize("n_spectra", [257, 4096, 20_000, 10**6])
+def test_lines_are_made_of_whole_shorter_ones(n_spectra):
+    lengths = line_lengths(n_spectra)
+    assert lengths[0] == SHORT_SPECTRA
+    assert all(long == PARTS_PER_LINE * short for short, long in pairwise(lengths))
+    assert 12 <= n_spectra / lengths[-1] <= 48
 
 
 @pytest.mark.parametrize(("n_spectra", "fastest"), [(300, 0.5), (1024, 0.125)])

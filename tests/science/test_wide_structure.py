@@ -42,6 +42,33 @@ def test_a_modulated_carrier_of_20_khz_is_one_hit_and_the_tone_in_its_middle_ano
     assert labels == ["BROADBAND", "CANDIDATE_ET"]
 
 
+@pytest.mark.parametrize("snr", [300.0, 1000.0])
+@pytest.mark.parametrize(
+    ("spectra", "channels"),
+    [
+        (slice(None), slice(1000, 1500)),
+        (slice(None), slice(-3700, -3400)),
+        (slice(None), slice(3300, 3800)),
+        (slice(4, 9), slice(-6000, 2000)),
+        (slice(2), slice(-MIDDLE, MIDDLE)),
+    ],
+    ids=["inside", "at its left edge", "at its right edge", "of some spectra", "of all channels"],
+)
+def test_a_hole_in_an_emission(pool, snr, spectra, channels):
+    """The emission and the tone in it are one hit each; SNRs are those of the samples that are left."""
+    header = make_header(N)
+    line = tone(header, MIDDLE + 18, DRIFT / header.drift_rate_hz_s(1), 500.0)
+    power = simulate(Scene(header, (line,), emissions=(modulated_carrier(header, snr),)))
+    hole = spectra, slice(MIDDLE + channels.start, MIDDLE + channels.stop)
+    power[hole] = 0.0
+    lost = 1 - np.count_nonzero(power[:, MIDDLE - 3579 : MIDDLE + 3579]) / (16 * 7158)
+    wide, found_line = search(power, header, pool).hits
+    assert wide["bandwidth_hz"] == pytest.approx(WIDTH_HZ, rel=0.05)
+    assert abs(wide["drift_rate_hz_s"] - DRIFT) <= 4 * wide["drift_rate_error_hz_s"]
+    assert wide["snr"] == pytest.approx(snr * np.sqrt(1 - lost), rel=0.04)
+    assert found_line["snr"] == pytest.approx(500 * np.sqrt(1 - (len(power[hole]) / 16 if lost > 0.1 else 0)), rel=0.06)
+
+
 def test_a_tone_on_an_emission_with_noise_of_its_own_is_measured_against_that(pool):
     """The carrier adds 2.96 sigma of level and, as the mean of 51 spectra, 2.96 x 14 / sqrt(51) of noise."""
     header = make_header(N)

@@ -55,7 +55,7 @@ class WideEmission:
     steps : int
         Columns moved from the first spectrum to the last.
     snr : float
-        (Path sum) / sqrt(T * width), in units of the noise beside the emission.
+        (Path sum) / sqrt(samples that are not lost), in units of the noise beside the emission.
     column_error, steps_error, width_error, snr_error : float
         Standard errors; that of the column is the centre's, in the first spectrum.
     first : int

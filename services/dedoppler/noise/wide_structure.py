@@ -34,7 +34,7 @@ from services.dedoppler.noise.emissions import (
 )
 from services.dedoppler.slices import runs, slices
 from services.dedoppler.threads import together
-from shared.arrays import Flags, Power
+from shared.arrays import Flags, Floats, Indices, Power
 
 # Channels whose mean shows whether the level departs from 0.
 GROUP_CHANNELS = 256
@@ -205,12 +205,14 @@ class _Flattening:
         sigma = np.interp(centres, self._stretch.shape.centres, self._stretch.shape.sigma)
         raw = np.interp(centres, self._stretch.shape.centres, self._stretch.shape.level) + sigma * band.level
         cells = self._half, (self._stretch.stop - self._stretch.first) // CELL_CHANNELS
-        return find_bumps(band.level, raw, sigma, cells, self._cells.error)
+        level, raw = bridged(np.stack([band.level, raw]))
+        return find_bumps(level, raw, sigma, cells, self._cells.error)
 
     def _movement(self, band: Levels, bump: Bump) -> Movement:
         beside = CELLS_BESIDE + self._max_steps // CELL_CHANNELS
         low, high = max(0, bump.left - beside), min(len(band.level), bump.right + beside)
-        rows = self._cells.rows(band.first + low * CELL_CHANNELS, high - low)
+        # A hole stays where it is, and would pass for a part of the profile that does not move.
+        rows = bridged(self._cells.rows(band.first + low * CELL_CHANNELS, high - low))
         smooth = self._cells.smooth_rows(rows)
         outside = np.nan_to_num(_without(band, [bump], self._half).level[low:high])
         steps = drift_steps(smooth - outside, self._max_steps, bump.high - bump.low)
@@ -223,6 +225,11 @@ class _Flattening:
         )
         drifts = abs(moved.steps) > max(1.0, DRIFT_ERRORS * moved.steps_error)
         return drifts or shape.flank <= FLANK_SHARE * (shape.high - shape.low) or shape.top >= HIGH_SIGMA
+
+    def _samples(self, first: int, width: int, offsets: Indices) -> int:
+        """Return the samples of a path that are not lost."""
+        starts = np.clip(first + offsets, 0, self._x.shape[1] - 1).tolist()
+        return sum(np.count_nonzero(row[start : start + width]) for row, start in zip(self._x, starts, strict=True))
 
     def _emission(self, band: Levels, bump: Bump, moved: Movement) -> WideEmission:
         """Measure an emission along its drift, after the band was flattened, and take it off."""
@@ -238,7 +245,7 @@ class _Flattening:
         shape = profile_of(level)
         low, high = (round((edge + 0.5) * CELL_CHANNELS) for edge in (shape.low, shape.high))
         width = max(1, high - low)
-        scale = np.sqrt(n_spectra * width)
+        scale = math.sqrt(self._samples(first + low, width, offsets))
         snr = float(np.mean(flat[low:high])) * scale
         return WideEmission(
             column=first + low,
@@ -248,12 +255,23 @@ class _Flattening:
             column_error=float(np.hypot(EDGE_CHANNELS, 2 * moved.middle_error)),
             steps_error=float(np.hypot(0.5, moved.steps_error)),
             width_error=float(np.hypot(EDGE_CHANNELS, 2 * moved.middle_error)),
-            snr_error=float(np.sqrt(1 + (SIGMA_ERROR * snr) ** 2 + (self._cells.error * scale) ** 2)),
+            snr_error=math.sqrt(1 + (SIGMA_ERROR * snr) ** 2 + (self._cells.error * scale) ** 2),
             first=first,
             offsets=offsets,
             level=flat,
             gain=gain,
         )
+
+
+def bridged(rows: Floats) -> Floats:
+    """Return rows, float64 (rows, cells), with straight lines across their holes (NaN); those at the ends stay."""
+    out = rows.copy()
+    for row in out:
+        known = np.flatnonzero(np.isfinite(row))
+        if 0 < len(known) < len(row):
+            inside = np.arange(known[0], known[-1] + 1)
+            row[inside] = np.interp(inside, known, row[known])
+    return out
 
 
 def _without(band: Levels, bumps: Sequence[Bump], half: int) -> Levels:

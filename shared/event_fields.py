@@ -5,9 +5,10 @@ characters, does not decode, so that no worker makes a list of a stated length t
 """
 
 import re
+from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 # Ingest refuses an observation that would fall into more chunks.
 MAX_CHUNKS = 100_000
@@ -35,6 +36,8 @@ _CONTROL_CHARACTERS = re.compile(f"[{_CONTROL}\ud800-\udfff]")
 ChunkCount = Annotated[int, Field(ge=1, le=MAX_CHUNKS)]
 HitCount = Annotated[int, Field(ge=0, le=MAX_HITS)]
 ObjectBytes = Annotated[int, Field(ge=0, le=MAX_OBJECT_BYTES)]
+# With a time zone, since the clocks of machines may be set to any.
+Time = Annotated[AwareDatetime, Field(ge=datetime(2000, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))]
 Seconds = Annotated[float, Field(ge=0, le=MAX_SECONDS)]
 Steps = Annotated[int, Field(ge=0, le=MAX_CHUNKS)]
 

@@ -33,6 +33,7 @@ from shared.event_fields import (
     Sha256,
     ShownText,
     Steps,
+    Time,
 )
 from shared.header import Header
 from shared.object_keys import UPLOADS, is_below, job_prefix
@@ -89,7 +90,7 @@ class Upload(Record):
     file_name: Name = Field(description="Name as the user gave it, for display.")
     file_size: ObjectBytes = Field(description="Bytes of the object when the job was accepted.")
     source_name: Name = Field(description="Name of the observation, for display and catalogues.")
-    submitted_at: datetime = Field(description="When the job was accepted; processing time counts from here.")
+    submitted_at: Time = Field(description="When the job was accepted; processing time counts from here.")
     etag: Name | None = Field(
         default=None,
         min_length=1,
@@ -117,7 +118,7 @@ class Event(Record):
     version: int
     event_id: uuid.UUID
     job_id: JobId = Field(description="A UUID, in lower case.")
-    occurred_at: datetime
+    occurred_at: Time
     producer: Name
 
     @classmethod

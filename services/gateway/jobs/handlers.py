@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from services.gateway.jobs.model import Failure, Progress, Reopening, shown_summary
+from services.gateway.jobs.model import Failure, Progress, Reopening, believable_ms, shown_summary
 from services.gateway.jobs.ports import JobStore, Quotas
 from services.gateway.jobs.removal import Removal
 from shared.errors import PermanentError
@@ -94,7 +94,8 @@ class WorkerEvents:
             await self._removal.prune(job.user_id)
 
     async def _record(self, event: Event) -> bool:
-        due_ms = self._now_ms() + self._silence_ms
+        now_ms = self._now_ms()
+        due_ms = now_ms + self._silence_ms
         match event:
             case JobProgress():
                 return await self._jobs.record_progress(event.job_id, Progress.of(event), due_ms=due_ms)
@@ -103,7 +104,7 @@ class WorkerEvents:
                     event.job_id,
                     shown_summary(event.summary),
                     results_key=event.results_key,
-                    completed_at=int(event.occurred_at.timestamp()),
+                    completed_at=believable_ms(event, now_ms) // 1000,
                     due_ms=due_ms,
                 )
             case ObservationExported():
@@ -112,7 +113,7 @@ class WorkerEvents:
                 return await self._record_failure(event)
             case JobReopened():
                 logger.info("job reopened", operator=event.operator, dead_letter=event.dead_letter)
-                return await self._jobs.record_reopened(event.job_id, Reopening.of(event), due_ms=due_ms)
+                return await self._jobs.record_reopened(event.job_id, Reopening.of(event, now_ms), due_ms=due_ms)
             case _:
                 raise PermanentError(f"The gateway can't handle {event.topic}.", code="unexpected_event")
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from shared.events import Artefact, JobFailed, JobProgress, JobReopened, ResultsSummary, SearchParameters, Stage
+from shared.events import Artefact, Event, JobFailed, JobProgress, JobReopened, ResultsSummary, SearchParameters, Stage
 
 Status = Literal["submitted", "processing", "complete", "failed"]
 
@@ -14,6 +14,9 @@ STAGES: tuple[Stage, ...] = ("ingest", "dedoppler", "classify", "export")
 # More steps than any stage of a job has.
 _STEPS_PER_STAGE = 10**9
 
+
+# Kafka refuses messages that are further ahead.
+MOST_AHEAD_MS = 3_600_000
 
 # Angle quotation marks look like the signs of markup, and no program takes them for it.
 _WITHOUT_MARKUP = str.maketrans({"<": "‹", ">": "›"})
@@ -27,6 +30,11 @@ def shown(sentence: str) -> str:
 def shown_summary(summary: ResultsSummary) -> ResultsSummary:
     """Return a summary as users see it."""
     return summary.model_copy(update={"warnings": tuple(map(shown, summary.warnings))})
+
+
+def believable_ms(event: Event, now_ms: int) -> int:
+    """Return when an event occurred, unix ms, but at most an hour from now: no clock is further ahead."""
+    return min(round(1000 * event.occurred_at.timestamp()), now_ms + MOST_AHEAD_MS)
 
 
 @dataclass(frozen=True)
@@ -76,9 +84,9 @@ class Reopening:
     at_ms: int
 
     @classmethod
-    def of(cls, event: JobReopened) -> "Reopening":
-        """Return the reopening that an event reports."""
-        return cls(event.operator, event.dead_letter, round(1000 * event.occurred_at.timestamp()))
+    def of(cls, event: JobReopened, now_ms: int) -> "Reopening":
+        """Return the reopening that an event reports; failures before it count as old."""
+        return cls(event.operator, event.dead_letter, believable_ms(event, now_ms))
 
 
 @dataclass(frozen=True)

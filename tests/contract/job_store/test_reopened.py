@@ -115,3 +115,14 @@ async def test_who_reopened_it_is_stored(store: Store, worker_events) -> None:
         "dead_letter": "chunk.ready.dlq/0:1",
         "at_ms": T0_MS + 100_000,
     }
+
+
+async def test_a_time_far_ahead_neither_hides_failures_nor_is_shown(store: Store, worker_events) -> None:
+    job, years = await failed_job(store, worker_events), 10**8
+    await worker_events.handle(reopened(job.job_id, years))
+    assert (await stored(store, job)).status == "processing"
+    await worker_events.handle(at(failed(job.job_id, "dedoppler", "again."), 3601))
+    assert (await stored(store, job)).failure.message == "again."
+    other = await added(store)
+    await worker_events.handle(at(classified(other.job_id), years))
+    assert (await stored(store, other)).completed_at == T0_MS // 1000 + 3600

@@ -30,6 +30,11 @@ FORGED = [
     (SUBMITTED, "upload.file_size", -1),
     (SUBMITTED, "upload.file_size", 2**63),
     (SUBMITTED, "upload.etag", ""),
+    *(
+        (name, field, moment)
+        for name, field in ((SUBMITTED, "upload.submitted_at"), (FAILED, "occurred_at"), (REOPENED, "occurred_at"))
+        for moment in ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59Z", "2026-01-01T00:00:00", -1e18, 1e300)
+    ),
     (SUBMITTED, "parameters.snr_threshold", -1),
     *((READY, f"chunk.{field}", -1) for field in ("index", "start_channel", "read_start_channel", "stop_channel")),
     (READY, "chunk.count", 10**8),

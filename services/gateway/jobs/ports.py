@@ -45,6 +45,9 @@ class JobStore(Protocol):
     async def files_in_use(self, file_keys: Sequence[str]) -> set[str]:
         """Return those of the uploads that some job analyzes."""
 
+    async def files_of_removed(self, file_keys: Sequence[str]) -> set[str]:
+        """Return those of the uploads that a job analyzed which was removed since, for as long as it is known."""
+
     async def due_events(self, now_ms: int, limit: int) -> Sequence[DueEvent]:
         """Return due events of unfinished jobs, most overdue first."""
 

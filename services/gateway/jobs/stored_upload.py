@@ -1,7 +1,7 @@
 """What an upload counts for: one of its user's open uploads, and bytes of the user's storage.
 
-An upload is open while its URLs are valid and no job uses it. It takes as many bytes as were announced, or as the tier
-allows if no size was announced; once it is no longer open, as many as its object has.
+An upload is open while its URLs are valid and no job has used it. It takes as many bytes as were announced, or as the
+tier allows if no size was announced; once it is no longer open, as many as its object has.
 """
 
 import re
@@ -56,24 +56,31 @@ class Lifetimes:
 
 
 def settled(
-    upload: StoredUpload, *, is_used: bool, stored_size: int | None, now_ms: int, lifetimes: Lifetimes
+    upload: StoredUpload,
+    *,
+    is_used: bool,
+    was_used: bool = False,
+    stored_size: int | None,
+    now_ms: int,
+    lifetimes: Lifetimes,
 ) -> StoredUpload | None:
     """Return what an upload counts for now, or None if nothing is left of it.
 
     Parameters:
         upload: The upload as it was counted before.
         is_used: Whether some job analyzes it.
+        was_used: Whether some job did that has been removed since.
         stored_size: The size of its object, or None if there is none.
         now_ms: The present time, unix ms.
         lifetimes: Of URLs and parts.
     """
     age_ms = now_ms - upload.asked_ms
-    if upload.is_open and not is_used and age_ms < lifetimes.urls_ms:
+    if upload.is_open and not (is_used or was_used) and age_ms < lifetimes.urls_ms:
         return upload
     if is_used or stored_size is not None:
         # A file that exists, or did, has no parts any more.
         return replace(upload, is_open=False, is_multipart=False, size=stored_size or 0)
-    if upload.is_multipart and age_ms < lifetimes.parts_ms:
+    if upload.is_multipart and not was_used and age_ms < lifetimes.parts_ms:
         # Its URLs are no longer valid, but the parts take space until they are removed.
         return replace(upload, is_open=False)
     return None

@@ -128,11 +128,12 @@ class UploadSpace:
         """
         counted = {upload.file_key: upload for upload in await self._stored.all_of(user_id)}
         sizes = await self._sizes(user_id)
-        used = await self._used([*counted])
+        used, were_used = await self._used([*counted])
         for key, before in counted.items():
             after = settled(
                 before,
                 is_used=key in used,
+                was_used=key in were_used,
                 stored_size=sizes.get(key),
                 now_ms=self._now_ms(),
                 lifetimes=self._lifetimes,
@@ -148,8 +149,12 @@ class UploadSpace:
         pages = self._uploads.list_pages(f"uploads/{user_id}/")
         return {found.key: found.size async for page in pages for found in page if is_upload_key(found.key)}
 
-    async def _used(self, keys: list[str]) -> set[str]:
+    async def _used(self, keys: list[str]) -> tuple[set[str], set[str]]:
+        """Return the keys of files that jobs analyze, and of those that removed jobs did."""
         used: set[str] = set()
+        were_used: set[str] = set()
         for start in range(0, len(keys), KEYS_AT_ONCE):
-            used |= await self._jobs.files_in_use(keys[start : start + KEYS_AT_ONCE])
-        return used
+            some = keys[start : start + KEYS_AT_ONCE]
+            used |= await self._jobs.files_in_use(some)
+            were_used |= await self._jobs.files_of_removed(some)
+        return used, were_used

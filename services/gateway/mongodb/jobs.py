@@ -260,6 +260,12 @@ class MongoJobStore:
         with translated():
             return {found["file_key"] async for found in self._jobs.find(query, {"file_key": 1})}
 
+    async def files_of_removed(self, file_keys: Sequence[str]) -> set[str]:
+        """Return those of the uploads that a job analyzed which was removed since, for as long as it is known."""
+        query = {"file_key": {"$in": list(file_keys)}, "status": REMOVED}
+        with translated():
+            return {found["file_key"] async for found in self._jobs.find(query, {"file_key": 1})}
+
     async def _advance(self, job_id: str, status: Status, fields: Mapping[str, Any]) -> bool:
         query = {"_id": job_id, "status": {"$in": list(allowed_from(status))}}
         return await self._set(query, {"status": status, **fields})

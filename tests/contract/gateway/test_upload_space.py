@@ -55,6 +55,14 @@ async def test_an_upload_that_is_analyzed_is_no_longer_open(user: Account) -> No
     assert code(await user.ask("POST", "/upload-url", LARGE)) == (429, "too_many_open_uploads")
 
 
+async def test_uploads_whose_jobs_are_deleted_keep_no_user_from_the_next(user: Account) -> None:
+    for _ in range(FREE.open_uploads):
+        job_id = await user.analyze()
+        assert (await user.ask("DELETE", f"/jobs/{job_id}"))[0] == 200
+    await user.upload()
+    assert await space(user) == (1, len(b"data"))
+
+
 async def test_a_full_count_is_corrected_before_an_upload_is_refused(user: Account) -> None:
     keys = [await user.upload() for _ in range(FREE.open_uploads)]
     assert code(await user.ask("POST", "/upload-url", LARGE)) == (429, "too_many_open_uploads")

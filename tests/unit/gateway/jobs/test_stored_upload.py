@@ -55,6 +55,16 @@ def test_a_file_in_parts_is_gone_with_its_job() -> None:
     assert after(used, EARLY) is None
 
 
+@pytest.mark.parametrize("upload", [SINGLE, PARTS, DONE])
+def test_an_upload_of_a_removed_job_is_not_open_though_its_urls_are_valid(upload: StoredUpload) -> None:
+    def later(stored: int | None) -> object:
+        return settled(upload, is_used=False, was_used=True, stored_size=stored, now_ms=EARLY, lifetimes=LIFETIMES)
+
+    assert later(None) is None
+    # Uploaded once more, it takes space.
+    assert later(70) == replace(DONE, size=70)
+
+
 @pytest.mark.parametrize(
     ("key", "expected"),
     [(KEY, True), ("uploads/u1/x/a.fil", False), ("uploads/u1/", False), (KEY + "/b", False), ("jobs/u1/b/c", False)],

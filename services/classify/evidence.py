@@ -28,7 +28,8 @@ class Evidence:
     counts the other places of the observation with a hit that drifts alike; hits within 500 Hz are one place.
     `like_drift_span_hz` is the frequency range over which hits drift alike. `suits_narrowband` says whether the product
     suits a search for narrowband signals (`shared.narrowband`). `false_alarms` is the number of hits of this SNR or
-    above that noise alone would make in the whole search; NaN if it is not known.
+    above that noise alone would make in the whole search; NaN if it is not known. `curve_gain` is the SNR along the
+    parabola that the search found, in units of the SNR of the straight path; 1 if no parabola is clearly better.
     """
 
     snr: float
@@ -49,6 +50,7 @@ class Evidence:
     like_drift_span_hz: float = 0.0
     suits_narrowband: bool = True
     false_alarms: float = nan
+    curve_gain: float = 1.0
 
 
 def broad_limit_hz(channel_width_hz: float) -> float:

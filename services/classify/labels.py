@@ -51,7 +51,8 @@ CANDIDATE_CHANNELS = 3
 MIN_ROWS_IN_TIME = 4
 # The share of time over which the power is spread: 1 for a steady tone, 0.89 for one that swings by half of its mean.
 CANDIDATE_OCCUPANCY = 0.7
-# The gain is 1 where no parabola is better than the straight path, else more than this (`kernels.features`).
+# The gain is 1 where no parabola is better than the straight path, else more than this (`kernels.features`). The same
+# holds for the parabola of the search, which sees single channels where the cut-out of many spectra does not.
 CANDIDATE_CURVATURE_GAIN = 1.1
 # A distant transmitter drifts by itself; ten other hits with its drift point to a source near the receiver.
 CANDIDATE_ALIKE = 10
@@ -151,7 +152,8 @@ def candidate_conditions(evidence: Evidence, shape: Shape) -> dict[str, bool]:
         f"there in all of at least {MIN_ROWS_IN_TIME} stretches of time": f.presence >= 1.0
         and evidence.n_rows >= MIN_ROWS_IN_TIME,
         f"steady (occupancy at least {CANDIDATE_OCCUPANCY:g})": f.occupancy >= CANDIDATE_OCCUPANCY,
-        "straight": f.curvature_gain < CANDIDATE_CURVATURE_GAIN and f.straightness_residual_channels <= residual,
+        "straight": max(f.curvature_gain, evidence.curve_gain) < CANDIDATE_CURVATURE_GAIN
+        and f.straightness_residual_channels <= residual,
         "drift told from none": abs(evidence.drift_rate_hz_s) > drift_limit_hz_s(evidence),
         f"drift at most {MAX_DRIFT_PER_HZ * 1e9:g} nHz/s per Hz": abs(evidence.drift_rate_hz_s)
         <= MAX_DRIFT_PER_HZ * evidence.frequency_hz,

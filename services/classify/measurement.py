@@ -121,6 +121,7 @@ def measure_hits(
             like_drift_span_hz=float(span[i]),
             suits_narrowband=suits_narrowband,
             false_alarms=float(hit["false_alarms"]),
+            curve_gain=float(hit["curved_snr"] / hit["snr"]) if hit["curvature_hz_s2"] else 1.0,
         )
         for i, hit in enumerate(hits)
     ]

@@ -172,7 +172,7 @@ def _cutouts(
         i: cutout(hits[i], conditioned, chunk, stronger_neighbours(lines, k, snr_threshold))
         for k, i in enumerate(narrow)
     }
-    for emission in emissions:
+    for emission in reversed(emissions):
         restore(conditioned.x, emission)
     cutouts |= {i: cutout(hits[i], conditioned, chunk) for i in np.flatnonzero(is_wide).tolist()}
     return [cutouts[i] for i in range(len(hits))]

@@ -6,6 +6,11 @@ import pytest
 from science.measure.chirps import NUMBER, chirps
 from science.measure.search import search
 from science.simulator import Scene, make_header, simulate
+from science.simulator.emissions import Emission
+from services.classify.classification import classify_observation
+from services.classify.model import load_model
+from shared.events import SearchParameters
+from shared.labels import CHIRP, NARROWBAND_DRIFTING
 
 
 @pytest.mark.parametrize("n_spectra", [8, 16, 60])
@@ -34,3 +39,17 @@ def test_faint_chirps_are_found_if_they_are_searched(n_spectra, pool):
 def test_noise_has_no_chirps(pool):
     header = make_header(2**19)
     assert len(search(simulate(Scene(header, seed=3)), header, pool, chirps=True).hits) == 0
+
+
+@pytest.mark.parametrize("bend_channels", [2.0, 3.0])
+def test_a_track_that_the_search_follows_along_a_parabola_is_no_candidate(pool, bend_channels):
+    """In 256 spectra, the cut-out averages the bend away."""
+    header = make_header(2**14, 256)
+    span = 255 * header.tsamp_s
+    time = (np.arange(257) - 0.5) * header.tsamp_s
+    bend = 0.5 * (8 * bend_channels * abs(header.foff_hz) / span**2) * time * (time - span)
+    emission = Emission(header.frequency_hz(8000) + 0.0133 * time + bend, 60.0)
+    found = search(simulate(Scene(header, seed=3, emissions=(emission,))), header, pool)
+    (hit,) = classify_observation(header, SearchParameters(), [found], load_model())
+    assert hit.values["curved_snr"] > 1.2 * hit.values["snr"]
+    assert hit.verdict.label in {NARROWBAND_DRIFTING, CHIRP}

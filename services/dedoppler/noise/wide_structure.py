@@ -229,7 +229,9 @@ class _Flattening:
     def _samples(self, first: int, width: int, offsets: Indices) -> int:
         """Return the samples of a path that are not lost."""
         starts = np.clip(first + offsets, 0, self._x.shape[1] - 1).tolist()
-        return sum(np.count_nonzero(row[start : start + width]) for row, start in zip(self._x, starts, strict=True))
+        return sum(
+            int(np.count_nonzero(row[start : start + width])) for row, start in zip(self._x, starts, strict=True)
+        )
 
     def _emission(self, band: Levels, bump: Bump, moved: Movement) -> WideEmission:
         """Measure an emission along its drift, after the band was flattened, and take it off."""

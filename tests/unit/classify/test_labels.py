@@ -64,6 +64,7 @@ def test_the_clean_tone_is_a_candidate():
         ({"features": replace(STEADY, occupancy=0.69)}, "steady"),
         ({"features": replace(STEADY, curvature_gain=1.2)}, "straight"),
         ({"features": replace(STEADY, straightness_residual_channels=3.5)}, "straight"),
+        ({"curve_gain": 1.25}, "straight"),
         ({"drift_rate_hz_s": 0.015}, "told from none"),
         ({"drift_rate_hz_s": 2000.0}, "200 nHz"),
         ({"comb_spacing_hz": 100.0, "comb_teeth": 6}, "comb"),

@@ -28,7 +28,7 @@ CHIRPS_FACTOR = 2.0
 # Bitshuffle with LZ4 takes 4 ns a byte, gzip with shuffle 9, LZF 13.
 UNPACK_S_PER_BYTE = {Unpacking.NONE: 0.0, Unpacking.PARTS: 5e-9, Unpacking.WHOLE: 20e-9}
 # A request to S3, and what is done once per storage chunk.
-STORAGE_CHUNK_S = 1e-3
+STORAGE_CHUNK_S = 2e-3
 
 
 @dataclass(frozen=True)

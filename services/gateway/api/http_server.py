@@ -8,7 +8,7 @@ closes its connection.
 import asyncio
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.http_exceptions import (
     BadStatusLine,
     ContentEncodingError,
@@ -20,7 +20,7 @@ from aiohttp.http_exceptions import (
 
 from services.gateway.api.errors import INTERNAL, ErrorAnswer, of_framework, unsupported_encoding
 from services.gateway.api.request_log import REFUSED, REQUEST_ID_HEADER, new_request_id
-from services.gateway.api.security_headers import NOSNIFF, NOSNIFF_HEADER
+from services.gateway.api.security_headers import NOSNIFF, NOSNIFF_HEADER, SERVER
 
 logger = structlog.get_logger(__name__)
 
@@ -45,6 +45,7 @@ def _completed(response: web.Response) -> web.Response:
     """Return an answer with what the application adds to its own answers, counted."""
     response.headers[REQUEST_ID_HEADER] = new_request_id()
     response.headers[NOSNIFF_HEADER] = NOSNIFF
+    response.headers[hdrs.SERVER] = SERVER
     REFUSED.labels(str(response.status)).inc()
     response.force_close()
     return response

@@ -11,6 +11,8 @@ from aiohttp import hdrs, web
 
 from services.gateway.api.client_address import ClientAddresses
 
+# Instead of the names and versions of the software, which tell what to attack it with.
+SERVER = "Waterhole"
 NOSNIFF_HEADER, NOSNIFF = "X-Content-Type-Options", "nosniff"
 POLICY_HEADER = "Content-Security-Policy"
 NO_CONTENT_POLICY = "default-src 'none'; frame-ancestors 'none'"
@@ -32,6 +34,7 @@ def security_headers(
     async def add(request: web.Request, response: web.StreamResponse) -> None:
         headers = response.headers
         headers[NOSNIFF_HEADER] = NOSNIFF
+        headers[hdrs.SERVER] = SERVER
         headers.setdefault(POLICY_HEADER, NO_CONTENT_POLICY)
         # Most answers are about one user: no cache keeps them, unless they say that it may.
         headers.setdefault(hdrs.CACHE_CONTROL, "no-store")

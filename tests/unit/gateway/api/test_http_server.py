@@ -63,6 +63,7 @@ async def refusal(port: int, data: bytes) -> tuple[int, str, str]:
     assert headers["content-type"].startswith("application/json")
     assert len(headers["x-request-id"]) == 32
     assert headers["x-content-type-options"] == "nosniff"
+    assert headers["server"] == "Waterhole"
     error = json.loads(body)["error"]
     assert error["message"].endswith(".")
     return status, error["code"], error["message"]

@@ -36,6 +36,8 @@ async def client() -> AsyncIterator[TestClient]:
 async def test_every_answer_states_its_type_and_loads_nothing(client: TestClient, method: str, path: str) -> None:
     async with client.request(method, path, allow_redirects=False) as response:
         assert response.headers["X-Content-Type-Options"] == "nosniff"
+        # Neither the name nor the version of the software.
+        assert response.headers["Server"] == "Waterhole"
         policy = response.headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy
         assert "frame-ancestors 'none'" in policy

@@ -1,5 +1,6 @@
 """The search of one chunk: from raw power to hits with errors, cut-outs, noise statistics and a waterfall."""
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -75,7 +76,8 @@ def _search(
     region = Region(pad, pad + power.shape[1])
     emissions = take_off_wide_structure(conditioned.x, conditioned.stretches, widest_box(trials), max_steps, pool)
     boxes, cut_short = _boxes(conditioned, power, region, trials, parameters, pool)
-    hits, is_wide = _hit_table(boxes, emissions, pad, header, chunk)
+    own = [emission for emission in emissions if not any(is_wing(emission, box) for box in boxes)]
+    hits, is_wide = _hit_table(boxes, own, pad, header, chunk)
     if len(hits):
         add_turboseti_snr(hits, power, header, chunk, pool)
     hits["false_alarms"] = expected_false_hits(hits, header, parameters.max_drift_rate_hz_s, conditioned.noise)
@@ -142,6 +144,17 @@ def _nothing(header: Header, chunk: Chunk) -> ChunkHits:
         noise=ChunkNoise(lost_fraction=1.0, lost_elsewhere=0, gaps=(everything,)),
         waterfall=np.zeros(waterfall_shape(header.n_spectra, n_channels, chunk.count), np.float32),
     )
+
+
+def is_wing(emission: WideEmission, box: Box) -> bool:
+    """Return whether an emission is no more than what a very strong line within it leaks.
+
+    Beyond a distance of d channels an unwindowed transform leaks 1 / (pi^2 d) of a line's power, both sides together.
+    The wings that pass for an emission begin at about a sixteenth of its width.
+    """
+    apart = (2 * emission.column + emission.steps + emission.width) - (2 * box.column + box.steps + box.width)
+    leaked = box.snr * math.sqrt(box.width) / (math.pi**2 * emission.width / 16)
+    return abs(apart) < emission.width and emission.snr * math.sqrt(emission.width) < leaked
 
 
 def _hit_table(

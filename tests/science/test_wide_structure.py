@@ -151,3 +151,11 @@ def test_a_straight_tone_that_leaves_a_carrier_80_times_as_strong_is_no_chirp(po
     labels = [hit.verdict.label for hit in classify_observation(header, SearchParameters(), [found], load_model())]
     assert labels[0] == "NARROWBAND_STATIONARY"
     assert labels[1] in {"NARROWBAND_DRIFTING", "CANDIDATE_ET"}
+
+
+@pytest.mark.parametrize("snr", [2e5, 1e6])
+@pytest.mark.parametrize("steps", [0, 37, 300])
+def test_the_wings_of_a_very_strong_tone_are_no_emission(pool, snr, steps):
+    header = make_header(N)
+    (hit,) = search(simulate(Scene(header, (tone(header, 60_000.37, steps, snr),), seed=3)), header, pool).hits
+    assert hit["snr"] == pytest.approx(snr, rel=0.03)

@@ -18,9 +18,10 @@ CELLS_PER_TASK = 64
 STEEP = 6.0
 # By how many of its standard errors a level must depart from 0 to be no noise.
 DEPARTURE = 5.0
-# Cells beside what departs that are flattened with it, besides half of a window: it raises the scatter of its block,
-# and so the sigma up to two and a half blocks of 2048 channels away.
-CELLS_AROUND = 32 + 320
+# Cells beside what departs that are flattened with it, besides half of a window.
+CELLS_AROUND = 32
+# It raises the scatter of its block, and so the sigma up to two and a half blocks of 2048 channels farther away.
+CELLS_OF_RAISED_SIGMA = 320
 # Spectra are averaged to at most so many before lines are left out.
 MOST_ROWS = 64
 
@@ -75,17 +76,22 @@ class Cells:
         """Return the standard error of a smooth level: that of a median over the window."""
         return float(1.25 / np.sqrt((2 * self._half + 1) * CELL_CHANNELS * len(self._x)))
 
-    def departing(self, first: int, cells: int) -> list[tuple[int, int]]:
+    def departing(self, first: int, cells: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:
         """Return the runs of cells whose level over a wide part is not 0, lines left out, with the cells around them.
 
-        There are enough cells around each for a running median and the level beside an emission.
+        There are enough cells around each for a running median and the level beside an emission, and then those whose
+        sigma may be raised: each run is given as its cells without these, and with them.
         """
         stride = max(1, self._half // 2)
         level = kernels.mean_of_medians(_fewer(self.rows(first, cells)), self._half, stride, even=False)
-        far = np.abs(np.nan_to_num(level)) > DEPARTURE * self.error
-        departs: Flags = np.repeat(far.astype(np.uint8), stride)[:cells]
-        around = self._half + CELLS_AROUND
-        return [(max(0, low - around), min(cells, high + around)) for low, high in runs(departs, 2 * around)]
+        is_off = np.abs(np.nan_to_num(level)) > DEPARTURE * self.error
+        departs: Flags = np.repeat(is_off.astype(np.uint8), stride)[:cells]
+        near = self._half + CELLS_AROUND
+        far = near + CELLS_OF_RAISED_SIGMA
+        return [
+            ((max(0, low - near), min(cells, high + near)), (max(0, low - far), min(cells, high + far)))
+            for low, high in runs(departs, 2 * far)
+        ]
 
     def at_rest(self, first: int, cells: int) -> Levels:
         """Measure cells that don't move; lines don't count, however they drift."""

@@ -38,7 +38,7 @@ from shared.arrays import Flags, Floats, Indices, Power
 
 # Channels whose mean shows whether the level departs from 0.
 GROUP_CHANNELS = 256
-# Groups beside one that departs: as far as it raises sigma (see `cells.CELLS_AROUND`), and the level beside it.
+# Groups beside one that departs, as far as it raises sigma (`cells.CELLS_OF_RAISED_SIGMA`), and the level beside it.
 GROUPS_AROUND = 20 + 3
 GROUPS_PER_TASK = 512
 # Cells beside an emission in which its drift is searched, besides its own movement.
@@ -179,19 +179,24 @@ class _Flattening:
         number = (stop - first) // CELL_CHANNELS
         return [
             emission
-            for low, high in self._cells.departing(first, number)
+            for near, (low, high) in self._cells.departing(first, number)
             for emission in self._flatten(
-                first + low * CELL_CHANNELS, stop if high == number else first + high * CELL_CHANNELS
+                first + low * CELL_CHANNELS,
+                stop if high == number else first + high * CELL_CHANNELS,
+                (near[0] - low, near[1] - low),
             )
         ]
 
-    def _flatten(self, first: int, stop: int) -> list[WideEmission]:
+    def _flatten(self, first: int, stop: int, near: tuple[int, int]) -> list[WideEmission]:
         # Only where the noise itself ends is a window narrower.
         beside = self._half * CELL_CHANNELS
         low = first - min(beside, (first - self._stretch.grid) // CELL_CHANNELS * CELL_CHANNELS)
         high = min(stop + beside, self._stretch.stop)
         band = self._cells.at_rest(low, (high - low) // CELL_CHANNELS)
         band = band.part((first - low) // CELL_CHANNELS, (stop - low) // CELL_CHANNELS)
+        # Farther away sigma may have been raised, never lowered; strong fast lines raise the scatter.
+        for far in (slice(0, near[0]), slice(near[1], None)):
+            band.scatter[far] = np.fmin(band.scatter[far], 1.0)
         moving = []
         for bump in self._bumps(band):
             moved = self._movement(band, bump)

@@ -40,7 +40,7 @@ def test_the_standard_error_is_that_of_levels_of_noise(x, pool):
 @pytest.mark.parametrize("sign", [1, -1])
 def test_what_departs_has_enough_cells_around_it(x, pool, sign):
     x[:, 8000:8800] += np.float32(0.4 * sign)
-    ((low, high),) = Cells(x, HALF, NO_BIAS, pool).departing(0, CELLS)
+    (((low, high), _),) = Cells(x, HALF, NO_BIAS, pool).departing(0, CELLS)
     around = HALF + CELLS_AROUND
     assert low == pytest.approx(500 - around, abs=HALF)
     assert high == pytest.approx(550 + around, abs=HALF)

@@ -1,8 +1,8 @@
 """Measure crowded bands from raw power to artefacts, with all objects in memory, in one process.
 
-A bad day of interference: a line in every sixth channel, so 21,845 to 87,381 lines. Seconds are shown for
-each stage, with the largest lag of the event loop meanwhile: heartbeats to Kafka come every 1.7 s. The peak is that of
-the whole process, with its objects.
+A bad day of interference: a line in every sixth channel, so 21,845 to 87,381 lines. Seconds are shown for each stage,
+with the largest lag of the event loop meanwhile: heartbeats to Kafka come every 1.7 s. The peak is that of the whole
+process, with its objects.
 """
 
 import asyncio
@@ -10,7 +10,6 @@ import multiprocessing
 import resource
 import time
 from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 
@@ -22,13 +21,11 @@ from science.simulator import make_header
 from services.classify.compile import compile_kernels
 from services.classify.handlers import Handler as Classify
 from services.classify.model import load_model
-from services.dedoppler.handlers import Handler as Dedoppler
-from services.dedoppler.noise.scratch import Scratch
 from services.export.artefacts import warm_up
 from services.export.handlers import Handler as Export
 from shared.arrays import Power
-from shared.events import ChunkPlan, ChunkReady, ChunkSearched, ObservationClassified, SearchParameters, Upload
-from tests.bench.hits import MemoryBucket
+from shared.events import ChunkPlan, ChunkReady, ChunkSearched, ObservationClassified
+from tests.bench.hits import MemoryBucket, search_all
 
 SPECTRA = 16
 Result = TypeVar("Result")
@@ -89,25 +86,7 @@ async def _search(band: Band, bucket: MemoryBucket) -> ChunkSearched:
     async def read_power(event: ChunkReady) -> Power:
         return await asyncio.to_thread(crowded, band, event.chunk.read_start_channel, event.chunk.read_stop_channel)
 
-    ready = ChunkReady.make(
-        job_id="bench",
-        producer="bench",
-        upload=Upload(file_key="", file_name="", file_size=0, source_name="bench", submitted_at=datetime.now(UTC)),
-        parameters=SearchParameters(),
-        header=header,
-        chunk=plan.chunk(0),
-        plan=plan,
-    )
-    with ThreadPoolExecutor() as pool:
-        dedoppler = Dedoppler(read_power, bucket, pool, Scratch())
-        while True:
-            done, *following = await dedoppler.handle(ready)
-            if not following:
-                break
-            (ready,) = (event for event in following if isinstance(event, ChunkReady))
-        await dedoppler.aclose()
-    assert isinstance(done, ChunkSearched)
-    return done
+    return await search_all(bucket, header, plan, read_power)
 
 
 async def row(band: Band) -> list[str]:

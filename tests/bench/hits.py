@@ -6,6 +6,7 @@ to writing results.json, `Export` covers results.json to all catalogues and pict
 """
 
 import time
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -79,18 +80,14 @@ def crowded(index: int) -> Power:
     return simulate(Scene(header, tones, seed=index))
 
 
-async def searched(bucket: MemoryBucket, header: Header, chunks: int) -> ChunkSearched:
-    """Search an observation of `chunks` chunks and return the event of the last one."""
-    plan = ChunkPlan(n_channels=header.n_channels, count=chunks, stride_channels=CHANNELS, parts=1, overlap_channels=0)
-
-    async def read_power(event: ChunkReady) -> Power:
-        return crowded(event.chunk.index)
-
-    upload = Upload(file_key="", file_name="", file_size=0, source_name="bench", submitted_at=datetime.now(UTC))
+async def search_all(
+    bucket: MemoryBucket, header: Header, plan: ChunkPlan, read_power: Callable[[ChunkReady], Awaitable[Power]]
+) -> ChunkSearched:
+    """Search all chunks of an observation and return the event of the last one."""
     ready = ChunkReady.make(
         job_id="bench",
         producer="bench",
-        upload=upload,
+        upload=Upload(file_key="", file_name="", file_size=0, source_name="bench", submitted_at=datetime.now(UTC)),
         parameters=SearchParameters(),
         header=header,
         chunk=plan.chunk(0),
@@ -106,6 +103,16 @@ async def searched(bucket: MemoryBucket, header: Header, chunks: int) -> ChunkSe
         await dedoppler.aclose()
     assert isinstance(done, ChunkSearched)
     return done
+
+
+async def searched(bucket: MemoryBucket, header: Header, chunks: int) -> ChunkSearched:
+    """Search an observation of `chunks` chunks and return the event of the last one."""
+    plan = ChunkPlan(n_channels=header.n_channels, count=chunks, stride_channels=CHANNELS, parts=1, overlap_channels=0)
+
+    async def read_power(event: ChunkReady) -> Power:
+        return crowded(event.chunk.index)
+
+    return await search_all(bucket, header, plan, read_power)
 
 
 async def measure(console: Console) -> None:

@@ -158,8 +158,12 @@ class MongoJobStore:
         return await self._exists(job_id)
 
     async def record_exported(self, job_id: str, artefacts: Sequence[Artefact]) -> bool:
-        """Store the artefacts, whatever the status: they may arrive before the results."""
-        return await self._set({"_id": job_id, "status": NOT_REMOVED}, artefacts_fields(artefacts))
+        """Store the artefacts and the end of the export, whatever the status: they may arrive before the results.
+
+        Progress is on a topic of its own and may come later. A job with its artefacts must not change any more.
+        """
+        exported = artefacts_fields(artefacts) | progress_fields(Progress("export", 1, 1))
+        return await self._set({"_id": job_id, "status": NOT_REMOVED}, exported)
 
     async def record_failed(self, job_id: str, failure: Failure, *, failed_ms: int) -> bool:
         """Fail an open job. If it has results but no artefacts yet, store that there will be none.

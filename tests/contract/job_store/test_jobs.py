@@ -93,6 +93,17 @@ async def test_exported_may_come_before_classified(store: Store, worker_events: 
     assert {**one, "job_id": ""} == {**other, "job_id": ""}
 
 
+async def test_late_progress_does_not_change_a_job_with_its_exports(store: Store, worker_events: WorkerEvents) -> None:
+    job = await added(store)
+    for event in (progress(job.job_id, "dedoppler", 1, 2), classified(job.job_id), exported(job.job_id)):
+        await worker_events.handle(event)
+    done = shown(await stored(store, job))
+    assert done["progress"] == {"stage": "export", "done": 1, "total": 1}
+    for stage, total in [("dedoppler", 2), ("classify", 1), ("export", 1)]:
+        await worker_events.handle(progress(job.job_id, stage, 1, total))
+        assert shown(await stored(store, job)) == done
+
+
 async def test_progress_starts_a_job_and_never_goes_back(store: Store, worker_events: WorkerEvents) -> None:
     job = await added(store)
     shown = []

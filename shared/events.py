@@ -7,42 +7,49 @@ An event is not believed just because it is on the bus: numbers have bounds, tex
 itself must agree (`Event.contradiction`). Otherwise it does not decode, and every consumer sets it aside.
 """
 
-import re
-import uuid
-from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from shared.cadence_events import CADENCE_CLASSIFIED as CADENCE_CLASSIFIED
+from shared.cadence_events import CADENCE_EXPORTED as CADENCE_EXPORTED
+from shared.cadence_events import CADENCE_READY as CADENCE_READY
+from shared.cadence_events import TRACK_MEASURED as TRACK_MEASURED
+from shared.cadence_events import TRACK_READY as TRACK_READY
+from shared.cadence_events import CadenceClassified as CadenceClassified
+from shared.cadence_events import CadenceExported as CadenceExported
+from shared.cadence_events import CadenceReady as CadenceReady
+from shared.cadence_events import TrackMeasured as TrackMeasured
+from shared.cadence_events import TrackReady as TrackReady
 from shared.chunks import Chunk as Chunk
 from shared.chunks import ChunkPlan as ChunkPlan
 from shared.chunks import Record as Record
+from shared.event import EVENT_NAMESPACE as EVENT_NAMESPACE
+from shared.event import MAX_ARTEFACTS as MAX_ARTEFACTS
+from shared.event import Artefact as Artefact
+from shared.event import Event as Event
+from shared.event import Upload as Upload
+from shared.event import is_job_id as is_job_id
+from shared.event import key_contradiction, upload_contradiction
 from shared.event_fields import (
     MAX_CHUNK_HITS,
     ChunkCount,
     Code,
     HitCount,
-    JobId,
     Key,
     Label,
     Name,
-    ObjectBytes,
     Seconds,
     Sentence,
     Sentences,
-    Sha256,
     ShownText,
     Steps,
-    Time,
 )
 from shared.header import Header
-from shared.object_keys import UPLOADS, is_below, job_prefix
 from shared.search_parameters import JobLimits as JobLimits
 from shared.search_parameters import MaxDriftRate as MaxDriftRate
 from shared.search_parameters import SearchParameters as SearchParameters
 from shared.search_parameters import SnrThreshold as SnrThreshold
-
-EVENT_NAMESPACE = uuid.UUID("6f1f6f0e-52d5-5d0b-9b5b-1420405751a7")
 
 OBSERVATION_SUBMITTED: Final = "observation.submitted"
 CHUNK_READY: Final = "chunk.ready"
@@ -62,99 +69,24 @@ TOPICS = (
     JOB_PROGRESS,
     JOB_FAILED,
     JOB_REOPENED,
+    CADENCE_READY,
+    TRACK_READY,
+    TRACK_MEASURED,
+    CADENCE_CLASSIFIED,
+    CADENCE_EXPORTED,
 )
-
-
-# The one spelling of a UUID that job ids are made with.
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-
-def is_job_id(text: str) -> bool:
-    """Return whether the gateway could have made a job id."""
-    return _UUID.fullmatch(text) is not None
 
 
 class UndecodableEventError(ValueError):
     """The bytes of a message are no event of a known type and version."""
 
 
-# More than the service makes: 20 candidates, ten formats.
+# More than the service makes: 20 candidates.
 MAX_TOP_CANDIDATES = 100
-MAX_ARTEFACTS = 100
-
-
-class Upload(Record):
-    """The uploaded file of a job."""
-
-    file_key: Key = Field(description="Key in the uploads bucket, below uploads/.")
-    file_name: Name = Field(description="Name as the user gave it, for display.")
-    file_size: ObjectBytes = Field(description="Bytes of the object when the job was accepted.")
-    source_name: Name = Field(description="Name of the observation, for display and catalogues.")
-    submitted_at: Time = Field(description="When the job was accepted; processing time counts from here.")
-    etag: Name | None = Field(
-        default=None,
-        min_length=1,
-        exclude_if=lambda etag: etag is None,
-        description="ETag of the object when the job was accepted: an object with another one is not read. Left out by "
-        "early versions.",
-    )
-    sha256: Sha256 | None = Field(
-        default=None,
-        exclude_if=lambda sha256: sha256 is None,
-        description="SHA-256 of the file as its owner stated it, in hexadecimal. Then export does not compute it.",
-    )
 
 
 # Left out if there is none, as in events from before plans existed.
 OptionalPlan = Annotated[ChunkPlan | None, Field(exclude_if=lambda plan: plan is None)]
-
-
-class Event(Record):
-    """The fields of every event."""
-
-    topic: ClassVar[str]
-
-    type: str
-    version: int
-    event_id: uuid.UUID
-    job_id: JobId = Field(description="A UUID, in lower case.")
-    occurred_at: Time
-    producer: Name
-
-    @classmethod
-    def make(cls, *, job_id: str, producer: str, step: str = "", **fields: Any) -> Self:
-        """Make an event whose id follows from its job, type and `step`, with the current time (UTC).
-
-        `step` distinguishes the events of one type within a job.
-        """
-        return cls(
-            event_id=uuid.uuid5(EVENT_NAMESPACE, f"{job_id}/{cls.topic}/{step}"),
-            job_id=job_id,
-            occurred_at=datetime.now(UTC),
-            producer=producer,
-            **fields,
-        )
-
-    @property
-    def partition_key(self) -> str:
-        """Return the Kafka key: events with the same key arrive in order, on one partition."""
-        return self.job_id
-
-    @property
-    def lane(self) -> int | None:
-        """Return the event's lane, or None if it has none.
-
-        Lanes of one job go to different partitions if there are enough; without a lane, the key decides.
-        """
-        return None
-
-    def contradiction(self) -> str | None:
-        """Return what the event says of another job, or against itself; None if it agrees with itself."""
-        return None if is_job_id(self.job_id) else f"the job_id {self.job_id!r} is no UUID in lower case"
-
-    def to_bytes(self) -> bytes:
-        """Return the event as UTF-8 JSON."""
-        return self.model_dump_json().encode()
 
 
 class ObservationSubmitted(Event):
@@ -172,7 +104,7 @@ class ObservationSubmitted(Event):
     )
 
     def contradiction(self) -> str | None:
-        return super().contradiction() or _upload_contradiction(self.upload)
+        return super().contradiction() or upload_contradiction(self.upload)
 
 
 class ChunkReady(Event):
@@ -201,7 +133,7 @@ class ChunkReady(Event):
         return self.chunk.index % self.plan.lanes if self.plan is not None else None
 
     def contradiction(self) -> str | None:
-        return super().contradiction() or _upload_contradiction(self.upload) or _chunk_contradiction(self)
+        return super().contradiction() or upload_contradiction(self.upload) or _chunk_contradiction(self)
 
 
 class ChunkSearched(Event):
@@ -222,9 +154,9 @@ class ChunkSearched(Event):
     def contradiction(self) -> str | None:
         return (
             super().contradiction()
-            or _upload_contradiction(self.upload)
+            or upload_contradiction(self.upload)
             or _chunk_contradiction(self)
-            or _key_contradiction(self.hits_key, self.job_id)
+            or key_contradiction(self.hits_key, self.job_id)
         )
 
 
@@ -277,20 +209,9 @@ class ObservationClassified(Event):
             return f"{self.chunk_count} chunks, of a plan for {self.plan.count}"
         return (
             super().contradiction()
-            or _upload_contradiction(self.upload)
-            or _key_contradiction(self.results_key, self.job_id)
+            or upload_contradiction(self.upload)
+            or key_contradiction(self.results_key, self.job_id)
         )
-
-
-class Artefact(Record):
-    """One file that a user can download; `format` is the API's name of its format."""
-
-    format: Label
-    key: Key = Field(description="Key in the results bucket, below jobs/{job_id}/.")
-    filename: ShownText
-    content_type: ShownText
-    size: ObjectBytes
-    sha256: Sha256
 
 
 class ObservationExported(Event):
@@ -302,16 +223,8 @@ class ObservationExported(Event):
     artefacts: tuple[Artefact, ...] = Field(max_length=MAX_ARTEFACTS)
 
     def contradiction(self) -> str | None:
-        keys = (_key_contradiction(artefact.key, self.job_id) for artefact in self.artefacts)
+        keys = (key_contradiction(artefact.key, self.job_id) for artefact in self.artefacts)
         return super().contradiction() or next(filter(None, keys), None)
-
-
-def _key_contradiction(key: str, job_id: str) -> str | None:
-    return None if is_below(job_prefix(job_id), key) else f"the key {key!r} is not below {job_prefix(job_id)!r}"
-
-
-def _upload_contradiction(upload: Upload) -> str | None:
-    return None if is_below(UPLOADS, upload.file_key) else f"the key {upload.file_key!r} is not below {UPLOADS!r}"
 
 
 def _chunk_contradiction(event: ChunkReady | ChunkSearched) -> str | None:
@@ -369,7 +282,12 @@ AnyEvent = Annotated[
     | ObservationExported
     | JobProgress
     | JobFailed
-    | JobReopened,
+    | JobReopened
+    | CadenceReady
+    | TrackReady
+    | TrackMeasured
+    | CadenceClassified
+    | CadenceExported,
     Field(discriminator="type"),
 ]
 

@@ -32,3 +32,20 @@ FORMATS = {
     item.name: item
     for item in (JSON, CSV, CATALOG_JSON, CLASSIFIED, FITS, VOTABLE, PARQUET, DAT, WATERFALL, WATERFALL_THUMB)
 }
+
+EVENTS_JSON = Format("json", "events.json", "application/json", "everything that was found")
+EVENTS_CSV = Format("csv", "events.csv", "text/csv; charset=utf-8", "every event, answered inline")
+EVENTS_FITS = Format("fits", "events.fits", "application/fits", "a FITS binary table")
+EVENTS_VOTABLE = Format("votable", "events.vot", "application/x-votable+xml", "a VOTable (IVOA's XML)")
+EVENTS_PARQUET = Format("parquet", "events.parquet", "application/vnd.apache.parquet", "for pandas and the like")
+OVERVIEW = Format("overview", "overview.png", "image/png", "all events on the band, scan by scan")
+# One picture per event too, `event_0001.png` and so on: see `event_picture`.
+CADENCE_FORMATS = {
+    item.name: item for item in (EVENTS_JSON, EVENTS_CSV, EVENTS_FITS, EVENTS_VOTABLE, EVENTS_PARQUET, OVERVIEW)
+}
+
+
+def event_picture(event_id: int) -> Format:
+    """Return the format of the picture of one event of a cadence."""
+    name = f"event_{event_id:04d}"
+    return Format(name, f"{name}.png", "image/png", "one event, scan by scan")

@@ -40,3 +40,13 @@ def hits_key(job_id: str, chunk: int) -> str:
 def artefact_key(job_id: str, filename: str) -> str:
     """Return the key of one of a job's results files."""
     return f"{job_prefix(job_id)}{filename}"
+
+
+def measured_prefix(job_id: str) -> str:
+    """Return the prefix of the measured parts of a cadence's tracks."""
+    return f"{job_prefix(job_id)}measured/"
+
+
+def measured_key(job_id: str, part: int) -> str:
+    """Return the key of one part of a cadence's measured tracks."""
+    return f"{measured_prefix(job_id)}{part:05d}.npz"

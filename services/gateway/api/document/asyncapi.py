@@ -13,6 +13,9 @@ from pydantic.json_schema import models_json_schema
 
 from shared import service
 from shared.events import (
+    CadenceClassified,
+    CadenceExported,
+    CadenceReady,
     ChunkReady,
     ChunkSearched,
     Event,
@@ -23,6 +26,8 @@ from shared.events import (
     ObservationExported,
     ObservationSubmitted,
     Stage,
+    TrackMeasured,
+    TrackReady,
 )
 
 BINDING = "0.5.0"
@@ -32,6 +37,9 @@ CHUNK_KEY = {
     "type": "string",
     "pattern": "^.+:[0-9]+$",
     "description": "job_id:chunk: the chunks of one job are spread over the partitions.",
+}
+PART_KEY = CHUNK_KEY | {
+    "description": "job_id:part: the tracks of one cadence are spread over the partitions.",
 }
 WORKERS: tuple[Stage, ...] = get_args(Stage)
 DESCRIPTION = """The events that the services of Waterhole publish. Other programs may subscribe to them too.
@@ -71,6 +79,11 @@ FLOWS = (
     Flow(JobProgress, WORKERS, ("gateway",), JOB_KEY),
     Flow(JobFailed, WORKERS, ("gateway",), JOB_KEY),
     Flow(JobReopened, ("operator",), ("gateway",), JOB_KEY),
+    Flow(CadenceReady, ("gateway",), ("classify",), JOB_KEY),
+    Flow(TrackReady, ("classify",), ("dedoppler",), PART_KEY),
+    Flow(TrackMeasured, ("dedoppler",), ("classify",), JOB_KEY),
+    Flow(CadenceClassified, ("classify",), ("export", "gateway"), JOB_KEY),
+    Flow(CadenceExported, ("export",), ("gateway",), JOB_KEY),
 )
 
 

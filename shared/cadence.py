@@ -47,7 +47,7 @@ class CadenceParameters(Record):
 
 
 class CadenceScan(Record):
-    """One scan of a cadence, once its job has ended: in any order until the cadence is classified, then in that of time."""
+    """One scan of a cadence, once its job has ended. Scans are in order of time once the cadence is classified."""
 
     role: Role | None = Field(
         default=None,

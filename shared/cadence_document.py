@@ -27,7 +27,8 @@ FamilyKind = Literal["single", "comb", "drift_history"]
 class ScanRecord(TypedDict):
     """One scan of the cadence: what it is, without its hits. `index` is its place in order of time.
 
-    `start_s` counts from the epoch of the cadence. A scan without results has a `failure`.
+    `start_s` counts from the epoch of the cadence. `channel_width_hz` is signed, as in the header, and `first_channel_hz`
+    the frequency of channel 0. A scan without results has a `failure`.
     """
 
     index: int
@@ -41,6 +42,14 @@ class ScanRecord(TypedDict):
     channel_width_hz: Measured
     lowest_frequency_hz: Measured
     highest_frequency_hz: Measured
+    first_channel_hz: Measured
+    n_channels: int | None
+    n_spectra: int | None
+    tsamp_s: Measured
+    coarse_channel_width: int | None
+    ra_hours: Measured
+    dec_deg: Measured
+    telescope_id: int | None
     hits: int
     failure: str
 

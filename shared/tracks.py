@@ -86,13 +86,14 @@ class MeasuredTracks:
     """The measurements of one part of the tracks in one scan.
 
     `measurements` has dtype `MEASUREMENT_DTYPE`. `cutouts[i]` shows the view of track `cutout_tracks[i]`, in units of
-    the scan's own noise there (mean 0, sigma 1).
+    the scan's own noise there (mean 0, sigma 1). `scan` is the place of the scan in the cadence.
     """
 
     measurements: Measurements
     cutout_tracks: Sequence[int] = ()
     cutouts: Sequence[Cutout] = ()
     warnings: list[str] = field(default_factory=list)
+    scan: int = 0
 
     def to_bytes(self) -> bytes:
         """Serialise as `.npz`; the same content gives the same bytes."""
@@ -107,7 +108,7 @@ class MeasuredTracks:
             measurements=self.measurements,
             cutout_layout=np.array(layout, np.int64).reshape(-1, 5),
             cutout_power=np.concatenate(powers) if powers else np.empty(0, np.float32),
-            metadata=np.frombuffer(json.dumps({"warnings": self.warnings}).encode(), np.uint8),
+            metadata=np.frombuffer(json.dumps({"scan": self.scan, "warnings": self.warnings}).encode(), np.uint8),
         )
         return buffer.getvalue()
 
@@ -122,4 +123,4 @@ class MeasuredTracks:
                 cutouts.append(Cutout(block, start_channel, spectra_per_row))
                 tracks.append(track)
                 at += rows * channels
-            return cls(archive["measurements"], tracks, cutouts, metadata["warnings"])
+            return cls(archive["measurements"], tracks, cutouts, metadata["warnings"], metadata["scan"])

@@ -24,10 +24,10 @@ def test_measurements_are_read_as_written():
     measurements["snr"] = [12.5, -0.5]
     shapes = [(16, 40), (8, 3)]
     cutouts = [Cutout(rng.normal(size=shape).astype(np.float32), 5 + shape[0], 2) for shape in shapes]
-    written = MeasuredTracks(measurements, [7, 9], cutouts, ["Scan 2 has lost samples."])
+    written = MeasuredTracks(measurements, [7, 9], cutouts, ["Scan 2 has lost samples."], scan=2)
     found = MeasuredTracks.from_bytes(written.to_bytes())
     assert np.array_equal(found.measurements, measurements)
-    assert (found.cutout_tracks, found.warnings) == ([7, 9], ["Scan 2 has lost samples."])
+    assert (found.cutout_tracks, found.warnings, found.scan) == ([7, 9], ["Scan 2 has lost samples."], 2)
     for one, other in zip(found.cutouts, cutouts, strict=True):
         assert np.array_equal(one.power, other.power)
         assert (one.start_channel, one.spectra_per_row) == (other.start_channel, other.spectra_per_row)

@@ -27,8 +27,8 @@ FamilyKind = Literal["single", "comb", "drift_history"]
 class ScanRecord(TypedDict):
     """One scan of the cadence: what it is, without its hits. `index` is its place in order of time.
 
-    `start_s` counts from the epoch of the cadence. `channel_width_hz` is signed, as in the header, and `first_channel_hz`
-    the frequency of channel 0. A scan without results has a `failure`.
+    `start_s` counts from the epoch of the cadence. `channel_width_hz` is signed, as in the header, and
+    `first_channel_hz` the frequency of channel 0. A scan without results has a `failure`.
     """
 
     index: int

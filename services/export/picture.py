@@ -4,20 +4,16 @@ Frequency rises to the right whatever the sign of the file's channel width; time
 Figures are drawn without pyplot, so no state is global and the same input gives the same bytes.
 """
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.font_manager import findfont, get_font
 from matplotlib.ticker import MaxNLocator
 
+from services.export.drawing import COLOURS, LOST, MARK, colour_limits, new_figure, plain_text, to_png
 from services.export.mark_labels import join_labels
 from services.export.provenance import telescope_name, utc_date
 from services.export.waterfall import max_reduce, with_lost_marked
@@ -28,15 +24,11 @@ from shared.labels import RFI_OR_NOISE
 from shared.results import HitRecord
 from shared.units import FREQUENCY_UNITS, TIME_UNITS, Unit, fitting_unit, frequency_text, time_text
 
-DPI = 100
 LEFT, WIDTH = 0.055, 0.875  # of the waterfall, as parts of the figure's width
 TOP = 0.865  # upper end of the waterfall, as a part of the figure's height
 WATERFALL_COLUMNS = 700  # two pixels each, so that a tone of one channel is visible
 PANEL_COLUMNS = 120
 WIDEST_PANEL, PANEL_GAP = 0.28, 0.018
-LOST = "#b4b4b4"
-COLOURS = colormaps["viridis"].with_extremes(bad=LOST)
-MARK = "#d62728"
 HIT_MARK = "#000000"
 RFI_MARK = "#9a9a9a"
 CHARACTER = 0.0062  # width of a character of a mark's label, as a part of the waterfall's
@@ -73,30 +65,6 @@ class Picture:
     warnings: Sequence[str] = ()
 
 
-@cache
-def _drawable() -> frozenset[int]:
-    """Return the code points that the font has."""
-    return frozenset(get_font(findfont("DejaVu Sans")).get_charmap())
-
-
-def _plain(text: str, limit: int = 72) -> str:
-    """Return text that the font can draw, short enough for one line."""
-    clean = "".join(char if char.isprintable() and ord(char) in _drawable() else "?" for char in text)
-    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
-
-
-def _limits(power: Power) -> tuple[float, float]:
-    """Return colour limits that don't depend on bright samples, even if these are a third of all.
-
-    From the 5th percentile to the median plus ten sigma, where sigma is the median less the 16th percentile.
-    """
-    finite = power[np.isfinite(power)]
-    if finite.size == 0:
-        return 0.0, 1.0
-    low, below, middle = (float(value) for value in np.percentile(finite, [5, 15.87, 50]))
-    return low, max(middle + 10 * (middle - below), low + 1e-6)
-
-
 def _rising(power: Power, header: Header) -> Power:
     """Return the columns in order of rising frequency."""
     return power[:, ::-1] if header.foff_mhz < 0 else power
@@ -108,7 +76,7 @@ def _show_waterfall(axes: Axes, picture: Picture, columns: int) -> Any:
     if power.shape[1] > columns:
         power = max_reduce(power, np.arange(power.shape[1] + 1, dtype=np.float64), columns)
     ends = sorted((header.frequency_hz(-0.5) / 1e6, header.frequency_hz(header.n_channels - 0.5) / 1e6))
-    low, high = _limits(power)
+    low, high = colour_limits(power)
     return axes.imshow(
         _rising(power, header),
         aspect="auto",
@@ -191,12 +159,12 @@ def _counted(number: int, noun: str) -> str:
 
 def _headings(figure: Figure, picture: Picture) -> None:
     header, right = picture.header, LEFT + WIDTH
-    figure.text(LEFT, 0.962, _plain(picture.title), fontsize=14, weight="bold", parse_math=False)
+    figure.text(LEFT, 0.962, plain_text(picture.title), fontsize=14, weight="bold", parse_math=False)
     counts = f"{_counted(len(picture.hits), 'hit')}, {_counted(picture.n_candidates, 'candidate')}"
     figure.text(right, 0.962, counts, fontsize=12, ha="right")
     date = utc_date(header.tstart_mjd)
     about = [
-        _plain(picture.file_name) if picture.file_name != picture.title else "",
+        plain_text(picture.file_name) if picture.file_name != picture.title else "",
         telescope_name(header.telescope_id) if header.telescope_id else "",
         f"{date[:19].replace('T', ' ')} UTC  (MJD {header.tstart_mjd:.5f})" if date else "date unknown",
         f"{header.n_spectra} × {time_text(header.tsamp_s, digits=6)}",
@@ -205,7 +173,7 @@ def _headings(figure: Figure, picture: Picture) -> None:
     figure.text(LEFT, 0.936, "    ".join(filter(None, about)), fontsize=10, color="#444444", parse_math=False)
     if picture.warnings:
         more = f"  (and {len(picture.warnings) - 1} more in results.json)" if len(picture.warnings) > 1 else ""
-        note = f"Note: {_plain(picture.warnings[0], 125)}{more}"
+        note = f"Note: {plain_text(picture.warnings[0], 125)}{more}"
         figure.text(LEFT, TOP + 0.045, note, fontsize=9, color=MARK, parse_math=False)
 
 
@@ -260,7 +228,7 @@ def _panel_axes(axes: Axes, number: int, panel: Panel, header: Header) -> None:
     end = header.duration_s / _time_unit(header).size
     ends = (low_hz / scale, high_hz / scale)
     power = _rising(_shrink(cutout), header)
-    low, high = _limits(power)
+    low, high = colour_limits(power)
     drift_hz = record["drift_rate"] * (header.n_spectra - 1) * header.tsamp_s
     axes.imshow(
         power,
@@ -299,22 +267,9 @@ def _panels(figure: Figure, picture: Picture) -> None:
             axes.set_yticklabels([])
 
 
-def _to_png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    # Without matplotlib's version in the metadata, the bytes depend on the drawing alone.
-    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def _figure(width_px: int, height_px: int) -> Figure:
-    figure = Figure(figsize=(width_px / DPI, height_px / DPI), dpi=DPI)
-    FigureCanvasAgg(figure)
-    return figure
-
-
 def draw(picture: Picture) -> bytes:
     """Return the whole picture, 1600 x 1000 pixels, as PNG."""
-    figure = _figure(1600, 1000)
+    figure = new_figure(1600, 1000)
     if picture.panels:
         _main_axes(figure, picture, bottom=0.48)
         _panels(figure, picture)
@@ -326,16 +281,16 @@ def draw(picture: Picture) -> bytes:
             else "No hit above the threshold."
         )
         figure.text(LEFT, 0.03, note, fontsize=12)
-    return _to_png(figure)
+    return to_png(figure)
 
 
 def draw_thumbnail(picture: Picture) -> bytes:
     """Return the waterfall alone with the candidates marked, 400 x 250 pixels, as PNG."""
-    figure = _figure(400, 250)
+    figure = new_figure(400, 250)
     axes = figure.add_axes((0.0, 0.0, 1.0, 0.94))
     _show_waterfall(axes, picture, 400)
     left, right = axes.get_xlim()
     _triangles(axes, picture.panels, 1.025, 5)
     axes.set_xlim(left, right)
     axes.set_axis_off()
-    return _to_png(figure)
+    return to_png(figure)

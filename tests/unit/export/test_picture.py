@@ -133,7 +133,7 @@ def test_names_that_the_font_lacks_or_that_look_like_formulas_can_be_drawn(heade
 def texts_of(monkeypatch, picture):
     """Draw a picture; return all its texts, and the ends of the time axis."""
     figures = []
-    monkeypatch.setattr(picture_module, "_to_png", lambda figure: figures.append(figure) or b"")
+    monkeypatch.setattr(picture_module, "to_png", lambda figure: figures.append(figure) or b"")
     draw(picture)
     axes = figures[0].axes
     labels = [text for axis in axes for text in (axis.get_xlabel(), axis.get_ylabel(), axis.get_title())]

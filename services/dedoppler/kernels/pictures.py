@@ -8,8 +8,6 @@ from numba import njit
 from services.dedoppler.kernels.pair_sums import path_offset
 from shared.arrays import Floats, Indices, Power
 
-# A single running maximum does not compile to vectors, so many adjacent ones do.
-_MAXIMA = 64
 # Channels summed at a time: their sums stay in the first cache level.
 _STRIP = 2048
 
@@ -33,16 +31,17 @@ class Grid(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def _largest(values: Power, count: int) -> np.float32:
-    """Return the largest of the first `count` values, at least one."""
-    if count < 2 * _MAXIMA:
-        return np.max(values[:count])
-    largest = values[:_MAXIMA].copy()
-    for start in range(_MAXIMA, count - _MAXIMA + 1, _MAXIMA):
-        part = values[start : start + _MAXIMA]
-        for i in range(_MAXIMA):
-            largest[i] = part[i] if part[i] > largest[i] else largest[i]
-    return max(np.max(largest), np.max(values[count - _MAXIMA : count]))
+def _largest(values: Power) -> np.int32:
+    """Return the bits of the largest value, of at least one.
+
+    As whole numbers, the bits of float32 are in the order of the values, but for those below zero, which are in the
+    reverse order. A running maximum of whole numbers compiles to vectors, one of floats does not.
+    """
+    bits = values.view(np.int32)
+    largest = bits[0]
+    for i in range(len(bits)):
+        largest = bits[i] if bits[i] > largest else largest
+    return largest if largest >= 0 else np.min(bits)
 
 
 @njit(cache=True, nogil=True, fastmath={"nnan", "nsz", "reassoc"})
@@ -64,21 +63,22 @@ def waterfall(x: Power, grid: Grid, low_bin: int, high_bin: int, out: Power) -> 
     widest = 1
     for b in range(low_bin, high_bin):
         widest = max(widest, bin_edges[b + 1] - bin_edges[b])
-    total = np.empty(widest, np.float32)
+    total, bits = np.empty(widest, np.float32), out.view(np.int32)
     for r in range(len(row_edges) - 1):
         spectra = row_edges[r + 1] - row_edges[r]
         for b in range(low_bin, high_bin):
             low, high = first + bin_edges[b], first + bin_edges[b + 1]
             count = high - low
             if spectra == 1:
-                out[r, b] = _largest(x[row_edges[r], low:high], count)
+                bits[r, b] = _largest(x[row_edges[r], low:high])
                 continue
             for i in range(count):
                 total[i] = x[row_edges[r], low + i]
             for t in range(row_edges[r] + 1, row_edges[r + 1]):
                 for i in range(count):
                     total[i] += x[t, low + i]
-            out[r, b] = _largest(total, count) / spectra
+            bits[r, b] = _largest(total[:count])
+            out[r, b] /= spectra
 
 
 @njit(cache=True, nogil=True)

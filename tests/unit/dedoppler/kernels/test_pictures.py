@@ -27,6 +27,14 @@ def test_waterfall_is_the_maximum_over_channels_of_the_mean_over_spectra(n_spect
             assert out[r, b] == pytest.approx(mean[bin_edges[b] : bin_edges[b + 1]].max(), abs=1e-6)
 
 
+@pytest.mark.parametrize("row_edges", [[0, 1], [0, 2]])
+def test_the_largest_of_values_below_zero(row_edges):
+    x, out = -1 - np.abs(normal(2, 600)), np.empty((1, 2), np.float32)
+    pictures.waterfall(x, pictures.Grid(0, np.array([0, 1, 600]), np.array(row_edges)), 0, 2, out)
+    mean = x[: row_edges[1]].mean(axis=0)
+    np.testing.assert_array_equal(out[0], [mean[0], mean[1:].max()])
+
+
 def test_waterfall_fills_in_only_its_bins():
     out = np.full((2, 4), -99, np.float32)
     pictures.waterfall(normal(2, 40), pictures.Grid(0, np.arange(0, 41, 10), np.arange(3)), 1, 3, out)

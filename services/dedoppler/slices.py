@@ -9,7 +9,8 @@ from shared.arrays import Flags, Indices
 
 def runs(flags: Flags, gap: int) -> list[tuple[int, int]]:
     """Return the runs of non-zero flags as (start, stop), joined across gaps of at most `gap` zeros."""
-    at = np.flatnonzero(flags)
+    # NumPy finds the non-zero ones of truth values many times faster than those of numbers.
+    at = np.flatnonzero(flags != 0)
     if not len(at):
         return []
     breaks = np.flatnonzero(np.diff(at) > gap + 1)

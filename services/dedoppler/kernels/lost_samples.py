@@ -10,6 +10,8 @@ from shared.arrays import Flags, Indices, Power
 
 # A row without a run of this many equal samples needs no closer look if only longer runs count.
 _CHECKED_RUN = 4
+# Channels whose first two samples are compared at once.
+_STRIP = 512
 _NAN = np.float32(np.nan)
 _LARGEST = np.finfo(np.float32).max
 
@@ -175,6 +177,37 @@ def spectra_with_samples(power: Power) -> int:
     return number
 
 
+@njit(cache=True, nogil=True, fastmath={"reassoc"})
+def _equal_or_lost(first: Power, second: Power) -> np.float32:
+    """Return in how many channels two spectra have one value, or either is not finite."""
+    # A count in float32 uses vectors of the same length as the samples.
+    found = np.float32(0.0)
+    for c in range(len(first)):
+        differ = (abs(first[c]) <= _LARGEST) & (abs(second[c]) <= _LARGEST) & (first[c] != second[c])
+        found += np.float32(0.0) if differ else np.float32(1.0)
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _closer_look(power: Power, dead: Flags) -> int:
+    """Clear the flags of channels that are alive; return how many of these begin with two equal samples."""
+    by_chance = 0
+    for c in np.flatnonzero(dead):
+        seen, value, differs = 0, np.float32(0.0), False
+        for t in range(power.shape[0]):
+            sample = power[t, c]
+            if not abs(sample) <= _LARGEST:
+                continue
+            if seen > 0 and sample != value:
+                differs = True
+                break
+            value = sample
+            seen += 1
+        dead[c] = not differs and seen != 1
+        by_chance += differs and seen > 1
+    return by_chance
+
+
 @njit(cache=True, nogil=True)
 def dead_channels(power: Power, dead: Flags) -> int:
     """Find the channels that have one value in all spectra in which they are finite, or no finite sample.
@@ -194,24 +227,15 @@ def dead_channels(power: Power, dead: Flags) -> int:
         Number of the other channels whose first two samples are equal: how often that happens by chance.
     """
     by_chance = 0
-    first, second = power[0], power[1]
-    # The first two samples show that nearly all channels are alive; that loop compiles to vectors.
-    for c in range(power.shape[1]):
-        finite = (abs(first[c]) <= _LARGEST) & (abs(second[c]) <= _LARGEST)
-        dead[c] = np.uint8(0) if finite & (first[c] != second[c]) else np.uint8(1)
-    for c in range(power.shape[1]):
-        if dead[c] == 0:
+    for begin in range(0, power.shape[1], _STRIP):
+        strip = dead[begin : begin + _STRIP]
+        first, second = power[0, begin : begin + _STRIP], power[1, begin : begin + _STRIP]
+        # The first two samples show that nearly all channels are alive; that loop compiles to vectors.
+        strip[:] = 0
+        if _equal_or_lost(first, second) == 0:
             continue
-        seen, value, differs = 0, np.float32(0.0), False
-        for t in range(power.shape[0]):
-            sample = power[t, c]
-            if not abs(sample) <= _LARGEST:
-                continue
-            if seen > 0 and sample != value:
-                differs = True
-                break
-            value = sample
-            seen += 1
-        dead[c] = not differs and seen != 1
-        by_chance += differs and seen > 1
+        for c in range(len(strip)):
+            differ = (abs(first[c]) <= _LARGEST) & (abs(second[c]) <= _LARGEST) & (first[c] != second[c])
+            strip[c] = np.uint8(0) if differ else np.uint8(1)
+        by_chance += _closer_look(power[:, begin : begin + _STRIP], strip)
     return by_chance

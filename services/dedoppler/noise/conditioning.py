@@ -89,7 +89,7 @@ def _measure(power: Power, header: Header, edges: Indices, tile_rows: int, pool:
         if ranges:
             mark_zeros_and_runs(power, header, ranges, pool)
     dead = mark_dead_channels(power, header.n_bits, pool)
-    again[np.searchsorted(edges, np.flatnonzero(dead), side="right") - 1] = 1
+    again[np.searchsorted(edges, np.flatnonzero(dead != 0), side="right") - 1] = 1
     together(pool, measure, [piece for low, high in runs(again, gap=0) for piece in slices(low, high, BLOCKS_PER_TASK)])
     return tiles, dead
 
@@ -188,7 +188,7 @@ def condition(
     spectra = equalise_spectra(x, pad, gains, row_ok, pool)
     spikes = dc_channels(header, first_channel, stop_channel) - first_channel + pad
     conditioning.repair_spikes(x, spikes, pad, pad + n_channels)
-    noise = _noise(bandpass, gains, lost, power.size, int(dead.sum()))
+    noise = _noise(bandpass, gains, lost, power.size, int(np.count_nonzero(dead)))
     return Conditioned(x, pad, spectra, noise, _stretches(shapes, header, first_channel, pad))
 
 

@@ -177,5 +177,5 @@ def mark_dead_channels(power: Power, n_bits: int, pool: Executor) -> Flags:
     if n_channels * (sum(equal) / n_channels) ** max(1, spectra - 1) > FALSE_RUNS:
         dead[:] = 0
     if dead.any():
-        power[:, np.flatnonzero(dead)] = np.nan
+        power[:, np.flatnonzero(dead != 0)] = np.nan
     return dead

@@ -195,12 +195,36 @@ def running_median(values: Floats, half: int) -> Floats:
 
 
 @njit(cache=True, nogil=True)
-def _median_below_lines(rising: Floats) -> float:
-    """Return the median of rising values without those that lie much farther above it than others below it.
+def _sort_sets(values: Floats, length: int, sets: int) -> None:
+    """Sort several sets of values at once: value i of set s is values[i * sets + s].
+
+    Batcher's merge exchange sort (Knuth, The Art of Computer Programming 3, 5.2.2, algorithm M) compares the same
+    places of all sets, whatever the values, so that its loop compiles to vectors.
+    """
+    merged = 1
+    while merged < length:
+        apart = merged
+        while apart > 0:
+            for at in range(apart % merged, length - apart, 2 * apart):
+                if (at + apart) % (2 * merged) == 0:
+                    continue
+                number = min(apart, length - at - apart) * sets
+                lower = values[at * sets : at * sets + number]
+                upper = values[(at + apart) * sets : (at + apart) * sets + number]
+                for i in range(number):
+                    one, other = lower[i], upper[i]
+                    lower[i] = one if one < other else other
+                    upper[i] = other if one < other else one
+            apart //= 2
+        merged *= 2
+
+
+@njit(cache=True, nogil=True)
+def _median_below_lines(rising: Floats, number: int) -> float:
+    """Return the median of `number` rising values without those that lie much farther above it than others below it.
 
     Below the median the values scatter as noise and slopes do; lines only raise.
     """
-    number = len(rising)
     middle = 0.5 * (rising[(number - 1) // 2] + rising[number // 2])
     limit = middle + CELL_CLIP_SIGMA * (middle - rising[int(0.159 * number)])
     while number > 1 and rising[number - 1] > limit:
@@ -209,8 +233,8 @@ def _median_below_lines(rising: Floats) -> float:
 
 
 @njit(cache=True, nogil=True)
-def mean_of_medians(rows: Floats, half: int, stride: int, even: bool) -> Floats:
-    """Return the mean over all spectra of running medians in frequency, at every `stride`-th cell.
+def mean_of_medians(rows: Floats, half: int, stride: int, even: bool, first: int, out: Floats) -> None:
+    """Compute the mean over all spectra of running medians in frequency, at every `stride`-th cell.
 
     A line is narrower than half of the window in every spectrum, however it drifts, so it does not count.
 
@@ -224,28 +248,40 @@ def mean_of_medians(rows: Floats, half: int, stride: int, even: bool) -> Floats:
         Cells from one window to the next.
     even : bool
         Near the ends, take as many cells on either side, so that slopes stay as they are; else all that there are.
+    first : int
+        Which window is the first to compute.
+    out : float64 (windows,)
+        Receives the means; NaN where too few samples are left.
     """
     n_spectra, cells = rows.shape
-    out, window = np.full(-(-cells // stride), np.nan), np.empty(2 * half + 1)
+    begin, stop = max(0, first * stride - half), min(cells, (first + len(out) - 1) * stride + half + 1)
+    # Cell by cell, and lost ones after all others.
+    turned, any_lost = np.empty((stop - begin) * n_spectra), False
+    for t in range(n_spectra):
+        for i in range(stop - begin):
+            is_lost = math.isnan(rows[t, begin + i])
+            turned[i * n_spectra + t] = math.inf if is_lost else rows[t, begin + i]
+            any_lost |= is_lost
+    window, number = np.empty((2 * half + 1) * n_spectra), np.empty(n_spectra, np.int64)
     for k in range(len(out)):
-        at = k * stride
+        at = (first + k) * stride
         low, high = max(0, at - half), min(cells, at + half + 1)
         if even:
             reach = min(half, at, cells - 1 - at)
             low, high = at - reach, at + reach + 1
+        values = window[: (high - low) * n_spectra]
+        values[:] = turned[(low - begin) * n_spectra : (high - begin) * n_spectra]
+        number[:] = high - low
+        if any_lost:
+            for i in range(len(values)):
+                number[i % n_spectra] -= values[i] == math.inf
+        _sort_sets(values, high - low, n_spectra)
         total, spectra = 0.0, 0
         for t in range(n_spectra):
-            number = 0
-            for value in rows[t, low:high]:
-                if not math.isnan(value):
-                    window[number] = value
-                    number += 1
-            if 2 * number > high - low:
-                total += _median_below_lines(np.sort(window[:number]))
+            if 2 * number[t] > high - low:
+                total += _median_below_lines(values[t::n_spectra], number[t])
                 spectra += 1
-        if spectra:
-            out[k] = total / spectra
-    return out
+        out[k] = total / spectra if spectra else math.nan
 
 
 @njit(cache=True, nogil=True)

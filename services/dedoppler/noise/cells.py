@@ -13,6 +13,7 @@ from services.dedoppler.threads import together
 from shared.arrays import Flags, Floats, Indices, Power
 
 CELLS_PER_TASK = 64
+WINDOWS_PER_TASK = 256
 # Where the level changes by more than so many standard errors of a channel from one neighbour of a cell to the other,
 # it is measured channel by channel.
 STEEP = 6.0
@@ -83,7 +84,7 @@ class Cells:
         sigma may be raised: each run is given as its cells without these, and with them.
         """
         stride = max(1, self._half // 2)
-        level = kernels.mean_of_medians(_fewer(self.rows(first, cells)), self._half, stride, even=False)
+        level = self._mean_of_medians(self.rows(first, cells), stride, even=False)
         is_off = np.abs(np.nan_to_num(level)) > DEPARTURE * self.error
         departs: Flags = np.repeat(is_off.astype(np.uint8), stride)[:cells]
         near = self._half + CELLS_AROUND
@@ -136,7 +137,17 @@ class Cells:
         means = np.full(rows.shape[1], np.nan)
         there: Flags = np.asarray(np.isfinite(rows).any(axis=0), np.uint8)
         for low, high in runs(there, gap=0):
-            means[low:high] = kernels.mean_of_medians(_fewer(rows[:, low:high]), self._half, 1, even=True)
+            means[low:high] = self._mean_of_medians(rows[:, low:high], 1, even=True)
+        return means
+
+    def _mean_of_medians(self, rows: Floats, stride: int, *, even: bool) -> Floats:
+        fewer = _fewer(rows)
+        means = np.empty(-(-rows.shape[1] // stride))
+
+        def measure(low: int, high: int) -> None:
+            kernels.mean_of_medians(fewer, self._half, stride, even, low, means[low:high])
+
+        together(self._pool, measure, slices(0, len(means), WINDOWS_PER_TASK))
         return means
 
     def _smooth(self, values: Floats) -> Floats:
@@ -186,7 +197,9 @@ class Cells:
 
 def _fewer(rows: Floats) -> Floats:
     """Return rows of several spectra each, so that there are no more than MOST_ROWS."""
-    edges = np.unique(np.linspace(0, len(rows), min(len(rows), MOST_ROWS) + 1).astype(int))
+    if len(rows) <= MOST_ROWS:
+        return np.ascontiguousarray(rows)
+    edges = np.unique(np.linspace(0, len(rows), MOST_ROWS + 1).astype(int))
     fewer: Floats = np.add.reduceat(rows, edges[:-1], axis=0) / np.diff(edges)[:, None]
     return fewer
 

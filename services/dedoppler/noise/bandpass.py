@@ -62,7 +62,7 @@ def join_bandpass(level: Floats, scatter: Floats, number: Indices, raised: Flags
         usable &= raised == 0
     masked_level, masked_scatter = np.where(ok, level, np.nan)[:, usable], np.where(ok, scatter, np.nan)[:, usable]
     at, blocks = np.flatnonzero(usable), np.arange(level.shape[1])
-    good_level, good_scatter = np.nanmean(masked_level, axis=0), np.nanmedian(masked_scatter, axis=0)
+    good_level, good_scatter = np.nanmean(masked_level, axis=0), median(masked_scatter, 0)
     # If a mean was subtracted from the power, the level says nothing about the scatter.
     detected = good_level.min() > 0 and np.median(good_level / good_scatter) > POSITIVE_POWER_SIGMA
     gain = good_level if detected else np.ones(len(at))
@@ -71,8 +71,14 @@ def join_bandpass(level: Floats, scatter: Floats, number: Indices, raised: Flags
     deviation = (masked_level - block_level[usable]) / block_sigma[usable]
     alive = ok.any(axis=1)
     offset = np.zeros(len(level))
-    offset[alive] = np.nanmedian(deviation[alive], axis=1)
+    offset[alive] = median(deviation[alive], 1)
     return Bandpass(block_level, block_sigma, offset, ok)
+
+
+def median(values: Floats, axis: int) -> Floats:
+    """Return the median with NaN left out; without NaN much faster than NumPy's."""
+    middle: Floats = np.nanmedian(values, axis) if np.isnan(values).any() else np.median(values, axis)
+    return middle
 
 
 def _running_median(values: Floats, window: int) -> Floats:

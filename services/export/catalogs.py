@@ -4,7 +4,7 @@ import csv
 import io
 from typing import Any
 
-from services.export.columns import COLUMNS, Cells
+from services.export.columns import HITS, Cells, Contents
 
 # A spreadsheet evaluates a cell that starts with one of these as a formula; some accept the full-width signs too.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
@@ -18,15 +18,15 @@ def plain_cell(value: Any) -> Any:
     return "" if value is None else value
 
 
-def to_csv(cells: Cells) -> bytes:
+def to_csv(cells: Cells, contents: Contents = HITS) -> bytes:
     """Return the catalogue as UTF-8 CSV with a header line; floats keep all their digits."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([column.name for column in COLUMNS])
+    writer.writerow([column.name for column in contents.columns])
     # The module writes numbers as Python does, and None as an empty cell.
     columns = [
         [plain_cell(value) for value in cells[column.name]] if column.kind == "text" else cells[column.name]
-        for column in COLUMNS
+        for column in contents.columns
     ]
     writer.writerows(zip(*columns, strict=True))
     return text.getvalue().encode()

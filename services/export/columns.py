@@ -94,6 +94,18 @@ COLUMNS = (
     Column("curved_snr", "number", "", "stat.snr", "SNR along the parabola; as snr if the path is straight"),
 )
 
+
+@dataclass(frozen=True)
+class Contents:
+    """What a table holds: `name` is that of the table in FITS and VOTable."""
+
+    name: str
+    description: str
+    columns: tuple[Column, ...]
+
+
+HITS = Contents("HITS", "Narrowband signals found in one observation, most interesting first", COLUMNS)
+
 # Fields that only the services need, to find a hit's cut-out.
 _INTERNAL = frozenset({"chunk_hit"})
 _FIRST = (

@@ -1,4 +1,4 @@
-"""The catalogue as a FITS binary table (extension HITS); the same rows give the same bytes."""
+"""The catalogue as a FITS binary table (extension HITS, or EVENTS of a cadence); the same rows give the same bytes."""
 
 import io
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
-from services.export.columns import COLUMNS, NO_COUNT, Cells, Column
+from services.export.columns import HITS, NO_COUNT, Cells, Column, Contents
 from services.export.provenance import Fact, Provenance
 
 # Longer text needs CONTINUE cards, which not every reader supports.
@@ -51,18 +51,19 @@ def _card(fact: Fact) -> fits.Card:
     return fits.Card(fact.keyword, fact.value, comment)
 
 
-def _describe(table: fits.BinTableHDU) -> None:
+def _describe(table: fits.BinTableHDU, columns: Sequence[Column]) -> None:
     """Add UCDs and descriptions under the keywords that TOPCAT and other tools read."""
-    for number, column in enumerate(COLUMNS, start=1):
+    for number, column in enumerate(columns, start=1):
         table.header[f"TUCD{number}"] = column.ucd
         table.header[f"TCOMM{number}"] = column.description
 
 
-def to_fits(cells: Cells, provenance: Provenance) -> bytes:
+def to_fits(cells: Cells, provenance: Provenance, contents: Contents = HITS) -> bytes:
     """Return a table with units (TUNITn), UCDs (TUCDn) and descriptions (TCOMMn); facts are keywords of both HDUs."""
     primary = fits.PrimaryHDU()
-    table = fits.BinTableHDU.from_columns([_column(column, cells[column.name]) for column in COLUMNS], name="HITS")
-    _describe(table)
+    columns = [_column(column, cells[column.name]) for column in contents.columns]
+    table = fits.BinTableHDU.from_columns(columns, name=contents.name)
+    _describe(table, contents.columns)
     for hdu in (primary, table):
         for fact in provenance.facts:
             hdu.header.append(_card(fact), end=True)

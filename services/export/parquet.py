@@ -6,7 +6,7 @@ import json
 import pyarrow as pa  # type: ignore[import-untyped]
 from pyarrow.parquet import write_table  # type: ignore[import-untyped]
 
-from services.export.columns import COLUMNS, Cells, Column
+from services.export.columns import HITS, Cells, Column, Contents
 from services.export.provenance import Provenance
 
 TYPES = {"text": pa.string(), "number": pa.float64(), "count": pa.int64()}
@@ -17,14 +17,14 @@ def _field(column: Column) -> pa.Field:
     return pa.field(column.name, TYPES[column.kind], metadata={key: value for key, value in about.items() if value})
 
 
-def to_parquet(cells: Cells, provenance: Provenance) -> bytes:
+def to_parquet(cells: Cells, provenance: Provenance, contents: Contents = HITS) -> bytes:
     """Return a file with one row group; a cell without a value is null.
 
     Units, UCDs and descriptions are in the fields' metadata, facts as JSON in the schema's (key `waterhole`).
     """
     about = {"facts": provenance.values(), "warnings": list(provenance.warnings)}
-    schema = pa.schema(map(_field, COLUMNS), metadata={"waterhole": json.dumps(about, ensure_ascii=False)})
-    table = pa.Table.from_pydict({column.name: cells[column.name] for column in COLUMNS}, schema=schema)
+    schema = pa.schema(map(_field, contents.columns), metadata={"waterhole": json.dumps(about, ensure_ascii=False)})
+    table = pa.Table.from_pydict({column.name: cells[column.name] for column in contents.columns}, schema=schema)
     buffer = io.BytesIO()
     # With every option stated, the bytes depend only on the rows and on pyarrow's version.
     write_table(

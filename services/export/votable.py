@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 
 from astropy.io.votable import tree
 
-from services.export.columns import COLUMNS, NO_COUNT, Cells, Column
+from services.export.columns import HITS, NO_COUNT, Cells, Column, Contents
 from services.export.provenance import Fact, Provenance
 
 DATATYPES = {
@@ -63,31 +63,31 @@ def _tag(text: str) -> str:
     return f"      <TD>{text}</TD>\n" if text else "      <TD/>\n"
 
 
-def _table_data(cells: Cells) -> bytes:
+def _table_data(cells: Cells, table_columns: Sequence[Column]) -> bytes:
     """Return the element TABLEDATA."""
-    columns = [_cells(column, cells[column.name]) for column in COLUMNS]
+    columns = [_cells(column, cells[column.name]) for column in table_columns]
     lines = (f"     <TR>\n{''.join(row)}     </TR>\n" for row in zip(*columns, strict=True))
     return f"<TABLEDATA>\n{''.join(lines)}    </TABLEDATA>".encode()
 
 
-def to_votable(cells: Cells, provenance: Provenance) -> bytes:
-    """Return a VOTable with one table HITS; facts are its PARAMs, warnings INFOs. Floats keep all their digits."""
+def to_votable(cells: Cells, provenance: Provenance, contents: Contents = HITS) -> bytes:
+    """Return a VOTable with one table; facts are its PARAMs, warnings INFOs. Floats keep all their digits."""
     document = tree.VOTableFile()
     resource = tree.Resource(type="results")
     document.resources.append(resource)
-    table = tree.TableElement(document, name="HITS")
-    table.description = "Narrowband signals found in one observation, most interesting first"
+    table = tree.TableElement(document, name=contents.name)
+    table.description = contents.description
     resource.tables.append(table)
     table.params.extend(_parameter(document, fact) for fact in provenance.facts)
-    table.fields.extend(_field(document, column) for column in COLUMNS)
+    table.fields.extend(_field(document, column) for column in contents.columns)
     resource.infos.extend(
         tree.Info(ID=f"warning_{number}", name="warning", value=_legal(warning))
         for number, warning in enumerate(provenance.warnings, start=1)
     )
     # astropy writes a table without rows without data. Otherwise our rows take the place of an empty one.
-    table.create_arrays(min(len(cells[COLUMNS[0].name]), 1))
+    table.create_arrays(min(len(cells[contents.columns[0].name]), 1))
     buffer = io.BytesIO()
     document.to_xml(buffer)
     before, start, rest = buffer.getvalue().partition(b"<TABLEDATA>")
     after = rest.partition(b"</TABLEDATA>")[2]
-    return before + _table_data(cells) + after if start else before
+    return before + _table_data(cells, contents.columns) + after if start else before

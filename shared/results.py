@@ -6,15 +6,17 @@ thousands, and objects would take several times as long to read and write. Numbe
 Fields may be added within a version; a change that would break a reader gets a new `FORMAT_VERSION`.
 """
 
+from collections.abc import Iterable, Iterator, Sequence
 from math import isfinite
 from typing import Any, Literal, NotRequired
 
-from pydantic import BaseModel, ConfigDict, ValidationError, computed_field, with_config
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, computed_field, with_config
 from typing_extensions import TypedDict
 
 from shared.errors import PermanentError
 from shared.events import ResultsSummary, SearchParameters
 from shared.header import Header
+from shared.hit_lists import batches, id_of, list_text, record_texts, with_lists, without_lists
 from shared.strict_json import strict_json
 
 # 2: `source` of a hit is "dedoppler_search"; it was "width_ladder" in version 1. The fields are the same.
@@ -219,8 +221,14 @@ class Results(BaseModel):
         ValueError
             A number is not finite; what may be is `Measured`, and passes through `measured`.
         """
-        lists: dict[str, Any] = {name: getattr(self, name) for name in _HIT_LISTS}
-        return strict_json(self.model_dump(exclude=set(_HIT_LISTS)) | lists)
+        # A list often holds the very records of another one, whose text is made once.
+        texts: dict[int, bytes] = {}
+        for name in _HIT_LISTS:
+            missing = [record for record in getattr(self, name) if id(record) not in texts]
+            texts.update(zip(map(id, missing), record_texts(missing), strict=True))
+        document = strict_json(self.model_dump(exclude=set(_HIT_LISTS)) | {name: [] for name in _HIT_LISTS})
+        lists = {name: list_text(texts[id(record)] for record in getattr(self, name)) for name in _HIT_LISTS}
+        return with_lists(document, lists)
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> "Results":
@@ -231,15 +239,20 @@ class Results(BaseModel):
         PermanentError
             It is no JSON, of an unknown version, or a field is missing or of another type; the message names the field.
         """
+        document, lists = without_lists(raw, _HIT_LISTS)
         try:
-            read = _Read.model_validate_json(raw)
-            hits = {record["id"]: record for record in read.raw_hits}
-            lists = {
-                "filtered_hits": [hits[listed["id"]] for listed in read.filtered_hits],
-                "candidates": [hits[listed["id"]] for listed in read.candidates],
-            }
+            read = _Read.model_validate_json(document)
+            hits = [*read.raw_hits, *_records(lists.get("raw_hits", ()))]
+            by_id = {record["id"]: record for record in hits}
+            filtered = [*_ids(read.filtered_hits), *_ids_in(lists.get("filtered_hits", ()))]
+            candidates = [*_ids(read.candidates), *_ids_in(lists.get("candidates", ()))]
             fields: dict[str, Any] = {name: getattr(read, name) for name in cls.model_fields}
-            return cls.model_construct(read.model_fields_set, **(fields | lists))
+            fields |= {
+                "raw_hits": hits,
+                "filtered_hits": [by_id[number] for number in filtered],
+                "candidates": [by_id[number] for number in candidates],
+            }
+            return cls.model_construct(read.model_fields_set, **fields)
         except KeyError as error:
             raise PermanentError(
                 f"The results of the job can't be read (hit {error} is not among raw_hits); analyze the observation "
@@ -247,13 +260,7 @@ class Results(BaseModel):
                 code="unreadable_results",
             ) from error
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(map(str, first["loc"]))
-            raise PermanentError(
-                f"The results of the job can't be read ({place or 'document'}: {first['msg']}); analyze the "
-                "observation again.",
-                code="unreadable_results",
-            ) from error
+            raise _unreadable(error) from error
 
 
 class _Listed(TypedDict):
@@ -267,3 +274,43 @@ class _Read(Results):
 
     filtered_hits: list[_Listed]  # type: ignore[assignment]
     candidates: list[_Listed]  # type: ignore[assignment]
+
+
+_RECORDS = TypeAdapter(list[HitRecord])
+_LISTED = TypeAdapter(list[_Listed])
+
+
+def _records(texts: Sequence[bytes]) -> Iterator[HitRecord]:
+    """Return the checked records with these texts."""
+    taken = 0
+    for batch in batches(texts):
+        try:
+            records = _RECORDS.validate_json(batch)
+        except ValidationError as error:
+            raise _unreadable(error, ("raw_hits", taken)) from error
+        taken += len(records)
+        yield from records
+
+
+def _ids(listed: Iterable[_Listed]) -> Iterator[int]:
+    return (record["id"] for record in listed)
+
+
+def _ids_in(texts: Sequence[bytes]) -> Iterator[int]:
+    """Return the ids in the texts of records; ids alone are looked for, so that long lists are read fast."""
+    for text in texts:
+        number = id_of(text)
+        yield from _ids(_LISTED.validate_json(list_text([text]))) if number is None else (number,)
+
+
+def _unreadable(error: ValidationError, before: tuple[str, int] | None = None) -> PermanentError:
+    """Return what users are told of a document; `before` is a list and how many of its records were read before."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = first["loc"]
+    if before is not None and place and isinstance(place[0], int):
+        place = (before[0], before[1] + place[0], *place[1:])
+    where = ".".join(map(str, place)) or "document"
+    return PermanentError(
+        f"The results of the job can't be read ({where}: {first['msg']}); analyze the observation again.",
+        code="unreadable_results",
+    )

@@ -5,10 +5,12 @@ satellites' spread-spectrum signals is not theirs. Allocations differ by region;
 observatories whose data are public. Protected bands are a table of their own and never name an interferer.
 """
 
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Literal
+from typing import Literal, TypeVar
 
+Found = TypeVar("Found")
 Category = Literal["terrestrial", "satellite"]
 
 
@@ -106,17 +108,44 @@ class Appearance:
     comb_spacing_hz: float = 0.0
 
 
-@lru_cache(maxsize=64)  # a hit asks several times
+def _services_at(mhz: float) -> tuple[Band, ...]:
+    return tuple(band for band in BANDS if band.low_mhz <= mhz <= band.high_mhz)
+
+
+def _protected_at(mhz: float) -> str:
+    return next((name for name, low, high in PROTECTED_MHZ if low <= mhz <= high), "")
+
+
+def _by_place(edges: Iterable[float], at: Callable[[float], Found]) -> tuple[list[float], list[Found]]:
+    """Return the edges of bands, and what `at` says before the first one, at it, between it and the second, and so on.
+
+    Each hit is looked up several times, and ten thousand hits would go through the tables for a tenth of a second.
+    """
+    ordered = sorted(set(edges))
+    found = [at(ordered[0] - 1)]
+    for low, high in zip(ordered, [*ordered[1:], ordered[-1] + 2], strict=True):
+        found += [at(low), at((low + high) / 2)]
+    return ordered, found
+
+
+def _look_up(edges: Sequence[float], found: Sequence[Found], mhz: float) -> Found:
+    before = bisect_left(edges, mhz)
+    is_edge = before < len(edges) and edges[before] == mhz
+    return found[2 * before + is_edge]
+
+
+_SERVICES = _by_place([edge for band in BANDS for edge in (band.low_mhz, band.high_mhz)], _services_at)
+_PROTECTED = _by_place([edge for _, low, high in PROTECTED_MHZ for edge in (low, high)], _protected_at)
+
+
 def bands_at(frequency_hz: float) -> tuple[Band, ...]:
     """Return the services that may transmit at a frequency."""
-    mhz = frequency_hz / 1e6
-    return tuple(band for band in BANDS if band.low_mhz <= mhz <= band.high_mhz)
+    return _look_up(*_SERVICES, frequency_hz / 1e6)
 
 
 def protected_band(frequency_hz: float) -> str:
     """Return the name of the protected radio astronomy band at a frequency, or an empty string."""
-    mhz = frequency_hz / 1e6
-    return next((name for name, low, high in PROTECTED_MHZ if low <= mhz <= high), "")
+    return _look_up(*_PROTECTED, frequency_hz / 1e6)
 
 
 def _is_line_of(band: Band, frequency_hz: float, seen: Appearance) -> bool:

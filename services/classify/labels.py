@@ -63,6 +63,24 @@ MAX_DRIFT_PER_HZ = 200e-9
 # Of held-out hits with at least this probability, 98 % or more have that shape (docs/model-card.md, reliability).
 CANDIDATE_PROBABILITY = 0.9
 
+# The conditions as texts for people, in the order of `candidate_conditions`.
+CANDIDATE_CONDITIONS = (
+    f"SNR at least {CANDIDATE_SNR:g} and twice the threshold",
+    f"at most {CANDIDATE_CHANNELS} channels and {BROAD_HZ:g} Hz wide",
+    f"there in all of at least {MIN_ROWS_IN_TIME} stretches of time",
+    f"steady (occupancy at least {CANDIDATE_OCCUPANCY:g})",
+    "straight",
+    "drift told from none",
+    f"drift at most {MAX_DRIFT_PER_HZ * 1e9:g} nHz/s per Hz",
+    "no tooth of a comb",
+    f"fewer than {CANDIDATE_ALIKE} other hits drift alike",
+    f"no like drifts over more than {FAR_APART_HZ / 1e6:g} MHz",
+    "no service with carriers in its band",
+    f"a shape that the model is sure of ({CANDIDATE_PROBABILITY:g})",
+    "a shape that the model knows",
+    "a product with channels that suit narrow signals",
+)
+
 # If a smaller share of known signals lies as far out as a hit, the hit counts as unlike the training data.
 UNKNOWN_P = 0.01
 
@@ -145,29 +163,24 @@ def candidate_conditions(evidence: Evidence, shape: Shape) -> dict[str, bool]:
     f = evidence.features
     narrow_hz = min(CANDIDATE_CHANNELS * evidence.channel_width_hz * 1.001, BROAD_HZ)
     residual = 1 + evidence.drift_channels_per_spectrum
-    return {
-        f"SNR at least {CANDIDATE_SNR:g} and twice the threshold": evidence.snr
-        >= max(2 * evidence.snr_threshold, CANDIDATE_SNR),
-        f"at most {CANDIDATE_CHANNELS} channels and {BROAD_HZ:g} Hz wide": evidence.bandwidth_hz <= narrow_hz,
-        f"there in all of at least {MIN_ROWS_IN_TIME} stretches of time": f.presence >= 1.0
-        and evidence.n_rows >= MIN_ROWS_IN_TIME,
-        f"steady (occupancy at least {CANDIDATE_OCCUPANCY:g})": f.occupancy >= CANDIDATE_OCCUPANCY,
-        "straight": max(f.curvature_gain, evidence.curve_gain) < CANDIDATE_CURVATURE_GAIN
+    met = (
+        evidence.snr >= max(2 * evidence.snr_threshold, CANDIDATE_SNR),
+        evidence.bandwidth_hz <= narrow_hz,
+        f.presence >= 1.0 and evidence.n_rows >= MIN_ROWS_IN_TIME,
+        f.occupancy >= CANDIDATE_OCCUPANCY,
+        max(f.curvature_gain, evidence.curve_gain) < CANDIDATE_CURVATURE_GAIN
         and f.straightness_residual_channels <= residual,
-        "drift told from none": abs(evidence.drift_rate_hz_s) > drift_limit_hz_s(evidence),
-        f"drift at most {MAX_DRIFT_PER_HZ * 1e9:g} nHz/s per Hz": abs(evidence.drift_rate_hz_s)
-        <= MAX_DRIFT_PER_HZ * evidence.frequency_hz,
-        "no tooth of a comb": not evidence.comb_spacing_hz,
-        f"fewer than {CANDIDATE_ALIKE} other hits drift alike": evidence.hits_with_like_drift < CANDIDATE_ALIKE,
-        f"no like drifts over more than {FAR_APART_HZ / 1e6:g} MHz": not drifts_with_far_hits(evidence),
-        "no service with carriers in its band": not any(band.carriers for band in bands_at(evidence.frequency_hz)),
-        f"a shape that the model is sure of ({CANDIDATE_PROBABILITY:g})": shape.probabilities.get(
-            NARROWBAND_DRIFTING, 0.0
-        )
-        >= CANDIDATE_PROBABILITY,
-        "a shape that the model knows": shape.novelty_p >= UNKNOWN_P,
-        "a product with channels that suit narrow signals": evidence.suits_narrowband,
-    }
+        abs(evidence.drift_rate_hz_s) > drift_limit_hz_s(evidence),
+        abs(evidence.drift_rate_hz_s) <= MAX_DRIFT_PER_HZ * evidence.frequency_hz,
+        not evidence.comb_spacing_hz,
+        evidence.hits_with_like_drift < CANDIDATE_ALIKE,
+        not drifts_with_far_hits(evidence),
+        not any(band.carriers for band in bands_at(evidence.frequency_hz)),
+        shape.probabilities.get(NARROWBAND_DRIFTING, 0.0) >= CANDIDATE_PROBABILITY,
+        shape.novelty_p >= UNKNOWN_P,
+        evidence.suits_narrowband,
+    )
+    return dict(zip(CANDIDATE_CONDITIONS, met, strict=True))
 
 
 def _reasons(evidence: Evidence, shape: Shape, name: str, band: Band | None) -> list[str]:

@@ -11,7 +11,7 @@ from services.classify.noise_warnings import noise_warnings
 from services.classify.selection import candidates, filtered
 from shared.event_fields import plain_sentence
 from shared.events import ChunkSearched, ResultsSummary, TopCandidate
-from shared.hits import ChunkHits
+from shared.hits import HIT_DTYPE, ChunkHits
 from shared.results import (
     DEDOPPLER_SEARCH,
     FeaturesRecord,
@@ -25,6 +25,7 @@ from shared.results import (
     measured,
 )
 
+_FIELDS = HIT_DTYPE.names or ()
 MAX_TOP_CANDIDATES = 20
 # The summary is part of an event and of every answer that shows the job.
 MAX_SUMMARY_WARNINGS = 20
@@ -62,7 +63,7 @@ def features_record(hit: ClassifiedHit) -> FeaturesRecord:
 def hit_record(hit: ClassifiedHit) -> HitRecord:
     """Return one hit as `results.json` shows it."""
     # Adding zero turns -0.0 (no drift, in a band that runs down) into 0.0.
-    values = {name: hit.values[name].item() + 0 for name in hit.values.dtype.names or ()}
+    values = {name: value + 0 for name, value in zip(_FIELDS, hit.values.item(), strict=True)}
     verdict = hit.verdict
     return {
         "id": hit.number,

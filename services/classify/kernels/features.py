@@ -116,11 +116,24 @@ def _measure(
     )
 
 
+def _is_inside(power: Power, start_channel: int, spectra_per_row: int, track: Track) -> bool:
+    """Return whether the box lies in the cut-out in the first and in the last row, hence in all rows between."""
+    n_rows, moves = power.shape[0], track.n_spectra - 1
+    last = power.shape[1] - track.width
+    for row in (0, n_rows - 1):
+        position = min((row + 0.5) * spectra_per_row - 0.5, moves) / moves
+        if not 0 <= round(track.channel + track.steps * position) - start_channel <= last:
+            return False
+    return True
+
+
 def rows_inside(power: Power, start_channel: int, spectra_per_row: int, track: Track) -> tuple[int, int]:
     """Return the rows [low, high) in which the whole box lies in the cut-out: all, unless the band ends there.
 
     All rows too where fewer than two are left, which have no path.
     """
+    if _is_inside(power, start_channel, spectra_per_row, track):
+        return 0, len(power)
     positions = row_positions(len(power), spectra_per_row, track.n_spectra)
     first = np.rint(track.channel + track.steps * positions) - start_channel
     inside = np.flatnonzero((first >= 0) & (first + track.width <= power.shape[1]))

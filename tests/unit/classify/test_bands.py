@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.classify.bands import BANDS, Appearance, agreeing_band, bands_at, protected_band
+from services.classify.bands import BANDS, PROTECTED_MHZ, Appearance, agreeing_band, bands_at, protected_band
 
 
 def agrees(mhz, *, width=3.0, emission=0.0, drift=0.0, broad=False, pulsed=False, comb=0.0):
@@ -65,3 +65,24 @@ def test_protected_bands_name_no_interferer(mhz, name):
 def test_quiet_sky():
     assert bands_at(8419.3e6) == ()
     assert protected_band(8419.3e6) == ""
+
+
+EDGES = sorted(
+    {edge for band in BANDS for edge in (band.low_mhz, band.high_mhz)}
+    | {edge for _, low, high in PROTECTED_MHZ for edge in (low, high)}
+)
+
+
+@pytest.mark.parametrize("edge", EDGES)
+@pytest.mark.parametrize("beside_mhz", [-0.001, 0.0, 0.001])
+def test_bands_are_looked_up_as_the_tables_say(edge, beside_mhz):
+    frequency_hz = (edge + beside_mhz) * 1e6
+    mhz = frequency_hz / 1e6
+    assert bands_at(frequency_hz) == tuple(band for band in BANDS if band.low_mhz <= mhz <= band.high_mhz)
+    named = [name for name, low, high in PROTECTED_MHZ if low <= mhz <= high]
+    assert protected_band(frequency_hz) == (named or [""])[0]
+
+
+@pytest.mark.parametrize("frequency_hz", [0.0, 1.0, 1e12])
+def test_far_from_all_bands_there_are_none(frequency_hz):
+    assert (bands_at(frequency_hz), protected_band(frequency_hz)) == ((), "")

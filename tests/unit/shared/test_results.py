@@ -155,6 +155,22 @@ def test_a_field_of_another_type_is_refused(change):
         Results.from_bytes(changed(**change))
 
 
+@pytest.mark.parametrize("indent", [None, 1])
+def test_the_hit_that_can_not_be_read_is_named_in_any_layout(indent):
+    many = [HIT] * 600 + [HIT | {"snr": None}]
+    document = json.dumps(json.loads(results().to_bytes()) | {"raw_hits": many}, indent=indent).encode()
+    with pytest.raises(PermanentError, match=r"raw_hits\.600\.snr: Input should be a valid number"):
+        Results.from_bytes(document)
+
+
+@pytest.mark.parametrize("indent", [None, 1, 2])
+def test_documents_are_read_in_any_layout(indent):
+    listed = {"raw_hits": [HIT, HIT | {"id": 1}], "filtered_hits": [], "candidates": [HIT | {"id": 1}]}
+    document = json.dumps(json.loads(results().to_bytes()) | listed, indent=indent).encode()
+    read = Results.from_bytes(document)
+    assert {name: getattr(read, name) for name in listed} == listed
+
+
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"\xff"])
 def test_invalid_documents_are_refused(raw):
     with pytest.raises(PermanentError, match="can't be read"):

@@ -87,11 +87,13 @@ class EventRecord(TypedDict):
     """One track: an event, or a rejected one (`is_event` false) with the reasons.
 
     Frequency, drift rate (Hz/s) and its change (Hz/s^2) are those of the fitted track at the epoch. `snr` is that of
-    all ON scans together. `family` is the `id` of the family. `sky_drift_rate` is what a transmitter at a constant
-    frequency, fixed in the sky, would show; `ground_drift_rate` that of one fixed to the ground: 0.
+    all ON scans together. `track` is the track's `id` among the measurements, and `family` that of its family.
+    `sky_drift_rate` is what a transmitter at a constant frequency, fixed in the sky, would show; `ground_drift_rate`
+    that of one fixed to the ground: 0.
     """
 
     id: int
+    track: int
     is_event: bool
     family: int
     frequency_hz: float

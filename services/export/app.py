@@ -4,12 +4,13 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
 from services.export.artefacts import warm_up
+from services.export.cadence_handlers import CadenceHandler
 from services.export.handlers import Handler
 from services.export.settings import Settings
 from shared import service
 from shared.blobs import open_storage
-from shared.bus import Consumer, open_publisher
-from shared.events import OBSERVATION_CLASSIFIED
+from shared.bus import Consumer, by_topic, open_publisher
+from shared.events import CADENCE_CLASSIFIED, OBSERVATION_CLASSIFIED
 
 # Pictures and tables of one job are made at the same time. The allocator keeps an arena for each thread, as large as
 # the largest picture drawn there: asyncio's default number of threads takes 50 to 100 MB more, and is no faster on two
@@ -34,11 +35,15 @@ async def serve(settings: Settings) -> None:
             concurrent_reads=settings.concurrent_reads,
             hash_up_to_bytes=settings.hash_input_max_bytes if settings.hash_input else None,
         )
+        handlers = {
+            OBSERVATION_CLASSIFIED: handler.handle,
+            CADENCE_CLASSIFIED: CadenceHandler(storage.results).handle,
+        }
         consumer = Consumer(
             settings,
             group="export",
-            topics=[OBSERVATION_CLASSIFIED],
-            handle=handler.handle,
+            topics=list(handlers),
+            handle=by_topic(handlers),
             publisher=publisher,
             stage="export",
         )

@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from services.export.provenance import SOFTWARE
+from services.export.provenance import SOFTWARE, sexagesimal
 from shared.events import ObservationClassified
 from shared.header import Header
 from shared.results import HitRecord
@@ -44,18 +44,6 @@ COLUMN_NAMES = (
 def _plain(text: str) -> str:
     """Return ASCII text without colons and tabs, at which readers split the header's lines."""
     return re.sub(r"[^ -9;-~]", "_", text).strip()
-
-
-def sexagesimal(value: float | None, unit: str, decimals: int) -> str:
-    """Return an angle as 17h10m03.984s or -05d03m00.0s; `value` is in hours (`unit` h) or degrees (d)."""
-    if value is None:
-        return "unknown"
-    scale = 10**decimals
-    ticks = round(abs(value) * 3600 * scale)
-    minutes, seconds = divmod(ticks, 60 * scale)
-    sign = "-" if value < 0 else ""
-    width = decimals + 3 if decimals else 2
-    return f"{sign}{minutes // 60:02d}{unit}{minutes % 60:02d}m{seconds / scale:0{width}.{decimals}f}s"
 
 
 def _header_lines(event: ObservationClassified, input_sha256: str | None) -> list[str]:

@@ -70,15 +70,25 @@ def utc_date(mjd: float) -> str | None:
     return (MJD_EPOCH + timedelta(days=mjd)).isoformat(timespec="milliseconds").removesuffix("+00:00")
 
 
+def sexagesimal(value: float | None, unit: str, decimals: int) -> str:
+    """Return an angle as 17h10m03.984s or -05d03m00.0s; `value` is in hours (`unit` h) or degrees (d)."""
+    if value is None:
+        return "unknown"
+    scale = 10**decimals
+    ticks = round(abs(value) * 3600 * scale)
+    minutes, seconds = divmod(ticks, 60 * scale)
+    sign = "-" if value < 0 else ""
+    width = decimals + 3 if decimals else 2
+    return f"{sign}{minutes // 60:02d}{unit}{minutes % 60:02d}m{seconds / scale:0{width}.{decimals}f}s"
+
+
 def _over_chunks(reduce: Callable[[list[float]], float], values: Iterable[float | None]) -> float | None:
     """Reduce the chunks' values to one, or None if no chunk has one."""
     known = [value for value in values if value is not None]
     return float(reduce(known)) if known else None
 
 
-def _fact(
-    keyword: str, name: str, value: str | float | None, unit: str, ucd: str, description: str
-) -> tuple[Fact, ...]:
+def fact(keyword: str, name: str, value: str | float | None, unit: str, ucd: str, description: str) -> tuple[Fact, ...]:
     """Return a fact in a tuple, which is empty if the value is not known."""
     if value is None or value == "" or (isinstance(value, float) and not math.isfinite(value)):
         return ()
@@ -89,10 +99,10 @@ def _of_the_file(event: ObservationClassified, input_sha256: str | None) -> tupl
     upload = event.upload
     origin = "SHA-256 of that file" if upload.sha256 is None else "SHA-256 of that file, as its owner stated"
     return (
-        *_fact("CREATOR", "software", SOFTWARE, "", "meta.id;meta.software", "software that made this"),
-        *_fact("INFILE", "file_name", upload.file_name, "", "meta.id;meta.file", "observation searched"),
-        *_fact("INSIZE", "file_size", upload.file_size, "byte", "phys.size;meta.file", "size of that file"),
-        *_fact("INSHA256", "input_sha256", input_sha256, "", "meta.checksum;meta.file", origin),
+        *fact("CREATOR", "software", SOFTWARE, "", "meta.id;meta.software", "software that made this"),
+        *fact("INFILE", "file_name", upload.file_name, "", "meta.id;meta.file", "observation searched"),
+        *fact("INSIZE", "file_size", upload.file_size, "byte", "phys.size;meta.file", "size of that file"),
+        *fact("INSHA256", "input_sha256", input_sha256, "", "meta.checksum;meta.file", origin),
     )
 
 
@@ -103,29 +113,27 @@ def _of_the_observation(event: ObservationClassified) -> tuple[Fact, ...]:
     date = utc_date(header.tstart_mjd)
     mjd = None if date is None else header.tstart_mjd
     return (
-        *_fact("OBJECT", "source_name", event.upload.source_name, "", "meta.id;src", "name of the observation"),
-        *_fact("SOURCE", "header_source_name", header.source_name, "", "meta.id;src", "name in the file's header"),
-        *_fact("TELESCOP", "telescope", telescope_name(header.telescope_id), "", "instr.tel", "telescope"),
-        *_fact("TELID", "telescope_id", header.telescope_id, "", "meta.id;instr.tel", "SIGPROC's number of it"),
-        *_fact("RA", "ra_deg", ra_deg, "deg", "pos.eq.ra", "right ascension"),
-        *_fact("DEC", "dec_deg", header.dec_deg, "deg", "pos.eq.dec", "declination"),
-        *_fact("EQUINOX", "equinox", None if ra_deg is None else 2000.0, "yr", "time.epoch", "of RA and DEC"),
-        *_fact("TIMESYS", "time_system", "UTC", "", "time.epoch", "time scale"),
-        *_fact("DATE-OBS", "date_obs", date, "", "time.start;obs", "start of the first spectrum"),
-        *_fact("MJD-OBS", "tstart_mjd", mjd, "d", "time.start;obs", "start of the first spectrum"),
-        *_fact("TSTART", "header_tstart_mjd", header.tstart_mjd, "d", "time.start;obs", "as the file's header says"),
-        *_fact(
-            "EXPOSURE", "duration_s", header.duration_s, "s", "time.duration;obs.exposure", "first to last spectrum"
-        ),
-        *_fact("FCH1", "fch1_mhz", header.fch1_mhz, "MHz", "em.freq", "centre of the first channel"),
-        *_fact("FOFF", "foff_mhz", header.foff_mhz, "MHz", "em.freq", "channel width, signed"),
-        *_fact("FREQMIN", "lowest_frequency_hz", edges_hz[0], "Hz", "em.freq;stat.min", "lower end of the band"),
-        *_fact("FREQMAX", "highest_frequency_hz", edges_hz[1], "Hz", "em.freq;stat.max", "upper end of the band"),
-        *_fact("NCHANS", "n_channels", header.n_channels, "", "meta.number", "fine channels"),
-        *_fact("NSPECTRA", "n_spectra", header.n_spectra, "", "meta.number", "spectra"),
-        *_fact("NIFS", "n_ifs", header.n_ifs, "", "meta.number", "IFs (polarisations) in the file"),
-        *_fact("NBITS", "n_bits", header.n_bits, "bit", "meta.number", "bits of a sample"),
-        *_fact("TSAMP", "tsamp_s", header.tsamp_s, "s", "time.resolution", "time per spectrum"),
+        *fact("OBJECT", "source_name", event.upload.source_name, "", "meta.id;src", "name of the observation"),
+        *fact("SOURCE", "header_source_name", header.source_name, "", "meta.id;src", "name in the file's header"),
+        *fact("TELESCOP", "telescope", telescope_name(header.telescope_id), "", "instr.tel", "telescope"),
+        *fact("TELID", "telescope_id", header.telescope_id, "", "meta.id;instr.tel", "SIGPROC's number of it"),
+        *fact("RA", "ra_deg", ra_deg, "deg", "pos.eq.ra", "right ascension"),
+        *fact("DEC", "dec_deg", header.dec_deg, "deg", "pos.eq.dec", "declination"),
+        *fact("EQUINOX", "equinox", None if ra_deg is None else 2000.0, "yr", "time.epoch", "of RA and DEC"),
+        *fact("TIMESYS", "time_system", "UTC", "", "time.epoch", "time scale"),
+        *fact("DATE-OBS", "date_obs", date, "", "time.start;obs", "start of the first spectrum"),
+        *fact("MJD-OBS", "tstart_mjd", mjd, "d", "time.start;obs", "start of the first spectrum"),
+        *fact("TSTART", "header_tstart_mjd", header.tstart_mjd, "d", "time.start;obs", "as the file's header says"),
+        *fact("EXPOSURE", "duration_s", header.duration_s, "s", "time.duration;obs.exposure", "first to last spectrum"),
+        *fact("FCH1", "fch1_mhz", header.fch1_mhz, "MHz", "em.freq", "centre of the first channel"),
+        *fact("FOFF", "foff_mhz", header.foff_mhz, "MHz", "em.freq", "channel width, signed"),
+        *fact("FREQMIN", "lowest_frequency_hz", edges_hz[0], "Hz", "em.freq;stat.min", "lower end of the band"),
+        *fact("FREQMAX", "highest_frequency_hz", edges_hz[1], "Hz", "em.freq;stat.max", "upper end of the band"),
+        *fact("NCHANS", "n_channels", header.n_channels, "", "meta.number", "fine channels"),
+        *fact("NSPECTRA", "n_spectra", header.n_spectra, "", "meta.number", "spectra"),
+        *fact("NIFS", "n_ifs", header.n_ifs, "", "meta.number", "IFs (polarisations) in the file"),
+        *fact("NBITS", "n_bits", header.n_bits, "bit", "meta.number", "bits of a sample"),
+        *fact("TSAMP", "tsamp_s", header.tsamp_s, "s", "time.resolution", "time per spectrum"),
     )
 
 
@@ -136,19 +144,17 @@ def _of_the_search(event: ObservationClassified, noise: Sequence[NoiseRecord]) -
     lost = _over_chunks(statistics.fmean, (chunk.get("lost_fraction") for chunk in noise))
     dead = _over_chunks(sum, (chunk.get("dead_channels") for chunk in noise))
     return (
-        *_fact("SNRMIN", "snr_threshold", parameters.snr_threshold, "", "stat.snr;stat.min", "threshold of the search"),
-        *_fact(
-            "MAXDRIFT", "max_drift_rate_hz_s", parameters.max_drift_rate_hz_s, "Hz/s", "arith.rate;em.freq", "range"
-        ),
-        *_fact("DRIFTRES", "drift_resolution_hz_s", header.drift_resolution_hz_s, "Hz/s", "arith.rate", "one channel"),
-        *_fact("NRAW", "raw_hits", summary.raw_hits, "", "meta.number", "hits above the threshold: the rows"),
-        *_fact("NFILTER", "filtered_hits", summary.filtered_hits, "", "meta.number", "without RFI and repeats"),
-        *_fact("NCAND", "candidates", summary.candidates, "", "meta.number", "candidates"),
-        *_fact("NCHUNKS", "chunks", event.chunk_count, "", "meta.number", "parts searched one by one"),
-        *_fact("NOISELVL", "noise_level", level, "", "instr.det.noise;stat.mean", "mean power, median over chunks"),
-        *_fact("NOISESIG", "noise_sigma", sigma, "", "instr.det.noise;stat.median", "scatter, median over chunks"),
-        *_fact("LOSTFRAC", "lost_fraction", lost, "", "stat.filling", "part of the samples left out, mean"),
-        *_fact("NDEAD", "dead_channels", None if dead is None else int(dead), "", "meta.number", "dead channels, sum"),
+        *fact("SNRMIN", "snr_threshold", parameters.snr_threshold, "", "stat.snr;stat.min", "threshold of the search"),
+        *fact("MAXDRIFT", "max_drift_rate_hz_s", parameters.max_drift_rate_hz_s, "Hz/s", "arith.rate;em.freq", "range"),
+        *fact("DRIFTRES", "drift_resolution_hz_s", header.drift_resolution_hz_s, "Hz/s", "arith.rate", "one channel"),
+        *fact("NRAW", "raw_hits", summary.raw_hits, "", "meta.number", "hits above the threshold: the rows"),
+        *fact("NFILTER", "filtered_hits", summary.filtered_hits, "", "meta.number", "without RFI and repeats"),
+        *fact("NCAND", "candidates", summary.candidates, "", "meta.number", "candidates"),
+        *fact("NCHUNKS", "chunks", event.chunk_count, "", "meta.number", "parts searched one by one"),
+        *fact("NOISELVL", "noise_level", level, "", "instr.det.noise;stat.mean", "mean power, median over chunks"),
+        *fact("NOISESIG", "noise_sigma", sigma, "", "instr.det.noise;stat.median", "scatter, median over chunks"),
+        *fact("LOSTFRAC", "lost_fraction", lost, "", "stat.filling", "part of the samples left out, mean"),
+        *fact("NDEAD", "dead_channels", None if dead is None else int(dead), "", "meta.number", "dead channels, sum"),
     )
 
 

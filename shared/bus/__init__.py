@@ -5,7 +5,8 @@ commits `offset + 1`. A message is committed only after its results are on the b
 time.
 """
 
+from shared.bus.by_topic import by_topic
 from shared.bus.consumer import Consumer, Handle
 from shared.bus.publisher import Publisher, open_publisher
 
-__all__ = ["Consumer", "Handle", "Publisher", "open_publisher"]
+__all__ = ["Consumer", "Handle", "Publisher", "by_topic", "open_publisher"]

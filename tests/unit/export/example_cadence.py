@@ -75,6 +75,7 @@ def event(number: int, scans: list[TrackInScan], *, is_event: bool, frequency_hz
     off = [one for one in scans if one["role"] == "off"]
     return EventRecord(
         id=number,
+        track=number + 10,
         is_event=is_event,
         family=1,
         frequency_hz=frequency_hz,

@@ -5,10 +5,11 @@ raises `ObjectChangedError` if the object has another one: it was replaced.
 """
 
 import string
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import aioboto3
@@ -18,6 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from shared.content import Content
 from shared.errors import ObjectChangedError, ObjectNotFoundError, PermanentError, TransientError
+from shared.range_requests import Range, RangeRequests, is_behind_proxy
 from shared.settings import ServiceSettings
 
 MISSING_CODES = {"404", "NoSuchKey", "NotFound"}
@@ -25,6 +27,9 @@ MISSING_CODES = {"404", "NoSuchKey", "NotFound"}
 TRANSIENT_CODES = {"NoSuchBucket", "SlowDown", "InternalError", "RequestTimeout"}
 # Bytes copied at a time when a stream is read into a buffer.
 MAX_PART_BYTES = 256 * 1024
+# A URL for ranges is used for a minute. It outlives the longest request, and clocks that differ by some minutes.
+RANGE_URL_EXPIRES_S = 900
+RANGE_URL_USED_S = 60.0
 PLAIN_FILENAME = frozenset(string.ascii_letters + string.digits + "._- ")
 
 
@@ -109,13 +114,22 @@ def _signed(length: int | None) -> dict[str, Any]:
     return {"ContentLength": length} if length is not None else {}
 
 
+class _RangeUrl(NamedTuple):
+    key: str
+    url: str
+    good_until_s: float
+
+
 class Blobs:
     """The objects of one bucket."""
 
-    def __init__(self, client: Any, presigner: Any, bucket: str) -> None:
+    def __init__(self, client: Any, presigner: Any, bucket: str, ranges: RangeRequests | None = None) -> None:
+        """`ranges` reads ranges into memory; without it, the client does."""
         self._client = client
         self._presigner = presigner
         self.bucket = bucket
+        self._ranges = ranges
+        self._range_url: _RangeUrl | None = None
 
     async def check(self) -> None:
         """Raise unless the bucket answers."""
@@ -163,6 +177,10 @@ class Blobs:
         filled = 0
         if not len(buffer):
             return filled
+        if self._ranges is not None:
+            url = await self._url_for_ranges(key)
+            if not is_behind_proxy(url) and await self._ranges.fill(Range(url, start, buffer, etag)):
+                return len(buffer)
         with _translated(key):
             response = await self._get_range(key, start, len(buffer), etag)
             if response is None:
@@ -172,6 +190,17 @@ class Blobs:
                 while part := await response["Body"].readinto(buffer[filled : filled + MAX_PART_BYTES]):
                     filled += part
         return filled
+
+    async def _url_for_ranges(self, key: str) -> str:
+        """Return a URL that gives any range of an object, signed by the client with the credentials of this moment."""
+        known = self._range_url
+        if known is None or known.key != key or known.good_until_s < time.monotonic():
+            with _translated(key):
+                url = await self._client.generate_presigned_url(
+                    "get_object", Params={"Bucket": self.bucket, "Key": key}, ExpiresIn=RANGE_URL_EXPIRES_S
+                )
+            known = self._range_url = _RangeUrl(key, str(url), time.monotonic() + RANGE_URL_USED_S)
+        return known.url
 
     async def _get_range(self, key: str, start: int, length: int, etag: str | None) -> Any:
         """Request a range and return the response; None if the object ends before it."""
@@ -342,7 +371,8 @@ async def open_storage(settings: ServiceSettings) -> AsyncIterator[Storage]:
         session.client("s3", endpoint_url=settings.s3_endpoint, config=config) as client,
         session.client("s3", endpoint_url=public_endpoint, config=config) as presigner,
     ):
-        yield Storage(
-            uploads=Blobs(client, presigner, settings.uploads_bucket),
-            results=Blobs(client, presigner, settings.results_bucket),
-        )
+        with closing(RangeRequests()) as ranges:
+            yield Storage(
+                uploads=Blobs(client, presigner, settings.uploads_bucket, ranges),
+                results=Blobs(client, presigner, settings.results_bucket, ranges),
+            )

@@ -40,8 +40,8 @@ $(KERNEL_STAMP): $(RUNTIME_STAMP) $(KERNEL_SOURCES)
 setup: $(RUNTIME_STAMP) $(KERNEL_STAMP) ## Create the virtual environment, install dependencies, compile kernels.
 
 demo: export OBSERVATION = $(value FILE)
-demo: setup ## Analyze an observation end to end (FILE=path for your own); results in out/.
-	@$(BIN)/python -m deploy.local demo $(if $(value FILE),--file "$$OBSERVATION")
+demo: setup ## Analyze an observation end to end (FILE=path for your own, CADENCE=1 for six scans); results in out/.
+	@$(BIN)/python -m deploy.local demo $(if $(value FILE),--file "$$OBSERVATION") $(if $(CADENCE),--cadence)
 
 up: setup ## Run all services on this machine until Ctrl-C; prints the URL and an API key.
 	@$(BIN)/python -m deploy.local up

@@ -27,6 +27,7 @@ def arguments() -> argparse.Namespace:
     user.add_argument("--name", default="user", help="name of the user (default: user)")
     demo = commands.add_parser("demo", help="analyze one observation and download its results")
     demo.add_argument("--file", type=Path, help="your filterbank file, .fil or .h5 (default: simulated Voyager 1 data)")
+    demo.add_argument("--cadence", action="store_true", help="six simulated scans, ON and OFF, instead of one file")
     demo.add_argument("--out", type=Path, default=Path("out"), help="folder for the results (default: out)")
     for command in (up, user, demo):
         command.add_argument(
@@ -56,14 +57,19 @@ async def user(data_dir: Path, tier: str, name: str) -> None:
     print(f"tier  {created['tier']}\nkey   {created['api_key']}\nStore the key now: it is not shown again.")
 
 
-async def demo(data_dir: Path, file: Path | None, out: Path) -> None:
-    """Run the demo."""
+async def demo(data_dir: Path, file: Path | None, out: Path, *, cadence: bool) -> None:
+    """Run the demo of one observation, or of a cadence."""
     # Imported here because the other commands start faster without numpy and rich.
     from rich.console import Console
 
-    from deploy.local.demo import run_demo
+    if cadence:
+        from deploy.local.demo_cadence import run_cadence_demo
 
-    await run_demo(data_dir, file, out, Console())
+        await run_cadence_demo(data_dir, out, Console())
+    else:
+        from deploy.local.demo import run_demo
+
+        await run_demo(data_dir, file, out, Console())
 
 
 async def until_signalled(work: Coroutine[Any, Any, None]) -> bool:
@@ -98,7 +104,7 @@ def main() -> None:
     elif options.command == "user":
         work = user(options.data, options.tier, options.name)
     else:
-        work = demo(options.data, options.file, options.out)
+        work = demo(options.data, options.file, options.out, cadence=options.cadence)
     try:
         interrupted = asyncio.run(until_signalled(work))
     except LocalError as error:

@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -107,22 +107,54 @@ class Waterhole:
             body["source_name"] = source_name
         return str((await self._post("/analyze", body))["job_id"])
 
+    async def start_cadence(self, scans: Sequence[Mapping[str, Any]], name: str = "", **parameters: float) -> str:
+        """Start a cadence and return its cadence_id.
+
+        Parameters
+        ----------
+        scans
+            As POST /cadences takes them: a `file_key` or a `job_id` each, and a `role` unless it is to be proposed.
+        name
+            For display.
+        parameters
+            Of the rule and of the search of new files.
+        """
+        body: dict[str, Any] = {"scans": [self._with_checksum(scan) for scan in scans], "parameters": parameters}
+        if name:
+            body["name"] = name
+        return str((await self._post("/cadences", body))["cadence_id"])
+
+    async def cadence(self, cadence_id: str) -> dict[str, Any]:
+        """Return the status of a cadence, with its results if it is complete."""
+        return await self._get(f"/cadences/{cadence_id}")
+
     async def job(self, job_id: str) -> dict[str, Any]:
         """Return the status of a job, with its results if it is complete."""
         return await self._get(f"/jobs/{job_id}")
 
     async def download(self, job_id: str, artefact_format: str, folder: Path) -> Path:
         """Save one artefact in `folder` under its own name and return its path."""
-        url = f"{self._url}/jobs/{job_id}/download"
-        async with self._api.get(url, params={"format": artefact_format}) as response:
+        return await self._download(f"/jobs/{job_id}/download", artefact_format, folder / "catalog.csv")
+
+    async def download_cadence(self, cadence_id: str, artefact_format: str, folder: Path) -> Path:
+        """Save one file of a cadence in `folder` under its own name and return its path."""
+        return await self._download(f"/cadences/{cadence_id}/download", artefact_format, folder / "events.csv")
+
+    async def _download(self, path: str, artefact_format: str, csv: Path) -> Path:
+        """Save an artefact beside `csv`, which is where CSV goes: it is answered inline."""
+        async with self._api.get(f"{self._url}{path}", params={"format": artefact_format}) as response:
             await _checked(response)
             if response.content_type != "application/json":
-                return self._save(folder / "catalog.csv", await response.read())
+                return self._save(csv, await response.read())
             link = await response.json()
         async with self._storage.get(link["download_url"]) as response:
             await _checked(response)
             # Only the last part of the name: a name from the network must not choose a folder.
-            return self._save(folder / Path(link["filename"]).name, await response.read())
+            return self._save(csv.parent / Path(link["filename"]).name, await response.read())
+
+    def _with_checksum(self, scan: Mapping[str, Any]) -> dict[str, Any]:
+        sha256 = self._sha256.get(scan.get("file_key", ""))
+        return dict(scan) if sha256 is None else {**scan, "sha256": sha256}
 
     async def _upload_parts(self, path: Path, target: dict[str, Any], on_progress: Progress) -> None:
         upload = {"file_key": target["file_key"], "upload_id": target["upload_id"]}

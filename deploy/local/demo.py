@@ -5,6 +5,8 @@ import hashlib
 import json
 import shutil
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from deploy.local.client import ApiError, Waterhole
 from deploy.local.demo_tables import candidates_table, compare, truth_table
 from deploy.local.errors import LocalError
 from deploy.local.stack import running_stack
-from science.simulator import spectra, voyager_1, write_fil
+from science.simulator import Scene, spectra, voyager_1, write_fil
 from shared.formats import FORMATS
 
 POLL_S = 0.1
@@ -63,19 +65,26 @@ def check_file(path: Path) -> None:
 
 def made_observation(folder: Path, console: Console) -> Path:
     """Return a simulated observation of Voyager 1 with known tones; it is made once per version of the simulator."""
+    (path,) = made_files(folder, "voyager_1", [voyager_1()[0]], "an observation of Voyager 1", console)
+    return path
+
+
+def made_files(folder: Path, stem: str, scenes: Sequence[Scene], what: str, console: Console) -> list[Path]:
+    """Return a file for each scene; they are made once per version of the simulator."""
     sources = sorted(Path(science.simulator.__file__).parent.glob("*.py"))
     version = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
-    path = folder / f"voyager_1-{version}.fil"
-    if not path.exists():
-        console.print("Simulating an observation of Voyager 1 (only once) ...")
+    numbers = [f"_{number}" for number in range(1, len(scenes) + 1)] if len(scenes) > 1 else [""]
+    paths = [folder / f"{stem}{number}-{version}.fil" for number in numbers]
+    if not all(path.exists() for path in paths):
+        console.print(f"Simulating {what} (only once) ...")
         folder.mkdir(parents=True, exist_ok=True)
-        for outdated in folder.glob("voyager_1-*"):
+        for outdated in folder.glob(f"{stem}*"):
             outdated.unlink()
-        scene, _ = voyager_1()
-        partial = path.with_suffix(".partial")
-        write_fil(partial, scene.header, spectra(scene))
-        partial.replace(path)
-    return path
+        for path, scene in zip(paths, scenes, strict=True):
+            partial = path.with_suffix(".partial")
+            write_fil(partial, scene.header, spectra(scene))
+            partial.replace(path)
+    return paths
 
 
 async def upload(client: Waterhole, path: Path, name: str, console: Console) -> str:
@@ -86,8 +95,10 @@ async def upload(client: Waterhole, path: Path, name: str, console: Console) -> 
         return await client.upload(path, lambda sent: progress.advance(task, sent))
 
 
-async def follow(client: Waterhole, job_id: str, began: float, console: Console) -> tuple[dict[str, Any], Timings]:
-    """Wait until the job is complete and all its artefacts are available.
+async def follow(
+    state: Callable[[], Awaitable[dict[str, Any]]], began: float, console: Console
+) -> tuple[dict[str, Any], Timings]:
+    """Wait until the job or cadence whose `state` this is is complete and all its artefacts are available.
 
     Raises
     ------
@@ -97,7 +108,7 @@ async def follow(client: Waterhole, job_id: str, began: float, console: Console)
     timings = Timings()
     with console.status("Analyzing ...") as status:
         while True:
-            job, elapsed_s = await client.job(job_id), time.perf_counter() - began
+            job, elapsed_s = await state(), time.perf_counter() - began
             if job["status"] == "failed":
                 raise DemoError(f"The job failed: {job.get('error', 'no reason was given')}")
             if progress := job.get("progress"):
@@ -187,6 +198,19 @@ async def run_demo(data_dir: Path, file: Path | None, out: Path, console: Consol
         # Results of an earlier run must not be mistaken for those of this run.
         (out / item.filename).unlink(missing_ok=True)
     path = file or made_observation(data_dir, console)
+    async with demo_client(data_dir, console) as client:
+        await _analyze(client, path, out, console, made=file is None)
+
+
+@asynccontextmanager
+async def demo_client(data_dir: Path, console: Console) -> AsyncIterator[Waterhole]:
+    """Run all services in the context, and clean up after it; yield a client.
+
+    Raises
+    ------
+    DemoError
+        A request failed.
+    """
     home = data_dir / "demo"
     console.print("Starting Kafka, MongoDB, S3 and the five services ...")
     began = time.perf_counter()
@@ -194,7 +218,7 @@ async def run_demo(data_dir: Path, file: Path | None, out: Path, console: Consol
         async with running_stack(home) as stack:
             console.print(f"Ready at {stack.url} after {time.perf_counter() - began:.1f} s.", highlight=False)
             async with Waterhole(stack.url, stack.api_key) as client:
-                await _analyze(client, path, out, console, made=file is None)
+                yield client
     except (ApiError, aiohttp.ClientError) as error:
         raise DemoError(f"A request failed: {error}") from error
     finally:
@@ -208,7 +232,7 @@ async def _analyze(client: Waterhole, path: Path, out: Path, console: Console, *
     file_key = await upload(client, path, name, console)
     submitted = time.perf_counter()
     job_id = await client.analyze(file_key, name, "Voyager 1 (simulated)" if made else None)
-    job, timings = await follow(client, job_id, submitted, console)
+    job, timings = await follow(lambda: client.job(job_id), submitted, console)
     report(job, timings, console)
     artefacts = await download_all(client, job_id, out, console)
     for warning in json.loads(artefacts["json"].read_text())["warnings"]:

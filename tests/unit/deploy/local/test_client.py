@@ -37,12 +37,13 @@ class FakeService:
     def application(self) -> web.Application:
         app = web.Application()
         app.router.add_post("/upload-url", self.upload_url)
-        for path in ("/complete-upload", "/abort-upload", "/analyze"):
+        for path in ("/complete-upload", "/abort-upload", "/analyze", "/cadences"):
             app.router.add_post(path, self.note)
         app.router.add_put("/storage/{part}", self.store)
         app.router.add_get("/storage/result", self.result)
         app.router.add_get("/jobs/{job_id}", self.job)
         app.router.add_get("/jobs/{job_id}/download", self.download)
+        app.router.add_get("/cadences/{cadence_id}/download", self.download)
         return app
 
     async def upload_url(self, request: web.Request) -> web.Response:
@@ -82,7 +83,7 @@ class FakeService:
 
     async def note(self, request: web.Request) -> web.Response:
         self.calls.append((request.path, await request.json()))
-        return web.json_response({"job_id": "j1"})
+        return web.json_response({"job_id": "j1", "cadence_id": "c1"})
 
     async def job(self, _request: web.Request) -> web.Response:
         return web.json_response(self.jobs.pop(0) if len(self.jobs) > 1 else self.jobs[0])
@@ -121,6 +122,28 @@ async def test_small_files_are_uploaded_in_one_request(service, client, tmp_path
     assert service.whole == path.read_bytes()
     assert sent == [1024]
     assert service.calls == [("/upload-url", {"filename": "small.fil", "file_size": 1024})]
+
+
+async def test_a_cadence_states_the_checksums_of_files_that_were_uploaded(service, client, tmp_path):
+    path = tmp_path / "scan.fil"
+    path.write_bytes(b"samples")
+    key = await client.upload(path)
+    scans = [{"file_key": key, "role": "on"}, {"job_id": "j1", "role": "off"}]
+    assert await client.start_cadence(scans, "HIP 1", min_on_scans=1) == "c1"
+    assert service.calls[-1] == (
+        "/cadences",
+        {
+            "name": "HIP 1",
+            "scans": [scans[0] | {"sha256": hashlib.sha256(b"samples").hexdigest()}, scans[1]],
+            "parameters": {"min_on_scans": 1},
+        },
+    )
+
+
+async def test_files_of_a_cadence_are_saved_under_their_names(service, client, tmp_path):
+    service.filename = "../event_0001.png"
+    assert await client.download_cadence("c1", "csv", tmp_path) == tmp_path / "events.csv"
+    assert await client.download_cadence("c1", "event_0001", tmp_path) == tmp_path / "event_0001.png"
 
 
 async def test_large_files_are_uploaded_in_parts_that_are_listed_in_order(service, client, tmp_path):
@@ -204,7 +227,7 @@ async def test_the_demo_waits_for_the_artefacts(service, client):
         at("export", status="complete", results={}, exports_ready=False),
         at("export", 1, status="complete", results={"raw_hits": 5}, exports_ready=True),
     ]
-    job, timings = await follow(client, "j1", time.perf_counter(), Console(file=io.StringIO()))
+    job, timings = await follow(lambda: client.job("j1"), time.perf_counter(), Console(file=io.StringIO()))
     assert job["results"] == {"raw_hits": 5}
     assert 0 < timings.complete_s < timings.exported_s
     assert list(timings.stages_s) == ["ingest", "dedoppler", "export"]
@@ -213,7 +236,7 @@ async def test_the_demo_waits_for_the_artefacts(service, client):
 async def test_the_demo_shows_the_error_of_a_failed_job(service, client):
     service.jobs = [at("ingest"), {"status": "failed", "error": "nbits is 5; it must be 1, 2, 4, 8, 16 or 32."}]
     with pytest.raises(DemoError, match="The job failed: nbits is 5"):
-        await follow(client, "j1", time.perf_counter(), Console(file=io.StringIO()))
+        await follow(lambda: client.job("j1"), time.perf_counter(), Console(file=io.StringIO()))
 
 
 @pytest.mark.parametrize(
@@ -227,4 +250,4 @@ async def test_the_demo_does_not_wait_for_ever(service, client, monkeypatch, lim
     monkeypatch.setattr(demo, limit, 0.0)
     service.jobs = [job]
     with pytest.raises(DemoError, match=sentence):
-        await follow(client, "j1", time.perf_counter(), Console(file=io.StringIO()))
+        await follow(lambda: client.job("j1"), time.perf_counter(), Console(file=io.StringIO()))

@@ -1,7 +1,7 @@
 """Every file of a classified observation, made from its results."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -10,7 +10,7 @@ import numpy as np
 
 from services.export import picture
 from services.export.catalogs import to_csv
-from services.export.columns import COLUMNS, catalogue_columns, classified_rows, rows_of
+from services.export.columns import COLUMNS, Row, catalogue_columns, classified_rows, rows_of
 from services.export.dat import to_dat
 from services.export.fits_table import to_fits
 from services.export.parquet import to_parquet
@@ -22,6 +22,7 @@ from shared import formats
 from shared.events import Artefact, ObservationClassified, ResultsSummary, SearchParameters, Upload
 from shared.formats import Format
 from shared.header import Header
+from shared.hit_lists import list_text, record_texts, with_lists
 from shared.hits import Cutout
 from shared.object_keys import artefact_key
 from shared.results import HitRecord, ModelUse, Observation, Results
@@ -72,17 +73,20 @@ def render_tables(event: ObservationClassified, results: Results, input_sha256: 
     """Return every catalogue except `results.json`, which classify wrote; `input_sha256` is None if it is not known."""
     cells, provenance = catalogue_columns(results), provenance_of(event, results, input_sha256)
     about = {"job_id": results.job_id, "source_name": results.source_name, "file_name": results.file_name}
-    classified = {**about, "signals": classified_rows(results)}
-    catalogue = {**about, "provenance": provenance.values(), "signals": rows_of(cells)}
     return [
-        File(formats.CLASSIFIED, strict_json(classified)),
-        File(formats.CATALOG_JSON, strict_json(catalogue)),
+        File(formats.CLASSIFIED, _with_signals(about, classified_rows(results))),
+        File(formats.CATALOG_JSON, _with_signals({**about, "provenance": provenance.values()}, rows_of(cells))),
         File(formats.CSV, to_csv(cells)),
         File(formats.FITS, to_fits(cells, provenance)),
         File(formats.VOTABLE, to_votable(cells, provenance)),
         File(formats.PARQUET, to_parquet(cells, provenance)),
         File(formats.DAT, to_dat(results.raw_hits, event, input_sha256)),
     ]
+
+
+def _with_signals(about: Mapping[str, Any], rows: Sequence[Row]) -> bytes:
+    """Return a JSON document that lists rows, as `strict_json` writes it."""
+    return with_lists(strict_json({**about, "signals": []}), {"signals": list_text(record_texts(rows))})
 
 
 def _example() -> tuple[ObservationClassified, Results, list[ChunkPart]]:

@@ -3,14 +3,15 @@
 import asyncio
 from datetime import UTC, datetime
 
+from services.classify.cadence_handlers import CadenceHandler
 from services.classify.compile import compile_kernels
 from services.classify.handlers import Handler
 from services.classify.model import load_model
 from services.classify.settings import Settings
 from shared import service
 from shared.blobs import open_storage
-from shared.bus import Consumer, open_publisher
-from shared.events import CHUNK_SEARCHED
+from shared.bus import Consumer, by_topic, open_publisher
+from shared.events import CADENCE_READY, CHUNK_SEARCHED, TRACK_MEASURED
 
 
 def utc_now() -> datetime:
@@ -32,11 +33,17 @@ async def serve(settings: Settings) -> None:
             concurrent_reads=settings.concurrent_reads,
             max_hits=settings.max_hits,
         )
+        cadences = CadenceHandler(storage.results, now=utc_now)
+        handlers = {
+            CHUNK_SEARCHED: handler.handle,
+            CADENCE_READY: cadences.handle,
+            TRACK_MEASURED: cadences.handle,
+        }
         consumer = Consumer(
             settings,
             group="classify",
-            topics=[CHUNK_SEARCHED],
-            handle=handler.handle,
+            topics=list(handlers),
+            handle=by_topic(handlers),
             publisher=publisher,
             stage="classify",
         )

@@ -250,7 +250,7 @@ def _family_records(found: Verdicts, listed: Indices, ids: Indices, family_ids: 
     joined, families, judgement = found.joined, found.families, found.judgement
     order = np.argsort(families.of_track, kind="stable")
     numbers, starts = np.unique(families.of_track[order], return_index=True)
-    members_of = dict(zip(numbers.tolist(), np.split(order, starts[1:]), strict=True))
+    members_of = dict(zip(numbers.tolist(), np.split(order, starts)[1:], strict=True))
     frequency = joined.association.fits.value[:, 0]
     strength = np.where(np.isfinite(judgement.snr), judgement.snr, joined.snr)
     records: list[FamilyRecord] = []

@@ -185,13 +185,14 @@ async def test_the_last_part_closes_the_cadence(blobs, handler):
 
 
 async def test_a_repeat_gives_the_same_bytes_and_bus_events(blobs, handler):
-    started = await handler.handle(ready())
+    begun = ready()
+    started = await handler.handle(begun)
     measured = [measure(blobs, part) for part in started[:-1]]
     # All parts are stored, so the first bus event that comes closes the cadence.
     closed = await handler.handle(measured[0])
     assert isinstance(closed[-1], CadenceClassified)
     objects = dict(blobs.objects)
-    assert gist(await handler.handle(ready())) == gist(started)
+    assert gist(await handler.handle(begun)) == gist(started)
     assert gist(await handler.handle(measured[0])) == gist(closed)
     # Bus events of other parts don't close the cadence once more.
     for event in measured[1:]:

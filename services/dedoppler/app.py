@@ -21,7 +21,7 @@ async def serve(settings: Settings) -> None:
     """Run until the process is asked to stop."""
     prepare_hdf5()
     with ThreadPoolExecutor(settings.threads, thread_name_prefix="search") as pool:
-        scratch = Scratch()
+        scratch, blocks = Scratch(), Scratch()
         # Before the first job, so that no job waits for the compiler; from the on-disk cache if that is filled.
         await asyncio.to_thread(compile_kernels, pool, scratch)
         async with open_storage(settings) as storage, open_publisher(settings) as publisher:
@@ -29,9 +29,9 @@ async def serve(settings: Settings) -> None:
             async def read_power(event: ChunkReady) -> Power:
                 upload = event.upload
                 source = BlobSource(storage.uploads, upload.file_key, upload.file_name, upload.etag, upload.file_size)
-                return await chunk_power(source, event, pool)
+                return await chunk_power(source, event, pool, blocks)
 
-            async with aclosing(Handler(read_power, storage.results, pool, scratch)) as handler:
+            async with aclosing(Handler(read_power, storage.results, pool, scratch, blocks)) as handler:
                 consumer = Consumer(
                     settings,
                     group="dedoppler",

@@ -6,6 +6,7 @@ from concurrent.futures import Executor
 
 from services.dedoppler.averaging import Averages, spectra_per_piece
 from services.dedoppler.noise.lost_samples import mark_dead_channels, mark_lost_samples
+from services.dedoppler.noise.scratch import Scratch
 from shared.arrays import Power
 from shared.averaging import spectra_per_average
 from shared.events import ChunkReady
@@ -13,12 +14,12 @@ from shared.filterbank import Source, read_block, read_pieces
 from shared.header import Header
 
 
-async def chunk_power(source: Source, event: ChunkReady, pool: Executor) -> Power:
+async def chunk_power(source: Source, event: ChunkReady, pool: Executor, blocks: Scratch) -> Power:
     """Return the raw power of the channels that a chunk reads: float32 (T, channels), or averages of spectra.
 
     Memory is taken for the averages and for one piece of the observation, whatever its number of spectra, or for the
-    whole chunk where nothing is averaged; and for one more piece or chunk where IFs are summed. A sample of a sum is
-    lost (NaN) if it is lost in any of its IFs.
+    whole chunk, which `blocks` lends, where nothing is averaged; and for one more piece or chunk where IFs are summed.
+    A sample of a sum is lost (NaN) if it is lost in any of its IFs.
 
     Raises
     ------
@@ -31,7 +32,7 @@ async def chunk_power(source: Source, event: ChunkReady, pool: Executor) -> Powe
     start, stop = chunk.read_start_channel, chunk.read_stop_channel
     spectra = spectra_per_average(header, event.parameters.max_drift_rate_hz_s)
     if spectra == 1:
-        total = await read_block(source, header, start, stop, chunk.ifs[0])
+        total = await read_block(source, header, start, stop, chunk.ifs[0], blocks.block)
         for if_index in chunk.ifs[1:]:
             other = await read_block(source, header, start, stop, if_index)
             await asyncio.to_thread(_add, total, other, header, pool)

@@ -41,7 +41,14 @@ class Handler:
     this lane. So the raw power of at most two chunks is in memory.
     """
 
-    def __init__(self, read_power: ReadPower, results: ResultsStore, pool: Executor, scratch: Scratch) -> None:
+    def __init__(
+        self,
+        read_power: ReadPower,
+        results: ResultsStore,
+        pool: Executor,
+        scratch: Scratch,
+        blocks: Scratch | None = None,
+    ) -> None:
         """Prepare to handle events.
 
         Parameters
@@ -54,11 +61,14 @@ class Handler:
             Threads of a search.
         scratch : Scratch
             Memory that consecutive searches share.
+        blocks : Scratch, optional
+            Where the memory of raw power goes when its chunk is searched: `read_power` may take it from there.
         """
         self._ahead = ReadAhead(read_power)
         self._results = results
         self._pool = pool
         self._scratch = scratch
+        self._blocks = blocks if blocks is not None else Scratch()
         self._in_hand = asyncio.Semaphore(CHUNKS_IN_HAND)
         self._searching = asyncio.Lock()
 
@@ -130,9 +140,11 @@ class Handler:
             if is_alone and not self._in_hand.locked():
                 for following in _next_ready(event):
                     self._ahead.begin(following)
-            return await asyncio.to_thread(
+            found = await asyncio.to_thread(
                 search_chunk, power, event.header, event.chunk, event.parameters, self._pool, self._scratch
             )
+        self._blocks.give_back(power)
+        return found
 
 
 def _require_chunk_of_file(event: ChunkReady) -> None:

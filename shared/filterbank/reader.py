@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from shared.filterbank.hdf5 import reader as hdf5
 from shared.filterbank.header.fields import bad_file
+from shared.filterbank.rows import Memory, fresh
 from shared.filterbank.sigproc import reader as sigproc
 from shared.filterbank.sigproc.keywords import BIG_ENDIAN_START, START
 from shared.filterbank.source import Source
@@ -76,11 +77,17 @@ async def describe(source: Source) -> Description:
 
 
 async def read_block(
-    source: Source, header: Header, start_channel: int, stop_channel: int, if_index: int = 0
+    source: Source,
+    header: Header,
+    start_channel: int,
+    stop_channel: int,
+    if_index: int = 0,
+    memory: Memory = fresh,
 ) -> npt.NDArray[np.float32]:
     """Return one IF's channels [start, stop) of all spectra: float32 (spectra, channels), C-contiguous.
 
-    `header` is from `read_header` for the same file. This takes the memory of the block and a few tens of MB.
+    `header` is from `read_header` for the same file. This takes the memory of the block, which `memory` gives, and a
+    few tens of MB.
 
     Raises
     ------
@@ -93,7 +100,7 @@ async def read_block(
     """
     _check_range(header, start_channel, stop_channel, if_index)
     read = sigproc.read_block if header.file_format == "fil" else hdf5.read_block
-    return await read(source, header, start_channel, stop_channel, if_index)
+    return await read(source, header, start_channel, stop_channel, if_index, memory)
 
 
 def read_pieces(

@@ -4,7 +4,7 @@ One range is read for each spectrum, or for several if few bytes lie between the
 once. Samples whose stored type is that of the result are read straight into it, others through a reused buffer.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
@@ -23,6 +23,13 @@ GAP_BYTES = 128 * 1024
 AS_IN_A_BLOCK = np.dtype("<f4")
 
 Block = npt.NDArray[np.float32]
+# Gives a block of a shape, with arbitrary contents.
+Memory = Callable[[tuple[int, int]], Block]
+
+
+def fresh(shape: tuple[int, int]) -> Block:
+    """Return a block of new memory."""
+    return np.empty(shape, np.float32)
 
 
 @dataclass(frozen=True)
@@ -60,8 +67,15 @@ class Piece:
         return block[self.first_spectrum : self.stop_spectrum, columns]
 
 
-async def read_rows(source: Source, layout: RowLayout, n_spectra: int, start_channel: int, stop_channel: int) -> Block:
-    """Return channels [start, stop) of all spectra: float32 (n_spectra, channels), C-contiguous.
+async def read_rows(
+    source: Source,
+    layout: RowLayout,
+    n_spectra: int,
+    start_channel: int,
+    stop_channel: int,
+    memory: Memory = fresh,
+) -> Block:
+    """Return channels [start, stop) of all spectra in a block of `memory`: float32 (n_spectra, channels), C-contiguous.
 
     Raises
     ------
@@ -70,7 +84,7 @@ async def read_rows(source: Source, layout: RowLayout, n_spectra: int, start_cha
     TransientError
         Storage is unavailable.
     """
-    block = np.empty((n_spectra, stop_channel - start_channel), np.float32)
+    block = memory((n_spectra, stop_channel - start_channel))
 
     async def work(piece: Piece, scratch: Scratch) -> None:
         await read_piece(source, layout, piece, piece.of(block, start_channel), scratch)
@@ -89,14 +103,18 @@ async def read_rows_in_pieces(
 
 
 async def read_columns(
-    source: Source, layout: ColumnLayout, spectra: tuple[int, int], channels: tuple[int, int]
+    source: Source,
+    layout: ColumnLayout,
+    spectra: tuple[int, int],
+    channels: tuple[int, int],
+    memory: Memory = fresh,
 ) -> Block:
     """Return some spectra and channels, each [start, stop), of a transposed file, as `read_rows` does.
 
     Beside the block it takes the memory of a few channels at a time.
     """
     rows, (first, stop) = layout.rows, channels
-    block = np.empty((spectra[1] - spectra[0], stop - first), np.float32)
+    block = memory((spectra[1] - spectra[0], stop - first))
     step = max(1, READ_BYTES // rows.row_bytes)
     for channel in range(first, stop, step):
         count = min(step, stop - channel)

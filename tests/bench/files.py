@@ -77,11 +77,12 @@ async def file_to_hits(path: Path, pool: ThreadPoolExecutor) -> tuple[float, int
     began = time.perf_counter()
     source = LocalSource(path)
     header, _ = await read_header(source)
+    blocks = Scratch()
 
     async def read_power(event: ChunkReady):
-        return await chunk_power(source, event, pool)
+        return await chunk_power(source, event, pool, blocks)
 
-    handler = Handler(read_power, Forgetful(), pool, Scratch())
+    handler = Handler(read_power, Forgetful(), pool, Scratch(), blocks)
     ready = chunks_ready(header, "", path.name, path.stat().st_size)
     searched = await asyncio.gather(*(handler.handle(event) for event in ready))
     return time.perf_counter() - began, sum(

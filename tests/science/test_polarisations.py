@@ -47,7 +47,7 @@ async def searched(source, pool, **choice):
         event = ChunkReady.make(
             job_id="j", producer="t", upload=UPLOAD, parameters=parameters, header=header, chunk=plan.chunk(index)
         )
-        power = await chunk_power(source, event, pool)
+        power = await chunk_power(source, event, pool, Scratch())
         found.append(search_chunk(power, header, event.chunk, parameters, pool, Scratch()))
     return [
         (round(float(hit.values["channel"]), -3), round(hit.evidence.snr), hit.ifs_text, hit.if_index)

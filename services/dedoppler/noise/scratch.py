@@ -1,4 +1,4 @@
-"""The memory of normalised power, kept from one chunk to the next."""
+"""The memory of raw and of normalised power, kept from one chunk to the next."""
 
 import numpy as np
 
@@ -31,8 +31,15 @@ class Scratch:
             memory = np.empty(size, np.float32)
         return memory[:size]
 
+    def block(self, shape: tuple[int, int]) -> Power:
+        """Return float32 of a shape (spectra, channels) with arbitrary contents, as `take` does."""
+        return self.take(shape[0] * shape[1]).reshape(shape)
+
     def give_back(self, array: Power) -> None:
-        """Keep the memory of `array`, a view of what `take` returned, for the next call; the caller stops using it."""
+        """Keep the memory of `array`, a view of what `take` returned, for the next call; the caller stops using it.
+
+        An array that has its own memory is not kept.
+        """
         memory = array.base
         if memory is not None:
             self._kept[:] = [memory]

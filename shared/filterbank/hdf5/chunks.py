@@ -25,7 +25,7 @@ from shared.filterbank.hdf5.process import DamagedFileError, LimitExceededError,
 from shared.filterbank.hdf5.protocol import UNPACK
 from shared.filterbank.hdf5.stored_chunks import Filter, Undone, undo_filters
 from shared.filterbank.header.fields import bad_file
-from shared.filterbank.rows import AS_IN_A_BLOCK, RowLayout, read_piece, row_pieces
+from shared.filterbank.rows import AS_IN_A_BLOCK, Memory, RowLayout, fresh, read_piece, row_pieces
 from shared.filterbank.source import Source
 
 # The child holds a chunk this often, stored and unpacked, while the library unpacks it.
@@ -85,9 +85,14 @@ class ChunkLayout:
 
 
 async def read_chunks(
-    source: Source, layout: ChunkLayout, n_spectra: int, start_channel: int, stop_channel: int
+    source: Source,
+    layout: ChunkLayout,
+    n_spectra: int,
+    start_channel: int,
+    stop_channel: int,
+    memory: Memory = fresh,
 ) -> Block:
-    """Return channels [start, stop) of all spectra: float32 (n_spectra, channels), C-contiguous.
+    """Return channels [start, stop) of all spectra in a block of `memory`: float32 (n_spectra, channels), C-contiguous.
 
     Raises
     ------
@@ -96,7 +101,7 @@ async def read_chunks(
     TransientError
         Storage is unavailable.
     """
-    block = np.empty((n_spectra, stop_channel - start_channel), np.float32)
+    block = memory((n_spectra, stop_channel - start_channel))
     rows, _, columns = layout.shape
 
     async def work(chunk: StoredChunk, scratch: Scratch) -> None:

@@ -16,6 +16,7 @@ from shared.filterbank.header.assemble import Layout, assemble, check_channel_co
 from shared.filterbank.header.fields import Fields, bad_file
 from shared.filterbank.rows import (
     ColumnLayout,
+    Memory,
     RowLayout,
     read_columns,
     read_columns_in_pieces,
@@ -43,9 +44,9 @@ async def describe(source: Source, size: int) -> tuple[Header, tuple[str, ...], 
 
 
 async def read_block(
-    source: Source, header: Header, start_channel: int, stop_channel: int, if_index: int
+    source: Source, header: Header, start_channel: int, stop_channel: int, if_index: int, memory: Memory
 ) -> npt.NDArray[np.float32]:
-    """Read one IF's channels [start, stop): float32 (spectra, channels), C-contiguous.
+    """Read one IF's channels [start, stop) into a block of `memory`: float32 (spectra, channels), C-contiguous.
 
     Raises
     ------
@@ -58,10 +59,10 @@ async def read_block(
     if isinstance(found, np.ndarray):
         return found
     if isinstance(found, RowLayout):
-        return await read_rows(source, found, header.n_spectra, start_channel, stop_channel)
+        return await read_rows(source, found, header.n_spectra, start_channel, stop_channel, memory)
     if isinstance(found, ColumnLayout):
-        return await read_columns(source, found, (0, header.n_spectra), (start_channel, stop_channel))
-    return await read_chunks(source, found, header.n_spectra, start_channel, stop_channel)
+        return await read_columns(source, found, (0, header.n_spectra), (start_channel, stop_channel), memory)
+    return await read_chunks(source, found, header.n_spectra, start_channel, stop_channel, memory)
 
 
 async def read_pieces(

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from shared.filterbank.header.angles import from_packed
 from shared.filterbank.header.assemble import Layout, assemble, check_channel_count, plain_number
 from shared.filterbank.header.fields import Fields, bad_file
-from shared.filterbank.rows import RowLayout, read_rows, read_rows_in_pieces
+from shared.filterbank.rows import Memory, RowLayout, read_rows, read_rows_in_pieces
 from shared.filterbank.sigproc.keywords import MAX_HEADER_BYTES, Keywords, OutOfBytesError, parse_keywords
 from shared.filterbank.source import Source
 from shared.header import Header
@@ -35,9 +35,9 @@ async def read_header(source: Source, size: int, head: bytes) -> tuple[Header, t
 
 
 async def read_block(
-    source: Source, header: Header, start_channel: int, stop_channel: int, if_index: int
+    source: Source, header: Header, start_channel: int, stop_channel: int, if_index: int, memory: Memory
 ) -> npt.NDArray[np.float32]:
-    """Return one IF's channels [start, stop): float32 (spectra, channels), C-contiguous.
+    """Return one IF's channels [start, stop) in a block of `memory`: float32 (spectra, channels), C-contiguous.
 
     Raises
     ------
@@ -46,7 +46,8 @@ async def read_block(
     TransientError
         Storage is unavailable.
     """
-    return await read_rows(source, _row_layout(header, if_index), header.n_spectra, start_channel, stop_channel)
+    layout = _row_layout(header, if_index)
+    return await read_rows(source, layout, header.n_spectra, start_channel, stop_channel, memory)
 
 
 def read_pieces(

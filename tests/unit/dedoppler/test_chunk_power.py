@@ -11,6 +11,7 @@ from science.simulator import make_header, write_fil, write_h5
 from services.dedoppler import averaging
 from services.dedoppler.averaging import averages
 from services.dedoppler.chunk_power import chunk_power
+from services.dedoppler.noise.scratch import Scratch
 from shared.averaging import spectra_per_average
 from shared.events import Chunk, ChunkReady, SearchParameters, Upload
 from shared.filterbank import LocalSource, read_header
@@ -37,7 +38,7 @@ async def test_few_spectra_are_read_as_they_are(tmp_path, pool):
     write_fil(tmp_path / "few.fil", header, power)
     source = LocalSource(tmp_path / "few.fil")
     header, _ = await read_header(source)
-    np.testing.assert_array_equal(await chunk_power(source, ready(header), pool), power[:, CHANNELS])
+    np.testing.assert_array_equal(await chunk_power(source, ready(header), pool, Scratch()), power[:, CHANNELS])
 
 
 @pytest.mark.parametrize("n_bits", [8, 32])
@@ -51,7 +52,7 @@ async def test_many_spectra_are_averaged_as_in_memory(tmp_path, pool, monkeypatc
     header, _ = await read_header(source)
     spectra = spectra_per_average(header, 4.0)
     assert spectra > 1
-    found = await chunk_power(source, ready(header), pool)
+    found = await chunk_power(source, ready(header), pool, Scratch())
     expected = averages(power[:, CHANNELS].copy(), header, spectra, pool)
     np.testing.assert_array_equal(found, expected)
 
@@ -70,6 +71,6 @@ async def test_storage_chunks_of_any_length(tmp_path, pool, monkeypatch, rows):
         stored.attrs.update(attributes)
     source = LocalSource(path)
     header, _ = await read_header(source)
-    found = await chunk_power(source, ready(header), pool)
+    found = await chunk_power(source, ready(header), pool, Scratch())
     expected = averages(power[:, CHANNELS].copy(), header, spectra_per_average(header, 4.0), pool)
     np.testing.assert_array_equal(found, expected)

@@ -108,6 +108,26 @@ async def test_a_repeat_gives_the_same_bytes_and_events(read_power, pool):
     assert blobs.objects == stored
 
 
+async def test_chunks_share_memory_and_give_the_same_bytes(read_power, pool):
+    blocks, fresh, shared, read = Scratch(), MemoryBlobs(), MemoryBlobs(), []
+
+    async def read_into_lent_memory(event):
+        power = await read_power(event)
+        block = blocks.block(power.shape)
+        block[...] = power
+        read.append(block)
+        return block
+
+    plain, lent = (
+        Handler(read_power, fresh, pool, Scratch()),
+        Handler(read_into_lent_memory, shared, pool, Scratch(), blocks),
+    )
+    for index in range(2):
+        assert gist(await lent.handle(ready(index))) == gist(await plain.handle(ready(index)))
+    assert shared.objects == fresh.objects
+    assert np.shares_memory(*read)
+
+
 PLAN = ChunkPlan(n_channels=2**13, count=4, stride_channels=2**11, parts=1, overlap_channels=200, lanes=2)
 
 

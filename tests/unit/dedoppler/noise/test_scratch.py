@@ -38,3 +38,18 @@ def test_only_the_last_array_is_kept():
     scratch.give_back(last)
     assert np.shares_memory(scratch.take(10), last)
     assert not np.shares_memory(scratch.take(10), first)
+
+
+def test_a_block_is_lent_from_the_same_memory():
+    scratch = Scratch()
+    block = scratch.block((3, 4))
+    assert (block.shape, block.dtype, block.flags.c_contiguous) == ((3, 4), np.float32, True)
+    scratch.give_back(block)
+    assert np.shares_memory(scratch.block((2, 5)), block)
+
+
+def test_an_array_with_its_own_memory_is_not_kept():
+    scratch = Scratch()
+    own = np.zeros((3, 4), np.float32)
+    scratch.give_back(own)
+    assert not np.shares_memory(scratch.take(12), own)

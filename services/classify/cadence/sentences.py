@@ -36,7 +36,9 @@ def scan_sentence(joined: Joined, seen: Observed, judgement: Judgement, track: i
     if np.isfinite(ratio) and (present and scan.role == "off"):
         text += f", with {_part(ratio)} of its strength in the ON scans"
     limit = judgement.ratio_limit[track, at]
-    if not present and np.isfinite(limit):
+    if judgement.taken[track, at]:
+        text += ", for that is the line of another track"
+    elif not present and np.isfinite(limit):
         text += f", with at most {_part(limit)} of its strength in the ON scans that show it (3 sigma)"
     return f"{text}."
 

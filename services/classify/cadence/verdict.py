@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from services.classify.cadence.joining import Joined, needed_on_scans
 from services.classify.cadence.observed import IN_LISTED, IN_LOST, IN_OUTSIDE, IN_SILENT, Observed
+from services.classify.cadence.ownership import of_another_track
 from services.classify.cadence.presence import LEAST_PART, presence_probability, threshold, weighted_mean
 from shared.arrays import Floats
 
@@ -25,12 +26,14 @@ STILL = 9.2
 class Judgement:
     """What the rule says of every track; arrays of scans are (tracks, scans).
 
-    `present`: the scan shows the track. `counted`: the scan could have shown it. `ratio` is its strength in units of
+    `present`: the scan shows the track. `taken`: what was measured is the line of another
+    track. `counted`: the scan could have shown it. `ratio` is its strength in units of
     that in the ON scans that show it, with its error and upper limit; `probability` that of at least `LEAST_PART` of
     it. `snr` is that of all ON scans together. `drift_hz_s`, `drift_error_hz_s` are those in the middle of the cadence.
     """
 
     present: npt.NDArray[np.bool_]
+    taken: npt.NDArray[np.bool_]
     counted: npt.NDArray[np.bool_]
     ratio: Floats
     ratio_error: Floats
@@ -66,11 +69,13 @@ def judged(joined: Joined, seen: Observed) -> Judgement:
 
     An ON scan shows a track if its SNR along the track is significant, with the number of paths that were tried, and at
     least `LEAST_PART` of the strength elsewhere within three errors; or if its hit list has a hit on it, where nothing
-    could be measured of at least the SNR threshold. An OFF scan shows it from `off_snr` on, likewise.
+    could be measured of at least the SNR threshold. The line of another track shows that one alone. An OFF scan shows
+    it from `off_snr` on, likewise.
     """
     is_on = np.array([scan.role == "on" for scan in joined.scans])
     parameters, measured = joined.parameters, seen.is_measured
-    significant = measured & (seen.snr >= threshold(PRESENT_SNR, seen.trials))
+    taken = of_another_track(joined, seen)
+    significant = measured & (seen.snr >= threshold(PRESENT_SNR, seen.trials)) & ~taken
     listed_on = (seen.state == IN_LISTED) & (seen.snr >= parameters.snr_threshold)
     on_there = (significant | (measured & seen.has_hit) | listed_on) & is_on
     on_there &= ~_is_faint(seen, on_there)
@@ -100,6 +105,7 @@ def judged(joined: Joined, seen: Observed) -> Judgement:
         needed = np.maximum(able, min(2, len(joined.ons)))
     return Judgement(
         present=present,
+        taken=taken,
         counted=counted,
         ratio=ratio,
         ratio_error=error,

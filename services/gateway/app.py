@@ -13,23 +13,30 @@ from services.gateway.api.auth import ApiKeyAuthentication, Authentication, Toke
 from services.gateway.api.client_address import ClientAddresses
 from services.gateway.api.document.asyncapi import make_asyncapi
 from services.gateway.api.document.openapi import make_openapi
+from services.gateway.api.event_streams import EventStreams, JobChanges
 from services.gateway.api.http_server import GatewayRunner
 from services.gateway.api.oidc import open_token_verifier
 from services.gateway.api.rate_limits import RateLimits
 from services.gateway.api.routes.analyze import AnalyzeRoutes
+from services.gateway.api.routes.cadence_downloads import CadenceDownloadRoutes
+from services.gateway.api.routes.cadence_events import CadenceEventRoutes
+from services.gateway.api.routes.cadences import CadenceRoutes
 from services.gateway.api.routes.documents import DocumentRoutes
 from services.gateway.api.routes.downloads import DownloadRoutes
 from services.gateway.api.routes.health import HealthRoutes
-from services.gateway.api.routes.job_events import JobChanges, JobEventRoutes
+from services.gateway.api.routes.job_events import JobEventRoutes
 from services.gateway.api.routes.jobs import JobRoutes
 from services.gateway.api.routes.keys import KeyRoutes
 from services.gateway.api.routes.reports import ReportRoutes
 from services.gateway.api.routes.uploads import UploadRoutes
 from services.gateway.api.routes.usage import UsageRoutes
+from services.gateway.api.uploaded_files import UploadedFiles
+from services.gateway.jobs.cadences import Cadences
 from services.gateway.jobs.handlers import WorkerEvents
 from services.gateway.jobs.outbox import Outbox
 from services.gateway.jobs.ports import Bus
 from services.gateway.jobs.removal import Removal
+from services.gateway.jobs.starts import Starts
 from services.gateway.jobs.submission import Submissions
 from services.gateway.jobs.sweeper import Sweeper
 from services.gateway.jobs.upload_space import UploadSpace
@@ -39,12 +46,30 @@ from services.gateway.settings import Settings
 from shared import service
 from shared.blobs import Storage, open_storage
 from shared.bus import Consumer, open_publisher
-from shared.events import JOB_FAILED, JOB_PROGRESS, JOB_REOPENED, OBSERVATION_CLASSIFIED, OBSERVATION_EXPORTED
+from shared.events import (
+    CADENCE_CLASSIFIED,
+    CADENCE_EXPORTED,
+    JOB_FAILED,
+    JOB_PROGRESS,
+    JOB_REOPENED,
+    OBSERVATION_CLASSIFIED,
+    OBSERVATION_EXPORTED,
+)
+
+TOPICS = (
+    OBSERVATION_CLASSIFIED,
+    OBSERVATION_EXPORTED,
+    CADENCE_CLASSIFIED,
+    CADENCE_EXPORTED,
+    JOB_PROGRESS,
+    JOB_FAILED,
+    JOB_REOPENED,
+)
 
 
 @dataclass(frozen=True)
 class JobParts:
-    """The objects that start, follow and remove jobs, and their routes."""
+    """The objects that start, follow and remove jobs and cadences, and their routes."""
 
     outbox: Outbox
     worker_events: WorkerEvents
@@ -62,32 +87,50 @@ def make_job_parts(
     removal = Removal(
         settings,
         jobs=store.jobs,
+        cadences=store.cadences,
         quotas=store.quotas,
         users=store.users,
         uploads=storage.uploads,
         results=storage.results,
         now_ms=now_ms,
     )
-    submissions = Submissions(
+    starts = Starts(
         settings,
         jobs=store.jobs,
-        outbox=outbox,
         quotas=store.quotas,
         keys=store.idempotency_keys,
         removal=removal,
         now_ms=now_ms,
     )
+    cadences = Cadences(
+        settings,
+        starts=starts,
+        cadences=store.cadences,
+        jobs=store.jobs,
+        outbox=outbox,
+        quotas=store.quotas,
+        removal=removal,
+        now_ms=now_ms,
+    )
+    files = UploadedFiles(settings, records=store.uploads, uploads=storage.uploads)
     space = UploadSpace(settings, stored=store.stored_uploads, jobs=store.jobs, uploads=storage.uploads, now_ms=now_ms)
     return JobParts(
         outbox=outbox,
         space=space,
         worker_events=WorkerEvents(
-            store.jobs, quotas=store.quotas, removal=removal, now_ms=now_ms, silence_s=settings.outbox_silence_s
+            store.jobs,
+            cadence_store=store.cadences,
+            cadences=cadences,
+            quotas=store.quotas,
+            removal=removal,
+            now_ms=now_ms,
+            silence_s=settings.outbox_silence_s,
         ),
         removal=removal,
         sweeper=Sweeper(
             settings,
             jobs=store.jobs,
+            cadences=cadences,
             quotas=store.quotas,
             removal=removal,
             keys=store.idempotency_keys,
@@ -97,9 +140,11 @@ def make_job_parts(
         ),
         routes=(
             UploadRoutes(settings, storage.uploads, store.uploads, space, now_ms=now_ms),
-            AnalyzeRoutes(settings, submissions=submissions, records=store.uploads, uploads=storage.uploads),
-            JobRoutes(store.jobs, removal),
+            AnalyzeRoutes(submissions=Submissions(starts, outbox), files=files),
+            JobRoutes(store.jobs, removal, cadences),
             DownloadRoutes(settings, jobs=store.jobs, results=storage.results),
+            CadenceRoutes(cadences, store=store.cadences, jobs=store.jobs, files=files, removal=removal),
+            CadenceDownloadRoutes(settings, cadences=store.cadences, results=storage.results),
         ),
     )
 
@@ -116,10 +161,12 @@ async def serve(settings: Settings) -> None:
         await clock.set()
         parts = make_job_parts(settings, store=store, storage=storage, bus=publisher, now_ms=clock)
         changes = JobChanges()
+        streams = EventStreams(settings, changes)
         subjects: list[Routes] = [
             HealthRoutes(service.VERSION),
             DocumentRoutes(openapi=make_openapi(service.VERSION), asyncapi=make_asyncapi(service.VERSION)),
-            JobEventRoutes(settings, jobs=store.jobs, changes=changes),
+            JobEventRoutes(streams, jobs=store.jobs),
+            CadenceEventRoutes(streams, cadences=store.cadences),
             *parts.routes,
             UsageRoutes(settings, store.quotas, parts.space, now_ms=clock),
             KeyRoutes(settings, store.users, now_s=clock.now_s),
@@ -135,7 +182,7 @@ async def serve(settings: Settings) -> None:
         consumer = Consumer(
             settings,
             group="gateway",
-            topics=[OBSERVATION_CLASSIFIED, OBSERVATION_EXPORTED, JOB_PROGRESS, JOB_FAILED, JOB_REOPENED],
+            topics=TOPICS,
             handle=changes.after(parts.worker_events.handle),
             publisher=publisher,
         )

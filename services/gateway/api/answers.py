@@ -183,6 +183,7 @@ class Job(Answer):
     exports_ready: bool = Field(description="Whether every download format is available.")
     parameters: SearchParameters | None = Field(default=None, description="Parameters of the search.")
     progress: Progress | None = None
+    cadence_id: str | None = Field(default=None, description="The cadence that started the job.")
     completed_at: int | None = None
     expires_at: int | None = Field(default=None, description="When the job and its results are deleted.")
     results: ResultsSummary | None = None
@@ -203,6 +204,7 @@ class Job(Answer):
             exports_ready=job.status == "complete" and bool(job.artefacts),
             parameters=job.parameters,
             progress=None if progress is None else Progress(**vars(progress)),
+            cadence_id=job.cadence_id,
             # The two times come from the clocks of two machines: the later one may show the earlier time.
             completed_at=None if job.completed_at is None else max(job.completed_at, job.created_at),
             expires_at=job.expires_at,

@@ -30,20 +30,20 @@ BODY_TIMEOUT_S = 15.0
 
 BodyT = TypeVar("BodyT", bound=BaseModel)
 
-# Unicode's categories Cc and Cs: control characters, and halves of surrogate pairs.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+# Unicode's categories Cc, Zl, Zp and Cs: control characters, line and paragraph separators, halves of surrogate pairs.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def _no_control_characters(text: str) -> str:
     if _CONTROL.search(text):
-        raise ValueError("it must not hold control characters")
+        raise ValueError("it must not hold control characters or line separators")
     return text
 
 
 # Patterns for the API's document, equivalent to the rules below and in `upload_names`.
 _FILE_NAME = Field(json_schema_extra={"pattern": r"[^./\\][^/\\]*\.([Ff][Ii][Ll]|[Hh]5)$"})
-_PRINTABLE = Field(json_schema_extra={"pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$"})
+_PRINTABLE = Field(json_schema_extra={"pattern": r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"})
 
 Name = Annotated[
     str, StringConstraints(min_length=1, max_length=255), AfterValidator(_no_control_characters), _PRINTABLE

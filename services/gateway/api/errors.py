@@ -5,7 +5,7 @@ wrong with the HTTP request itself (its body, its credentials) is raised as `Api
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -24,15 +24,20 @@ from services.gateway.api.oidc import InvalidTokenError
 from services.gateway.api.page_query import CURSOR_HEADER
 from services.gateway.api.upload_names import FileNameError
 from services.gateway.jobs.errors import (
+    BadCadenceError,
     BadIdempotencyKeyError,
     BadPageError,
+    CadenceOfAnotherUserError,
     FileTooLargeError,
     FormatNotAvailableError,
     JobOfAnotherUserError,
     KeyReusedError,
     LimitReachedError,
     MissingPartsError,
+    ScanError,
+    ScanJobFailedError,
     TooManyPartsError,
+    UnknownCadenceError,
     UnknownFormatError,
     UnknownJobError,
     UnknownMultipartError,
@@ -111,6 +116,12 @@ def unsupported_encoding() -> ApiError:
 
 
 def _limit_reached(error: LimitReachedError) -> ErrorAnswer:
+    if error.limit is Limit.MONTHLY and error.files is not None:
+        message = (
+            f"The cadence has {error.files} new files, more than are left of your tier's {error.allowed} jobs of this "
+            "month; the next month begins at 00:00 UTC of its first day."
+        )
+        return ErrorAnswer(429, error.limit.value, message, retry_after_s=error.retry_after_s)
     message = {
         Limit.MONTHLY: f"Your tier's {error.allowed} jobs of this month are used up; the next month begins at 00:00 "
         "UTC of its first day.",
@@ -132,6 +143,11 @@ def _upload_limit(error: UploadLimitError) -> ErrorAnswer:
         "without a job are removed."
     )
     return ErrorAnswer(429, error.limit.value, message, retry_after_s=STORAGE_RETRY_AFTER_S)
+
+
+def _of_scan(error: ScanError) -> ErrorAnswer:
+    answer = answer_to(error.cause)
+    return replace(answer, message=f"Scan {error.number}: {answer.message}")
 
 
 def _bad_page(error: BadPageError) -> ErrorAnswer:
@@ -173,6 +189,15 @@ ANSWERS: Mapping[type[Exception], Callable[[Any], ErrorAnswer]] = {
     UnknownMultipartError: lambda error: ErrorAnswer(404, "upload_not_found", error.message),
     UnknownJobError: lambda _: ErrorAnswer(404, "job_not_found", "No job has this id."),
     JobOfAnotherUserError: lambda _: ErrorAnswer(403, "job_of_another_user", "This job belongs to a different user."),
+    UnknownCadenceError: lambda _: ErrorAnswer(404, "cadence_not_found", "No cadence has this id."),
+    CadenceOfAnotherUserError: lambda _: ErrorAnswer(
+        403, "cadence_of_another_user", "This cadence belongs to a different user."
+    ),
+    BadCadenceError: lambda error: ErrorAnswer(400, error.code, error.message),
+    ScanError: _of_scan,
+    ScanJobFailedError: lambda error: ErrorAnswer(
+        409, "scan_failed", f"Its job has failed, so leave it out or upload the file again. {error.reason}"
+    ),
     LimitReachedError: _limit_reached,
     UploadLimitError: _upload_limit,
     BadIdempotencyKeyError: lambda _: ErrorAnswer(

@@ -1,10 +1,10 @@
-"""The query parameters of GET /jobs, and the headers that lead to its next page."""
+"""The query parameters of a list of jobs or cadences, and the headers that lead to its next page."""
 
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from services.gateway.jobs.errors import BadPageError
-from services.gateway.jobs.model import Job
+from services.gateway.jobs.model import Followed
 from services.gateway.jobs.paging import DEFAULT_JOBS, MAX_JOBS, STATUSES, Cursor, Page
 
 CURSOR_HEADER = "X-Next-Cursor"
@@ -32,8 +32,8 @@ def page_of(query: Mapping[str, str]) -> Page:
     return Page(int(raw), status, after)
 
 
-def next_page_headers(page: Page, last: Job) -> dict[str, str]:
-    """Return the headers that name the page after `last`, the last job of this page."""
+def next_page_headers(path: str, page: Page, last: Followed) -> dict[str, str]:
+    """Return the headers that name the page after `last`, the last entry of this page of the list at `path`."""
     cursor = str(Cursor.at(last))
     query = {"limit": str(page.limit), **({"status": page.status} if page.status else {}), "cursor": cursor}
-    return {CURSOR_HEADER: cursor, "Link": f'</jobs?{urlencode(query)}>; rel="next"'}
+    return {CURSOR_HEADER: cursor, "Link": f'<{path}?{urlencode(query)}>; rel="next"'}

@@ -1,8 +1,14 @@
-"""Users see their own jobs only."""
+"""Users see their own jobs and cadences only."""
 
-from services.gateway.jobs.errors import JobOfAnotherUserError, UnknownJobError
+from services.gateway.jobs.cadence import Cadence
+from services.gateway.jobs.errors import (
+    CadenceOfAnotherUserError,
+    JobOfAnotherUserError,
+    UnknownCadenceError,
+    UnknownJobError,
+)
 from services.gateway.jobs.model import Job
-from services.gateway.jobs.ports import JobStore
+from services.gateway.jobs.ports import CadenceStore, JobStore
 
 
 async def own_job(jobs: JobStore, job_id: str, user_id: str) -> Job:
@@ -23,3 +29,23 @@ async def own_job(jobs: JobStore, job_id: str, user_id: str) -> Job:
     if job.user_id != user_id:
         raise JobOfAnotherUserError
     return job
+
+
+async def own_cadence(cadences: CadenceStore, cadence_id: str, user_id: str) -> Cadence:
+    """Return a user's cadence.
+
+    Raises
+    ------
+    UnknownCadenceError
+        No cadence has this id, or it was removed.
+    CadenceOfAnotherUserError
+        The cadence belongs to a different user.
+    TransientError
+        MongoDB is unavailable.
+    """
+    cadence = await cadences.get(cadence_id)
+    if cadence is None:
+        raise UnknownCadenceError
+    if cadence.user_id != user_id:
+        raise CadenceOfAnotherUserError
+    return cadence

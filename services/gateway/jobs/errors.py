@@ -22,14 +22,50 @@ class JobOfAnotherUserError(JobError):
 class LimitReachedError(JobError):
     """A limit of the user's tier keeps the job from starting.
 
-    `allowed` is how many jobs the limit allows, and `retry_after_s` is when a retry may succeed.
+    `allowed` is how many jobs the limit allows, `files` how many jobs a cadence would start (None for a job), and
+    `retry_after_s` is when a retry may succeed.
     """
 
-    def __init__(self, limit: Limit, *, allowed: int, retry_after_s: int) -> None:
+    def __init__(self, limit: Limit, *, allowed: int, retry_after_s: int, files: int | None = None) -> None:
         super().__init__(f"{limit}: {allowed}")
         self.limit = limit
         self.allowed = allowed
+        self.files = files
         self.retry_after_s = retry_after_s
+
+
+class UnknownCadenceError(JobError):
+    """No cadence has this id, or the cadence was removed."""
+
+
+class CadenceOfAnotherUserError(JobError):
+    """The cadence belongs to a different user."""
+
+
+class ScanError(JobError):
+    """Scan `number` of a cadence (counted from 1) is refused; `cause` says why."""
+
+    def __init__(self, number: int, cause: JobError) -> None:
+        super().__init__(f"scan {number}: {cause}")
+        self.number = number
+        self.cause = cause
+
+
+class ScanJobFailedError(JobError):
+    """The job of a scan has failed; `reason` is its sentence."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class BadCadenceError(JobError):
+    """The scans do not make a cadence; `code` and `message` say why."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
 
 
 class UploadLimitError(JobError):

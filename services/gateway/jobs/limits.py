@@ -1,7 +1,8 @@
 """Limits per user: jobs per calendar month, jobs at a time, jobs in the history; and when removed jobs are purged."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -42,13 +43,15 @@ class Slot:
 class PruningTurn:
     """The state of a user's quota at the start of a pruning turn.
 
-    `requested` counts the requests to prune so far, `kept` is the stored bound on the user's jobs, and `active` holds
-    the jobs that have a slot. See `services.gateway.mongodb.quotas`.
+    `requested` counts the requests to prune so far, `kept` is the stored bound on the user's jobs, `active` holds the
+    jobs and cadences that have a slot, and `files` says how many jobs each of these cadences starts. See
+    `services.gateway.mongodb.quotas`.
     """
 
     requested: int
     kept: int
     active: frozenset[str]
+    files: Mapping[str, int] = field(default_factory=dict)
 
 
 def month_of(now_ms: int) -> int:
@@ -67,9 +70,14 @@ def retry_after_s(limit: Limit, now_ms: int) -> int:
     return min(-(-left_ms // 1000), MAX_RETRY_AFTER_S)
 
 
-def beyond_history(oldest_first: Sequence[ListedJob], keep: int) -> list[str]:
-    """Return the ids of the jobs to remove so that `keep` stay: the oldest ended ones. Open jobs always stay."""
-    ended = [job.job_id for job in oldest_first if not job.is_open]
+def beyond_history(
+    oldest_first: Sequence[ListedJob], keep: int, in_use: AbstractSet[str] = frozenset()
+) -> list[ListedJob]:
+    """Return the jobs to remove so that `keep` stay: the oldest ended ones.
+
+    Open jobs always stay, and so do jobs that a cadence `in_use` has as a scan.
+    """
+    ended = [job for job in oldest_first if not job.is_open and not job.cadences & in_use]
     return ended[: max(len(oldest_first) - keep, 0)]
 
 

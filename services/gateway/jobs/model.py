@@ -1,9 +1,19 @@
 """Jobs and their states."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
-from shared.events import Artefact, Event, JobFailed, JobProgress, JobReopened, ResultsSummary, SearchParameters, Stage
+from shared.events import (
+    OBSERVATION_SUBMITTED,
+    Artefact,
+    Event,
+    JobFailed,
+    JobProgress,
+    JobReopened,
+    ResultsSummary,
+    SearchParameters,
+    Stage,
+)
 
 Status = Literal["submitted", "processing", "complete", "failed"]
 
@@ -95,6 +105,7 @@ class Job:
 
     `file_size` and `etag` are those of the object when the job was accepted. `expires_at` is when the job is removed.
     `slot_ms` is when the quota counted it, unix ms. Jobs stored by early versions have no `parameters` and no `etag`.
+    A job that a cadence started has the `cadence_id`, and no slot: the cadence has one for all its jobs.
     """
 
     job_id: str
@@ -116,6 +127,7 @@ class Job:
     slot_ms: int | None = None
     parameters: SearchParameters | None = None
     etag: str | None = None
+    cadence_id: str | None = None
 
     @property
     def created_at(self) -> int:
@@ -129,26 +141,38 @@ class Job:
 
 @dataclass(frozen=True)
 class ListedJob:
-    """A job of a user's list, with the fields that the history limit needs."""
+    """A job of a user's list, with the fields that the history limit needs.
+
+    `cadences` are those that it is a scan of and that may be open. `uses` grows with each cadence that takes it.
+    """
 
     job_id: str
     is_open: bool
+    cadences: frozenset[str] = frozenset()
+    uses: int = 0
 
 
 @dataclass(frozen=True)
 class StartedJob:
-    """The fields of a job that stay known after its removal."""
+    """The fields of a job that stay known after its removal.
+
+    `cadences` are those that it is a scan of and that may be open.
+    """
 
     user_id: str
     is_open: bool
     slot_ms: int | None
+    cadences: frozenset[str] = frozenset()
+    is_cadence: bool = False
 
 
 @dataclass(frozen=True)
 class RemovedJob:
     """A job that users no longer see. Its objects are to be deleted at `purge_due_ms`, and again later.
 
-    `file_key` is None if the job was never started: then its upload is left alone.
+    `file_key` is None if the job was never started: then its upload is left alone. It is None for a cadence, too.
+    `scan_jobs` are the jobs that a removed cadence used, and `cancels` those that it started; both are empty once the
+    cadence has let go of them.
     """
 
     job_id: str
@@ -156,11 +180,13 @@ class RemovedJob:
     file_key: str | None
     removed_ms: int
     purge_due_ms: int
+    scan_jobs: tuple[str, ...] = ()
+    cancels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class DueEvent:
-    """The submitted event of an unfinished job: due at `due_ms` (unix ms), published `publications` times so far.
+    """The first event of an unfinished job or cadence: due at `due_ms` (unix ms), published `publications` times.
 
     An event that a process was about to publish when it died counts as published.
     """
@@ -169,6 +195,7 @@ class DueEvent:
     event: str
     due_ms: int
     publications: int
+    topic: str = OBSERVATION_SUBMITTED
 
 
 def allowed_from(status: Status) -> tuple[Status, ...]:
@@ -178,8 +205,25 @@ def allowed_from(status: Status) -> tuple[Status, ...]:
     return ("submitted",) if status == "processing" else OPEN_STATUSES
 
 
-def is_settled(job: Job) -> bool:
-    """Return whether the job is final: it failed, or it is complete and its exports exist or have failed."""
+class Followed(Protocol):
+    """What a job and a cadence have in common."""
+
+    @property
+    def job_id(self) -> str: ...
+    @property
+    def submitted_ms(self) -> int: ...
+    @property
+    def status(self) -> Status: ...
+    @property
+    def failure(self) -> Failure | None: ...
+    @property
+    def export_failure(self) -> Failure | None: ...
+    @property
+    def artefacts(self) -> tuple[Artefact, ...]: ...
+
+
+def is_settled(job: Followed) -> bool:
+    """Return whether a job or cadence is final: it failed, or it is complete and its exports exist or have failed."""
     if job.status == "complete":
         return bool(job.artefacts) or job.export_failure is not None
     return job.status == "failed"

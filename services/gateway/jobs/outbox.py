@@ -3,14 +3,15 @@
 From its first write on, a job document holds its `observation.submitted` event and the time at which that event is due
 to be published again. The event is published right after the insert. A job without news becomes due, whether it is open
 or complete without its artefacts: the broker may have lost its memory, or the process that stored the job died before
-it published. Workers handle a repeated event like the first one, so an extra one does no harm.
+it published. Workers handle a repeated event like the first one, so an extra one does no harm. The same is true of a
+cadence and its `cadence.ready`, from the write on that stores this event.
 
 An acknowledgement is not stored, since that would cost each job one more write. Only a refusal by the bus is stored:
 then the event is due much sooner.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import structlog
@@ -20,7 +21,7 @@ from services.gateway.jobs.model import Job, silence_s
 from services.gateway.jobs.ports import Bus, JobStore
 from services.gateway.settings import Settings
 from shared.errors import TransientError
-from shared.events import OBSERVATION_SUBMITTED, Event
+from shared.events import Event
 
 logger = structlog.get_logger(__name__)
 
@@ -30,7 +31,7 @@ BATCH = 100
 
 
 class Outbox:
-    """Publishes the submitted events of jobs, at least once."""
+    """Publishes the first events of jobs and cadences, at least once."""
 
     def __init__(self, jobs: JobStore, bus: Bus, settings: Settings, *, now_ms: Callable[[], int]) -> None:
         self._jobs = jobs
@@ -48,15 +49,37 @@ class Outbox:
         TransientError
             MongoDB is unavailable, and the job is not stored.
         """
+
+        async def store(raw: str, due_ms: int) -> bool:
+            return await self._jobs.insert(job, raw, due_ms=due_ms)
+
+        return await self.send(event, store)
+
+    async def send(self, event: Event, store: Callable[[str, int], Awaitable[bool]]) -> bool:
+        """Store the first event of a job or cadence and publish it. If the bus is unavailable, a later sweep does.
+
+        Parameters:
+            event: The event.
+            store: Stores the event's JSON and the time at which it is due again; False if it is not to be published.
+
+        Returns
+        -------
+        What `store` returned.
+
+        Raises
+        ------
+        TransientError
+            MongoDB is unavailable, and the event is not stored.
+        """
         raw = event.to_bytes()
         try:
-            if not await self._jobs.insert(job, raw.decode(), due_ms=self._silent_ms(1)):
+            if not await store(raw.decode(), self._silent_ms(1)):
                 return False
-            await self._publish_new(job.job_id, raw)
+            await self._publish_new(event, raw)
         except asyncio.CancelledError:
             # The request is cancelled halfway. The job may be stored all the same, and then it should run soon.
-            logger.warning("job left in the outbox", job_id=job.job_id, error="The request was cancelled.")
-            await self._publish_soon(job.job_id)
+            logger.warning("job left in the outbox", job_id=event.job_id, error="The request was cancelled.")
+            await self._publish_soon(event.job_id)
             raise
         return True
 
@@ -75,7 +98,8 @@ class Outbox:
             lease_s = self._settings.publish_timeout_s + self._settings.outbox_stale_s
             if await self._jobs.claim(due, until_ms=self._after(lease_s)):
                 publications = due.publications + 1
-                await self._publish(due.job_id, due.event.encode(), SILENT if due.publications else OVERDUE)
+                reason = SILENT if due.publications else OVERDUE
+                await self._publish(due.topic, due.job_id, due.event.encode(), reason)
                 await self._jobs.mark_published(due.job_id, due_ms=self._silent_ms(publications))
                 logger.info("job submitted from the outbox", job_id=due.job_id, publications=publications)
                 published += 1
@@ -91,12 +115,12 @@ class Outbox:
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self._settings.outbox_interval_s)
 
-    async def _publish_new(self, job_id: str, event: bytes) -> None:
+    async def _publish_new(self, event: Event, raw: bytes) -> None:
         try:
-            await self._publish(job_id, event, NEW)
+            await self._publish(event.topic, event.job_id, raw, NEW)
         except TransientError as error:
-            logger.warning("job left in the outbox", job_id=job_id, error=error.message)
-            await self._publish_soon(job_id)
+            logger.warning("job left in the outbox", job_id=event.job_id, error=error.message)
+            await self._publish_soon(event.job_id)
 
     async def _publish_soon(self, job_id: str) -> None:
         """Make the event of a new job due soon, because the bus refused it or may not have received it."""
@@ -106,10 +130,10 @@ class Outbox:
             # The job is stored, and its event is due after the first silence.
             logger.warning("job due late", job_id=job_id, error=error.message)
 
-    async def _publish(self, job_id: str, event: bytes, reason: Counter) -> None:
+    async def _publish(self, topic: str, job_id: str, event: bytes, reason: Counter) -> None:
         try:
             async with asyncio.timeout(self._settings.publish_timeout_s) as timer:
-                await self._bus.publish_raw(OBSERVATION_SUBMITTED, job_id.encode(), event)
+                await self._bus.publish_raw(topic, job_id.encode(), event)
         except TimeoutError as error:
             if not timer.expired():
                 raise

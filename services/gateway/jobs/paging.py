@@ -1,4 +1,7 @@
-"""Pages of a list of jobs. A cursor names the last job of a page, so that new jobs do not shift the next page."""
+"""Pages of a list of jobs or cadences.
+
+A cursor names the last job of a page, so that new jobs do not shift the next page.
+"""
 
 import base64
 import binascii
@@ -6,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import get_args
 
-from services.gateway.jobs.model import Job, Status
+from services.gateway.jobs.model import Followed, Status
 
 DEFAULT_JOBS = 50
 MAX_JOBS = 100
@@ -22,8 +25,8 @@ class Cursor:
     job_id: str
 
     @classmethod
-    def at(cls, job: Job) -> "Cursor":
-        """Return the position of a job."""
+    def at(cls, job: Followed) -> "Cursor":
+        """Return the position of a job or cadence."""
         return cls(job.submitted_ms, job.job_id)
 
     @classmethod
@@ -50,7 +53,7 @@ class Cursor:
 
 @dataclass(frozen=True)
 class Page:
-    """Which jobs of a list to return: at most `limit`, of one status or of all, and only those after a cursor."""
+    """Which entries of a list to return: at most `limit`, of one status or of all, and only those after a cursor."""
 
     limit: int = DEFAULT_JOBS
     status: Status | None = None

@@ -6,6 +6,7 @@ Every method raises `TransientError` while its server is unavailable.
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
+from services.gateway.jobs.cadence import Cadence, ClassifiedScan, ScanJob
 from services.gateway.jobs.idempotency import RequestKey
 from services.gateway.jobs.limits import Limit, PruningTurn, Slot
 from services.gateway.jobs.model import DueEvent, Failure, Job, ListedJob, Progress, RemovedJob, Reopening, StartedJob
@@ -14,12 +15,17 @@ from services.gateway.jobs.report import Report
 from services.gateway.jobs.stored_upload import StoredUpload, UploadLimit, UploadUsage
 from services.gateway.jobs.upload_record import UploadRecord
 from shared.blobs import OpenMultipart, StoredObject, UploadedPart
+from shared.cadence import CadenceSummary
 from shared.content import Content
 from shared.events import Artefact, ResultsSummary
 
 
 class JobStore(Protocol):
-    """The jobs that users see, their events in the outbox, and what is left of removed jobs."""
+    """The jobs that users see, their events in the outbox, and what is left of removed jobs.
+
+    A cadence has an id like a job's. Methods that take an id, and those of outbox, expiry and purge, are for cadences
+    too, unless `CadenceStore` has its own.
+    """
 
     async def insert(self, job: Job, event: str, *, due_ms: int) -> bool:
         """Store a new job with its submitted event (JSON) in one write, as published and due again at `due_ms`.
@@ -27,7 +33,7 @@ class JobStore(Protocol):
         Return False if a job of this id exists or existed.
         """
 
-    async def prevent_insert(self, job: Job, *, now_ms: int) -> bool:
+    async def prevent_insert(self, job_id: str, user_id: str, *, now_ms: int) -> bool:
         """Block a pending insert of this job for good. Return False if the job is stored already."""
 
     async def get(self, job_id: str) -> Job | None:
@@ -86,8 +92,11 @@ class JobStore(Protocol):
     async def expired(self, now_s: int, limit: int) -> Sequence[str]:
         """Return the ids of expired jobs, open ones included."""
 
-    async def remove(self, job_id: str, *, now_ms: int, even_open: bool) -> bool:
-        """Hide a job for good; its objects are due to be purged. Return False if the job does not exist (any more)."""
+    async def remove(self, job_id: str, *, now_ms: int, even_open: bool, uses: int | None = None) -> bool:
+        """Hide a job for good; its objects are due to be purged. Return False if the job does not exist (any more).
+
+        With `uses`, the job stays if other than so many cadences have used it.
+        """
 
     async def removed(self, job_id: str) -> RemovedJob | None:
         """Return the job if it was removed, or None."""
@@ -100,6 +109,70 @@ class JobStore(Protocol):
 
     async def delete_removed(self, job_id: str) -> None:
         """Delete what is left of a removed job."""
+
+
+class CadenceStore(Protocol):
+    """The cadences that users see, and which jobs they use."""
+
+    async def insert(self, cadence: Cadence, *, check_ms: int) -> bool:
+        """Store a new cadence, to be checked at `check_ms`. Return False if one of this id exists or existed."""
+
+    async def get(self, cadence_id: str) -> Cadence | None:
+        """Return the cadence, or None."""
+
+    async def list_recent(self, user_id: str, page: Page) -> Sequence[Cadence]:
+        """Return a page of a user's cadences, most recent first."""
+
+    async def list_all(self, user_id: str) -> Sequence[ListedJob]:
+        """Return all cadences that the user sees, oldest first."""
+
+    async def use_jobs(self, cadence_id: str, job_ids: Sequence[str]) -> None:
+        """Note at jobs that a cadence uses them. From then on, no pruning that has not seen this removes them."""
+
+    async def release_jobs(self, cadence_id: str, job_ids: Sequence[str]) -> None:
+        """Note at jobs that a cadence does not need them any more."""
+
+    async def scan_jobs(self, job_ids: Sequence[str]) -> Mapping[str, ScanJob]:
+        """Return the state of those of the jobs that were ever stored."""
+
+    async def mark_started(self, cadence_id: str) -> None:
+        """Store that all jobs of new scans are stored."""
+
+    async def mark_processing(self, cadence_id: str) -> None:
+        """Move a submitted cadence to processing."""
+
+    async def due_checks(self, now_ms: int, limit: int) -> Sequence[str]:
+        """Return cadences that wait for their jobs and are due to be checked, most overdue first."""
+
+    async def postpone_check(self, cadence_id: str, *, until_ms: int) -> None:
+        """Check a waiting cadence again at `until_ms`."""
+
+    async def make_ready(self, cadence_id: str, event: str, *, due_ms: int) -> bool:
+        """Store the `cadence.ready` event (JSON) of a waiting cadence, as published and due again at `due_ms`.
+
+        Return False if the cadence does not wait (any more).
+        """
+
+    async def fail_waiting(self, cadence_id: str, failure: Failure) -> bool:
+        """Fail a cadence that waits for its jobs. Return False if it does not wait (any more)."""
+
+    async def record_classified(
+        self,
+        cadence_id: str,
+        scans: Sequence[ClassifiedScan],
+        results: CadenceSummary,
+        *,
+        results_key: str,
+        completed_at: int,
+        due_ms: int,
+    ) -> bool:
+        """Complete an open cadence, or keep the results of a failed one; as `JobStore.record_classified`."""
+
+    async def record_exported(self, cadence_id: str, artefacts: Sequence[Artefact]) -> bool:
+        """Store the artefacts, whatever the status. Return whether the cadence exists."""
+
+    async def forget_removed(self, cadence_id: str) -> None:
+        """Store that a removed cadence has let go of its jobs."""
 
 
 class Quotas(Protocol):
@@ -115,8 +188,12 @@ class Quotas(Protocol):
         history: int,
         now_ms: int,
         is_repeatable: bool = True,
+        files: int | None = None,
     ) -> Slot | Limit:
-        """Count a job and give it a slot; a job that has one keeps it. Return the limit if one is reached."""
+        """Count a job and give it a slot; a job that has one keeps it. Return the limit if one is reached.
+
+        A cadence counts as many jobs as it starts (`files`).
+        """
 
     async def retake(self, user_id: str, job_id: str, *, now_ms: int) -> None:
         """Give a reopened job a slot, beyond the limit if need be, unless it has one. It is not counted again."""
@@ -132,6 +209,9 @@ class Quotas(Protocol):
 
     def slots(self) -> AsyncIterator[tuple[str, Mapping[str, int]]]:
         """Yield each user with active jobs, and when each of these took its slot, unix ms."""
+
+    async def with_slot(self, user_id: str) -> frozenset[str]:
+        """Return the user's jobs and cadences that have a slot."""
 
     async def max_job_count(self, user_id: str) -> int:
         """Return an upper limit of the number of jobs that the user has."""

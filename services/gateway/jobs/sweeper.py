@@ -1,8 +1,8 @@
 """The sweeper finishes and cleans up what no request does.
 
-It frees slots whose jobs have ended or were never stored, removes expired jobs, purges the objects of removed jobs,
-finishes interrupted prunings of histories, and deletes uploads that no job uses. Each step may be interrupted at any
-point, repeated, and run by several gateways at once.
+It frees slots whose jobs have ended or were never stored, advances cadences that wait for their jobs, removes expired
+jobs, purges the objects of removed jobs, finishes interrupted prunings of histories, and deletes uploads that no job
+uses. Each step may be interrupted at any point, repeated, and run by several gateways at once.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from contextlib import suppress
 import structlog
 from prometheus_client import Counter
 
+from services.gateway.jobs.cadences import Cadences
 from services.gateway.jobs.ports import IdempotencyKeys, JobStore, Quotas, UploadRecords, UploadsBucket
 from services.gateway.jobs.removal import REMOVED_OBJECTS, Removal, delete_all
 from services.gateway.settings import Settings
@@ -36,6 +37,7 @@ class Sweeper:
         settings: Settings,
         *,
         jobs: JobStore,
+        cadences: Cadences,
         quotas: Quotas,
         removal: Removal,
         keys: IdempotencyKeys,
@@ -45,6 +47,7 @@ class Sweeper:
     ) -> None:
         self._settings = settings
         self._jobs = jobs
+        self._cadences = cadences
         self._quotas = quotas
         self._removal = removal
         self._keys = keys
@@ -63,6 +66,7 @@ class Sweeper:
     async def sweep(self) -> None:
         """Run every step once, and those on storage when they are due. A failed step is retried with the next sweep."""
         await self._step("slots", self.free_slots)
+        await self._step("cadences", self._cadences.check_due)
         await self._step("expired", self.remove_expired)
         await self._step("histories", self.finish_prunings)
         await self._step("objects", self.purge_removed)

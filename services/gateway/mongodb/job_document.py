@@ -1,24 +1,25 @@
 """The codec between a job and its MongoDB document: the only place that knows both.
 
 A job that is removed keeps a small document with the status `removed`, which users never see: late events and objects
-find out that the job is gone, and its id is never used again.
+find out that the job is gone, and its id is never used again. The same is true of a cadence (`cadence_document`).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from services.gateway.jobs.model import Failure, Job, Progress, RemovedJob, Reopening
+from services.gateway.jobs.model import OPEN_STATUSES, Failure, Job, Progress, RemovedJob, Reopening, StartedJob
 from shared.events import Artefact, ResultsSummary, SearchParameters
 
 REMOVED = "removed"
 # Lower than the order of any progress.
 NO_PROGRESS = -1
-# Fields that a removed job loses.
+# Fields that a removed job or cadence loses.
 CONTENT_FIELDS = (
     *("event", "filename", "source_name", "results", "results_key", "progress", "failure", "export_failure"),
-    *("artefacts", "completed_at", "expires_at", "due_ms", "parameters", "etag"),
+    *("artefacts", "completed_at", "expires_at", "due_ms", "parameters", "etag", "cadence_id"),
     *("held", "reopened", "reopened_ms"),
+    *("name", "scans", "cadence_parameters", "limits", "is_started", "check_ms", "classified_scans"),
 )
 
 
@@ -39,7 +40,11 @@ def document_of(job: Job) -> dict[str, Any]:
         "parameters": job.parameters.model_dump() if job.parameters is not None else None,
         "completed_at": job.completed_at,
         "results_key": job.results_key,
+        "cadence_id": job.cadence_id,
     }
+    if job.cadence_id is not None:
+        # As `use_jobs` of cadences notes it at jobs that were there before.
+        document |= {"scan_of": {job.cadence_id: True}, "uses": 1}
     document = {name: value for name, value in document.items() if value is not None}
     document |= progress_fields(job.progress)
     if job.results is not None:
@@ -85,6 +90,14 @@ def artefacts_fields(artefacts: Sequence[Artefact]) -> dict[str, Any]:
     return {"artefacts": [one.model_dump(mode="json") for one in artefacts]}
 
 
+def exported_fields() -> dict[str, Any]:
+    """Return the fields that store the end of the export.
+
+    Progress is on a topic of its own and may come later. A job with its artefacts must not change any more.
+    """
+    return progress_fields(Progress("export", 1, 1))
+
+
 def job_of(document: Mapping[str, Any]) -> Job:
     """Return the job of a document."""
     results, progress = document.get("results"), document.get("progress")
@@ -110,6 +123,23 @@ def job_of(document: Mapping[str, Any]) -> Job:
         slot_ms=document.get("slot_ms"),
         parameters=SearchParameters.model_validate(parameters) if parameters else None,
         etag=document.get("etag"),
+        cadence_id=document.get("cadence_id"),
+    )
+
+
+def cadences_of(document: Mapping[str, Any]) -> frozenset[str]:
+    """Return the cadences that a job is a scan of and that may be open."""
+    return frozenset(document.get("scan_of", {}))
+
+
+def started_of(document: Mapping[str, Any]) -> StartedJob:
+    """Return what stays known of a job or cadence after its removal."""
+    return StartedJob(
+        document["user_id"],
+        document["status"] in OPEN_STATUSES,
+        document.get("slot_ms"),
+        cadences=cadences_of(document),
+        is_cadence="kind" in document,
     )
 
 
@@ -118,13 +148,13 @@ def removed_fields(now_ms: int) -> dict[str, Any]:
     return {"status": REMOVED, "removed_ms": now_ms, "purge_due_ms": now_ms}
 
 
-def never_started_document(job: Job, now_ms: int) -> dict[str, Any]:
+def never_started_document(job_id: str, user_id: str, now_ms: int) -> dict[str, Any]:
     """Return the document that keeps a job from being inserted later: that of a removed job without an upload."""
     return {
-        "_id": job.job_id,
-        "user_id": job.user_id,
+        "_id": job_id,
+        "user_id": user_id,
         "file_key": None,
-        "submitted_ms": job.submitted_ms,
+        "submitted_ms": now_ms,
         **removed_fields(now_ms),
     }
 
@@ -134,7 +164,9 @@ def removed_of(document: Mapping[str, Any]) -> RemovedJob:
     return RemovedJob(
         job_id=document["_id"],
         user_id=document["user_id"],
-        file_key=document["file_key"],
+        file_key=document.get("file_key"),
         removed_ms=document["removed_ms"],
         purge_due_ms=document["purge_due_ms"],
+        scan_jobs=tuple(document.get("scan_jobs", ())),
+        cancels=tuple(document.get("starts", ())),
     )

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pymongo import ASCENDING, DESCENDING
-from pymongo.errors import DuplicateKeyError
 
 from services.gateway.jobs.model import (
     ENDED_STATUSES,
@@ -21,17 +20,19 @@ from services.gateway.jobs.model import (
     RemovedJob,
     Reopening,
     StartedJob,
-    Status,
     allowed_from,
 )
 from services.gateway.jobs.paging import Page
+from services.gateway.mongodb.documents import JOB_KIND, NOT_REMOVED, OPEN, JobDocuments
 from services.gateway.mongodb.errors import translated
 from services.gateway.mongodb.job_document import (
     CONTENT_FIELDS,
     REMOVED,
     artefacts_fields,
+    cadences_of,
     document_of,
     export_failure_fields,
+    exported_fields,
     failure_fields,
     job_of,
     never_started_document,
@@ -40,12 +41,9 @@ from services.gateway.mongodb.job_document import (
     removed_of,
     reopening_fields,
     results_fields,
+    started_of,
 )
-from shared.events import Artefact, ResultsSummary
-
-NOT_REMOVED = {"$ne": REMOVED}
-# The status changes at most a few times while one event is recorded.
-TRIES = 3
+from shared.events import CADENCE_READY, OBSERVATION_SUBMITTED, Artefact, ResultsSummary
 
 # Complete, with neither artefacts nor the news that there will be none.
 _WITHOUT_EXPORTS: dict[str, Any] = {
@@ -55,11 +53,11 @@ _WITHOUT_EXPORTS: dict[str, Any] = {
 }
 
 
-class MongoJobStore:
-    """The collection `jobs`. Implements `services.gateway.jobs.ports.JobStore`."""
+class MongoJobStore(JobDocuments):
+    """The collection `jobs`. Implements `services.gateway.jobs.ports.JobStore`.
 
-    def __init__(self, jobs: Any) -> None:
-        self._jobs = jobs
+    What needs only an id is done to cadences too; see `services.gateway.mongodb.cadences`.
+    """
 
     async def ensure_indexes(self) -> None:
         """Create the indexes that the queries below use."""
@@ -81,12 +79,13 @@ class MongoJobStore:
         """Return the job, or None."""
         with translated():
             document = await self._jobs.find_one({"_id": job_id})
-        # The status is checked here because some servers find by id alone faster than by id and status.
-        return job_of(document) if document is not None and document["status"] != REMOVED else None
+        # The rest is checked here because some servers find by id alone faster than by id and status.
+        is_job = document is not None and document["status"] != REMOVED and "kind" not in document
+        return job_of(document) if is_job else None
 
     async def list_recent(self, user_id: str, page: Page) -> list[Job]:
         """Return a page of a user's jobs, most recent first."""
-        query: dict[str, Any] = {"user_id": user_id, "status": page.status or NOT_REMOVED}
+        query: dict[str, Any] = {"user_id": user_id, "kind": JOB_KIND, "status": page.status or NOT_REMOVED}
         if page.after is not None:
             at = page.after.submitted_ms
             query["$or"] = [{"submitted_ms": {"$lt": at}}, {"submitted_ms": at, "_id": {"$lt": page.after.job_id}}]
@@ -99,10 +98,10 @@ class MongoJobStore:
         is_due = {"due_ms": {"$lte": now_ms}}
         found: list[DueEvent] = []
         # Two queries instead of an `$or`, which takes the embedded server ten times as long.
-        for which in ({"status": {"$in": list(OPEN_STATUSES)}}, _WITHOUT_EXPORTS):
+        for which in ({"status": OPEN}, _WITHOUT_EXPORTS):
             with translated():
                 found += [
-                    DueEvent(document["_id"], document["event"], document["due_ms"], document["publications"])
+                    _due_of(document)
                     async for document in self._jobs.find({**which, **is_due}).sort("due_ms", ASCENDING).limit(limit)
                 ]
         # A job that is completed between the two queries is found twice, but only claimed once.
@@ -125,7 +124,7 @@ class MongoJobStore:
     async def record_progress(self, job_id: str, progress: Progress, *, due_ms: int) -> bool:
         """Move a submitted job to processing, postpone its next publication, and store progress that is further."""
         # Only postponed: the longer wait of a job that was published several times must not become shorter.
-        sooner = {"_id": job_id, "status": {"$in": list(OPEN_STATUSES)}, "due_ms": {"$lt": due_ms}}
+        sooner = {"_id": job_id, "status": OPEN, "due_ms": {"$lt": due_ms}}
         is_open = await self._set(sooner, {"due_ms": due_ms})
         is_open = await self._advance(job_id, "processing", {}) or is_open
         further = {
@@ -139,9 +138,9 @@ class MongoJobStore:
     async def record_classified(
         self, job_id: str, results: ResultsSummary, *, results_key: str, completed_at: int, due_ms: int
     ) -> bool:
-        """Complete an open job, or keep the results of a failed one. The event is due at `due_ms` if no artefacts come.
+        """Complete an open job, or keep the results of a failed one.
 
-        The results of a replayed dead letter may arrive before the event that reopens the job.
+        Its event is due at `due_ms` if no artefacts come.
         """
         fields = {
             **results_fields(results),
@@ -149,21 +148,12 @@ class MongoJobStore:
             "completed_at": completed_at,
             "due_ms": due_ms,
         }
-        for _ in range(TRIES):
-            if await self._advance(job_id, "complete", fields):
-                return True
-            # Between the two updates the job may fail, or be reopened. Then the first one fits.
-            if await self._set({"_id": job_id, "status": "failed"}, {"held": fields}):
-                return True
-        return await self._exists(job_id)
+        return await self._complete(job_id, fields, kind=JOB_KIND)
 
     async def record_exported(self, job_id: str, artefacts: Sequence[Artefact]) -> bool:
-        """Store the artefacts and the end of the export, whatever the status: they may arrive before the results.
-
-        Progress is on a topic of its own and may come later. A job with its artefacts must not change any more.
-        """
-        exported = artefacts_fields(artefacts) | progress_fields(Progress("export", 1, 1))
-        return await self._set({"_id": job_id, "status": NOT_REMOVED}, exported)
+        """Store the artefacts and the end of the export, whatever the status: they may arrive before the results."""
+        query = {"_id": job_id, "kind": JOB_KIND, "status": NOT_REMOVED}
+        return await self._set(query, artefacts_fields(artefacts) | exported_fields()) or await self._exists(job_id)
 
     async def record_failed(self, job_id: str, failure: Failure, *, failed_ms: int) -> bool:
         """Fail an open job. If it has results but no artefacts yet, store that there will be none.
@@ -187,7 +177,7 @@ class MongoJobStore:
             query = {"_id": job_id, "status": "failed", "reopened_ms": reopened}
             with translated():
                 await self._jobs.update_one(query, {"$set": opened, "$unset": {"failure": ""}})
-            open_query = {"_id": job_id, "status": {"$in": list(OPEN_STATUSES)}, "reopened_ms": reopened}
+            open_query = {"_id": job_id, "status": OPEN, "reopened_ms": reopened}
             await self._set(open_query, reopening_fields(reopening))
         with translated():
             found = await self._jobs.find_one({"_id": job_id, "status": NOT_REMOVED})
@@ -201,20 +191,21 @@ class MongoJobStore:
 
     async def started(self, job_ids: Sequence[str]) -> dict[str, StartedJob]:
         """Return those of the jobs that were ever started, removed ones included."""
-        fields = {"user_id": 1, "status": 1, "slot_ms": 1}
+        fields = {"user_id": 1, "status": 1, "slot_ms": 1, "scan_of": 1, "kind": 1}
         with translated():
-            return {
-                found["_id"]: StartedJob(found["user_id"], found["status"] in OPEN_STATUSES, found.get("slot_ms"))
-                async for found in self._jobs.find({"_id": {"$in": list(job_ids)}}, fields)
-            }
+            found = [one async for one in self._jobs.find({"_id": {"$in": list(job_ids)}}, fields)]
+        return {one["_id"]: started_of(one) for one in found}
 
     async def list_all(self, user_id: str) -> list[ListedJob]:
         """Return all jobs that the user sees, oldest first."""
-        query = {"user_id": user_id, "status": NOT_REMOVED}
+        query = {"user_id": user_id, "kind": JOB_KIND, "status": NOT_REMOVED}
         with translated():
-            cursor = self._jobs.find(query, {"status": 1, "submitted_ms": 1})
+            cursor = self._jobs.find(query, {"status": 1, "submitted_ms": 1, "scan_of": 1, "uses": 1})
             ordered = cursor.sort([("submitted_ms", ASCENDING), ("_id", ASCENDING)])
-            return [ListedJob(found["_id"], found["status"] in OPEN_STATUSES) async for found in ordered]
+            return [
+                ListedJob(found["_id"], found["status"] in OPEN_STATUSES, cadences_of(found), found.get("uses", 0))
+                async for found in ordered
+            ]
 
     async def expired(self, now_s: int, limit: int) -> list[str]:
         """Return the ids of expired jobs, open ones included."""
@@ -222,19 +213,24 @@ class MongoJobStore:
         with translated():
             return [found["_id"] async for found in self._jobs.find(query, {"_id": 1}).limit(limit)]
 
-    async def remove(self, job_id: str, *, now_ms: int, even_open: bool) -> bool:
-        """Hide a job for good; its objects are due to be purged. Return False if it does not exist (any more)."""
-        status = NOT_REMOVED if even_open else {"$in": list(ENDED_STATUSES)}
+    async def remove(self, job_id: str, *, now_ms: int, even_open: bool, uses: int | None = None) -> bool:
+        """Hide a job for good; its objects are due to be purged. Return False if it does not exist (any more).
+
+        With `uses`, the job stays if other than so many cadences have used it.
+        """
+        query: dict[str, Any] = {"_id": job_id, "status": NOT_REMOVED if even_open else {"$in": list(ENDED_STATUSES)}}
+        if uses is not None:
+            query["uses"] = uses or {"$exists": False}
         with translated():
             updated = await self._jobs.update_one(
-                {"_id": job_id, "status": status},
+                query,
                 {"$set": removed_fields(now_ms), "$unset": dict.fromkeys(CONTENT_FIELDS, "")},
             )
         return bool(updated.matched_count)
 
-    async def prevent_insert(self, job: Job, *, now_ms: int) -> bool:
+    async def prevent_insert(self, job_id: str, user_id: str, *, now_ms: int) -> bool:
         """Block an insert of this job that may still be pending. Return False if the job is stored already."""
-        return await self._insert(never_started_document(job, now_ms))
+        return await self._insert(never_started_document(job_id, user_id, now_ms))
 
     async def removed(self, job_id: str) -> RemovedJob | None:
         """Return the job if it was removed, or None."""
@@ -270,26 +266,10 @@ class MongoJobStore:
         with translated():
             return {found["file_key"] async for found in self._jobs.find(query, {"file_key": 1})}
 
-    async def _advance(self, job_id: str, status: Status, fields: Mapping[str, Any]) -> bool:
-        query = {"_id": job_id, "status": {"$in": list(allowed_from(status))}}
-        return await self._set(query, {"status": status, **fields})
 
-    async def _set(self, query: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
-        with translated():
-            updated = await self._jobs.update_one(query, {"$set": fields})
-        return bool(updated.matched_count)
-
-    async def _insert(self, document: Mapping[str, Any]) -> bool:
-        try:
-            with translated():
-                await self._jobs.insert_one(document)
-        except DuplicateKeyError:
-            return False
-        return True
-
-    async def _exists(self, job_id: str) -> bool:
-        with translated():
-            return await self._jobs.find_one({"_id": job_id, "status": NOT_REMOVED}, {"_id": 1}) is not None
+def _due_of(document: Mapping[str, Any]) -> DueEvent:
+    topic = CADENCE_READY if "kind" in document else OBSERVATION_SUBMITTED
+    return DueEvent(document["_id"], document["event"], document["due_ms"], document["publications"], topic)
 
 
 def _before(at_ms: int) -> tuple[dict[str, Any], ...]:

@@ -3,11 +3,12 @@
 There is one document per user, and every change is one conditional update of it. So no number of racing requests, on
 any number of gateways, exceeds a limit, and repeating a change has no effect. `used` counts the jobs of `month`.
 `active` maps each job that has a slot to the time it took it, unix ms, and `active_count` is the size of that map. It
-is a map because not every server can test that an array does not hold a job.
+is a map because not every server can test that an array does not hold a job. A cadence has one slot, and counts as many
+jobs as it starts: `files` maps it to that number while it has the slot.
 
-`kept` is an upper limit of the user's jobs. It shows whether a history may have to be pruned, without reading it. It
-grows with each job that is counted, before that job is stored, and shrinks when a start is undone. Removals do not
-change it: the process that prunes the history counts the jobs and corrects `kept`.
+`kept` is an upper limit of the user's jobs, and of the user's cadences. It shows whether a history may have to be
+pruned, without reading it. It grows with each job that is counted, before that job is stored, and shrinks when a start
+is undone. Removals do not change it: the process that prunes the history counts the jobs and corrects `kept`.
 """
 
 from collections.abc import AsyncIterator
@@ -49,6 +50,7 @@ class MongoQuotas:
         history: int,
         now_ms: int,
         is_repeatable: bool = True,
+        files: int | None = None,
     ) -> Slot | Limit:
         """Count a job and give it a slot; a job that has one keeps it and is not counted again.
 
@@ -62,6 +64,7 @@ class MongoQuotas:
             history: Jobs that the tier keeps.
             now_ms: The present time, unix ms.
             is_repeatable: Whether another call may have the same `job_id`. If not, no existing slot is looked for.
+            files: How many jobs a cadence starts, which may be none; without it, this is a job.
 
         Returns
         -------
@@ -73,18 +76,20 @@ class MongoQuotas:
             MongoDB is unavailable, or other changes came first in every try.
         """
         month = month_of(now_ms)
+        counted, kept = (1, 1) if files is None else (files, max(files, 1))
         # A later month was started by a gateway whose clock is ahead: it is never set back.
         free: dict[str, Any] = {
             "_id": user_id,
             "month": {"$gte": month},
-            "used": {"$lt": per_month},
+            "used": {"$lte": per_month - counted},
             "active_count": {"$lt": at_a_time},
         }
         if is_repeatable:
             free[_slot(job_id)] = {"$exists": False}
-        changes = {"$inc": {"used": 1, "active_count": 1, "kept": 1}, "$set": {_slot(job_id): now_ms}}
+        slot = {_slot(job_id): now_ms} | ({} if files is None else {_files(job_id): files})
+        changes = {"$inc": {"used": counted, "active_count": 1, "kept": kept}, "$set": slot}
         for _ in range(TRIES):
-            if await self._update({**free, "kept": {"$lt": history}}, changes):
+            if await self._update({**free, "kept": {"$lte": history - kept}}, changes):
                 return Slot(now_ms, is_new=True)
             found = await self._find(user_id)
             if found is None:
@@ -93,11 +98,11 @@ class MongoQuotas:
                 return await self._renewed(user_id, job_id, found["active"][job_id], now_ms)
             elif found["month"] < month:
                 await self._update({"_id": user_id, "month": found["month"]}, {"$set": {"month": month, "used": 0}})
-            elif found["used"] >= per_month:
+            elif found["used"] > per_month - counted:
                 return Limit.MONTHLY
             elif found["active_count"] >= at_a_time:
                 return Limit.CONCURRENT
-            elif found["kept"] >= history and await self._update(free, changes):
+            elif found["kept"] > history - kept and await self._update(free, changes):
                 return Slot(now_ms, is_new=True, history_is_full=True)
         raise TransientError("The quota of this user is changing too fast.")
 
@@ -112,17 +117,20 @@ class MongoQuotas:
         """Free the slot of an ended job. Return False if it has none."""
         return await self._update(
             {"_id": user_id, _slot(job_id): {"$exists": True}},
-            {"$inc": {"active_count": -1}, "$unset": {_slot(job_id): ""}},
+            {"$inc": {"active_count": -1}, "$unset": {_slot(job_id): "", _files(job_id): ""}},
         )
 
     async def undo(self, user_id: str, job_id: str, taken_ms: int) -> bool:
         """Free the slot, and uncount the job, of a failed start. Return False if the slot has changed since."""
-        slot = {"_id": user_id, _slot(job_id): taken_ms}
-        freed = {"$unset": {_slot(job_id): ""}}
-        same_month = {**slot, "month": month_of(taken_ms), "used": {"$gt": 0}}
-        if await self._update(same_month, {"$inc": {"used": -1, "active_count": -1, "kept": -1}, **freed}):
+        found = await self._find(user_id)
+        files = found.get("files", {}).get(job_id) if found is not None else None
+        counted, kept = (1, 1) if files is None else (files, max(files, 1))
+        slot = {"_id": user_id, _slot(job_id): taken_ms, _files(job_id): {"$exists": False} if files is None else files}
+        freed = {"$unset": {_slot(job_id): "", _files(job_id): ""}}
+        same_month = {**slot, "month": month_of(taken_ms), "used": {"$gte": counted}}
+        if await self._update(same_month, {"$inc": {"used": -counted, "active_count": -1, "kept": -kept}, **freed}):
             return True
-        return await self._update(slot, {"$inc": {"active_count": -1, "kept": -1}, **freed})
+        return await self._update(slot, {"$inc": {"active_count": -1, "kept": -kept}, **freed})
 
     async def used_this_month(self, user_id: str, now_ms: int) -> int:
         """Return how many jobs the user has started in this calendar month, UTC."""
@@ -135,8 +143,13 @@ class MongoQuotas:
             async for found in self._quotas.find({"active_count": {"$gt": 0}}, {"active": 1}):
                 yield found["_id"], found["active"]
 
+    async def with_slot(self, user_id: str) -> frozenset[str]:
+        """Return the user's jobs and cadences that have a slot."""
+        found = await self._find(user_id)
+        return frozenset(found["active"]) if found is not None else frozenset()
+
     async def max_job_count(self, user_id: str) -> int:
-        """Return an upper limit of the number of jobs that the user has."""
+        """Return an upper limit of the number of jobs, and of that of cadences, that the user has."""
         found = await self._find(user_id)
         return int(found["kept"]) if found is not None else UNCOUNTED
 
@@ -158,14 +171,16 @@ class MongoQuotas:
         found = await self._find(user_id)
         if found is None or found["pruned_until_ms"] != until_ms:
             return None
-        return PruningTurn(int(found["prunings_wanted"]), int(found["kept"]), frozenset(found["active"]))
+        files = {job_id: int(count) for job_id, count in found.get("files", {}).items()}
+        return PruningTurn(int(found["prunings_wanted"]), int(found["kept"]), frozenset(found["active"]), files)
 
     async def end_pruning(self, user_id: str, turn: PruningTurn, *, until_ms: int, kept: int) -> bool:
         """Correct `kept` by the caller's count, and end its turn unless pruning was requested again.
 
-        The count covers the jobs in the list and those that had a slot when the turn was read, stored or not. `kept` is
-        corrected by a difference, so changes made to it since then are preserved. Only the process that has the turn
-        corrects it, and reads the turn again before it corrects again, so no difference is applied twice.
+        The count covers the jobs in the list and those that had a slot when the turn was read, stored or not, with
+        those that a cadence with a slot starts. Of jobs and cadences, the greater number counts. `kept` is corrected by
+        a difference, so changes made to it since then are preserved. Only the process that has the turn corrects it,
+        and reads the turn again before it corrects again, so no difference is applied twice.
 
         Returns
         -------
@@ -225,3 +240,7 @@ class MongoQuotas:
 
 def _slot(job_id: str) -> str:
     return f"active.{job_id}"
+
+
+def _files(job_id: str) -> str:
+    return f"files.{job_id}"

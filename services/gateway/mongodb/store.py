@@ -11,6 +11,7 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
+from services.gateway.mongodb.cadences import MongoCadenceStore
 from services.gateway.mongodb.errors import translated
 from services.gateway.mongodb.idempotency_keys import MongoIdempotencyKeys
 from services.gateway.mongodb.jobs import MongoJobStore
@@ -28,6 +29,7 @@ class Store:
 
     database: Any
     jobs: MongoJobStore
+    cadences: MongoCadenceStore
     users: MongoUserStore
     reports: MongoReports
     quotas: MongoQuotas
@@ -67,6 +69,7 @@ class Store:
     async def ensure_indexes(self) -> None:
         """Create every index that does not exist yet."""
         await self.jobs.ensure_indexes()
+        await self.cadences.ensure_indexes()
         await self.users.ensure_indexes()
         await self.reports.ensure_indexes()
         await self.quotas.ensure_indexes()
@@ -104,6 +107,7 @@ async def open_store(settings: Settings, *, make_client: Callable[..., Any] | No
         store = Store(
             database,
             MongoJobStore(database["jobs"]),
+            MongoCadenceStore(database["jobs"]),
             MongoUserStore(database["users"], database["api_keys"]),
             MongoReports(database["reports"]),
             MongoQuotas(database["quotas"]),

@@ -16,10 +16,12 @@ from services.gateway.api.application import Routes, make_http_app
 from services.gateway.api.auth import ApiKeyAuthentication, Authentication, TokenAuthentication
 from services.gateway.api.document.asyncapi import make_asyncapi
 from services.gateway.api.document.openapi import make_openapi
+from services.gateway.api.event_streams import EventStreams, JobChanges
 from services.gateway.api.oidc import open_token_verifier
+from services.gateway.api.routes.cadence_events import CadenceEventRoutes
 from services.gateway.api.routes.documents import DocumentRoutes
 from services.gateway.api.routes.health import HealthRoutes
-from services.gateway.api.routes.job_events import JobChanges, JobEventRoutes
+from services.gateway.api.routes.job_events import JobEventRoutes
 from services.gateway.api.routes.keys import KeyRoutes
 from services.gateway.api.routes.reports import ReportRoutes
 from services.gateway.api.routes.usage import UsageRoutes
@@ -66,10 +68,12 @@ async def gateway(servers: EmbeddedServers, issuer: Issuer) -> AsyncIterator[Gat
         clock = Clock()
         jobs = make_job_parts(settings, store=store, storage=storage, bus=bus, now_ms=clock)
         changes = JobChanges()
+        streams = EventStreams(settings, changes)
         subjects: list[Routes] = [
             HealthRoutes("0.3.0"),
             DocumentRoutes(openapi=make_openapi("0.3.0"), asyncapi=make_asyncapi("0.3.0")),
-            JobEventRoutes(settings, jobs=store.jobs, changes=changes),
+            JobEventRoutes(streams, jobs=store.jobs),
+            CadenceEventRoutes(streams, cadences=store.cadences),
             *jobs.routes,
             UsageRoutes(settings, store.quotas, jobs.space, now_ms=clock),
             KeyRoutes(settings, store.users, now_s=time.time),

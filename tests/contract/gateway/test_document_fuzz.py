@@ -31,6 +31,7 @@ from tests.contract.gateway.process import GatewayProcess, running_gateway, sett
 
 EXAMPLES = 15
 JOBS = 3
+CADENCES = 2
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -51,9 +52,13 @@ async def process(servers: EmbeddedServers) -> AsyncIterator[GatewayProcess]:
 
 @pytest.fixture(scope="module")
 async def document(servers: EmbeddedServers, process: GatewayProcess, until: Until) -> dict[str, Any]:
-    """Return the document, with existing ids added to it: an upload, and jobs that have failed."""
-    file_key = await process.upload()
-    job_ids = [(await process.ask("POST", "/analyze", json={"file_key": file_key}))[1]["job_id"] for _ in range(JOBS)]
+    """Return the document, with existing ids added to it: uploads, cadences, and jobs that have failed."""
+    file_keys = [await process.upload() for _ in range(JOBS)]
+    job_ids = [(await process.ask("POST", "/analyze", json={"file_key": key}))[1]["job_id"] for key in file_keys]
+    scans = [{"job_id": job_id} for job_id in job_ids]
+    cadence_ids = [
+        (await process.ask("POST", "/cadences", json={"scans": scans}))[1]["cadence_id"] for _ in range(CADENCES)
+    ]
     async with open_publisher(settings_of(ServiceSettings, servers.environment)) as publisher:
         for job_id in job_ids:
             await publisher.publish(
@@ -68,14 +73,14 @@ async def document(servers: EmbeddedServers, process: GatewayProcess, until: Unt
     document = copy.deepcopy(DOCUMENT)
     # Otherwise wrong keys would be generated beside the right one, and every request would fail authentication.
     del document["security"], document["components"]["securitySchemes"]
-    for path, methods in document["paths"].items():
+    for methods in document["paths"].values():
         for method, operation in methods.items():
             for parameter in operation["parameters"]:
                 if parameter["in"] == "path":
-                    there = (job_ids[:1] if method == "delete" else job_ids[1:]) if "job_id" in path else ["none"]
-                    parameter["schema"] = {"enum": there}
+                    there = {"job_id": job_ids, "cadence_id": cadence_ids}.get(parameter["name"], ["none"] * 2)
+                    parameter["schema"] = {"enum": there[:1] if method == "delete" else there[1:]}
     for name, schema in document["components"]["schemas"].items():
-        for field, values in {"job_id": job_ids[1:], "file_key": [file_key]}.items():
+        for field, values in {"job_id": job_ids[1:], "file_key": file_keys}.items():
             if name.endswith("Body") and field in schema["properties"]:
                 schema["properties"][field] = {"enum": values}
     return document

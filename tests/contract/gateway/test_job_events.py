@@ -16,7 +16,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from deploy.local.servers import EmbeddedServers
 from services.gateway.api.application import make_http_app
 from services.gateway.api.auth import ApiKeyAuthentication
-from services.gateway.api.routes.job_events import JobChanges, JobEventRoutes
+from services.gateway.api.event_streams import EventStreams, JobChanges
+from services.gateway.api.routes.job_events import JobEventRoutes
 from shared.errors import TransientError
 from shared.events import Event, JobFailed, JobProgress
 from tests.contract.conftest import Until
@@ -91,7 +92,7 @@ async def streams_of(gateway: Gateway, **settings: Any) -> AsyncIterator[Streams
     jobs, changes = Jobs(gateway), JobChanges()
     pepper = tuned.api_key_pepper.get_secret_value()
     authenticate = ApiKeyAuthentication(gateway.store.users, pepper=pepper, now_s=time.time)
-    app = make_http_app([JobEventRoutes(tuned, jobs=jobs, changes=changes)], authenticate, request_timeout_s=0.5)
+    app = make_http_app([JobEventRoutes(EventStreams(tuned, changes), jobs=jobs)], authenticate, request_timeout_s=0.5)
     app.on_shutdown.append(changes.close)
     async with TestClient(TestServer(app)) as client:
         yield Streams(gateway, client, jobs, changes)

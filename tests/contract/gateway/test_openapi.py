@@ -13,7 +13,8 @@ from services.gateway.api.document.operations import OPERATIONS
 from services.gateway.api.document.page import ASSETS, PAGE_PATH, ROOT_PATH, SCRIPT_PATH
 from services.gateway.settings import MEBIBYTE
 from shared.events import JobFailed
-from shared.formats import FORMATS
+from shared.formats import CADENCE_FORMATS, FORMATS
+from tests.contract.gateway.cadences import cadence_classified, cadence_exported, finish_jobs, ready_events, scan_jobs
 from tests.contract.gateway.document import DOCUMENT, check_answer, events_of, operation_of
 from tests.contract.gateway.parts import Account, Gateway, account, classified, export
 
@@ -76,6 +77,7 @@ async def test_every_documented_answer_occurs_as_documented(gateway: Gateway) ->
     job_id = await jobs(tour, user, other, free)
     await one_job(tour, user, other, job_id)
     await streams(tour, user, other, job_id)
+    await cadences(tour, user, other, job_id)
     await keys_and_reports(tour, user, other, free, job_id)
     await tour.ask(user, "DELETE", f"/jobs/{job_id}", 200)
     assert documented() - tour.exercised == set()
@@ -83,7 +85,7 @@ async def test_every_documented_answer_occurs_as_documented(gateway: Gateway) ->
 
 async def answers_common_to_all_operations(tour: Tour, user: Account) -> None:
     for operation in OPERATIONS:
-        path = operation.path.replace("{job_id}", "x").replace("{keyId}", "x")
+        path = operation.path.replace("{job_id}", "x").replace("{cadence_id}", "x").replace("{keyId}", "x")
         if operation.is_public:
             await tour.ask(None, operation.method, path, 200)
             continue
@@ -175,6 +177,35 @@ async def streams(tour: Tour, user: Account, other: Account, job_id: str) -> Non
 JSON_HEADERS = {"Content-Type": "application/json", "X-Request-Id": "x"}
 
 
+async def cadences(tour: Tour, user: Account, other: Account, job_id: str) -> None:
+    gateway, scans = user.gateway, [{"file_key": await user.upload()} for _ in range(2)]
+    keyed: dict[str, Any] = {"headers": {"Idempotency-Key": "cadence"}}
+    accepted = await tour.ask(user, "POST", "/cadences", 202, json={"scans": scans}, **keyed)
+    path = f"/cadences/{accepted['cadence_id']}"
+    await tour.ask(user, "POST", "/cadences", 409, json={"scans": scans, "name": "n"}, **keyed)
+    await tour.ask(other, "POST", "/cadences", 403, json={"scans": [{"job_id": job_id}, {"job_id": "x"}]})
+    await tour.ask(user, "POST", "/cadences", 404, json={"scans": [{"file_key": "x"}, {"job_id": job_id}]})
+    await tour.ask(user, "GET", "/cadences", 200)
+    for query in ("limit=0", "status=x", "cursor=x"):
+        await tour.ask(user, "GET", f"/cadences?{query}", 400)
+    for method, below in (("GET", ""), ("DELETE", ""), ("GET", "/download"), ("GET", "/events")):
+        await tour.ask(other, method, path + below, 403)
+        await tour.ask(user, method, f"/cadences/{uuid.uuid4()}{below}", 404)
+    await tour.ask(user, "GET", f"{path}/download?format=exe", 400)
+    await finish_jobs(user, await scan_jobs(user, accepted["cadence_id"]))
+    (ready,) = ready_events(gateway, accepted["cadence_id"])
+    await gateway.worker_events.handle(cadence_classified(ready))
+    await gateway.worker_events.handle(await cadence_exported(gateway, accepted["cadence_id"]))
+    await tour.ask(user, "GET", path, 200)
+    for name in (*CADENCE_FORMATS, "event_0000"):
+        await tour.ask(user, "GET", f"{path}/download?format={name}", 200)
+    (fields,) = events_of(await tour.ask(user, "GET", f"{path}/events", 200))
+    assert fields["event"] == "cadence"
+    check_answer("GET", path, 200, JSON_HEADERS, json.loads(fields["data"]))
+    await tour.ask(user, "GET", f"{path}/events", 204, headers={"Last-Event-ID": fields["id"]})
+    await tour.ask(user, "DELETE", path, 200)
+
+
 async def keys_and_reports(tour: Tour, user: Account, other: Account, free: Account, job_id: str) -> None:
     await tour.ask(user, "GET", "/usage", 200)
     await tour.ask(free, "POST", "/api-keys", 403)
@@ -195,7 +226,7 @@ async def keys_and_reports(tour: Tour, user: Account, other: Account, free: Acco
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: f"{one.method} {one.path}")
 async def test_other_methods_of_a_path_are_refused_with_the_allowed_ones(gateway: Gateway, operation: Any) -> None:
-    path = operation.path.replace("{job_id}", "x").replace("{keyId}", "x")
+    path = operation.path.replace("{job_id}", "x").replace("{cadence_id}", "x").replace("{keyId}", "x")
     there = {one.method.upper() for one in OPERATIONS if one.path == operation.path}
     for method in {"PUT", "PATCH", "TRACE", "DELETE", "POST", "GET"} - there:
         async with gateway.client.request(method, path) as response:

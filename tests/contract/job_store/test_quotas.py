@@ -256,12 +256,12 @@ async def test_one_of_many_concurrent_removals_succeeds(store: Store, job_parts:
 async def test_a_void_job_can_not_be_stored(store: Store, storage: Storage, job_parts: JobParts) -> None:
     job = a_job()
     storage.uploads.objects[job.file_key] = b"data"
-    assert await store.jobs.prevent_insert(job, now_ms=T0_MS)
+    assert await store.jobs.prevent_insert(job.job_id, job.user_id, now_ms=T0_MS)
     assert await store.jobs.insert(job, submitted(job).to_bytes().decode(), due_ms=T0_MS) is False
     assert await store.jobs.get(job.job_id) is None
     await job_parts.sweeper.purge_removed()
     # The upload never belonged to this job.
     assert job.file_key in storage.uploads.objects
     other = await added(store)
-    assert await store.jobs.prevent_insert(other, now_ms=T0_MS) is False
+    assert await store.jobs.prevent_insert(other.job_id, other.user_id, now_ms=T0_MS) is False
     assert await store.jobs.get(other.job_id) == other

@@ -9,7 +9,8 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaV
 from pydantic_core import core_schema
 
 from services.gateway.api import answers
-from services.gateway.api.document.operations import JSON, OPERATIONS, Operation, Parameter, Success
+from services.gateway.api.document.operation import JSON, Operation, Parameter, Success
+from services.gateway.api.document.operations import OPERATIONS
 from services.gateway.api.rate_limit_fields import EXEMPT_PATHS, LIMIT_HEADER, POLICY_HEADER
 
 REF_TEMPLATE = "#/components/schemas/{model}"

@@ -4,63 +4,26 @@ A test fails for a route without an operation, and for an operation without a ro
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from services.gateway.api import answers, bodies
 from services.gateway.api.document import page as docs
-from services.gateway.api.idempotency import IDEMPOTENCY_HEADER
-from services.gateway.api.page_query import CURSOR_HEADER
-from services.gateway.jobs import paging
+from services.gateway.api.document.cadence_operations import CADENCE_OPERATIONS
+from services.gateway.api.document.operation import (
+    IDEMPOTENCY_KEY,
+    JSON,
+    LAST_EVENT_ID,
+    PAGE_ERRORS,
+    PAGE_HEADERS,
+    Operation,
+    Parameter,
+    Success,
+    ok,
+    page_parameters,
+)
 from services.gateway.jobs.limits import Limit
 from services.gateway.jobs.stored_upload import UploadLimit
 from shared.formats import FORMATS
-
-JSON = "application/json"
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A parameter in the query, the path or a header."""
-
-    name: str
-    where: str
-    schema: Mapping[str, Any]
-    description: str
-    example: Any = None
-
-
-@dataclass(frozen=True)
-class Success:
-    """A successful answer. `content` maps media types to types; it is empty if the body is. `headers` have meanings."""
-
-    status: int
-    description: str
-    content: Mapping[str, Any] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One method of one path. `errors` holds the codes of its own errors by status; all routes share some more."""
-
-    method: str
-    path: str
-    tag: str
-    summary: str
-    successes: tuple[Success, ...]
-    description: str = ""
-    body: type[bodies.Body] | None = None
-    body_example: Mapping[str, Any] | None = None
-    is_body_required: bool = True
-    parameters: tuple[Parameter, ...] = ()
-    errors: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
-    is_public: bool = False
-
-
-def _ok(description: str, model: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Success:
-    return Success(status, description, {JSON: model}, headers or {})
-
 
 JOB_ID = Parameter("job_id", "path", {"type": "string", "minLength": 1}, "Id of a job.", answers.JOB_EXAMPLE["job_id"])
 KEY_ID = Parameter("keyId", "path", {"type": "string", "minLength": 1}, "Id of an API key.", "3f8a1b2c")
@@ -75,7 +38,7 @@ OPERATIONS = (
         "/health",
         "Service",
         "Check that the service is running",
-        (_ok("The service is running.", answers.Health),),
+        (ok("The service is running.", answers.Health),),
         is_public=True,
     ),
     Operation(
@@ -83,7 +46,7 @@ OPERATIONS = (
         "/upload-url",
         "Uploads",
         "Get presigned URLs for an upload",
-        (_ok("URLs to PUT the file to, in one piece or in parts.", answers.SingleUpload | answers.MultipartUpload),),
+        (ok("URLs to PUT the file to, in one piece or in parts.", answers.SingleUpload | answers.MultipartUpload),),
         description="Files larger than 50 MB are uploaded in parts: PUT each part, then POST /complete-upload.",
         body=bodies.UploadUrlBody,
         body_example={"filename": "observation.fil", "file_size": 46137344},
@@ -98,7 +61,7 @@ OPERATIONS = (
         "/complete-upload",
         "Uploads",
         "Complete a multipart upload",
-        (_ok("The parts were combined into one file.", answers.UploadComplete),),
+        (ok("The parts were combined into one file.", answers.UploadComplete),),
         body=bodies.CompleteUploadBody,
         body_example={**UPLOAD, "parts": [{"partNumber": 1, "etag": '"abc123"'}]},
         errors={
@@ -112,7 +75,7 @@ OPERATIONS = (
         "/abort-upload",
         "Uploads",
         "Abort a multipart upload",
-        (_ok("The parts were deleted.", answers.UploadAborted),),
+        (ok("The parts were deleted.", answers.UploadAborted),),
         body=bodies.AbortUploadBody,
         body_example=UPLOAD,
         errors={404: ("file_not_found", "upload_not_found")},
@@ -122,18 +85,10 @@ OPERATIONS = (
         "/analyze",
         "Jobs",
         "Start the analysis of an uploaded file",
-        (_ok("The job was accepted.", answers.JobAccepted, status=202),),
+        (ok("The job was accepted.", answers.JobAccepted, status=202),),
         body=bodies.AnalyzeBody,
         body_example={"file_key": FILE_KEY, "filename": "Voyager1_trimmed.fil", "snr_threshold": 10},
-        parameters=(
-            Parameter(
-                IDEMPOTENCY_HEADER,
-                "header",
-                {"type": "string", "pattern": "^[ -~]{1,255}$"},
-                "A text that you choose. Repeating the request with the same text within a day starts no second job.",
-                "night-7-beam-3",
-            ),
-        ),
+        parameters=(IDEMPOTENCY_KEY,),
         errors={
             400: ("invalid_idempotency_key",),
             404: ("file_not_found",),
@@ -147,40 +102,16 @@ OPERATIONS = (
         "/jobs",
         "Jobs",
         "List your jobs, most recent first",
-        (
-            _ok(
-                "A page of your jobs.",
-                list[answers.Job],
-                headers={
-                    CURSOR_HEADER: "The value of the parameter cursor for the next page, if there is one.",
-                    "Link": 'Path of the next page, as rel="next".',
-                },
-            ),
-        ),
-        parameters=(
-            Parameter(
-                "limit",
-                "query",
-                {"type": "integer", "minimum": 1, "maximum": paging.MAX_JOBS, "default": paging.DEFAULT_JOBS},
-                "Maximum number of jobs to return.",
-                50,
-            ),
-            Parameter(
-                "status",
-                "query",
-                {"type": "string", "enum": list(paging.STATUSES)},
-                "Return only jobs with this status.",
-            ),
-            Parameter("cursor", "query", {"type": "string"}, "The X-Next-Cursor of the previous page."),
-        ),
-        errors={400: ("invalid_limit", "invalid_status", "invalid_cursor")},
+        (ok("A page of your jobs.", list[answers.Job], headers=PAGE_HEADERS),),
+        parameters=page_parameters("jobs"),
+        errors=PAGE_ERRORS,
     ),
     Operation(
         "get",
         "/jobs/{job_id}",
         "Jobs",
         "Get a job's status and results",
-        (_ok("The job.", answers.Job),),
+        (ok("The job.", answers.Job),),
         parameters=(JOB_ID,),
         errors=OWN_JOB,
     ),
@@ -189,7 +120,7 @@ OPERATIONS = (
         "/jobs/{job_id}",
         "Jobs",
         "Cancel or delete a job, with its results",
-        (_ok("The job was deleted.", answers.JobDeleted),),
+        (ok("The job was deleted.", answers.JobDeleted),),
         parameters=(JOB_ID,),
         errors=OWN_JOB,
     ),
@@ -207,15 +138,7 @@ OPERATIONS = (
             ),
             Success(204, "The job has finished, and Last-Event-ID names its final state: no event will follow."),
         ),
-        parameters=(
-            JOB_ID,
-            Parameter(
-                "Last-Event-ID",
-                "header",
-                {"type": "string"},
-                "Id of the last event that you received; its state is not sent again.",
-            ),
-        ),
+        parameters=(JOB_ID, LAST_EVENT_ID),
         errors={**OWN_JOB, 429: ("too_many_streams",)},
     ),
     Operation(
@@ -238,19 +161,20 @@ OPERATIONS = (
         ),
         errors={400: ("invalid_format",), 403: OWN_JOB[403], 404: (*OWN_JOB[404], "format_not_available")},
     ),
+    *CADENCE_OPERATIONS,
     Operation(
         "get",
         "/usage",
         "Account",
         "Get this month's usage, what your uploads take, and the limits of your tier",
-        (_ok("Your usage.", answers.Usage),),
+        (ok("Your usage.", answers.Usage),),
     ),
     Operation(
         "post",
         "/api-keys",
         "Account",
         "Create an API key",
-        (_ok("The key. It is shown only once.", answers.NewApiKey, status=201),),
+        (ok("The key. It is shown only once.", answers.NewApiKey, status=201),),
         body=bodies.CreateKeyBody,
         body_example={"name": "production-v1", "ttl_days": 90},
         is_body_required=False,
@@ -261,7 +185,7 @@ OPERATIONS = (
         "/api-keys",
         "Account",
         "List your API keys, without their secrets",
-        (_ok("Your keys, newest first.", answers.ApiKeys),),
+        (ok("Your keys, newest first.", answers.ApiKeys),),
         errors=NO_KEYS,
     ),
     Operation(
@@ -269,7 +193,7 @@ OPERATIONS = (
         "/api-keys/{keyId}",
         "Account",
         "Revoke an API key",
-        (_ok("The key was revoked.", answers.KeyRevoked),),
+        (ok("The key was revoked.", answers.KeyRevoked),),
         parameters=(KEY_ID,),
         errors={403: (*NO_KEYS[403], "key_of_another_user"), 404: ("key_not_found",)},
     ),
@@ -278,7 +202,7 @@ OPERATIONS = (
         "/reports",
         "Account",
         "Report an error or send feedback about a job",
-        (_ok("The report was stored.", answers.ReportAccepted, status=201),),
+        (ok("The report was stored.", answers.ReportAccepted, status=201),),
         body=bodies.ReportBody,
         body_example={"job_id": answers.JOB_EXAMPLE["job_id"], "error_type": "user_report", "description": "…"},
         errors=OWN_JOB,
@@ -288,7 +212,7 @@ OPERATIONS = (
         docs.OPENAPI_PATH,
         "Documents",
         "Get this document",
-        (_ok("An OpenAPI 3.1 document.", dict[str, Any]),),
+        (ok("An OpenAPI 3.1 document.", dict[str, Any]),),
         is_public=True,
     ),
     Operation(
@@ -296,7 +220,7 @@ OPERATIONS = (
         docs.ASYNCAPI_PATH,
         "Documents",
         "Get the document of the events on the bus",
-        (_ok("An AsyncAPI 3.0 document.", dict[str, Any]),),
+        (ok("An AsyncAPI 3.0 document.", dict[str, Any]),),
         is_public=True,
     ),
 )

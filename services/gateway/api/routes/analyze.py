@@ -7,23 +7,16 @@ from services.gateway.api import answers
 from services.gateway.api.auth import USER
 from services.gateway.api.bodies import AnalyzeBody, read_body
 from services.gateway.api.idempotency import request_key
-from services.gateway.api.routes.uploads import require_own_key, require_stored_size
-from services.gateway.jobs.errors import UploadNotFoundError
-from services.gateway.jobs.ports import UploadRecords, UploadsBucket
+from services.gateway.api.uploaded_files import UploadedFiles, require_own_key
 from services.gateway.jobs.submission import NewJob, Submissions
-from services.gateway.settings import Settings
 
 
 class AnalyzeRoutes:
     """POST /analyze."""
 
-    def __init__(
-        self, settings: Settings, *, submissions: Submissions, records: UploadRecords, uploads: UploadsBucket
-    ) -> None:
-        self._settings = settings
+    def __init__(self, *, submissions: Submissions, files: UploadedFiles) -> None:
         self._submissions = submissions
-        self._records = records
-        self._uploads = uploads
+        self._files = files
 
     def routes(self) -> list[web.RouteDef]:
         """Return the route."""
@@ -56,13 +49,6 @@ class AnalyzeRoutes:
         return answers.json_response(answers.JobAccepted(job_id=job_id, status_url=f"/jobs/{job_id}"), status=202)
 
     async def _new_job(self, user: User, body: AnalyzeBody) -> NewJob:
-        content = await self._uploads.content(body.file_key)
-        if content is None:
-            raise UploadNotFoundError
-        await require_stored_size(self._uploads, body.file_key, content.size, self._settings.tiers[user.tier])
-        filename = body.filename
-        if filename is None:
-            record = await self._records.get(body.file_key)
-            filename = record.filename if record is not None else body.file_key.rpartition("/")[2]
-        source_name, parameters = body.source_name or filename, body.search_parameters()
-        return NewJob(body.file_key, filename, source_name, content.size, content.etag, parameters, body.sha256)
+        file = await self._files.find(user, body.file_key, body.filename)
+        source_name, parameters = body.source_name or file.filename, body.search_parameters()
+        return NewJob(body.file_key, file.filename, source_name, file.size, file.etag, parameters, body.sha256)

@@ -8,6 +8,7 @@ from services.gateway.api import answers
 from services.gateway.api.auth import USER
 from services.gateway.api.page_query import next_page_headers, page_of
 from services.gateway.jobs.access import own_job
+from services.gateway.jobs.cadences import Cadences
 from services.gateway.jobs.errors import UnknownJobError
 from services.gateway.jobs.ports import JobStore
 from services.gateway.jobs.removal import Removal
@@ -16,8 +17,9 @@ from services.gateway.jobs.removal import Removal
 class JobRoutes:
     """GET /jobs, and GET and DELETE /jobs/{job_id}."""
 
-    def __init__(self, jobs: JobStore, removal: Removal) -> None:
+    def __init__(self, jobs: JobStore, removal: Removal, cadences: Cadences) -> None:
         self._jobs = jobs
+        self._cadences = cadences
         self._removal = removal
 
     def routes(self) -> list[web.RouteDef]:
@@ -40,7 +42,7 @@ class JobRoutes:
         # One more job than the page shows reveals whether there is another page.
         jobs = await self._jobs.list_recent(request[USER].user_id, replace(page, limit=page.limit + 1))
         shown = jobs[: page.limit]
-        headers = next_page_headers(page, shown[-1]) if len(jobs) > len(shown) else None
+        headers = next_page_headers("/jobs", page, shown[-1]) if len(jobs) > len(shown) else None
         return answers.json_response([answers.Job.of(job) for job in shown], headers=headers)
 
     async def get_job(self, request: web.Request) -> web.Response:
@@ -63,4 +65,5 @@ class JobRoutes:
         if removed is None:
             raise UnknownJobError
         await self._removal.purge_soon(removed)
+        await self._cadences.job_ended(job.job_id)
         return answers.json_response(answers.JobDeleted(job_id=job.job_id))

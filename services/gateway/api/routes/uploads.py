@@ -6,21 +6,19 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from services.gateway.accounts.model import User
 from services.gateway.api import answers
 from services.gateway.api.auth import USER
 from services.gateway.api.bodies import MAX_PARTS, AbortUploadBody, CompleteUploadBody, UploadUrlBody, read_body
 from services.gateway.api.upload_names import (
     clean_file_name,
-    owns_upload_key,
     part_count,
     part_length,
     quoted_etag,
     shown_file_name,
     upload_key,
 )
+from services.gateway.api.uploaded_files import require_own_key, require_size, require_stored_size
 from services.gateway.jobs.errors import (
-    FileTooLargeError,
     JobError,
     MissingPartsError,
     TooManyPartsError,
@@ -28,7 +26,7 @@ from services.gateway.jobs.errors import (
     UploadNotFoundError,
     UploadRefusedError,
 )
-from services.gateway.jobs.ports import Bucket, UploadRecords, UploadsBucket
+from services.gateway.jobs.ports import UploadRecords, UploadsBucket
 from services.gateway.jobs.upload_record import UploadRecord
 from services.gateway.jobs.upload_space import UploadSpace
 from services.gateway.settings import Settings, Tier
@@ -178,27 +176,6 @@ def require_all_parts(body: CompleteUploadBody, announced: int | None) -> None:
     count = announced if announced is not None else len(body.parts)
     if sorted(part.part_number for part in body.parts) != list(range(1, count + 1)):
         raise MissingPartsError(count)
-
-
-def require_own_key(user: User, key: str) -> None:
-    """Raise `UploadNotFoundError` for another user's key, as for one that does not exist: nothing is disclosed."""
-    if not owns_upload_key(user.user_id, key):
-        raise UploadNotFoundError
-
-
-def require_size(size: int, tier: Tier) -> None:
-    """Raise `FileTooLargeError` if a file of `size` bytes exceeds the tier's limit."""
-    if size > tier.max_file_bytes:
-        raise FileTooLargeError(tier.max_file_mb)
-
-
-async def require_stored_size(uploads: Bucket, key: str, size: int, tier: Tier) -> None:
-    """Delete a stored file of `size` bytes that exceeds the tier's limit, and raise `FileTooLargeError`."""
-    try:
-        require_size(size, tier)
-    except FileTooLargeError:
-        await uploads.delete(key)
-        raise
 
 
 def _not_completed(refusal: MultipartError | None) -> JobError:

@@ -7,7 +7,7 @@ import pytest
 
 from services.gateway.accounts.model import ApiKey
 from services.gateway.api import answers
-from services.gateway.api.routes.job_events import state_event
+from services.gateway.api.routes.job_events import state_of
 from services.gateway.jobs.model import Failure, Job, Progress
 from shared.events import Artefact, ResultsSummary, SearchParameters
 
@@ -131,7 +131,7 @@ def test_the_json_of_a_job(name: str) -> None:
 
 
 def test_a_stream_shows_a_job_without_spaces_and_its_id_is_a_digest_of_it() -> None:
-    event_id, event = state_event(JOBS["submitted"])
+    event_id, event = state_of(JOBS["submitted"]).event()
     data = json.dumps(json.loads(EXPECTED["submitted"]), separators=(",", ":"))
     assert event.decode() == f"event: job\nid: {event_id}\ndata: {data}\n\n"
     assert event_id == "54333d0e033c2cb2"

@@ -29,6 +29,6 @@ def test_parameters_define_the_page() -> None:
     cursor = Cursor(7, "a1b2c3d4-e5f6-7890-abcd-ef1234567890")
     assert page_of({}) == Page(50, None, None)
     assert page_of({"limit": "100", "status": "failed", "cursor": str(cursor)}) == Page(100, "failed", cursor)
-    headers = next_page_headers(Page(20, "failed"), Job("a-1", "u", "k", "f", "s", 1, 5))
+    headers = next_page_headers("/jobs", Page(20, "failed"), Job("a-1", "u", "k", "f", "s", 1, 5))
     assert headers["X-Next-Cursor"] == str(Cursor(5, "a-1"))
     assert headers["Link"] == f'</jobs?limit=20&status=failed&cursor={Cursor(5, "a-1")}>; rel="next"'

@@ -50,7 +50,7 @@ def test_a_refusal_by_a_limit_says_when_to_retry() -> None:
 @given(st.lists(st.booleans(), max_size=30), st.integers(1, 20))
 def test_the_oldest_ended_jobs_are_removed_and_no_more_than_necessary(opened: list[bool], keep: int) -> None:
     jobs = [ListedJob(str(number), is_open) for number, is_open in enumerate(opened)]
-    gone = beyond_history(jobs, keep)
+    gone = [job.job_id for job in beyond_history(jobs, keep)]
     ended = [job.job_id for job in jobs if not job.is_open]
     assert gone == ended[: len(gone)]
     left = len(jobs) - len(gone)

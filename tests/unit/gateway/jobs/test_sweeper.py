@@ -40,6 +40,10 @@ class World:
     async def started(self, _job_ids: Any) -> dict[str, StartedJob]:
         return {}
 
+    async def check_due(self) -> int:
+        self._called("check_due")
+        return 0
+
     async def expired(self, _now_s: int, _limit: int) -> list[str]:
         self._called("expired")
         return []
@@ -108,11 +112,11 @@ def clock() -> Clock:
 @pytest.fixture
 def sweeper(world: World, clock: Clock) -> Sweeper:
     settings = Settings(api_key_pepper="a pepper of some length", sweep_interval_s=0.01)
-    parts: Any = dict.fromkeys(("jobs", "quotas", "removal", "keys", "records", "uploads"), world)
+    parts: Any = dict.fromkeys(("jobs", "cadences", "quotas", "removal", "keys", "records", "uploads"), world)
     return Sweeper(settings, now_ms=clock, **parts)
 
 
-OFTEN = ["slots", "expired", "abandoned_prunings", "due_purges"]
+OFTEN = ["slots", "check_due", "expired", "abandoned_prunings", "due_purges"]
 SELDOM = ["list_pages", "list_multiparts", "delete_expired"]
 
 

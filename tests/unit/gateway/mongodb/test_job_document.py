@@ -45,6 +45,7 @@ FULL = replace(
     slot_ms=5,
     etag='"0123"',
     parameters=SearchParameters(snr_threshold=12.5),
+    cadence_id="c-1",
 )
 
 
@@ -81,13 +82,13 @@ def test_a_removed_job_keeps_no_content() -> None:
     left = {name: value for name, value in document.items() if name not in CONTENT_FIELDS}
     assert set(left) == {
         *("_id", "user_id", "status", "file_key", "file_size", "submitted_ms", "slot_ms", "progress_rank"),
-        *("removed_ms", "purge_due_ms"),
+        *("removed_ms", "purge_due_ms", "scan_of", "uses"),
     }
     removed = removed_of(left)
     assert (left["status"], removed.job_id, removed.file_key, removed.purge_due_ms) == (REMOVED, "j-1", "k", 9)
 
 
 def test_a_job_that_never_started_has_no_upload() -> None:
-    document = never_started_document(NEW, 9)
+    document = never_started_document("j-1", "u", 9)
     assert document["status"] == REMOVED
     assert removed_of(document).file_key is None

@@ -1,0 +1,96 @@
+"""What one route of the API takes and answers, as the document describes it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from services.gateway.api import bodies
+from services.gateway.api.idempotency import IDEMPOTENCY_HEADER
+from services.gateway.api.page_query import CURSOR_HEADER
+from services.gateway.jobs import paging
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter in the query, the path or a header."""
+
+    name: str
+    where: str
+    schema: Mapping[str, Any]
+    description: str
+    example: Any = None
+
+
+@dataclass(frozen=True)
+class Success:
+    """A successful answer. `content` maps media types to types; it is empty if the body is. `headers` have meanings."""
+
+    status: int
+    description: str
+    content: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One method of one path. `errors` holds the codes of its own errors by status; all routes share some more."""
+
+    method: str
+    path: str
+    tag: str
+    summary: str
+    successes: tuple[Success, ...]
+    description: str = ""
+    body: type[bodies.Body] | None = None
+    body_example: Mapping[str, Any] | None = None
+    is_body_required: bool = True
+    parameters: tuple[Parameter, ...] = ()
+    errors: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    is_public: bool = False
+
+
+def ok(description: str, model: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Success:
+    """Return a success with a JSON body."""
+    return Success(status, description, {JSON: model}, headers or {})
+
+
+IDEMPOTENCY_KEY = Parameter(
+    IDEMPOTENCY_HEADER,
+    "header",
+    {"type": "string", "pattern": "^[ -~]{1,255}$"},
+    "A text that you choose. Repeating the request with the same text within a day starts no second job.",
+    "night-7-beam-3",
+)
+LAST_EVENT_ID = Parameter(
+    "Last-Event-ID",
+    "header",
+    {"type": "string"},
+    "Id of the last event that you received; its state is not sent again.",
+)
+PAGE_HEADERS = {
+    CURSOR_HEADER: "The value of the parameter cursor for the next page, if there is one.",
+    "Link": 'Path of the next page, as rel="next".',
+}
+PAGE_ERRORS = {400: ("invalid_limit", "invalid_status", "invalid_cursor")}
+
+
+def page_parameters(what: str) -> tuple[Parameter, ...]:
+    """Return the query parameters of a list of `what`."""
+    return (
+        Parameter(
+            "limit",
+            "query",
+            {"type": "integer", "minimum": 1, "maximum": paging.MAX_JOBS, "default": paging.DEFAULT_JOBS},
+            f"Maximum number of {what} to return.",
+            50,
+        ),
+        Parameter(
+            "status",
+            "query",
+            {"type": "string", "enum": list(paging.STATUSES)},
+            f"Return only {what} with this status.",
+        ),
+        Parameter("cursor", "query", {"type": "string"}, "The X-Next-Cursor of the previous page."),
+    )

@@ -203,11 +203,25 @@ def _comb_pairs(association: Association, lines: Lines, scan: int) -> Iterator[t
         spacing = _commonest(apart, error)
         if spacing is None:
             return
+        spacing = _refined(apart, error, spacing)
         multiple = np.rint(apart / spacing)
         on_raster = (np.abs(apart - multiple * spacing) <= COMB_ERRORS * error) & (multiple >= 1)
-        on_raster &= (multiple <= COMB_MULTIPLES) & (spacing > 4 * COMB_ERRORS * error)
-        yield from _large_groups(pairs[on_raster], tracks, spacing)
+        linked = on_raster & (multiple <= COMB_MULTIPLES) & (spacing > 4 * COMB_ERRORS * error)
+        yield from _large_groups(pairs[linked], tracks, spacing)
         apart, error, pairs = apart[~on_raster], error[~on_raster], pairs[~on_raster]
+
+
+def _refined(apart: Floats, error: Floats, spacing: float) -> float:
+    """Return a spacing by least squares over the pairs at its multiples: first the nearest ones, then more."""
+    most = 1
+    while most <= COMB_MULTIPLES:
+        multiple = np.rint(apart / spacing)
+        on_raster = (np.abs(apart - multiple * spacing) <= COMB_ERRORS * error) & (multiple >= 1) & (multiple <= most)
+        if on_raster.any():
+            chosen = multiple[on_raster]
+            spacing = float((apart[on_raster] * chosen).sum() / (chosen**2).sum())
+        most *= 2
+    return spacing
 
 
 def _like_pairs(middle_hz: Floats, drift: Floats, variance: Floats) -> npt.NDArray[np.int64]:

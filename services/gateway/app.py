@@ -73,6 +73,7 @@ class JobParts:
 
     outbox: Outbox
     worker_events: WorkerEvents
+    cadences: Cadences
     removal: Removal
     sweeper: Sweeper
     space: UploadSpace
@@ -116,6 +117,7 @@ def make_job_parts(
     space = UploadSpace(settings, stored=store.stored_uploads, jobs=store.jobs, uploads=storage.uploads, now_ms=now_ms)
     return JobParts(
         outbox=outbox,
+        cadences=cadences,
         space=space,
         worker_events=WorkerEvents(
             store.jobs,

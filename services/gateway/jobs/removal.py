@@ -161,8 +161,9 @@ class Removal:
         left = {job.job_id for job in listed} | (turn.active - turn.files.keys()) | started
         count = 0
         for job in beyond_history(listed, keep, in_use):
-            count += await self.remove(job.job_id, "history", even_open=False, uses=job.uses) is not None
-            left.discard(job.job_id)
+            if await self.remove(job.job_id, "history", even_open=False, uses=job.uses) is not None:
+                count += 1
+                left.discard(job.job_id)
         return count, len(left)
 
     async def _prune_cadences(self, user_id: str, keep: int, turn: PruningTurn) -> tuple[int, int]:
@@ -171,8 +172,9 @@ class Removal:
         left = {cadence.job_id for cadence in listed} | turn.files.keys()
         count = 0
         for cadence in beyond_history(listed, keep):
-            count += await self.remove(cadence.job_id, "history", even_open=False) is not None
-            left.discard(cadence.job_id)
+            if await self.remove(cadence.job_id, "history", even_open=False) is not None:
+                count += 1
+                left.discard(cadence.job_id)
         return count, len(left)
 
     async def _cadences_in_use(self, user_id: str) -> frozenset[str]:

@@ -49,7 +49,7 @@ def classified_fields(scans: Sequence[ClassifiedScan], results: CadenceSummary) 
 
 
 def cadence_of(document: Mapping[str, Any]) -> Cadence:
-    """Return the cadence of a document."""
+    """Return the cadence of a document. Some servers give 1 and 0 for true and false."""
     results, progress = document.get("results"), document.get("progress")
     failure, export_failure = document.get("failure"), document.get("export_failure")
     return Cadence(
@@ -57,7 +57,7 @@ def cadence_of(document: Mapping[str, Any]) -> Cadence:
         user_id=document["user_id"],
         name=document["name"],
         scans=tuple(
-            Scan(scan["job_id"], Upload.model_validate(scan["upload"]), scan["role"], scan["is_new"])
+            Scan(scan["job_id"], Upload.model_validate(scan["upload"]), scan["role"], bool(scan["is_new"]))
             for scan in document["scans"]
         ),
         parameters=CadenceParameters.model_validate(document["cadence_parameters"]),
@@ -67,7 +67,7 @@ def cadence_of(document: Mapping[str, Any]) -> Cadence:
         expires_at=document["expires_at"],
         slot_ms=document["slot_ms"],
         status=document["status"],
-        is_started=document["is_started"],
+        is_started=bool(document["is_started"]),
         is_ready="event" in document,
         classified_scans=tuple(ClassifiedScan(**scan) for scan in document.get("classified_scans", [])),
         completed_at=document.get("completed_at"),

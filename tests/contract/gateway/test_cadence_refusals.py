@@ -137,8 +137,8 @@ async def test_the_month_has_room_for_all_files_of_a_cadence_or_for_none(gateway
     answer = await user.ask("POST", "/cadences", {"scans": scans})
     assert code(answer) == (429, "monthly_limit_reached")
     assert answer[1]["error"]["message"] == (
-        "The cadence has 3 new files, more than are left of your tier's 10 jobs of this month; the next month begins at "
-        "00:00 UTC of its first day."
+        "The cadence has 3 new files, more than are left of your tier's 10 jobs of this month; the next month begins "
+        "at 00:00 UTC of its first day."
     )
     assert await quota(user) == before
     two = await start_cadence(user, scans[:2])

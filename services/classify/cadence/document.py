@@ -14,7 +14,7 @@ from services.classify.cadence.joining import Joined, strongest_hits
 from services.classify.cadence.observed import STATES, Observed
 from services.classify.cadence.scans import Scan
 from services.classify.cadence.sentences import family_sentence, rejections, scan_sentence
-from services.classify.cadence.sky_drift import origin_of, place_of, sky_drift_per_hz
+from services.classify.cadence.sky_drift import DATES_MJD, origin_of, place_of, sky_drift_per_hz
 from services.classify.cadence.verdict import Judgement, middle_s
 from shared.arrays import Indices
 from shared.cadence import MAX_TOP_EVENTS, CadenceSummary, TopEvent
@@ -122,7 +122,7 @@ def _warnings(found: Verdicts, shown: int) -> list[str]:
 def _sky_drift_per_hz(joined: Joined) -> float | None:
     """Return the drift of a transmitter fixed in the sky, per Hz; None if the site or the position is not known."""
     place = next((place for scan in joined.ons if (place := place_of(scan.header)) is not None), None)
-    if place is None or joined.epoch_mjd <= 0:
+    if place is None or not DATES_MJD[0] <= joined.epoch_mjd <= DATES_MJD[1]:
         return None
     return sky_drift_per_hz(place, joined.epoch_mjd + middle_s(joined) / SECONDS_PER_DAY)
 

@@ -17,6 +17,7 @@ from shared.cadence_document import FamilyKind
 ALIKE = 13.8
 # Lines of one transmitter share a drift history within its band: 1e-4 of the frequency, 138 kHz at L band.
 REACH = 1e-4
+CHANCE = 0.01
 # So many neighbours in frequency are compared.
 NEIGHBOURS = 64
 # A comb: at least so many lines, each at a multiple of the spacing from another; multiples up to this are tried.
@@ -76,7 +77,7 @@ def families_of(association: Association, lines: Lines, scans: Sequence[Scan], i
     n = len(association.members)
     groups = _Groups(np.arange(n))
     shared: list[int] = []
-    for one, other in _alike_pairs(association, is_moving, _middle_s(scans)):
+    for one, other in _alike_pairs(association, scans, is_moving):
         groups.join(one, other)
         shared.append(one)
     for one, other in _same_emission(association, lines, scans):
@@ -137,17 +138,29 @@ def histories(association: Association, middle_s: float) -> Histories:
     return Histories(value, rows @ fits.covariance @ rows.T / (frequency**2)[:, None, None])
 
 
-def _alike_pairs(association: Association, is_moving: Flags, middle_s: float) -> Iterator[tuple[int, int]]:
-    """Yield pairs of tracks near each other with hits in several scans that share a drift history."""
+def _alike_pairs(association: Association, scans: Sequence[Scan], is_moving: Flags) -> Iterator[tuple[int, int]]:
+    """Yield pairs of tracks near each other with hits in several scans that share a drift history.
+
+    Where tracks are many, some drift alike by chance. Drifts are taken to spread evenly up to the fastest twentieth,
+    and a pair counts only if so near a track with so like a drift is to be expected less than `CHANCE` times.
+    """
     several = (association.members >= 0).sum(axis=1) > 1
     places = np.flatnonzero(several & (is_moving != 0))
-    history = histories(association, middle_s)
+    history = histories(association, _middle_s(scans))
     frequency = association.fits.value[:, 0]
+    if len(places) < 2:
+        return
+    fastest = np.quantile(np.abs(history.value[places, 0]), 0.95)
+    low, high = min(scan.band_hz[0] for scan in scans), max(scan.band_hz[1] for scan in scans)
+    density = len(places) / (high - low)
     for step in range(1, min(NEIGHBOURS, len(places) - 1) + 1):
         one, other = places[:-step], places[step:]
         near = frequency[other] - frequency[one] <= REACH * np.abs(frequency[one])
         one, other = one[near], other[near]
-        alike = history.unlike(one, other) <= ALIKE
+        error = np.sqrt(history.covariance[one, 0, 0] + history.covariance[other, 0, 0])
+        like = np.sqrt(ALIKE) * error / np.maximum(fastest, np.abs(history.value[one, 0]))
+        chance = 2 * density * (frequency[other] - frequency[one]) * np.minimum(like, 1.0)
+        alike = (history.unlike(one, other) <= ALIKE) & (chance <= CHANCE)
         yield from zip(one[alike].tolist(), other[alike].tolist(), strict=True)
 
 

@@ -61,7 +61,8 @@ def rejections(joined: Joined, seen: Observed, judgement: Judgement, track: int)
     if present < needed:
         absent = [scan for scan in ons if not judgement.present[track, scan.index]]
         silent = [scan for scan in absent if STATES[seen.state[track, scan.index]] == "silent"]
-        text = f"It is in {present} of {len(ons)} ON scans, and {needed} are needed; it is not seen in {_names(absent)}"
+        text = f"It is in {present} of {len(ons)} ON scans, and {needed} are needed"
+        text += f"; it is not seen in {_names(absent)}" if absent else ""
         if silent and len(silent) == len(absent):
             text += ", where nothing could be measured, so it may be there below the threshold"
         reasons.append(f"{text}.")

@@ -9,45 +9,41 @@ from tests.unit.classify.cadence.example_scans import BAND_HZ, CHANNEL_HZ
 REACH_ERRORS = 3.0
 
 
-def measure(joined, emitters, *, rng=None, signal_errors=4.0):
+def measure(joined, emitters, *, rng=None):
     """Return by scan the measurements of all tracks.
 
     Within the errors of a track (and one channel), the strongest of the noise and of the emitters' lines is measured.
+    The noise is left out without `rng`.
     """
     return {scan.index: _in_scan(joined, scan, emitters, rng) for scan in joined.scans if scan.has_results}
 
 
 def _in_scan(joined, scan, emitters, rng):
-    fits = joined.association.fits
-    frequency, drift, covariance = fits.at(scan.first_s)
-    reach = REACH_ERRORS * np.sqrt(covariance[:, 0, 0])
-    turn = REACH_ERRORS * np.sqrt(covariance[:, 1, 1]) * scan.drift_span_s
+    frequency, drift, covariance = joined.association.fits.at(scan.first_s)
+    reach = np.maximum(REACH_ERRORS * np.sqrt(covariance[:, 0, 0]), CHANNEL_HZ)
+    turn = np.maximum(REACH_ERRORS * np.sqrt(covariance[:, 1, 1]), scan.drift_step_hz_s)
+    trials = np.maximum(1.0, reach / CHANNEL_HZ) * np.maximum(1.0, turn / scan.drift_step_hz_s)
+    snr = np.zeros(len(joined))
+    if rng is not None:
+        snr = np.array([rng.normal(size=min(int(many), 2000)).max() for many in trials])
+    number = int(scan.file_name.split(".")[0])
+    for f, d, c, of_scans in emitters:
+        if of_scans[number] <= 0:
+            continue
+        t = scan.first_s
+        here, there = f + d * t + c * t * t / 2, d + c * t
+        seen = of_scans[number] + (rng.normal(size=len(joined)) if rng is not None else 0.0)
+        on_path = (np.abs(here - frequency) <= reach) & (np.abs(there - drift) <= turn) & (seen > snr)
+        snr = np.where(on_path, seen, snr)
+        frequency, drift = np.where(on_path, here, frequency), np.where(on_path, there, drift)
     rows = np.zeros(len(joined), MEASUREMENT_DTYPE)
-    rows["track"] = np.arange(len(joined))
-    rows["trials"] = np.maximum(1.0, 2 * reach / CHANNEL_HZ) * np.maximum(1.0, 2 * turn / CHANNEL_HZ)
     unit = np.sqrt(CHANNEL_HZ / scan.duration_s)
-    for place, row in enumerate(rows):
-        noise, at, slope = 0.0, frequency[place], drift[place]
-        if rng is not None:
-            noise = rng.normal(size=min(int(row["trials"]), 2000)).max()
-        snr = noise
-        for emitter in emitters:
-            f, d, c = emitter[:3]
-            t = scan.first_s
-            here, there = f + d * t + c * t * t / 2, d + c * t
-            full = emitter.snr[scan.index] + (rng.normal() if rng is not None else 0.0)
-            on_path = abs(here - at) <= max(reach[place], CHANNEL_HZ) and abs(
-                there - drift[place]
-            ) * scan.drift_span_s <= max(turn[place], CHANNEL_HZ)
-            if emitter.snr[scan.index] > 0 and on_path and full > snr:
-                snr, at_signal, slope = full, here, there
-                at = at_signal
-        row["state"], row["coverage"] = MEASURED, 1.0
-        row["snr"], row["snr_error"], row["snr_limit"] = snr, 1.0, max(snr, 0.0) + 3.0
-        row["strength_hz"], row["strength_error_hz"] = snr * unit, unit
-        row["frequency_hz"], row["frequency_error_hz"] = at, CHANNEL_HZ / 2
-        row["drift_rate_hz_s"], row["drift_rate_error_hz_s"] = slope, scan.drift_step_hz_s
+    rows["track"], rows["trials"] = np.arange(len(joined)), trials
+    rows["state"], rows["coverage"] = MEASURED, 1.0
+    rows["snr"], rows["snr_error"], rows["snr_limit"] = snr, 1.0, np.maximum(snr, 0.0) + 3.0
+    rows["strength_hz"], rows["strength_error_hz"] = snr * unit, unit
+    rows["frequency_hz"], rows["frequency_error_hz"] = frequency, CHANNEL_HZ / 2
+    rows["drift_rate_hz_s"], rows["drift_rate_error_hz_s"] = drift, scan.drift_step_hz_s
     outside = (frequency < BAND_HZ[0]) | (frequency > BAND_HZ[1])
-    rows["state"][outside] = OUTSIDE
-    rows["snr"][outside] = np.nan
+    rows["state"][outside], rows["snr"][outside] = OUTSIDE, np.nan
     return rows

@@ -96,20 +96,18 @@ def test_the_band_may_run_up_or_down():
 
 def test_shifting_all_frequencies_shifts_the_tracks():
     rng = np.random.default_rng(9)
-    emitters = [
-        Emitter(rng.uniform(8419.5e6, 8420.5e6), rng.uniform(-2, 2), 0.0, (15.0,) * 6) for _ in range(40)
-    ]
+    emitters = [Emitter(rng.uniform(8419.5e6, 8420.5e6), rng.uniform(-2, 2), 0.0, (15.0,) * 6) for _ in range(40)]
     moved = [emitter._replace(frequency_hz=emitter.frequency_hz + 1e6) for emitter in emitters]
     one, other = joined(cadence(emitters))[0], joined(cadence(moved))[0]
     np.testing.assert_array_equal(one.members, other.members)
-    np.testing.assert_allclose(one.fits.value + [1e6, 0, 0], other.fits.value, rtol=1e-12, atol=1e-8)
+    np.testing.assert_allclose(one.fits.value + np.array([1e6, 0, 0]), other.fits.value, rtol=1e-12, atol=1e-8)
 
 
 def test_drift_of_the_other_sign_is_the_mirrored_band():
     rng = np.random.default_rng(10)
-    emitters = [
-        Emitter(rng.uniform(8419.5e6, 8421.5e6), rng.uniform(-2, 2), 5e-5, (15.0,) * 6) for _ in range(40)
-    ]
+    emitters = [Emitter(rng.uniform(8419.5e6, 8421.5e6), rng.uniform(-2, 2), 5e-5, (15.0,) * 6) for _ in range(40)]
     mirror = [Emitter(16841e6 - line.frequency_hz, -line.drift_hz_s, -line.change_hz_s2, line.snr) for line in emitters]
     one, other = joined(cadence(emitters))[0], joined(cadence(mirror))[0]
-    np.testing.assert_allclose(one.fits.value[::-1] * -1 + [16841e6, 0, 0], other.fits.value, rtol=1e-12, atol=1e-8)
+    np.testing.assert_allclose(
+        np.array([16841e6, 0, 0]) - one.fits.value[::-1], other.fits.value, rtol=1e-12, atol=1e-8
+    )

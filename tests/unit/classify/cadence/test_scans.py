@@ -96,11 +96,26 @@ def test_a_simultaneous_beam_is_a_good_off():
 
 def test_a_table_has_errors_of_its_own_and_no_band():
     one, none = np.array([8420e6]), np.empty(0)
-    table = HitTable("a.dat", "x", 59000.0, 18.25, CHANNEL_HZ, 292.0, 4.0, np.array([1]), one, -one / one, one * 0 + 12, np.array([5]))
+    table = HitTable(
+        "a.dat",
+        "x",
+        59000.0,
+        18.25,
+        CHANNEL_HZ,
+        292.0,
+        4.0,
+        np.array([1]),
+        one,
+        -one / one,
+        one * 0 + 12,
+        np.array([5]),
+    )
     found = scan_of_table(table, "on")
     assert found.hits.drift_rate_error_hz_s[0] == pytest.approx(3 * CHANNEL_HZ / (292 - 18.25))
     assert found.band_hz == (8417e6, 8423e6)
-    empty = replace(table, number=np.empty(0, np.int64), frequency_hz=none, drift_rate_hz_s=none, snr=none, channel=none)
+    empty = replace(
+        table, number=np.empty(0, np.int64), frequency_hz=none, drift_rate_hz_s=none, snr=none, channel=none
+    )
     assert scan_of_table(empty, "off").band_hz == (-np.inf, np.inf)
 
 

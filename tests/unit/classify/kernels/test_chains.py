@@ -61,7 +61,9 @@ def test_chains_are_those_of_the_reference(seed):
 
 def test_cost_is_chi_squared_and_unlike_strengths():
     lines = some_lines(np.random.default_rng(20), emitters=1, strays=0)
-    members, cost = chains(lines, np.ones(len(lines.middle_hz), np.uint8), np.ones(len(lines.middle_hz), np.uint8), RULE)
+    members, cost = chains(
+        lines, np.ones(len(lines.middle_hz), np.uint8), np.ones(len(lines.middle_hz), np.uint8), RULE
+    )
     for row, stated in zip(members, cost, strict=True):
         hits = [(scan, hit) for scan, hit in enumerate(row.tolist()) if hit != NONE]
         seed = hits[0][1]

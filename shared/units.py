@@ -1,4 +1,4 @@
-"""Frequencies and times as texts for people, in the unit that fits: 4 MHz, not 4e+06 Hz."""
+"""Frequencies, times and angles as texts for people, in the unit that fits: 4 MHz, not 4e+06 Hz."""
 
 from typing import NamedTuple
 
@@ -34,3 +34,15 @@ def time_text(seconds: float, digits: int = 4) -> str:
 def _text(value: float, units: tuple[Unit, ...], digits: int) -> str:
     unit = fitting_unit(value, units)
     return f"{value / unit.size:.{digits}g} {unit.name}"
+
+
+def sexagesimal(value: float | None, unit: str, decimals: int) -> str:
+    """Return an angle as 17h10m03.984s or -05d03m00.0s; `value` is in hours (`unit` h) or degrees (d)."""
+    if value is None:
+        return "unknown"
+    scale = 10**decimals
+    ticks = round(abs(value) * 3600 * scale)
+    minutes, seconds = divmod(ticks, 60 * scale)
+    sign = "-" if value < 0 else ""
+    width = decimals + 3 if decimals else 2
+    return f"{sign}{minutes // 60:02d}{unit}{minutes % 60:02d}m{seconds / scale:0{width}.{decimals}f}s"

@@ -9,8 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from services.export import picture
-from services.export.catalogs import to_csv
-from services.export.columns import COLUMNS, Row, catalogue_columns, classified_rows, rows_of
+from services.export.columns import COLUMNS, HITS, catalogue_columns, classified_rows
 from services.export.dat import to_dat
 from services.export.fits_table import to_fits
 from services.export.parquet import to_parquet
@@ -19,6 +18,7 @@ from services.export.provenance import provenance_of
 from services.export.votable import to_votable
 from services.export.waterfall import ChunkPart, assemble
 from shared import formats
+from shared.csv_table import to_csv
 from shared.events import Artefact, ObservationClassified, ResultsSummary, SearchParameters, Upload
 from shared.formats import Format
 from shared.header import Header
@@ -27,6 +27,7 @@ from shared.hits import Cutout
 from shared.object_keys import artefact_key
 from shared.results import HitRecord, ModelUse, Observation, Results
 from shared.strict_json import strict_json
+from shared.table import Row, rows_of
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def render_tables(event: ObservationClassified, results: Results, input_sha256: 
     return [
         File(formats.CLASSIFIED, _with_signals(about, classified_rows(results))),
         File(formats.CATALOG_JSON, _with_signals({**about, "provenance": provenance.values()}, rows_of(cells))),
-        File(formats.CSV, to_csv(cells)),
+        File(formats.CSV, to_csv(cells, HITS)),
         File(formats.FITS, to_fits(cells, provenance)),
         File(formats.VOTABLE, to_votable(cells, provenance)),
         File(formats.PARQUET, to_parquet(cells, provenance)),

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 from services.export.artefacts import File
 from services.export.cadence_picture import draw_event, draw_overview
 from services.export.cadence_provenance import cadence_provenance
-from services.export.catalogs import to_csv
-from services.export.event_columns import contents_of, event_cells
 from services.export.fits_table import to_fits
 from services.export.parquet import to_parquet
 from services.export.votable import to_votable
 from shared import formats
 from shared.cadence_document import CadenceDocument, EventRecord
+from shared.csv_table import to_csv
+from shared.event_columns import contents_of, event_cells
 from shared.hits import Cutout
 
 # Each takes 0.3 s of processor time.

@@ -1,42 +1,10 @@
 """The columns of the catalogue: names, units and descriptions for every format."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
 from shared.results import Results
-
-Row = Mapping[str, Any]
-# The cells of a catalogue by the name of their column. The writers work column by column: row by row, ten thousand hits
-# take them several times as long.
-Cells = Mapping[str, Sequence[Any]]
-
-Kind = Literal["text", "number", "count"]
-# Means "no value" among counts in formats that have no null.
-NO_COUNT = -(2**63)
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column: `kind` is text (UTF-8), number (float64) or count (int64).
-
-    `unit` is written as in FITS and VOTable, empty for none; `ucd` is from the IVOA's list (UCD1+). `path` is the place
-    of the value in a hit of `results.json`, by default the column's name. Without a value there, the cell is empty.
-    """
-
-    name: str
-    kind: Kind
-    unit: str
-    ucd: str
-    description: str
-    path: tuple[str, str] | None = None
-
-    def values(self, records: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """Return the column's value in each record; None where a record has none."""
-        if not self.path:
-            return [record.get(self.name) for record in records]
-        outer, inner = self.path
-        return [(record.get(outer) or {}).get(inner) for record in records]
+from shared.table import Cells, Column, Contents, Kind
 
 
 def _feature(
@@ -95,15 +63,6 @@ COLUMNS = (
 )
 
 
-@dataclass(frozen=True)
-class Contents:
-    """What a table holds: `name` is that of the table in FITS and VOTable."""
-
-    name: str
-    description: str
-    columns: tuple[Column, ...]
-
-
 HITS = Contents("HITS", "Narrowband signals found in one observation, most interesting first", COLUMNS)
 
 # Fields that only the services need, to find a hit's cut-out.
@@ -130,11 +89,6 @@ def catalogue_columns(results: Results) -> Cells:
     cells["source_name"] = [results.source_name] * len(ordered)
     cells["candidate_rank"] = [rank.get(record["id"], 0) for record in ordered]
     return cells
-
-
-def rows_of(cells: Cells) -> list[Row]:
-    """Return the cells as rows, by the columns' names."""
-    return [dict(zip(cells, values, strict=True)) for values in zip(*cells.values(), strict=True)]
 
 
 def classified_rows(results: Results) -> list[dict[str, Any]]:

@@ -18,10 +18,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePath
 
-from services.export.provenance import SOFTWARE, sexagesimal
+from services.export.provenance import SOFTWARE
 from shared.events import ObservationClassified
 from shared.header import Header
 from shared.results import HitRecord
+from shared.units import sexagesimal
 
 RULE = "# --------------------------"
 MARK = f"{RULE} o --------------------------"

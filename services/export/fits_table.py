@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
-from services.export.columns import HITS, NO_COUNT, Cells, Column, Contents
+from services.export.columns import HITS
 from services.export.provenance import Fact, Provenance
+from shared.table import NO_COUNT, Cells, Column, Contents
 
 # Longer text needs CONTINUE cards, which not every reader supports.
 LONGEST_TEXT = 68

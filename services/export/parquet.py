@@ -6,8 +6,9 @@ import json
 import pyarrow as pa  # type: ignore[import-untyped]
 from pyarrow.parquet import write_table  # type: ignore[import-untyped]
 
-from services.export.columns import HITS, Cells, Column, Contents
+from services.export.columns import HITS
 from services.export.provenance import Provenance
+from shared.table import Cells, Column, Contents
 
 TYPES = {"text": pa.string(), "number": pa.float64(), "count": pa.int64()}
 

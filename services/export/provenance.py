@@ -70,18 +70,6 @@ def utc_date(mjd: float) -> str | None:
     return (MJD_EPOCH + timedelta(days=mjd)).isoformat(timespec="milliseconds").removesuffix("+00:00")
 
 
-def sexagesimal(value: float | None, unit: str, decimals: int) -> str:
-    """Return an angle as 17h10m03.984s or -05d03m00.0s; `value` is in hours (`unit` h) or degrees (d)."""
-    if value is None:
-        return "unknown"
-    scale = 10**decimals
-    ticks = round(abs(value) * 3600 * scale)
-    minutes, seconds = divmod(ticks, 60 * scale)
-    sign = "-" if value < 0 else ""
-    width = decimals + 3 if decimals else 2
-    return f"{sign}{minutes // 60:02d}{unit}{minutes % 60:02d}m{seconds / scale:0{width}.{decimals}f}s"
-
-
 def _over_chunks(reduce: Callable[[list[float]], float], values: Iterable[float | None]) -> float | None:
     """Reduce the chunks' values to one, or None if no chunk has one."""
     known = [value for value in values if value is not None]

@@ -7,8 +7,9 @@ from xml.sax.saxutils import escape
 
 from astropy.io.votable import tree
 
-from services.export.columns import HITS, NO_COUNT, Cells, Column, Contents
+from services.export.columns import HITS
 from services.export.provenance import Fact, Provenance
+from shared.table import NO_COUNT, Cells, Column, Contents
 
 DATATYPES = {
     "text": {"datatype": "unicodeChar", "arraysize": "*"},

@@ -7,8 +7,9 @@ from astropy import units
 from astropy.io.votable.ucd import check_ucd
 
 from deploy.local.servers import REPOSITORY
-from services.export.columns import COLUMNS, catalogue_columns, classified_rows, rows_of
+from services.export.columns import COLUMNS, catalogue_columns, classified_rows
 from shared.results import Results
+from shared.table import rows_of
 
 
 def record(**more):

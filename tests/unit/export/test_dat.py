@@ -5,7 +5,7 @@ import pytest
 from turbo_seti.find_event.find_event import read_dat
 
 from services.export.dat import to_dat
-from services.export.provenance import sexagesimal
+from shared.units import sexagesimal
 from tests.unit.export.jobs import make_header
 
 SMALL = {"n_channels": 2**17, "coarse_channel_width": 2**16, "telescope_id": 64}

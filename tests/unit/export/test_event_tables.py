@@ -10,7 +10,7 @@ from pyarrow import parquet
 
 from services.export.cadence_artefacts import render_event_tables
 from services.export.cadence_provenance import cadence_provenance
-from services.export.event_columns import TURBOSETI_COLUMNS, contents_of, event_cells
+from shared.event_columns import TURBOSETI_COLUMNS, contents_of, event_cells
 from tests.unit.export.example_cadence import DRIFT_HZ_S, FREQUENCY_HZ, document, track_hz
 
 # The names of turboSETI 2.3.2's event table, in its order, without those that a reader of the table can't need: the

@@ -7,9 +7,10 @@ import pytest
 from astropy.io import votable
 from astropy.io.votable import tree
 
-from services.export.columns import COLUMNS, NO_COUNT
+from services.export.columns import COLUMNS
 from services.export.provenance import Provenance
 from services.export.votable import _field, to_votable
+from shared.table import NO_COUNT
 
 TEXTS = ["", None, "a", "<b> & 'c' \"d\"", "Größe", "]]>", " x "]
 NUMBERS = [None, 0.0, -0.0, 1.0, -2.5, 1e-5, 1e-4, 1e16, 1.5e300, 5e-324, 8420551214.832812, 0.1]

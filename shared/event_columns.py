@@ -9,9 +9,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from services.export.columns import Cells, Column, Contents
-from services.export.provenance import sexagesimal
 from shared.cadence_document import CadenceDocument, EventRecord, ScanRecord, TrackInScan
+from shared.table import Cells, Column, Contents
+from shared.units import sexagesimal
 
 TURBOSETI_COLUMNS = (
     Column("TopHitNum", "count", "", "meta.record", "Place among the hits of the scan, from 1, as in its hits.dat"),

@@ -1,11 +1,11 @@
-"""The catalogue as CSV. The same rows give the same bytes."""
+"""A table as CSV. The same rows give the same bytes."""
 
 import csv
 import io
 from itertools import islice
 from typing import Any
 
-from services.export.columns import HITS, Cells, Contents
+from shared.table import Cells, Contents
 
 # Compiled code that writes all rows in one call would keep the event loop waiting.
 ROWS_AT_ONCE = 500
@@ -21,8 +21,8 @@ def plain_cell(value: Any) -> Any:
     return "" if value is None else value
 
 
-def to_csv(cells: Cells, contents: Contents = HITS) -> bytes:
-    """Return the catalogue as UTF-8 CSV with a header line; floats keep all their digits."""
+def to_csv(cells: Cells, contents: Contents) -> bytes:
+    """Return a table as UTF-8 CSV with a header line; floats keep all their digits."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([column.name for column in contents.columns])

@@ -6,8 +6,8 @@ import io
 import pandas as pd
 import pytest
 
-from services.export.catalogs import to_csv
-from services.export.columns import COLUMNS
+from services.export.columns import COLUMNS, HITS
+from shared.csv_table import to_csv
 
 FORMULAS = ["=1+1", "+x", "-x", "@x", "\tx", "\rx", "\nx", "＝1", "＋1", "－1", "＠x"]
 
@@ -24,7 +24,7 @@ def columns(*rows):
 
 @pytest.mark.parametrize("name", FORMULAS)
 def test_text_can_not_be_a_formula_and_numbers_stay_numbers(name):
-    text = to_csv(columns(row(name))).decode()
+    text = to_csv(columns(row(name)), HITS).decode()
     (read,) = csv.DictReader(io.StringIO(text, newline=""))
     for column in COLUMNS:
         # A lone carriage return would end the line for some readers.
@@ -34,16 +34,18 @@ def test_text_can_not_be_a_formula_and_numbers_stay_numbers(name):
 
 @pytest.mark.parametrize("name", ["a,b", 'say "x"', "two\nlines", "one\rline", "Ωmega 名", " =1", "it's"])
 def test_other_text_comes_back(name):
-    table = pd.read_csv(io.BytesIO(to_csv(columns(row(name)))))
+    table = pd.read_csv(io.BytesIO(to_csv(columns(row(name)), HITS)))
     assert table["source_name"].tolist() == [name.replace("\r", " ")]
     assert len(table.columns) == len(COLUMNS)
 
 
 def test_an_unknown_value_is_an_empty_cell():
-    table = pd.read_csv(io.BytesIO(to_csv(columns(row("x", novelty=None, snr=1e-300)))))
+    table = pd.read_csv(io.BytesIO(to_csv(columns(row("x", novelty=None, snr=1e-300)), HITS)))
     assert table["novelty"].isna().all()
     assert table["snr"].tolist() == [1e-300]
 
 
 def test_the_first_line_starts_as_in_the_contract():
-    assert to_csv(columns()).startswith(b"source_name,frequency_hz,drift_rate,snr,classification,interestingness,")
+    assert to_csv(columns(), HITS).startswith(
+        b"source_name,frequency_hz,drift_rate,snr,classification,interestingness,"
+    )

@@ -13,9 +13,9 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import cached_property
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -53,7 +53,6 @@ class RangeRequests:
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="ranges")
         self._kept: dict[tuple[str, str], list[HTTPConnection]] = {}
-        self._tls = ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE"))
 
     def close(self) -> None:
         """End the threads and close the connections; call it after the last request."""
@@ -83,30 +82,45 @@ class RangeRequests:
         return running.result()
 
     def _run(self, read: "_Read") -> bool:
-        for connection in self._connections(read.wanted.url):
+        """Try a kept connection, which the server may have closed meanwhile, then a new one."""
+        url = read.wanted.url
+        for give in (self._kept_one, self._new):
+            connection = None
             try:
+                connection = give(url)
+                if connection is None:
+                    continue
                 is_filled = read.run(connection)
             except (OSError, HTTPException) as error:
-                connection.close()
                 logger.debug("range not read", error=type(error).__name__)
+                if connection is not None:
+                    connection.close()
+                if isinstance(error, TimeoutError):
+                    return False
                 continue
             if is_filled:
-                self._kept_for(read.wanted.url).append(connection)
+                self._kept_for(url).append(connection)
             else:
                 connection.close()
             return is_filled
         return False
 
-    def _connections(self, url: str) -> Iterator[HTTPConnection]:
-        """Yield a kept connection, which the server may have closed meanwhile, and a new one."""
+    def _kept_one(self, url: str) -> HTTPConnection | None:
         # Threads take from the list side by side; it may become empty at any time.
         with suppress(IndexError):
-            yield self._kept_for(url).pop()
+            return self._kept_for(url).pop()
+        return None
+
+    def _new(self, url: str) -> HTTPConnection | None:
         parts = urlsplit(url)
         if parts.scheme == "https":
-            yield HTTPSConnection(parts.netloc, timeout=CONNECT_S, context=self._tls)
-        else:
-            yield HTTPConnection(parts.netloc, timeout=CONNECT_S)
+            return HTTPSConnection(parts.netloc, timeout=CONNECT_S, context=self._tls)
+        return HTTPConnection(parts.netloc, timeout=CONNECT_S)
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        # The variable by which the S3 client is told of another certificate authority.
+        return ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE"))
 
     def _kept_for(self, url: str) -> list[HTTPConnection]:
         parts = urlsplit(url)

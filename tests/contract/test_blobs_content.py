@@ -54,6 +54,24 @@ async def test_a_server_that_ignores_the_condition_is_found_out_by_its_answer(bl
             await blobs.get_range_into(key, 2, memoryview(bytearray(3)), accepted.etag)
 
 
+@pytest.mark.parametrize("name", ["plain.fil", "with spaces & ümläut+%20.fil"])
+async def test_a_whole_range_is_read_without_the_client(blobs, key, name, monkeypatch):
+    def unexpected(**_request):
+        raise AssertionError("The client was asked.")
+
+    key, content = f"{key}/{name}", bytes(range(256)) * 1000
+    await blobs.put(key, content)
+    accepted = await blobs.content(key)
+    buffer = bytearray(100_000)
+    # A longer range than the object has is left to the client.
+    assert await blobs.get_range_into(key, 255_000, memoryview(buffer), accepted.etag) == 1000
+    monkeypatch.setattr(blobs._client, "get_object", unexpected)
+    for etag in (None, accepted.etag):
+        for start in (0, 1, 156_000):
+            assert await blobs.get_range_into(key, start, memoryview(buffer), etag) == len(buffer)
+            assert bytes(buffer) == content[start : start + len(buffer)]
+
+
 async def test_a_url_for_a_stated_length_takes_no_other(blobs, http, key):
     url = await blobs.presign_put(key, expires_s=60, length=5)
     for body, status in ((b"1234", 403), (b"123456", 403), (b"", 403), (b"12345", 200)):

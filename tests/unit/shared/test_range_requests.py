@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, closing
 
 import pytest
 
+from shared import range_requests
 from shared.range_requests import Range, RangeRequests, is_behind_proxy
 
 CONTENT = bytes(range(256)) * 4096
@@ -129,6 +130,20 @@ async def test_a_kept_connection_that_the_server_closed_is_replaced():
                 assert await ranges.fill(Range(server.url, start, memoryview(buffer), ETAG))
                 assert bytes(buffer) == CONTENT[start : start + 10]
         assert server.connections == 3
+
+
+async def test_a_silent_server_is_left_to_the_client_without_a_second_try(monkeypatch):
+    monkeypatch.setattr(range_requests, "READ_S", 0.05)
+    async with serving(lambda _headers, _n: b"") as server:
+        with closing(RangeRequests()) as ranges:
+            assert not await ranges.fill(Range(server.url, 0, memoryview(bytearray(10)), ETAG))
+    assert len(server.requests) == server.connections == 1
+
+
+async def test_an_unusable_certificate_bundle_is_left_to_the_client(monkeypatch, tmp_path):
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "missing.pem"))
+    with closing(RangeRequests()) as ranges:
+        assert not await ranges.fill(Range("https://127.0.0.1:1/key", 0, memoryview(bytearray(10)), ETAG))
 
 
 @pytest.mark.parametrize("sent", [0, 200_000])

@@ -74,8 +74,10 @@ class _Lines:
     rows: list[tuple[int, list[str]]] = field(default_factory=list)
 
 
-def read_table(text: str, file_name: str) -> HitTable:
+def read_table(text: str, file_name: str, *, flip_drift: bool = False) -> HitTable:
     """Read the last table of a file; what earlier runs have left in it is warned of.
+
+    turboSETI before version 0.8.2 (the middle of 2019) wrote drift rates with the other sign: `flip_drift` turns it.
 
     Raises
     ------
@@ -83,11 +85,14 @@ def read_table(text: str, file_name: str) -> HitTable:
         The text has no table, or the last one can't be read.
     """
     tables = read_tables(text, file_name)
+    last = tables[-1]
+    if flip_drift:
+        last = replace(last, drift_rate_hz_s=0.0 - last.drift_rate_hz_s)
     if len(tables) == 1:
-        return tables[0]
+        return last
     hits = ", ".join(str(len(table.snr)) for table in tables)
     warning = f"{file_name} holds {len(tables)} tables, with {hits} hits. The last one was read."
-    return replace(tables[-1], warnings=(warning, *tables[-1].warnings))
+    return replace(last, warnings=(warning, *last.warnings))
 
 
 def read_tables(text: str, file_name: str) -> Sequence[HitTable]:

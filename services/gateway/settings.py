@@ -16,14 +16,20 @@ class Tier(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    files_per_month: int = Field(ge=0, description="Jobs that a user may start in one calendar month, UTC.")
+    files_per_month: int = Field(
+        ge=0, description="Jobs that a user may start in one calendar month, UTC, those of cadences included."
+    )
     max_file_mb: int = Field(ge=1, description="Largest observation, MB of 1024 * 1024 bytes.")
     price: str = Field(description="Price, as users read it.")
     retention_days: int = Field(ge=1, description="How long a job and its files are kept, days.")
     history_jobs: int = Field(
-        ge=1, description="Jobs kept per user; beyond that, the oldest finished ones are removed."
+        ge=1, description="Jobs kept per user, and as many cadences; beyond that, the oldest finished ones are removed."
     )
-    concurrent_jobs: int = Field(default=5, ge=1, description="Jobs that a user may have open at the same time.")
+    concurrent_jobs: int = Field(
+        default=5,
+        ge=1,
+        description="Jobs that a user may have open at the same time; a cadence counts as one, with all its jobs.",
+    )
     open_uploads: int = Field(
         default=10, ge=1, description="Uploads that a user may have open: with valid URLs, and not analyzed yet."
     )

@@ -41,9 +41,12 @@ def clean_file_name(name: str) -> str:
 
 
 def shown_file_name(name: str) -> str:
-    """Return the last part of a path as it was given, without control characters and halves of surrogate pairs."""
+    """Return the last part of a path as it was given, without the characters that no event may hold.
+
+    These are control characters, separators of lines and paragraphs, and halves of surrogate pairs.
+    """
     last = re.split(r"[/\\]", name)[-1]
-    return "".join(one for one in last if unicodedata.category(one) not in {"Cc", "Cs"})[:MAX_NAME_BYTES]
+    return "".join(one for one in last if unicodedata.category(one) not in {"Cc", "Cs", "Zl", "Zp"})[:MAX_NAME_BYTES]
 
 
 def upload_key(user_id: str, upload: UUID, file_name: str) -> str:

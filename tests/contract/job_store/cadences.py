@@ -8,7 +8,7 @@ from services.gateway.jobs.cadence import Cadence, Scan, new_job_id
 from services.gateway.mongodb.store import Store
 from shared.cadence import CadenceParameters, CadenceScan, CadenceSummary, Role
 from shared.cadence_events import CadenceClassified, CadenceExported, CadenceReady
-from shared.events import Artefact, JobLimits, SearchParameters
+from shared.events import Artefact, Event, JobLimits, SearchParameters
 from tests.contract.job_store.parts import T0_MS, UPLOAD
 
 LIMITS = JobLimits(max_unpacked_bytes=2**30, max_processor_s=60.0)
@@ -117,5 +117,5 @@ def cadence_exported(cadence: Cadence) -> CadenceExported:
     return CadenceExported.make(job_id=cadence.job_id, producer="export", artefacts=artefacts)
 
 
-def ready_events(events: list, cadence: Cadence) -> list[CadenceReady]:
+def ready_events(events: list[Event], cadence: Cadence) -> list[CadenceReady]:
     return [event for event in events if isinstance(event, CadenceReady) and event.job_id == cadence.job_id]

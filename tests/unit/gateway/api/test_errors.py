@@ -51,6 +51,12 @@ def test_every_error_of_accounts_and_jobs_has_an_answer() -> None:
         (job_errors.UnknownMultipartError("No such upload."), 404, "upload_not_found", "No such upload."),
         (job_errors.UnknownJobError(), 404, "job_not_found", "No job"),
         (job_errors.JobOfAnotherUserError(), 403, "job_of_another_user", "different user"),
+        (job_errors.UnknownCadenceError(), 404, "cadence_not_found", "No cadence"),
+        (job_errors.CadenceOfAnotherUserError(), 403, "cadence_of_another_user", "different user"),
+        (job_errors.BadCadenceError("duplicate_scan", "Scans 1 and 2."), 400, "duplicate_scan", "Scans 1 and 2"),
+        (job_errors.ScanError(3, job_errors.UnknownJobError()), 404, "job_not_found", "Scan 3: No job"),
+        (job_errors.ScanError(1, job_errors.FileTooLargeError(9)), 413, "file_too_large", "Scan 1: The file exceeds"),
+        (job_errors.ScanJobFailedError("It is empty."), 409, "scan_failed", "leave it out"),
         (job_errors.BadIdempotencyKeyError(), 400, "invalid_idempotency_key", "Idempotency-Key"),
         (job_errors.KeyReusedError(), 409, "idempotency_key_reused", "another request body"),
         (job_errors.BadPageError("limit"), 400, "invalid_limit", "from 1 to 100"),
@@ -75,6 +81,13 @@ def test_a_limit_says_when_to_retry(limit: Limit, part: str) -> None:
     assert (answer.status, answer.code) == (429, limit.value)
     assert part in answer.message
     assert answer.response().headers["Retry-After"] == "99"
+
+
+def test_a_cadence_says_how_many_files_it_has() -> None:
+    monthly = job_errors.LimitReachedError(Limit.MONTHLY, allowed=10, retry_after_s=99, files=6)
+    assert "6 new files, more than are left of your tier's 10 jobs" in answer_to(monthly).message
+    places = job_errors.LimitReachedError(Limit.CONCURRENT, allowed=5, retry_after_s=30, files=6)
+    assert "5 jobs running" in answer_to(places).message
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,7 @@ def test_a_cleaned_name_is_one_path_segment_and_cleaning_it_again_changes_nothin
         ("C:\\data\\né?.fil", "né?.fil"),
         ("../../a\x00b\n.fil", "ab.fil"),
         ("\ud800x.h5", "x.h5"),
+        ("a\u2028b\u2029.h5", "ab.h5"),
         ("x" * 300 + ".fil", "x" * 255),
     ],
 )

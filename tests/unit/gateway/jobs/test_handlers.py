@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.gateway.jobs.handlers import known_artefacts
+from services.gateway.jobs.handlers import cadence_format, known_artefacts
 from services.gateway.jobs.model import Failure, shown_summary
 from shared.errors import PermanentError
 from shared.events import Artefact, JobFailed, ObservationExported, ResultsSummary
@@ -36,6 +36,24 @@ def test_a_file_other_than_the_one_of_its_format_is_refused(change):
     with pytest.raises(PermanentError) as caught:
         known_artefacts(exported(FITS.model_copy(update=change)))
     assert caught.value.code == "inconsistent_event"
+
+
+@pytest.mark.parametrize(
+    ("name", "filename"),
+    [
+        ("json", "events.json"),
+        ("overview", "overview.png"),
+        ("event_0000", "event_0000.png"),
+        ("event_12345", "event_12345.png"),
+        ("event_00001", None),
+        ("event_1", None),
+        ("event_", None),
+        ("waterfall", None),
+    ],
+)
+def test_the_formats_of_a_cadence(name, filename):
+    made = cadence_format(name)
+    assert (made and made.filename) == filename
 
 
 def test_sentences_are_shown_without_the_signs_of_markup():

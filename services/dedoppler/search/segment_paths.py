@@ -1,18 +1,16 @@
 """Straight paths over many spectra, put together from short lines that they share.
 
 Lines of one length have few slopes and few places within a channel, so that many paths share each of them. A path is
-the sum of up to 48 lines, each of these the sum of four lines of a quarter of its length, and so on down to lines of 16
-spectra. In return a path is not quite straight: each level puts a line up to half of `1 / phases` off in its middle,
-and up to a quarter of `apart` more at its ends. More levels have finer lines, so that paths of any length are as
-straight. The cost of all paths per sample grows with the number of levels, and with how fine they are: together with
-the square of the logarithm of the number of spectra.
-
-Lines of 16 spectra are exact sums of two halves, which are sums of two halves again: there are few ways for a line to
-pass two, four or eight spectra, and each is summed once.
+the sum of lines of one length, each of these the sum of shorter ones, down to lines that take one sample of each of
+their spectra. In return a path is not quite straight: each level puts a line up to half of `1 / phases` off in its
+middle, and up to a quarter of `apart` more at its ends. More levels have finer lines, so that paths of any length are
+as straight. The cost of all paths per sample grows with the number of levels, and with how fine they are: together with
+the square of the logarithm of the number of spectra. Of all lengths of lines, those are used that cost least.
 """
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -22,13 +20,18 @@ from services.dedoppler.kernels.segment_sums import Band, Lines
 from services.dedoppler.search.width_trials import WidthTrial
 from shared.arrays import Indices
 
-SHORT_SPECTRA = 16
-# Lines in one of the next length. Fewer would mean more levels, which have to be finer; more would share less.
-PARTS_PER_LINE = 4
-# Longest lines in a path: paths are fewer than lines, so that more of these cost less than one more level.
-MOST_PARTS_OF_PATH = 48
+# Spectra of the shortest lines, lines in one of the next length, and the number of lengths, that are tried.
+SHORT_SPECTRA = (4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40)
+PARTS_PER_LINE = (4, 6, 8, 12, 16)
+MOST_LENGTHS = 5
+# A line costs so many parts more than it has: it is stored and read again.
+COST_OF_A_LINE = 3
 # Drifts of a band are searched together. More would take more memory, fewer would share less.
-MOST_DRIFTS = 256
+MOST_DRIFTS = 512
+# Up to so many spectra, lines of 16 alone cost least; they may share halves, and these share halves again.
+FEW_SPECTRA, HALVED_SPECTRA = 768, 16
+# More slopes lie on a grid through no drift, as those of all bands do.
+FEW_SLOPES = 4
 
 
 @dataclass(frozen=True)
@@ -84,23 +87,46 @@ class _Level:
     parts: Parts
 
 
-def line_lengths(n_spectra: int) -> list[int]:
-    """Return the spectra of the lines between the shortest and whole paths, rising."""
-    lengths = [SHORT_SPECTRA]
-    while n_spectra > MOST_PARTS_OF_PATH * lengths[-1]:
-        lengths.append(PARTS_PER_LINE * lengths[-1])
-    return lengths
+def line_lengths(trial: WidthTrial, n_spectra: int) -> list[int]:
+    """Return the spectra of the lines that cost least between single spectra and whole paths, rising."""
+    if n_spectra <= FEW_SPECTRA:
+        return [HALVED_SPECTRA]
+    candidates = [
+        [short * parts**level for level in range(number)]
+        for number in range(1, MOST_LENGTHS + 1)
+        for short in SHORT_SPECTRA
+        for parts in (PARTS_PER_LINE if number > 1 else PARTS_PER_LINE[:1])
+    ]
+    return min(
+        (lengths for lengths in candidates if lengths[-1] < n_spectra), key=lambda of: _cost(trial, n_spectra, of)
+    )
 
 
-def fineness(trial: WidthTrial, n_spectra: int) -> Fineness:
+def _cost(trial: WidthTrial, n_spectra: int, lengths: list[int]) -> float:
+    """Return about how many additions per start the paths of one band take."""
+    fine, number = fineness(trial, len(lengths)), _number_of_bands(trial)
+    # Columns by which the steepest paths of a band part from end to end.
+    apart = float(trial.steps[-1] - trial.steps[0]) / trial.stride / number
+    cost = len(trial.steps) / number * n_spectra / lengths[-1]
+    for length, parts in zip(lengths, [lengths[0], *(long // short for short, long in pairwise(lengths))], strict=True):
+        slopes = max(1.0, apart * length / n_spectra / fine.apart)
+        cost += n_spectra / length * slopes * fine.phases * (parts + COST_OF_A_LINE)
+    return cost
+
+
+def fineness(trial: WidthTrial, levels: int) -> Fineness:
     """Return how dense the lines of a trial are: the variance of what each level adds falls with their number.
 
     Of a tone's statistic, 0.97 is left on average and 0.89 at least, where finer lines keep 0.98 at 1.3 times the cost.
     """
     # Columns that a tone may be off at the same loss, from that of single channels.
     tolerance = 1.0 if trial.width < 4 else trial.width / trial.stride / 3
-    levels = math.sqrt(len(line_lengths(n_spectra)))
-    return Fineness(max(1, math.ceil(2.75 * levels / tolerance)), 1.2 * tolerance / levels)
+    root = math.sqrt(levels)
+    return Fineness(max(1, math.ceil(2.75 * root / tolerance)), 1.2 * tolerance / root)
+
+
+def _number_of_bands(trial: WidthTrial) -> int:
+    return -(-len(trial.steps) // MOST_DRIFTS)
 
 
 def bands(trial: WidthTrial, n_spectra: int) -> list[Band]:
@@ -113,36 +139,28 @@ def bands(trial: WidthTrial, n_spectra: int) -> list[Band]:
     n_spectra : int
         T.
     """
-    number = -(-len(trial.steps) // MOST_DRIFTS)
-    fine = fineness(trial, n_spectra)
-    return [_band(steps, trial.stride, n_spectra, fine) for steps in np.array_split(trial.steps, number)]
+    lengths = line_lengths(trial, n_spectra)
+    fine = fineness(trial, len(lengths))
+    parts = np.array_split(trial.steps, _number_of_bands(trial))
+    return [_band(steps / ((n_spectra - 1) * trial.stride), steps, n_spectra, lengths, fine) for steps in parts]
 
 
-def _band(steps: Indices, stride: int, n_spectra: int, fine: Fineness) -> Band:
-    """Plan the search of some neighbouring drift steps, on columns of `stride` channels."""
-    slope = steps / ((n_spectra - 1) * stride)
+def _band(slope: npt.NDArray[np.float64], steps: Indices, n_spectra: int, lengths: list[int], fine: Fineness) -> Band:
+    """Plan the search of some neighbouring drift steps, whose slopes are given in columns per spectrum."""
     none = np.zeros(len(steps), np.int64)
     lines = _Lines(segment=none, slope=slope, place=slope * (n_spectra - 1) / 2, first=none, extra=none)
     length, levels = n_spectra, []
-    for part in reversed(line_lengths(n_spectra)):
+    for part in reversed(lengths):
         parts, below = _split(lines, length, n_spectra, part, fine)
         levels.append(_Level(length, lines.segment, lines.extra, parts))
         lines, length = below, part
-    exact = _exact(lines)
-    while length > 1:
-        parts, below_exact = _halved(exact, length, n_spectra)
-        levels.append(_Level(length, exact.segment, exact.extra, parts))
-        exact, length = below_exact, length // 2
-    # Lines of one spectrum are the spectra themselves.
-    there = levels[-1].parts[..., 0] >= 0
-    row = levels[-1].parts[there, 0]
-    levels[-1].parts[there, 1] += exact.first[row]
-    levels[-1].parts[there, 0] = exact.segment[row]
+    exact = _exact(lines, length)
+    levels += _shortest(exact, length, n_spectra) if length == HALVED_SPECTRA else [_direct(exact, length, n_spectra)]
     return Band(steps, *_in_order(levels, n_spectra))
 
 
 def _in_order(levels: list[_Level], n_spectra: int) -> tuple[Lines, Parts]:
-    """Give each line, from paths down to pairs of spectra, a row of one table, and put all into an order.
+    """Give each line, from paths down to the shortest, a row of one table, and put all into an order.
 
     A line is made as soon as its last spectrum is there. Its parts are then done with, and so are their rows.
     """
@@ -217,21 +235,27 @@ def _split(lines: _Lines, length: int, n_spectra: int, part: int, fine: Fineness
     within = np.arange(-(-length // part))
     middle = within * part + (part - 1) / 2
     segment = lines.segment[:, None] * (length // part) + within
-    slopes_apart = fine.apart / part
-    slope_index = np.rint(lines.slope / slopes_apart).astype(np.int64)[:, None]
-    lowest = slope_index.min()
-    slope_index -= lowest
+    low, high = lines.slope.min(), lines.slope.max()
+    slopes_apart, lowest = fine.apart / part, 0.0
+    if high - low <= FEW_SLOPES * slopes_apart:
+        # As few as there may be, each for an equal part of the range.
+        n_slopes = max(1, math.ceil((high - low) / slopes_apart - 1e-9))
+        slopes_apart = (high - low) / n_slopes or slopes_apart
+        lowest = low + slopes_apart / 2 if high > low else low
+    slope_index = np.rint((lines.slope - lowest) / slopes_apart).astype(np.int64)[:, None]
+    first_slope = slope_index.min()
+    slope_index -= first_slope
+    n_slopes = int(slope_index.max()) + 1
     place = lines.place[:, None] + lines.slope[:, None] * (middle - (length - 1) / 2)
     unit = np.rint((place + 0.5) * fine.phases - 0.5).astype(np.int64)
     column, phase = np.floor_divide(unit, fine.phases), unit % fine.phases
     # A row for each segment, slope and phase that occurs.
-    n_slopes = int(slope_index.max()) + 1
     key = (segment * n_slopes + slope_index) * fine.phases + phase
     at = lines.first[:, None] + column
     parts, keys, first, extra = _shared(key, segment * part < n_spectra, at, lines.extra)
     made = _Lines(
         segment=keys // (n_slopes * fine.phases),
-        slope=(lowest + keys // fine.phases % n_slopes) * slopes_apart,
+        slope=lowest + (first_slope + keys // fine.phases % n_slopes) * slopes_apart,
         place=(keys % fine.phases + 0.5) / fine.phases - 0.5,
         first=first,
         extra=extra,
@@ -239,10 +263,36 @@ def _split(lines: _Lines, length: int, n_spectra: int, part: int, fine: Fineness
     return parts, made
 
 
-def _exact(lines: _Lines) -> _ExactLines:
-    """Return the columns that lines of `SHORT_SPECTRA` spectra pass."""
+def _of_spectra(lines: _ExactLines, length: int, n_spectra: int) -> Parts:
+    """Return (spectrum, column) of the samples of exact lines, -1 where there is no spectrum any more."""
+    spectrum = lines.segment[:, None] * length + np.arange(length)
+    parts = np.stack([spectrum, lines.first[:, None] + lines.patterns[lines.pattern]], axis=-1).astype(np.int32)
+    parts[spectrum >= n_spectra] = -1
+    return parts
+
+
+def _direct(lines: _ExactLines, length: int, n_spectra: int) -> _Level:
+    return _Level(length, lines.segment, lines.extra, _of_spectra(lines, length, n_spectra))
+
+
+def _shortest(lines: _ExactLines, length: int, n_spectra: int) -> list[_Level]:
+    """Return the levels from the shortest lines down to spectra: by halves where these are shared enough, else none."""
+    direct = [_direct(lines, length, n_spectra)]
+    levels, exact = [], lines
+    while length > 2:
+        parts, below = _halved(exact, length, n_spectra)
+        levels.append(_Level(length, exact.segment, exact.extra, parts))
+        exact, length = below, length // 2
+    levels.append(_direct(exact, length, n_spectra))
+    return min(
+        levels, direct, key=lambda of: sum(np.count_nonzero(one.parts[..., 0] >= 0) + len(one.parts) for one in of)
+    )
+
+
+def _exact(lines: _Lines, length: int) -> _ExactLines:
+    """Return the columns that lines of `length` spectra pass."""
     kinds, kind = np.unique(np.stack([lines.slope, lines.place], axis=-1), axis=0, return_inverse=True)
-    middle = np.arange(SHORT_SPECTRA) - (SHORT_SPECTRA - 1) / 2
+    middle = np.arange(length) - (length - 1) / 2
     column = np.floor(kinds[:, 1:] + kinds[:, :1] * middle + 0.5).astype(np.int64)
     kind = kind.reshape(-1)
     patterns, first = column - column[:, :1], lines.first + column[kind, 0]

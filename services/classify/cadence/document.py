@@ -15,7 +15,7 @@ from services.classify.cadence.observed import STATES, Observed
 from services.classify.cadence.scans import Scan
 from services.classify.cadence.sentences import family_sentence, rejections, scan_sentence
 from services.classify.cadence.sky_drift import DATES_MJD, origin_of, place_of, sky_drift_per_hz
-from services.classify.cadence.verdict import Judgement, middle_s
+from services.classify.cadence.verdict import MOST_REJECTED, Judgement, middle_s
 from shared.arrays import Indices
 from shared.cadence import MAX_TOP_EVENTS, CadenceSummary, TopEvent
 from shared.cadence_document import (
@@ -31,8 +31,6 @@ from shared.labels import CANDIDATE_ET
 from shared.results import HitRecord, measured
 from shared.tracks import SECONDS_PER_DAY
 
-# Rejected tracks are listed up to this number, the strongest first.
-MOST_REJECTED = 1000
 # The summary is part of an event and of every answer that shows the cadence.
 MAX_SUMMARY_WARNINGS = 20
 
@@ -67,13 +65,10 @@ def document(found: Verdicts, origin: Origin, more_warnings: Sequence[str]) -> C
     strongest = strongest_hits(joined.association, joined.lines, joined.ons)
     is_event = judgement.is_event
     sky = _sky_drift_per_hz(joined) if is_event.any() else None
-    rejected = np.flatnonzero(~is_event)
-    strength = np.where(np.isfinite(judgement.snr), judgement.snr, joined.snr)
-    rejected = rejected[np.lexsort((rejected, -strength[rejected]))]
-    shown = rejected[:MOST_REJECTED]
+    shown = judgement.rejected[:MOST_REJECTED]
     events = [_event(found, track, strongest[track], sky) for track in np.flatnonzero(is_event).tolist()]
     events.sort(key=lambda event: (-event["interestingness"], -(event["snr"] or 0.0), event["track"]))
-    order = np.concatenate([np.array([event["track"] for event in events], np.int64), rejected])
+    order = np.concatenate([np.array([event["track"] for event in events], np.int64), judgement.rejected])
     ids = np.empty(len(joined), np.int64)
     ids[order] = np.arange(1, len(joined) + 1)
     warnings = [*more_warnings, *joined.warnings, *_warnings(found, len(shown))]

@@ -114,10 +114,11 @@ def look_alikes(families: Families, history: Histories, judgement: Judgement, jo
     Only tracks with hits in several scans, which drift, are compared: the drift within one scan is not known well
     enough, and what stands still is alike everywhere. None are returned where chance explains their number.
     """
-    several = (joined.association.members >= 0).sum(axis=1) > 1
-    others = np.flatnonzero(several & ~judgement.stands_still & (families.of_track != families.of_track[track]))
-    if judgement.stands_still[track] or not several[track] or not len(others):
+    members = joined.association.members
+    if judgement.stands_still[track] or (members[track] >= 0).sum() < 2:
         return np.empty(0, np.int64)
+    several = (members >= 0).sum(axis=1) > 1
+    others = np.flatnonzero(several & ~judgement.stands_still & (families.of_track != families.of_track[track]))
     alike = others[history.unlike(others, np.full(len(others), track)) <= ALIKE]
     off = np.abs(history.value[others, 0] - history.value[track, 0])
     error = np.sqrt(history.covariance[others, 0, 0] + history.covariance[track, 0, 0])

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from services.classify.cadence.closing import close
-from services.classify.cadence.document import MOST_REJECTED, Origin
+from services.classify.cadence.document import Origin
 from services.classify.cadence.joining import join
 from services.classify.cadence.scans import failed_scan
+from services.classify.cadence.verdict import MOST_REJECTED
 from shared.cadence import CadenceParameters
 from shared.cadence_document import CadenceDocument, EventRecord, FamilyRecord, ScanRecord, TrackInScan
 from tests.unit.classify.cadence.example_measurements import measure

@@ -1,6 +1,7 @@
 """Composition root of dedoppler: connects settings, adapters and handler, and runs the service."""
 
 import asyncio
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 
@@ -9,10 +10,13 @@ from services.dedoppler.compile import compile_kernels
 from services.dedoppler.handlers import Handler
 from services.dedoppler.noise.scratch import Scratch
 from services.dedoppler.settings import Settings
+from services.dedoppler.track_handlers import TrackHandler
 from shared import service
 from shared.arrays import Power
 from shared.blobs import open_storage
 from shared.bus import Consumer, open_publisher
+from shared.cadence_events import TRACK_READY
+from shared.event import Event, Upload
 from shared.events import CHUNK_READY, ChunkReady
 from shared.filterbank import BlobSource, prepare_hdf5
 
@@ -26,17 +30,23 @@ async def serve(settings: Settings) -> None:
         await asyncio.to_thread(compile_kernels, pool, scratch)
         async with open_storage(settings) as storage, open_publisher(settings) as publisher:
 
-            async def read_power(event: ChunkReady) -> Power:
-                upload = event.upload
-                source = BlobSource(storage.uploads, upload.file_key, upload.file_name, upload.etag, upload.file_size)
-                return await chunk_power(source, event, pool, blocks)
+            def source_of(upload: Upload) -> BlobSource:
+                return BlobSource(storage.uploads, upload.file_key, upload.file_name, upload.etag, upload.file_size)
 
-            async with aclosing(Handler(read_power, storage.results, pool, scratch, blocks)) as handler:
+            async def read_power(event: ChunkReady) -> Power:
+                return await chunk_power(source_of(event.upload), event, pool, blocks)
+
+            tracks = TrackHandler(source_of, storage.results, pool)
+            async with aclosing(Handler(read_power, storage.results, pool, scratch, blocks)) as chunks:
+
+                async def handle(event: Event) -> Sequence[Event]:
+                    return await (tracks if event.type == TRACK_READY else chunks).handle(event)
+
                 consumer = Consumer(
                     settings,
                     group="dedoppler",
-                    topics=[CHUNK_READY],
-                    handle=handler.handle,
+                    topics=[CHUNK_READY, TRACK_READY],
+                    handle=handle,
                     publisher=publisher,
                     stage="dedoppler",
                 )

@@ -1,7 +1,7 @@
-"""Compile the search kernels into the on-disk cache: `python -m services.dedoppler.compile`.
+"""Compile the kernels into the on-disk cache: `python -m services.dedoppler.compile`.
 
-It searches small observations as jobs do, so that every kernel is compiled for exactly the types and memory layouts
-that jobs use. With a filled cache this only loads.
+It searches small observations as jobs do, and measures a track as cadences do, so that every kernel is compiled for
+exactly the types and memory layouts that they use. With a filled cache this only loads.
 """
 
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -13,12 +13,17 @@ from services.dedoppler.chunk_search import search_chunk
 from services.dedoppler.noise.blocks import TILE_SAMPLES
 from services.dedoppler.noise.conditioning import CHANNELS_PER_TASK
 from services.dedoppler.noise.scratch import Scratch
+from services.dedoppler.threads import ThisThread
+from services.dedoppler.tracks.measurement import measure_window
+from services.dedoppler.tracks.prediction import ScanGrid
+from services.dedoppler.tracks.windows import plan_track, plan_windows
 from shared.events import Chunk, SearchParameters
 from shared.header import GREEN_BANK_TELESCOPE_ID, Header
+from shared.tracks import TRACK_DTYPE
 
 
-def _search(n_channels: int, first_own: int, pool: Executor, scratch: Scratch, n_spectra: int = 8) -> None:
-    header = Header(
+def _header(n_channels: int, n_spectra: int) -> Header:
+    return Header(
         file_format="fil",
         n_spectra=n_spectra,
         n_channels=n_channels,
@@ -32,6 +37,10 @@ def _search(n_channels: int, first_own: int, pool: Executor, scratch: Scratch, n
         coarse_channel_width=n_channels,
         has_dc_spike=True,
     )
+
+
+def _search(n_channels: int, first_own: int, pool: Executor, scratch: Scratch, n_spectra: int = 8) -> None:
+    header = _header(n_channels, n_spectra)
     power = np.random.default_rng(1).gamma(51.0, 1.0, (n_spectra, n_channels)).astype(np.float32)
     power[:, n_channels // 4] += 100.0
     # A wide emission, where there is room for one.
@@ -52,6 +61,20 @@ def _search(n_channels: int, first_own: int, pool: Executor, scratch: Scratch, n
     search_chunk(power, header, chunk, SearchParameters(max_drift_rate_hz_s=4.0, chirps=True), pool, scratch)
 
 
+def _measure_a_track() -> None:
+    """Measure a track, as an event of a cadence asks for; what a window needs beside is compiled by the search."""
+    header = _header(2**13, 8)
+    track = np.zeros((), TRACK_DTYPE)
+    track["frequency_hz"], track["covariance"] = header.frequency_hz(2000), np.eye(3)
+    grid = ScanGrid.of(header, 1, header.tstart_mjd)
+    plans = [plan_track(track, grid)]
+    for lost in (0, 1):
+        for window in plan_windows(plans, header.n_spectra):
+            power = np.random.default_rng(2).gamma(51.0, 1.0, (8, window.stop - window.first)).astype(np.float32)
+            power[: 8 * lost, 2000 - window.first - 300 : 2000 - window.first + 300] = np.nan
+            measure_window(power, grid, window, plans, 1, ThisThread())
+
+
 def compile_kernels(pool: Executor, scratch: Scratch) -> None:
     """Compile, or load, every kernel that a job may use."""
     # The slices of a single task are contiguous, those of several are not: two layouts.
@@ -63,6 +86,7 @@ def compile_kernels(pool: Executor, scratch: Scratch) -> None:
     # Many spectra: averages of two, 300 of them, whose paths share lines.
     _search(16, 0, pool, scratch, n_spectra=600)
     _search(AVERAGED_PER_TASK + 16, 0, pool, scratch, n_spectra=600)
+    _measure_a_track()
 
 
 if __name__ == "__main__":

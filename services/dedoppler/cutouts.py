@@ -9,7 +9,7 @@ import numpy.typing as npt
 from services.dedoppler.kernels.pair_sums import path_offset
 from services.dedoppler.noise.conditioning import Conditioned
 from services.dedoppler.search.leakage import leakage_channels
-from shared.arrays import Hits, Indices
+from shared.arrays import Hits, Indices, Power
 from shared.events import Chunk
 from shared.hits import Cutout
 
@@ -119,10 +119,15 @@ def cutout(hit: Hits, conditioned: Conditioned, chunk: Chunk, stronger: Sequence
             for t in range(n_spectra):
                 start = int(other["channel"]) + path_offset(int(other["steps"]), t, n_spectra, 1) - margin - low
                 power[t, max(0, start) : max(0, start + int(other["width"]) + 2 * margin)] = 0.0
+    return picture(power, low)
+
+
+def picture(power: Power, start_channel: int) -> Cutout:
+    """Return a copy of some normalised power, float32 (T, channels), in at most 64 rows that average spectra."""
     per_row = cutout_rows(len(power), power.shape[1])
     edges = np.arange(0, len(power), per_row)
     if per_row == 1:
-        return Cutout(power.copy(), low)
+        return Cutout(power.copy(), start_channel)
     counts = np.diff(np.append(edges, len(power)))[:, None]
     averaged = np.add.reduceat(power, edges, axis=0) / counts
-    return Cutout(averaged.astype(np.float32), low, per_row)
+    return Cutout(averaged.astype(np.float32), start_channel, per_row)

@@ -22,6 +22,7 @@ KERNELS = [
     *("averaging." + name for name in ("add_spectra", "means")),
     *("segment_sums." + name for name in ("best_per_start", "local_maxima")),
     *("percentiles." + name for name in ("_between", "inner_moments")),
+    *("track_paths." + name for name in ("best_box", "best_path", "samples_along")),
 ]
 # In a process of its own, where nothing else has compiled anything.
 PROGRAM = """
@@ -32,15 +33,17 @@ import numpy as np
 
 from services.dedoppler.compile import compile_kernels
 from services.dedoppler.kernels import averaging, conditioning, curves, false_alarms, gains, gaps, lost_samples
-from services.dedoppler.kernels import pair_sums, percentiles, pictures, refine, segment_sums, upper_bound, width_trial
+from services.dedoppler.kernels import pair_sums, percentiles, pictures, refine, segment_sums, track_paths
+from services.dedoppler.kernels import upper_bound, width_trial
 from services.dedoppler.noise.scratch import Scratch
 from science.measure.search import search, tone
 from science.simulator import Scene, make_header, simulate
+from tests.unit.dedoppler.tracks.simulated import measure, track_through
 
 
 def counts():
     modules = averaging, conditioning, curves, false_alarms, gains, gaps, lost_samples, pair_sums, percentiles
-    modules += pictures, refine, segment_sums, upper_bound, width_trial
+    modules += pictures, refine, segment_sums, track_paths, upper_bound, width_trial
     return {
         f"{k.__module__.rsplit('.', 1)[1]}.{name}": len(k.signatures)
         for module in modules
@@ -71,7 +74,10 @@ with ThreadPoolExecutor(2) as pool:
         if n_channels > 100:
             power[1, : n_channels // 9] = 0.0
             power[n_spectra // 2] *= 2.0
-        hits += len(search(power, header, pool).hits)
+        hits += len(search(power.copy(), header, pool).hits)
+        if n_spectra < 512:
+            places = [(n_channels / 3, 0.0), (n_channels / 2, 5.0)]
+            measure(power, header, track_through(header, places, 1.0, 1.0, bandwidth=5.0))
     print(json.dumps({"before": before, "after": counts(), "hits": hits}))
 """
 

@@ -74,7 +74,9 @@ def _search(
     if conditioned is None:
         return _nothing(header, chunk)
     region = Region(pad, pad + power.shape[1])
-    emissions = take_off_wide_structure(conditioned.x, conditioned.stretches, widest_box(trials), max_steps, pool)
+    emissions = take_off_wide_structure(
+        conditioned.x, conditioned.stretches, widest_box(trials), max_steps, pool, conditioned.crowded
+    )
     boxes, cut_short = _boxes(conditioned, power, region, trials, parameters, pool)
     own = [emission for emission in emissions if not any(is_wing(emission, box) for box in boxes)]
     hits, is_wide = _hit_table(boxes, own, pad, header, chunk)

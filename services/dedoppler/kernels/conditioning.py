@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from services.dedoppler.kernels.crowding import count_samples
 from services.dedoppler.kernels.lost_samples import is_regular
 from shared.arrays import Floats, Indices, Power
 
@@ -67,12 +68,15 @@ class TileStatistics(NamedTuple):
         Samples kept: 0 for a tile of one constant value or without a finite one.
     irregular : bool (tiles in time, blocks)
         Whether there are zeros, or equal neighbours in one spectrum: some of these samples may be lost.
+    counts : float64 (tiles in time, blocks, 6)
+        How some samples are distributed (`crowding.count_samples`).
     """
 
     level: Floats
     scatter: Floats
     number: Indices
     irregular: npt.NDArray[np.bool_]
+    counts: Floats
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
@@ -156,6 +160,27 @@ def _clip(power: Power, tile: Tile, mean: float, deviation: float) -> tuple[floa
 
 
 @njit(cache=True, nogil=True)
+def _clipped(power: Power, tile: Tile, before: tuple[float, float, int], sample: Power) -> tuple[float, float, int]:
+    """Return (mean, deviation, number) of a tile, or zeros if it holds no noise; `before` is the previous tile's."""
+    if _is_constant(power, tile):
+        return 0.0, 0.0, 0
+    if before[2] > 0:
+        # Most tiles are like the previous one, which is a better guess than a few samples.
+        mean, deviation, kept = _clip(power, tile, before[0], LIKE_BEFORE_START * before[1])
+        if (
+            kept > LIKE_BEFORE_KEPT * (tile.stop_row - tile.first_row) * (tile.high - tile.low)
+            and before[1] < LIKE_BEFORE_SIGMA * deviation
+            and deviation < LIKE_BEFORE_SIGMA * before[1]
+        ):
+            return mean, deviation, kept
+    centre, sigma, finite = _first_guess(power, tile, sample)
+    if finite == 0 or sigma == 0:
+        return 0.0, 0.0, 0
+    mean, deviation, kept = _clip(power, tile, float(centre), float(sigma))
+    return (mean, deviation, kept) if deviation > 0 else (0.0, 0.0, 0)
+
+
+@njit(cache=True, nogil=True)
 def tile_statistics(power: Power, edges: Indices, rows_per_tile: int, tiles: TileStatistics) -> None:
     """Compute the clipped mean and standard deviation of every tile, and look for samples that may be lost.
 
@@ -175,30 +200,13 @@ def tile_statistics(power: Power, edges: Indices, rows_per_tile: int, tiles: Til
     for k in range(level.shape[0]):
         first_row, stop_row = k * rows_per_tile, min((k + 1) * rows_per_tile, power.shape[0])
         for b in range(len(edges) - 1):
-            low, high = edges[b], edges[b + 1]
-            level[k, b], scatter[k, b], number[k, b] = 0.0, 0.0, 0
-            tile = Tile(first_row, stop_row, low, high)
-            tiles.irregular[k, b] = not is_regular(power, first_row, stop_row, low, high)
-            if _is_constant(power, tile):
-                continue
-            if k > 0 and number[k - 1, b] > 0:
-                # Most tiles are like the previous one, which is a better guess than a few samples.
-                before = scatter[k - 1, b]
-                start = LIKE_BEFORE_START * before
-                mean, deviation, kept = _clip(power, tile, level[k - 1, b], start)
-                if (
-                    kept > LIKE_BEFORE_KEPT * (stop_row - first_row) * (high - low)
-                    and before < LIKE_BEFORE_SIGMA * deviation
-                    and deviation < LIKE_BEFORE_SIGMA * before
-                ):
-                    level[k, b], scatter[k, b], number[k, b] = mean, deviation, kept
-                    continue
-            centre, sigma, finite = _first_guess(power, tile, sample)
-            if finite == 0 or sigma == 0:
-                continue
-            mean, deviation, kept = _clip(power, tile, float(centre), float(sigma))
-            if deviation > 0:
-                level[k, b], scatter[k, b], number[k, b] = mean, deviation, kept
+            tile = Tile(first_row, stop_row, edges[b], edges[b + 1])
+            tiles.irregular[k, b] = not is_regular(power, first_row, stop_row, edges[b], edges[b + 1])
+            before = (level[k - 1, b], scatter[k - 1, b], number[k - 1, b]) if k > 0 else (0.0, 0.0, 0)
+            mean, deviation, kept = _clipped(power, tile, before, sample)
+            level[k, b], scatter[k, b], number[k, b] = mean, deviation, kept
+            # While the samples are in the cache.
+            count_samples(power, (first_row, stop_row), (edges[b], edges[b + 1]), (mean, deviation), tiles.counts[k, b])
 
 
 @njit(cache=True, nogil=True)

@@ -11,6 +11,7 @@ from services.dedoppler.kernels.conditioning import Nodes
 from services.dedoppler.kernels.conditioning import TileStatistics as Tiles
 from services.dedoppler.noise.bandpass import Bandpass, join_bandpass, nodes
 from services.dedoppler.noise.blocks import noise_segments, rows_per_tile
+from services.dedoppler.noise.crowded_blocks import take_out_lines
 from services.dedoppler.noise.dc_spikes import dc_channels
 from services.dedoppler.noise.gains import Gains, Spectra, equalise_spectra, take_out_gains
 from services.dedoppler.noise.lost_samples import mark_dead_channels, mark_zeros_and_runs
@@ -45,6 +46,8 @@ class Conditioned:
         Figures for the results.
     stretches : list of Stretch
         The coarse channels, and their bandpass.
+    crowded : list of (int, int)
+        Columns [first, stop) with so many lines that wide structure can't be told from them.
     """
 
     x: Power
@@ -52,6 +55,7 @@ class Conditioned:
     spectra: Spectra
     noise: ChunkNoise
     stretches: list[Stretch]
+    crowded: list[tuple[int, int]]
 
 
 def _padded(scratch: Scratch, n_spectra: int, columns: int, pad: int) -> Power:
@@ -65,12 +69,22 @@ def _padded(scratch: Scratch, n_spectra: int, columns: int, pad: int) -> Power:
 def _measure(power: Power, header: Header, edges: Indices, tile_rows: int, pool: Executor) -> tuple[Tiles, Flags]:
     """Measure the blocks between `edges` without lost samples, which become NaN; return also the dead channels."""
     shape = math.ceil(len(power) / tile_rows), len(edges) - 1
-    tiles = Tiles(np.empty(shape), np.empty(shape), np.empty(shape, np.int64), np.empty(shape, np.bool_))
+    tiles = Tiles(
+        level=np.empty(shape),
+        scatter=np.empty(shape),
+        number=np.empty(shape, np.int64),
+        irregular=np.empty(shape, np.bool_),
+        counts=np.empty((*shape, 6)),
+    )
 
     def measure(low: int, high: int) -> None:
         blocks = slice(low, high)
         part = Tiles(
-            tiles.level[:, blocks], tiles.scatter[:, blocks], tiles.number[:, blocks], tiles.irregular[:, blocks]
+            tiles.level[:, blocks],
+            tiles.scatter[:, blocks],
+            tiles.number[:, blocks],
+            tiles.irregular[:, blocks],
+            tiles.counts[:, blocks],
         )
         conditioning.tile_statistics(power, edges[low : high + 1], tile_rows, part)
 
@@ -175,6 +189,7 @@ def condition(
     edges = np.unique(np.concatenate(segments))
     tile_rows = rows_per_tile(n_spectra, int(np.median(np.diff(edges))))
     tiles, dead = _measure(power, header, edges, tile_rows, pool)
+    crowded = take_out_lines(power, tiles, edges, tile_rows, header, pool)
     gains = take_out_gains(power, tiles, edges, tile_rows, pool)
     bandpass = join_bandpass(tiles.level, tiles.scatter, tiles.number, _raised(tiles, segments))
     if bandpass is None:
@@ -189,7 +204,8 @@ def condition(
     spikes = dc_channels(header, first_channel, stop_channel) - first_channel + pad
     conditioning.repair_spikes(x, spikes, pad, pad + n_channels)
     noise = _noise(bandpass, gains, lost, power.size, int(np.count_nonzero(dead)))
-    return Conditioned(x, pad, spectra, noise, _stretches(shapes, header, first_channel, pad))
+    columns = [(int(edges[low]) + pad, int(edges[high]) + pad) for low, high in runs(crowded, gap=0)]
+    return Conditioned(x, pad, spectra, noise, _stretches(shapes, header, first_channel, pad), columns)
 
 
 def _noise(bandpass: Bandpass, gains: Gains, lost: int, samples: int, dead: int) -> ChunkNoise:

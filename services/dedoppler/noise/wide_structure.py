@@ -69,7 +69,12 @@ class Stretch:
 
 
 def take_off_wide_structure(
-    x: Power, stretches: Sequence[Stretch], widest: int, max_steps: int, pool: Executor
+    x: Power,
+    stretches: Sequence[Stretch],
+    widest: int,
+    max_steps: int,
+    pool: Executor,
+    crowded: Sequence[tuple[int, int]] = (),
 ) -> list[WideEmission]:
     """Flatten the level of normalised power where it departs from 0 over more than a box.
 
@@ -85,13 +90,16 @@ def take_off_wide_structure(
         Largest drift steps of an emission, in either direction.
     pool : Executor
         Threads to work on.
+    crowded : sequence of (int, int)
+        Columns [first, stop) where many lines pass for wide structure: they stay as they are.
 
     Returns
     -------
     list of WideEmission
         What was taken off along a drift, in order of column.
     """
-    flags = [_departing(x, stretch, pool) for stretch in stretches]
+    sparse = [_without_crowds(stretch, crowded) for stretch in stretches]
+    flags = [_departing(x, stretch, pool) & here for stretch, here in zip(stretches, sparse, strict=True)]
     if not any(of_stretch.any() for of_stretch in flags):
         return []
     half = -(-widest // CELL_CHANNELS)
@@ -99,8 +107,8 @@ def take_off_wide_structure(
     reference = Reference(bias, _mean_change(stretches))
     cells = Cells(x, half, reference, pool)
     found = []
-    for stretch, of_stretch in zip(stretches, flags, strict=True):
-        for low, high in runs(_widened(of_stretch, half), gap=0):
+    for stretch, of_stretch, here in zip(stretches, flags, sparse, strict=True):
+        for low, high in runs(_widened(of_stretch, half) & here, gap=0):
             first = stretch.grid + low * GROUP_CHANNELS
             # The channels beside the outer groups belong to these.
             stop = stretch.stop if high == len(of_stretch) else stretch.grid + high * GROUP_CHANNELS
@@ -124,6 +132,15 @@ def _departing(x: Power, stretch: Stretch, pool: Executor) -> Flags:
     together(pool, measure, slices(0, len(means), GROUPS_PER_TASK) if len(means) else [])
     flags: Flags = (np.abs(means) > DEPARTURE / np.sqrt(len(x) * GROUP_CHANNELS)).astype(np.uint8)
     return flags
+
+
+def _without_crowds(stretch: Stretch, crowded: Sequence[tuple[int, int]]) -> Flags:
+    """Return the groups of a stretch that lie in no crowded columns."""
+    sparse = np.ones(max(0, (stretch.stop - stretch.grid) // GROUP_CHANNELS), np.uint8)
+    for first, stop in crowded:
+        low, high = (first - stretch.grid) // GROUP_CHANNELS, -((stretch.grid - stop) // GROUP_CHANNELS)
+        sparse[max(0, low) : max(0, high)] = 0
+    return sparse
 
 
 def _widened(flags: Flags, half: int) -> Flags:

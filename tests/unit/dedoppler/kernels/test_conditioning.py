@@ -20,7 +20,10 @@ def statistics(power, edges, rows_per_tile=1):
     level, scatter = np.empty((tiles, blocks)), np.empty((tiles, blocks))
     number, irregular = np.empty((tiles, blocks), np.int64), np.empty((tiles, blocks), np.bool_)
     conditioning.tile_statistics(
-        power, edges, rows_per_tile, conditioning.TileStatistics(level, scatter, number, irregular)
+        power,
+        edges,
+        rows_per_tile,
+        conditioning.TileStatistics(level, scatter, number, irregular, np.empty((tiles, blocks, 6))),
     )
     for k, b in np.ndindex(irregular.shape):
         tile = power[k * rows_per_tile : (k + 1) * rows_per_tile, edges[b] : edges[b + 1]]

@@ -26,6 +26,7 @@ from tests.contract.gateway.process import GatewayProcess, Relay, running_gatewa
 SOON_S = 8.0
 # Users are not cached, so requests that need the job store only for authentication fail at once as well.
 SETTINGS = {"mongodb_timeout_s": 0.5, "request_timeout_s": 4, "publish_timeout_s": 0.5, "user_cache_s": 0}
+DELETIONS = {"delete /jobs/{job_id}", "delete /cadences/{cadence_id}"}
 MANY_PARTS = {"filename": "a.fil", "file_size": 60 * 2**20}
 
 
@@ -37,8 +38,14 @@ class World:
     servers: EmbeddedServers
     mongodb: Relay
     s3: Relay
-    file_key: str
+    file_keys: list[str]
     job_id: str
+    cadence_id: str
+
+    @property
+    def file_key(self) -> str:
+        """Return the key of the job's file."""
+        return self.file_keys[0]
 
     def requests(self) -> dict[str, tuple[str, str, Any]]:
         """Return a request that would succeed for each operation, separately with and without storage."""
@@ -48,12 +55,14 @@ class World:
             "/complete-upload": {**upload, "parts": [{"partNumber": 1, "etag": "a"}]},
             "/abort-upload": upload,
             "/analyze": {"file_key": self.file_key},
+            "/cadences": {"scans": [{"file_key": key} for key in self.file_keys]},
             "/api-keys": {"name": "n"},
             "/reports": {"job_id": self.job_id},
         }
         found = {}
         for one in OPERATIONS:
-            path = one.path.replace("{job_id}", self.job_id).replace("{keyId}", "none")
+            path = one.path.replace("{job_id}", self.job_id).replace("{cadence_id}", self.cadence_id)
+            path = path.replace("{keyId}", "none")
             found[f"{one.method} {one.path}"] = (
                 one.method,
                 path,
@@ -61,8 +70,9 @@ class World:
             )
         found["post /upload-url in parts"] = ("post", "/upload-url", MANY_PARTS)
         found["get /jobs/{job_id}/download of the CSV"] = ("get", f"/jobs/{self.job_id}/download?format=csv", None)
-        # The job is needed by later requests.
-        del found["delete /jobs/{job_id}"]
+        # The job and the cadence are needed by later requests.
+        for name in DELETIONS:
+            del found[name]
         return found
 
     async def statuses(self) -> dict[str, int]:
@@ -104,13 +114,26 @@ async def world(servers: EmbeddedServers, until: Until) -> AsyncIterator[World]:
     environment["WATERHOLE_MONGODB_URL"] = mongodb.instead_of(servers.mongodb)
     environment["WATERHOLE_S3_ENDPOINT"] = s3.instead_of(servers.s3)
     async with running_gateway(environment, **SETTINGS) as process:
-        key = await process.upload()
-        _, job = await process.ask("POST", "/analyze", json={"file_key": key})
-        world = World(process, servers, mongodb, s3, key, job["job_id"])
+        keys = [await process.upload() for _ in range(2)]
+        _, job = await process.ask("POST", "/analyze", json={"file_key": keys[0]})
+        cadence_id = await failed_cadence(process)
+        world = World(process, servers, mongodb, s3, keys, job["job_id"], cadence_id)
         await export(world, until)
         yield world
     await mongodb.cut()
     await s3.cut()
+
+
+async def failed_cadence(process: GatewayProcess) -> str:
+    """Start a cadence and delete its jobs: it has failed, so that its stream ends."""
+    scans = [{"file_key": await process.upload()} for _ in range(2)]
+    _, cadence = await process.ask("POST", "/cadences", json={"scans": scans})
+    _, shown = await process.ask("GET", cadence["status_url"])
+    for scan in shown["scans"]:
+        await process.ask("DELETE", f"/jobs/{scan['job_id']}")
+    _, shown = await process.ask("GET", cadence["status_url"])
+    assert shown["status"] == "failed"
+    return str(cadence["cadence_id"])
 
 
 async def export(world: World, until: Until) -> None:
@@ -145,9 +168,10 @@ NEEDS_S3 = {
     "post /complete-upload",
     "post /abort-upload",
     "post /analyze",
+    "post /cadences",
     "get /jobs/{job_id}/download of the CSV",
 }
-NEEDS_MONGODB = {f"{one.method} {one.path}" for one in OPERATIONS if not one.is_public} - {"delete /jobs/{job_id}"}
+NEEDS_MONGODB = {f"{one.method} {one.path}" for one in OPERATIONS if not one.is_public} - DELETIONS
 
 
 async def test_without_an_outage_everything_is_available(world: World) -> None:
@@ -193,6 +217,11 @@ async def test_jobs_are_accepted_while_the_broker_is_unavailable(world: World) -
         assert status == 202
         status, shown = await world.process.ask("GET", job["status_url"])
         assert (status, shown["status"]) == (200, "submitted")
+        scans = [{"file_key": await world.process.upload()} for _ in range(6)]
+        status, cadence = await world.process.ask("POST", "/cadences", json={"scans": scans})
+        assert status == 202
+        status, shown = await world.process.ask("GET", cadence["status_url"])
+        assert [scan["status"] for scan in shown["scans"]] == ["submitted"] * 6
         assert await world.readiness() == (503, {"kafka"})
     finally:
         os.kill(broker, signal.SIGCONT)

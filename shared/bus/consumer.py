@@ -1,10 +1,9 @@
-"""The consume loop: one message at a time per partition, partitions in parallel."""
+"""The consume loop: one message at a time per key, keys in parallel up to a number per partition."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -13,16 +12,17 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from prometheus_client import Counter, Gauge, Histogram
 
 from shared.bus.attempts import AttemptLog
-from shared.bus.publisher import LEFT_OUT, LETTERS_SUFFIX, Publisher
+from shared.bus.publisher import Publisher
+from shared.bus.set_aside import Undeliverable
+from shared.bus.window import Window
 from shared.errors import PermanentError, TransientError
-from shared.event_fields import plain_sentence
-from shared.events import Event, JobFailed, Stage, UndecodableEventError, decode, is_job_id
+from shared.events import Event, Stage, UndecodableEventError, decode
 from shared.settings import ServiceSettings
 
 logger = structlog.get_logger(__name__)
 
 HANDLED = Counter("waterhole_messages_total", "Messages received, by outcome.", ["topic", "outcome"])
-IN_HAND = Gauge("waterhole_messages_in_hand", "Messages being handled, at most one per partition.", ["topic"])
+IN_HAND = Gauge("waterhole_messages_in_hand", "Messages being handled.", ["topic"])
 HANDLE_S = Histogram("waterhole_handle_seconds", "Time from receiving a message to its commit, s.", ["topic"])
 
 # Attempts at one message before the consumer gives up; the pause between them doubles.
@@ -33,8 +33,6 @@ MAX_STARTS = 3
 POLL_MS = 200
 # Longest validation error in a header: an event may be invalid in thousands of places.
 MAX_REASON = 1000
-# Longest key of a letter without its message, bytes: that of an event holds a job id.
-MAX_KEY = 1000
 DRAIN_S = 60.0
 # Time that a rebalance waits for messages being handled, s. Those that take longer are handled again by the member that
 # gets the partition.
@@ -62,6 +60,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
         handle: Handle,
         publisher: Publisher,
         stage: Stage | None = None,
+        at_once: int = 1,
     ) -> None:
         """Configure the client; `run` connects.
 
@@ -79,15 +78,16 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
             Publishes results and dead letters.
         stage
             Name of this worker in `job.failed`. Without it, as in the gateway, no `job.failed` is published.
+        at_once
+            Messages of one partition that are handled at the same time, of different keys.
         """
         self._handle = handle
         self._publisher = publisher
-        self._stage = stage
-        self._group = group
         self._topics = list(topics)
-        self._tasks: dict[TopicPartition, asyncio.Task[None]] = {}
-        # Of the message being handled in a partition: its offset and number of starts.
-        self._in_hand: dict[TopicPartition, tuple[int, int]] = {}
+        self._at_once = at_once
+        self._undeliverable = Undeliverable(publisher, group, stage)
+        self._tasks: dict[asyncio.Task[None], TopicPartition] = {}
+        self._windows: dict[TopicPartition, Window] = {}
         self._attempts = AttemptLog(settings.kafka_bootstrap, group)
         self._assigned = asyncio.Event()
         self._is_rebalancing = False
@@ -144,32 +144,39 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
             # began now would run beside theirs, and its start would stay recorded.
             batches = {}
         for partition, records in batches.items():
-            # Fetch no more of the partition until this batch is handled, so that memory stays bounded.
-            self._kafka.pause(partition)
-            self._tasks[partition] = asyncio.create_task(self._work_off(partition, records))
+            self._windows.setdefault(partition, Window()).add(records)
+        for partition in list(self._windows):
+            self._begin(partition)
         self._reap()
+
+    def _begin(self, partition: TopicPartition) -> None:
+        """Begin with the messages of a partition that may be handled now."""
+        window = self._windows.get(partition)
+        if window is None or self._stop.is_set() or self._is_rebalancing:
+            return
+        # After a crash that one of several messages caused, they are handled one by one until it is known which.
+        at_once = 1 if self._attempts.has_dangerous(partition, window) else self._at_once
+        while record := window.take(at_once):
+            self._tasks[asyncio.create_task(self._work_on(partition, window, record))] = partition
+        if partition in self._kafka.assignment():
+            change = self._kafka.resume if window.wants_more(at_once) else self._kafka.pause
+            change(partition)
 
     def _reap(self) -> None:
         """Forget the tasks that have ended; raise the error of one that failed."""
-        for partition, task in list(self._tasks.items()):
-            if task.done():
-                del self._tasks[partition]
-                task.result()
+        for task in [task for task in self._tasks if task.done()]:
+            del self._tasks[task]
+            task.result()
 
-    async def _work_off(self, partition: TopicPartition, records: list[Any]) -> None:
-        for record in records:
-            if self._stop.is_set() or self._is_rebalancing:
-                return
-            structlog.contextvars.bind_contextvars(topic=record.topic)
-            with HANDLE_S.labels(record.topic).time(), IN_HAND.labels(record.topic).track_inprogress():
-                if not await self._process(partition, record):
-                    # A rebalance is in progress that takes the partition away or returns it.
-                    return
-            structlog.contextvars.unbind_contextvars("job_id", "event_id")
-        if partition in self._kafka.assignment():
-            self._kafka.resume(partition)
+    async def _work_on(self, partition: TopicPartition, window: Window, record: ConsumerRecord) -> None:
+        structlog.contextvars.bind_contextvars(topic=record.topic)
+        with HANDLE_S.labels(record.topic).time(), IN_HAND.labels(record.topic).track_inprogress():
+            if not await self._process(partition, window, record):
+                # A rebalance is in progress that takes the partition away or returns it.
+                window.is_lost = True
+        self._begin(partition)
 
-    async def _process(self, partition: TopicPartition, record: ConsumerRecord) -> bool:
+    async def _process(self, partition: TopicPartition, window: Window, record: ConsumerRecord) -> bool:
         """Handle and commit one message; return False if the partition was lost before the commit."""
         starts = await self._attempts.count(partition, record.offset) + 1
         if starts > MAX_STARTS:
@@ -181,38 +188,43 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
         elif starts > 1:
             # A message that may have killed a process is handled alone, so that it can't take others with it again.
             async with self._restarts:
-                if not await self._start(partition, record, starts):
+                if not await self._start(partition, window, record):
                     return False
-        elif not await self._start(partition, record, starts):
-            return False
-        return await self._finish(partition, record.offset)
-
-    async def _start(self, partition: TopicPartition, record: ConsumerRecord, starts: int) -> bool:
-        """Commit the start and handle the message; return False if another member owns the partition now."""
-        try:
-            if not await self._commit(partition, record.offset, self._attempts.note(starts)):
+        else:
+            # The first message of a partition began alone, since it was not known yet whether others are dangerous.
+            self._begin(partition)
+            if not await self._start(partition, window, record):
                 return False
-            self._attempts.add_own(partition, record.offset, 1)
-            self._in_hand[partition] = (record.offset, starts)
-            await self._handle_with_tries(partition, record)
+        return await self._finish(partition, window, record.offset)
+
+    async def _start(self, partition: TopicPartition, window: Window, record: ConsumerRecord) -> bool:
+        """Commit the start and handle the message; return False if another member owns the partition now."""
+        self._attempts.add_own(partition, record.offset, 1)
+        try:
+            if not await self._commit(partition, window):
+                self._attempts.add_own(partition, record.offset, -1)
+                return False
+            await self._handle_with_tries(partition, window, record)
         except asyncio.CancelledError:
             # Cancelled by a rebalance or by the failure of another message; the process did not die of this one.
-            await self._withdraw_start(partition, record.offset, self._attempts.note(starts - 1))
+            await self._withdraw_starts(partition, window, [record.offset])
             raise
-        finally:
-            self._in_hand.pop(partition, None)
         return True
 
-    async def _finish(self, partition: TopicPartition, offset: int) -> bool:
+    async def _finish(self, partition: TopicPartition, window: Window, offset: int) -> bool:
         """Commit the end of the work; return False if another member owns the partition now."""
+        window.finish(offset)
         try:
-            return await self._commit(partition, offset + 1, "")
+            is_committed = await self._commit(partition, window)
         except asyncio.CancelledError:
             # The work is done. Without this commit, the start would count as one that killed its process.
-            await self._withdraw_start(partition, offset + 1, "")
+            await self._commit_soon(partition, window)
             raise
+        if is_committed:
+            self._attempts.clear(partition, offset)
+        return is_committed
 
-    async def _handle_with_tries(self, partition: TopicPartition, record: ConsumerRecord) -> None:
+    async def _handle_with_tries(self, partition: TopicPartition, window: Window, record: ConsumerRecord) -> None:
         for attempt in range(1, TRIES + 1):
             try:
                 await self._handle_once(record)
@@ -220,7 +232,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
                 logger.warning("handler will retry", error=str(error), attempt=attempt)
                 if attempt == TRIES:
                     # The process did not die of this message, so its number of starts begins at 0 again.
-                    await self._withdraw_start(partition, record.offset, "")
+                    self._attempts.clear(partition, record.offset)
+                    await self._commit_soon(partition, window)
                     raise
             except (Exception, asyncio.CancelledError) as error:
                 if _is_being_cancelled():
@@ -246,7 +259,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
             for output in outputs:
                 await self._publisher.publish(output)
         except UndecodableEventError as error:
-            await self._set_aside(record, None, PermanentError(str(error)[:MAX_REASON], code="undecodable_event"))
+            await self._undeliverable.set_aside(
+                record, None, PermanentError(str(error)[:MAX_REASON], code="undecodable_event")
+            )
             return
         except PermanentError as error:
             await self._set_aside(record, event, error)
@@ -260,67 +275,39 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
         )
 
     async def _set_aside(self, record: ConsumerRecord, event: Event | None, error: PermanentError) -> None:
-        """Publish the original bytes on the dead-letter topic, and `job.failed` for the user."""
-        logger.error(
-            "message moved to the dead-letter topic", code=error.code, error=error.message, offset=record.offset
-        )
-        headers = [
-            ("error_code", error.code.encode()),
-            ("error", error.message.encode()),
-            ("origin_topic", record.topic.encode()),
-            ("origin_partition", str(record.partition).encode()),
-            ("origin_offset", str(record.offset).encode()),
-            ("group", self._group.encode()),
-        ]
-        await self._publish_letter(record, headers)
-        if self._stage is not None:
-            job_id = event.job_id if event is not None else (record.key or b"").decode(errors="replace").split(":")[0]
-            message = error.message if event is not None else "An internal message could not be read."
-            # Nothing is said of a job that does not exist: its id would not decode.
-            if is_job_id(job_id):
-                failed = JobFailed.make(
-                    job_id=job_id,
-                    producer=self._group,
-                    step=f"{self._stage}/{error.code}",
-                    stage=self._stage,
-                    code=error.code,
-                    message=plain_sentence(message),
-                )
-                await self._publisher.publish(failed)
+        await self._undeliverable.set_aside(record, event, error)
         HANDLED.labels(record.topic, "set_aside").inc()
 
-    async def _publish_letter(self, record: ConsumerRecord, headers: list[tuple[str, bytes]]) -> None:
-        """Publish a message on its dead-letter topic, without its bytes if the bus doesn't accept so many."""
-        topic = f"{record.topic}{LETTERS_SUFFIX}"
+    async def _commit(self, partition: TopicPartition, window: Window) -> bool:
+        """Commit how far a partition is done, with the starts; return False if another member owns it now."""
         try:
-            await self._publisher.publish_raw(topic, record.key, record.value, headers)
-        except PermanentError:
-            # The bus took the message, but not with these headers. Without a letter, the worker would stop for good.
-            key = record.key if len(record.key or b"") <= MAX_KEY else None
-            left_out = (LEFT_OUT, str(len(record.value or b"")).encode())
-            await self._publisher.publish_raw(topic, key, b"", [*headers, left_out])
-
-    async def _commit(self, partition: TopicPartition, offset: int, metadata: str) -> bool:
-        """Commit an offset; return False if the group has assigned the partition to another member."""
-        try:
-            async with asyncio.timeout(COMMIT_S):
-                await self._kafka.commit({partition: (offset, metadata)})
+            async with asyncio.timeout(COMMIT_S), window.committing:
+                await self._kafka.commit({partition: (window.offset, self._attempts.metadata(partition, window))})
         except (CommitFailedError, IllegalStateError) as error:
             # Another member owns the partition now and will handle this message again: delivery is at least once.
-            logger.info("commit refused after a rebalance", error=str(error), offset=offset)
+            logger.info("commit refused after a rebalance", error=str(error), offset=window.offset)
             return False
         except TimeoutError as error:
             raise TransientError("The event bus did not acknowledge a commit.") from error
         return True
 
-    async def _withdraw_start(self, partition: TopicPartition, offset: int, metadata: str) -> None:
-        """Commit that a start no longer counts, if the broker answers soon; otherwise log a warning."""
+    async def _commit_soon(self, partition: TopicPartition, window: Window) -> bool:
+        """Commit if the broker answers soon; otherwise log a warning and return False."""
         try:
             async with asyncio.timeout(LAST_COMMIT_S):
-                if await self._commit(partition, offset, metadata):
-                    self._attempts.add_own(partition, offset, -1)
+                return await self._commit(partition, window)
         except (KafkaError, TransientError, TimeoutError) as error:
-            logger.warning("could not commit the end of a start", error=str(error), offset=offset)
+            logger.warning("could not commit the end of a start", error=str(error), offset=window.offset)
+            return False
+
+    async def _withdraw_starts(self, partition: TopicPartition, window: Window, offsets: Sequence[int]) -> None:
+        """Commit that starts no longer count."""
+        own = [offset for offset in offsets if self._attempts.has_own(partition, offset)]
+        for offset in own:
+            self._attempts.add_own(partition, offset, -1)
+        if own and not await self._commit_soon(partition, window):
+            for offset in own:
+                self._attempts.add_own(partition, offset, 1)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Resume the assigned partitions; the client calls this after a rebalance."""
@@ -332,19 +319,19 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Finish and commit the messages being handled; the client calls this before a rebalance, which waits."""
         self._is_rebalancing = True
-        tasks = [task for partition, task in self._tasks.items() if partition in revoked]
+        tasks = [task for task, partition in self._tasks.items() if partition in revoked]
         if tasks:
             await asyncio.wait(tasks, timeout=HAND_OVER_S)
-        await self._end_tasks(list(revoked))
+        await self._end_tasks(tasks)
+        for partition in revoked:
+            self._windows.pop(partition, None)
 
     async def _drain(self) -> None:
         # The process may be killed while it stops, for which its messages are not to blame.
-        for partition in list(self._in_hand):
-            if partition in self._in_hand:
-                offset, starts = self._in_hand[partition]
-                await self._withdraw_start(partition, offset, self._attempts.note(starts - 1))
+        for partition, window in list(self._windows.items()):
+            await self._withdraw_starts(partition, window, window.in_hand)
         if self._tasks:
-            await asyncio.wait(self._tasks.values(), timeout=DRAIN_S)
+            await asyncio.wait(self._tasks, timeout=DRAIN_S)
             self._reap()
 
     async def _close(self) -> None:
@@ -354,9 +341,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka car
                 # if it had succeeded.
                 await asyncio.gather(self._attempts.close(), self._kafka.stop(), return_exceptions=True)
 
-    async def _end_tasks(self, partitions: list[TopicPartition]) -> None:
-        tasks = [self._tasks.pop(partition) for partition in partitions if partition in self._tasks]
+    async def _end_tasks(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         for task in tasks:
+            self._tasks.pop(task, None)
             task.cancel()
         for outcome in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(outcome, Exception):

@@ -173,7 +173,13 @@ class Worker:
     """A running consumer with its own topic and group. A test sets `handle` before it sends the first message."""
 
     def __init__(
-        self, probe: Probe, publisher: Publisher, topic: str, group: str, stage: Stage | None = "dedoppler"
+        self,
+        probe: Probe,
+        publisher: Publisher,
+        topic: str,
+        group: str,
+        stage: Stage | None = "dedoppler",
+        at_once: int = 1,
     ) -> None:
         self.topic = topic
         self.group = group
@@ -186,6 +192,7 @@ class Worker:
             handle=self._handle,
             publisher=cast(Publisher, self.publisher),
             stage=stage,
+            at_once=at_once,
         )
         self.task = asyncio.create_task(self.consumer.run(self.stop))
 
@@ -235,9 +242,9 @@ class Workers:
         found = next(i for i, (spare_stage, _) in enumerate(self._spare) if spare_stage == stage)
         return self._spare.pop(found)[1]
 
-    def start(self, topic: str, group: str, stage: Stage | None = "dedoppler") -> Worker:
+    def start(self, topic: str, group: str, stage: Stage | None = "dedoppler", at_once: int = 1) -> Worker:
         """Return a worker that has not joined yet, for an existing group or a topic with messages."""
-        worker = Worker(self._probe, self._publisher, topic, group, stage)
+        worker = Worker(self._probe, self._publisher, topic, group, stage, at_once)
         self._all.append(worker)
         return worker
 

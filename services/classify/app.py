@@ -46,6 +46,7 @@ async def serve(settings: Settings) -> None:
             handle=by_topic(handlers),
             publisher=publisher,
             stage="classify",
+            at_once=settings.jobs_at_once,
         )
         checks = {"s3": storage.check, "kafka": publisher.check}
         await service.run("classify", settings, consumer=consumer, checks=checks)

@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 from pydantic import BaseModel, Field, ValidationError
@@ -13,7 +15,7 @@ from services.classify.finished import Finished, document_digest, inputs_digest
 from services.classify.measurement import MOST_HITS
 from services.classify.model import ShapeModel
 from services.classify.results_document import results_document
-from services.classify.stored_hits import StoredHits
+from services.classify.stored_hits import Memory, StoredHits
 from shared.errors import ObjectNotFoundError, PermanentError
 from shared.events import Chunk, ChunkPlan, ChunkSearched, Event, JobProgress, ObservationClassified, ResultsSummary
 from shared.formats import JSON
@@ -26,6 +28,10 @@ logger = structlog.get_logger(__name__)
 PRODUCER = "classify"
 # About so many chunks of a job publish `job.progress`: each needs a listing of the job's objects.
 MOST_PROGRESS = 100
+# Jobs with more hits are labelled one at a time, so that memory stays bounded and small jobs get a turn beside them.
+LARGE_HITS = 1000
+# Jobs that are labelled at the same time.
+THREADS = 4
 
 
 class _EarlierResults(BaseModel):
@@ -99,6 +105,10 @@ class Handler:
         self._now = now
         self._concurrent_reads = concurrent_reads
         self._max_hits = max_hits
+        self._memory = Memory()
+        # Threads that may wait for the event loop, which needs the default ones.
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="classify")
+        self._large = asyncio.Lock()
 
     async def handle(self, event: Event) -> Sequence[Event]:
         """Return the progress of the job and, once all its chunks are stored, the classified observation.
@@ -132,7 +142,13 @@ class Handler:
         return [progress, self._progress(event.job_id, "classify", 1, 1), classified]
 
     async def _finish(self, event: ChunkSearched, keys: list[str]) -> ObservationClassified | None:
-        stored = StoredHits(self._results, keys, self._concurrent_reads)
+        stored = StoredHits(self._results, keys, self._concurrent_reads, self._memory)
+        try:
+            return await self._finish_from(event, stored)
+        finally:
+            stored.close()
+
+    async def _finish_from(self, event: ChunkSearched, stored: StoredHits) -> ObservationClassified | None:
         chunks = await stored.chunks()
         if not _are_of_plan(event.plan, chunks):
             return None
@@ -143,13 +159,17 @@ class Handler:
         summary = await self._finished_before(event, inputs, earlier)
         if summary is None:
             seconds = await self._processing_time(event, earlier)
-            # In a thread: with thousands of hits it takes seconds, and the consumer must send heartbeats meanwhile.
-            document, summary = await asyncio.to_thread(self._classified, event, chunks, stored, seconds)
-            await self._results.put(results_key, document, JSON.content_type)
-            # The record comes after the document, so a document that it describes is complete.
-            digest = await asyncio.to_thread(document_digest, document)
-            record = Finished(inputs=inputs, document=digest, summary=summary)
-            await self._results.put(_record_key(event.job_id), record.to_bytes(), "application/json")
+            async with self._turn(sum(len(found.hits) for found in chunks)):
+                # In a thread: with thousands of hits it takes seconds, and the consumer must send heartbeats meanwhile.
+                loop = asyncio.get_running_loop()
+                document, summary = await loop.run_in_executor(
+                    self._threads, self._classified, event, chunks, stored, seconds
+                )
+                await self._results.put(results_key, document, JSON.content_type)
+                # The record comes after the document, so a document that it describes is complete.
+                digest = await asyncio.to_thread(document_digest, document)
+                record = Finished(inputs=inputs, document=digest, summary=summary)
+                await self._results.put(_record_key(event.job_id), record.to_bytes(), "application/json")
         await self._results.put(_finisher_key(event.job_id), str(event.chunk.index).encode(), "text/plain")
         return ObservationClassified.make(
             job_id=event.job_id,
@@ -162,6 +182,10 @@ class Handler:
             results_key=results_key,
             summary=summary,
         )
+
+    def _turn(self, hits: int) -> AbstractAsyncContextManager[Any]:
+        """Return what a job of so many hits holds while it is labelled."""
+        return self._large if hits > LARGE_HITS else nullcontext()
 
     def _classified(
         self, event: ChunkSearched, chunks: Sequence[ChunkHits], stored: StoredHits, seconds: float

@@ -15,3 +15,8 @@ class Settings(ServiceSettings):
         ge=1,
         description="Most hits of a job; the strongest are listed. Time and memory of two services grow with it.",
     )
+    jobs_at_once: int = Field(
+        default=8,
+        ge=1,
+        description="Jobs of one partition that are in hand at the same time, so that small ones pass large ones.",
+    )

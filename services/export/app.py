@@ -12,10 +12,11 @@ from shared.blobs import open_storage
 from shared.bus import Consumer, by_topic, open_publisher
 from shared.events import CADENCE_CLASSIFIED, OBSERVATION_CLASSIFIED
 
-# Pictures and tables of one job are made at the same time. The allocator keeps an arena for each thread, as large as
+# Pictures and tables of one job are made at the same time, and beside a large job there is a thread for small ones. The
+# allocator keeps an arena for each thread, as large as
 # the largest picture drawn there: asyncio's default number of threads takes 50 to 100 MB more, and is no faster on two
 # cores.
-THREADS = 2
+THREADS = 3
 
 
 def use_few_threads() -> None:
@@ -46,6 +47,7 @@ async def serve(settings: Settings) -> None:
             handle=by_topic(handlers),
             publisher=publisher,
             stage="export",
+            at_once=settings.jobs_at_once,
         )
 
         checks = {"s3": storage.check, "kafka": publisher.check}

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Protocol
@@ -26,6 +27,8 @@ from shared.results import HitRecord, Results
 logger = structlog.get_logger(__name__)
 
 PRODUCER = "export"
+# Jobs with more hits are exported one at a time, so that memory stays bounded and small jobs get a turn beside them.
+LARGE_HITS = 1000
 
 
 class ResultsStore(HitsStore, Protocol):
@@ -74,6 +77,7 @@ class Handler:
         self._uploads = uploads
         self._concurrent_reads = concurrent_reads
         self._hash_up_to_bytes = hash_up_to_bytes
+        self._large = asyncio.Lock()
 
     async def handle(self, event: Event) -> Sequence[Event]:
         """Write every file of a classified observation; return the event with their keys, and the progress.
@@ -87,6 +91,17 @@ class Handler:
         """
         if not isinstance(event, ObservationClassified):
             raise PermanentError(f"Export can't handle {event.topic}.", code="unexpected_event")
+        async with self._large if event.summary.raw_hits > LARGE_HITS else nullcontext():
+            artefacts = await self._artefacts(event)
+        return [
+            ObservationExported.make(job_id=event.job_id, producer=PRODUCER, artefacts=artefacts),
+            JobProgress.make(
+                job_id=event.job_id, producer=PRODUCER, step="export/1/1", stage="export", done=1, total=1
+            ),
+        ]
+
+    async def _artefacts(self, event: ObservationClassified) -> tuple[Artefact, ...]:
+        """Return the files of a job, made unless they are there."""
         raw = await self._results.get(event.results_key)
         inputs = await asyncio.to_thread(_inputs_digest, event, raw, self._hash_up_to_bytes)
         artefacts = await self._exported_before(event.job_id, inputs)
@@ -94,12 +109,7 @@ class Handler:
             artefacts = await self._export(event, raw)
             record = Exported(inputs=inputs, artefacts=artefacts)
             await self._results.put(_record_key(event.job_id), record.model_dump_json().encode(), "application/json")
-        return [
-            ObservationExported.make(job_id=event.job_id, producer=PRODUCER, artefacts=artefacts),
-            JobProgress.make(
-                job_id=event.job_id, producer=PRODUCER, step="export/1/1", stage="export", done=1, total=1
-            ),
-        ]
+        return artefacts
 
     async def _exported_before(self, job_id: str, inputs: str) -> tuple[Artefact, ...] | None:
         """Return the artefacts if they were made from the same inputs by the same version, and all are there."""

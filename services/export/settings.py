@@ -20,3 +20,8 @@ class Settings(ServiceSettings):
         ge=0,
         description="Larger observations are not read for their SHA-256; the artefacts would be late.",
     )
+    jobs_at_once: int = Field(
+        default=8,
+        ge=1,
+        description="Jobs of one partition that are in hand at the same time, so that small ones pass large ones.",
+    )

@@ -11,7 +11,7 @@ from math import ceil
 from shared.averaging import searched_grid
 from shared.errors import PermanentError
 from shared.events import ChunkPlan, JobLimits, SearchParameters
-from shared.filterbank import Storage, Unpacking
+from shared.filterbank import GAP_BYTES, Storage, Unpacking
 from shared.header import Header
 
 # Processor time of all processes on the machine of docs/benchmarks.md, rounded up. A 1.07 GB file of 2^28 samples takes
@@ -26,9 +26,14 @@ LOW_SNR_FACTOR = 9.0
 # The search for chirps takes at most as long again.
 CHIRPS_FACTOR = 2.0
 # Bitshuffle with LZ4 takes 4 ns a byte, gzip with shuffle 9, LZF 13.
-UNPACK_S_PER_BYTE = {Unpacking.NONE: 0.0, Unpacking.PARTS: 5e-9, Unpacking.WHOLE: 20e-9}
-# A request to S3, and what is done once per storage chunk.
-STORAGE_CHUNK_S = 2e-3
+UNPACK_S_PER_BYTE = {Unpacking.NONE: 0.0, Unpacking.PARTS: 5e-9, Unpacking.WHOLE: 20e-9, Unpacking.CHILD: 20e-9}
+# What is done once per storage chunk: 20 us; a request to the child takes 0.5 ms.
+STORAGE_CHUNK_S = {Unpacking.NONE: 5e-5, Unpacking.PARTS: 5e-5, Unpacking.WHOLE: 5e-5, Unpacking.CHILD: 1e-3}
+# A request to S3.
+REQUEST_S = 2e-3
+# Every read looks through the whole index: 2 us per storage chunk, and nodes of 32 to 64 entries. They may lie anywhere
+# in the file and are read in blocks.
+INDEX_S, INDEX_ENTRIES_PER_NODE, INDEX_BLOCK_BYTES = 4e-6, 32, 2**16
 
 
 @dataclass(frozen=True)
@@ -61,16 +66,35 @@ def predict(header: Header, parameters: SearchParameters, storage: Storage, plan
         return Cost(search_s, 0.0, 0.0)
     spectra, _, channels = storage.chunk_shape
     columns = sum((stop - 1) // channels - start // channels + 1 for start, stop in reads)
-    visits = columns * ceil(header.n_spectra / spectra)
+    rows = ceil(header.n_spectra / spectra)
+    visits = columns * rows
+    in_file = ceil(header.n_channels / channels) * rows * ceil(header.n_ifs / storage.chunk_shape[1])
     unpacked_bytes = visits * storage.chunk_bytes
     if storage.unpacking is Unpacking.PARTS and spectra == 1:
         # Of a storage chunk with one spectrum, only the channels that are wanted are unpacked.
         unpacked_bytes = min(unpacked_bytes, samples * header.n_bits // 8)
     return Cost(
         search_s=search_s,
-        unpack_s=visits * STORAGE_CHUNK_S + unpacked_bytes * UNPACK_S_PER_BYTE[storage.unpacking],
+        unpack_s=visits * STORAGE_CHUNK_S[storage.unpacking]
+        + unpacked_bytes * UNPACK_S_PER_BYTE[storage.unpacking]
+        + requests(storage, visits, len(reads), in_file) * REQUEST_S
+        + len(reads) * in_file * INDEX_S,
         times_unpacked=columns / ceil(header.n_channels / channels),
     )
+
+
+def requests(storage: Storage, visits: int, reads: int, in_file: int) -> int:
+    """Return how many requests to S3 fetch storage chunks `visits` times in some reads, at most, and find them.
+
+    Small chunks that lie near each other are fetched together. Such requests begin at least `GAP_BYTES` apart, so the
+    file has no more of them than gaps of that size. `in_file` counts all storage chunks.
+    """
+    in_index = min(in_file // INDEX_ENTRIES_PER_NODE, storage.file_bytes // INDEX_BLOCK_BYTES) + 1
+    of_samples = visits
+    # Stored, a chunk may be twice as large.
+    if storage.chunk_bytes < GAP_BYTES // 4:
+        of_samples = min(visits, reads * (storage.file_bytes // GAP_BYTES + 1))
+    return of_samples + reads * in_index
 
 
 def search_factor(n_spectra: int, parameters: SearchParameters) -> float:

@@ -6,10 +6,12 @@ searched raises a `BadObservationError` whose sentence names the file, the field
 
 from shared.filterbank.hdf5.process import prepare_hdf5
 from shared.filterbank.reader import describe, read_block, read_header, read_pieces
+from shared.filterbank.rows import GAP_BYTES
 from shared.filterbank.source import BlobSource, LocalSource, Objects, Source
 from shared.filterbank.storage import Storage, Unpacking
 
 __all__ = [
+    "GAP_BYTES",
     "BlobSource",
     "LocalSource",
     "Objects",

@@ -21,6 +21,7 @@ from shared.filterbank.hdf5.bitshuffle import (
     find_last_blocks,
     unpack,
 )
+from shared.filterbank.hdf5.chunk_runs import ChunkRun, HeldSource, StoredChunk, chunk_runs
 from shared.filterbank.hdf5.process import DamagedFileError, LimitExceededError, ask
 from shared.filterbank.hdf5.protocol import UNPACK
 from shared.filterbank.hdf5.stored_chunks import Filter, Undone, undo_filters
@@ -38,21 +39,6 @@ SPARE, SPARE_BYTES = 1.25, 16 * 1024
 MOST_END_BYTES = 2**20
 
 Block = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class StoredChunk:
-    """A storage chunk: its place in the file, whether it is stored plain, and its first spectrum and channel.
-
-    `offset_bytes` is None for a chunk that was never written. Bit `i` of `skipped` says that filter `i` was not used.
-    """
-
-    offset_bytes: int | None
-    size_bytes: int
-    is_plain: bool
-    skipped: int
-    spectrum: int
-    channel: int
 
 
 @dataclass(frozen=True)
@@ -104,7 +90,7 @@ async def read_chunks(
     block = memory((n_spectra, stop_channel - start_channel))
     rows, _, columns = layout.shape
 
-    async def work(chunk: StoredChunk, scratch: Scratch) -> None:
+    async def work(source: Source, chunk: StoredChunk, scratch: Scratch) -> None:
         low, high = max(start_channel, chunk.channel), min(stop_channel, chunk.channel + columns)
         part = block[chunk.spectrum : chunk.spectrum + rows, low - start_channel : high - start_channel]
         # Columns are counted through all IFs of a chunk.
@@ -120,8 +106,19 @@ async def read_chunks(
             except DamagedChunkError as error:
                 raise bad_file(source.name, f"its data are damaged: {error}. Upload it again.") from error
 
-    largest = max(chunk.size_bytes for chunk in layout.chunks)
-    await for_each(layout.chunks, work, max(1, min(READS_AT_ONCE, BYTES_AT_ONCE // max(1, largest))))
+    async def work_on(run: ChunkRun, scratch: Scratch) -> None:
+        if len(run.chunks) == 1:
+            await work(source, run.chunks[0], scratch)
+            return
+        raw = scratch.take(run.size_bytes, "run")
+        await fill(source, run.offset_bytes, raw)
+        held = HeldSource(source.name, run.offset_bytes, raw)
+        for chunk in run.chunks:
+            await work(held, chunk, scratch)
+
+    runs = chunk_runs(layout.chunks)
+    largest = max(run.size_bytes for run in runs)
+    await for_each(runs, work_on, max(1, min(READS_AT_ONCE, BYTES_AT_ONCE // max(1, largest))))
     return block
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from shared.filterbank.hdf5 import bitshuffle
-from shared.filterbank.hdf5.chunks import ChunkLayout, StoredChunk
+from shared.filterbank.hdf5.chunk_runs import StoredChunk
+from shared.filterbank.hdf5.chunks import ChunkLayout
 from shared.filterbank.hdf5.process import DamagedFileError, LimitExceededError, ask
 from shared.filterbank.hdf5.protocol import CHUNK_FIELDS, NOT_STORED, OPEN
 from shared.filterbank.hdf5.stored_chunks import (
@@ -17,6 +18,7 @@ from shared.filterbank.hdf5.stored_chunks import (
     COMPRESSOR_VALUE,
     SAMPLE_BYTES_VALUE,
     SLACK_BYTES,
+    UNDONE_HERE,
     Filter,
 )
 from shared.filterbank.header.fields import Value, bad_file
@@ -140,15 +142,18 @@ def _contiguous(data: DataSet, offset_bytes: int, name: str) -> RowLayout | Colu
     raise bad_file(name, "the samples of its IFs lie between each other. Write its data set as (time, IF, channel).")
 
 
-def storage_of(data: DataSet) -> Storage:
-    """Return how the samples are stored."""
+def storage_of(data: DataSet, size: int) -> Storage:
+    """Return how the samples are stored in the file of `size` bytes."""
     item = data.dtype.itemsize
     if data.chunk_shape is None:
-        return Storage(prod(data.shape) * item)
-    unpacking = Unpacking.WHOLE if data.filters else Unpacking.NONE
+        return Storage(prod(data.shape) * item, file_bytes=size)
+    unpacking = Unpacking.NONE
     if _blocks(data) != (0, 0):
         unpacking = Unpacking.PARTS
-    return Storage(prod(data.shape) * item, data.chunk_shape, prod(data.chunk_shape) * item, unpacking)
+    elif data.filters:
+        is_here = all(step.code in UNDONE_HERE for step in data.filters)
+        unpacking = Unpacking.WHOLE if is_here else Unpacking.CHILD
+    return Storage(prod(data.shape) * item, data.chunk_shape, prod(data.chunk_shape) * item, unpacking, size)
 
 
 def _blocks(data: DataSet) -> tuple[int, int]:

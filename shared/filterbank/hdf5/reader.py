@@ -40,7 +40,7 @@ async def describe(source: Source, size: int) -> tuple[Header, tuple[str, ...], 
     """
     data = await open_data_set(source, size)
     header, warnings = _header_of(data, source.name)
-    return header, warnings, storage_of(data)
+    return header, warnings, storage_of(data, size)
 
 
 async def read_block(

@@ -34,8 +34,8 @@ MAX_CHUNK_BYTES = 2**29
 # Noise never comes near this ratio: with one bit of it in a float32, 32. A file that claims more would only cost time,
 # unless it is small once it is unpacked.
 MAX_COMPRESSION, SMALL_BYTES = 100, 64 * 2**20
-# More chunks than this, each smaller than that, are refused: each takes a request to S3, about a millisecond.
-MANY_CHUNKS, SMALL_CHUNK_BYTES = 20_000, 2**16
+# More chunks than this, each smaller than that, are refused: every read looks through the whole index.
+MANY_CHUNKS, SMALL_CHUNK_BYTES = 200_000, 2**16
 # Counting the stored chunks reads the whole index.
 COUNTED_CHUNKS = 20_000
 
@@ -210,7 +210,7 @@ def _chunk_shape(handle: Any, dtype: np.dtype[Any]) -> Shape:
     count = prod(ceil(length / size) for length, size in zip(handle.shape, chunk, strict=True))
     if count > MANY_CHUNKS and prod(chunk) * dtype.itemsize < SMALL_CHUNK_BYTES:
         raise UnreadableError(
-            f"its data are stored in {count} chunks of {chunk} samples; to fetch them one by one would take minutes. "
+            f"its data are stored in {count} chunks of {chunk} samples; to look for them would take too long. "
             f"Rewrite it with chunks of at least {SMALL_CHUNK_BYTES} bytes (h5repack)."
         )
     return chunk[0], 1 if len(chunk) == 2 else chunk[1], chunk[-1]

@@ -9,6 +9,8 @@ from shared.filterbank.hdf5.protocol import MAX_READ_BYTES
 # The library reads metadata in small pieces that lie near each other.
 BLOCK_BYTES = 64 * 1024
 KEPT_BLOCKS = 128
+# Where one block after another is read, as in the index of many small chunks, ever more are fetched at once.
+MOST_BLOCKS_AT_ONCE = 16
 
 
 class RangeFile(io.RawIOBase):
@@ -20,6 +22,7 @@ class RangeFile(io.RawIOBase):
         self._size = size
         self._position = 0
         self._blocks: OrderedDict[int, memoryview] = OrderedDict()
+        self._fetched = range(0)
 
     def readable(self) -> bool:
         """Return True."""
@@ -66,9 +69,19 @@ class RangeFile(io.RawIOBase):
 
     def _block(self, number: int) -> memoryview:
         if number not in self._blocks:
-            start = number * BLOCK_BYTES
-            self._blocks[number] = self._connection.fetch(start, min(BLOCK_BYTES, self._size - start))
-            if len(self._blocks) > KEPT_BLOCKS:
-                self._blocks.popitem(last=False)
+            self._fetch(number)
         self._blocks.move_to_end(number)
         return self._blocks[number]
+
+    def _fetch(self, number: int) -> None:
+        """Fetch a block, and more if it follows those that were fetched last."""
+        follows = number == self._fetched.stop and number > 0
+        count = min(2 * len(self._fetched), MOST_BLOCKS_AT_ONCE) if follows else 1
+        self._fetched = range(number, min(number + count, -(-self._size // BLOCK_BYTES)))
+        start, stop = number * BLOCK_BYTES, min(self._fetched.stop * BLOCK_BYTES, self._size)
+        raw = self._connection.fetch(start, stop - start)
+        for i in self._fetched:
+            # A copy, so that a block that is kept does not keep the others.
+            self._blocks[i] = memoryview(bytes(raw[(i - number) * BLOCK_BYTES :][:BLOCK_BYTES]))
+        while len(self._blocks) > KEPT_BLOCKS:
+            self._blocks.popitem(last=False)

@@ -58,13 +58,30 @@ def test_large_reads_are_split():
 def test_only_the_last_blocks_are_kept():
     memory = Memory(bytes((KEPT_BLOCKS + 1) * BLOCK_BYTES))
     file = RangeFile(memory, len(memory.raw))
-    for number in (*range(KEPT_BLOCKS + 1), 1, 0):
+    backwards = [*reversed(range(KEPT_BLOCKS + 1))]
+    for number in (*backwards, 1, KEPT_BLOCKS):
         file.seek(number * BLOCK_BYTES)
         file.read(1)
-    assert [start // BLOCK_BYTES for start, _ in memory.reads] == [*range(KEPT_BLOCKS + 1), 0]
+    assert [start // BLOCK_BYTES for start, _ in memory.reads] == [*backwards, KEPT_BLOCKS]
 
 
 def test_a_read_that_fails_is_an_error(memory, file):
     memory.raw = memory.raw[:100]
     with pytest.raises(OSError, match="no such bytes"):
         file.read(200)
+
+
+def test_blocks_that_follow_each_other_are_fetched_ever_more_at_once():
+    memory = Memory(np.random.default_rng(1).bytes(40 * BLOCK_BYTES + 7))
+    file = RangeFile(memory, len(memory.raw))
+    raw = b"".join(iter(lambda: file.read(1000), b""))
+    assert raw == memory.raw
+    starts = [start // BLOCK_BYTES for start, _ in memory.reads]
+    assert starts == [0, 1, 3, 7, 15, 31]
+    # Elsewhere a block is fetched alone.
+    memory.reads.clear()
+    other = RangeFile(memory, len(memory.raw))
+    for number in (5, 3, 9, 10):
+        other.seek(number * BLOCK_BYTES)
+        other.read(10)
+    assert [length // BLOCK_BYTES for _, length in memory.reads] == [1, 1, 1, 2]

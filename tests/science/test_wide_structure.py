@@ -69,6 +69,20 @@ def test_a_hole_in_an_emission(pool, snr, spectra, channels):
     assert found_line["snr"] == pytest.approx(500 * np.sqrt(1 - (len(power[hole]) / 16 if lost > 0.1 else 0)), rel=0.06)
 
 
+def test_the_pulses_of_a_wide_emission_are_no_noise(pool):
+    """A Lorentzian line of 370 channels in three pulses: its core keeps two thirds of the SNR in a box of 256."""
+    header = make_header(2**15)
+    channel, peak = np.arange(2**15), 8.0
+    profile = (peak / (1 + ((channel - 16_000) / 185) ** 2)).astype(np.float32)
+    profile[np.abs(channel - 16_000) > 2000] = 0
+    envelope = np.exp(-0.5 * ((np.arange(16) % 6 - 2) / 1.0) ** 2).astype(np.float32)
+    scene = Scene(header, seed=3)
+    power = simulate(scene) + np.float32(scene.sigma) * envelope[:, None] * profile
+    in_box = float(envelope.sum() * profile[15_872:16_128].sum() / np.sqrt(16 * 256))
+    found = search(power, header, pool)
+    assert float(found.hits["snr"].max()) > 0.65 * in_box
+
+
 def test_a_tone_on_an_emission_with_noise_of_its_own_is_measured_against_that(pool):
     """The carrier adds 2.96 sigma of level and, as the mean of 51 spectra, 2.96 x 14 / sqrt(51) of noise."""
     header = make_header(N)
@@ -118,6 +132,35 @@ def test_a_steep_roll_off_of_coarse_channels_gives_no_hits(pool, width, depth, e
     found = search(simulate(Scene(header, tones, bandpass=pfb_bandpass(N, width, depth, edge))), header, pool)
     assert list(found.hits["channel"]) == pytest.approx([channel for channel, _ in truth], abs=2)
     assert list(found.hits["snr"]) == pytest.approx([50] * 3, rel=0.12)
+
+
+@pytest.mark.parametrize(("n_spectra", "width", "edge"), [(16, 2**13, 0.2), (64, 2**12, 0.06), (64, 2**13, 0.2)])
+def test_a_band_that_falls_to_a_hundredth_gives_no_hits(pool, n_spectra, width, edge):
+    header = make_header(2**15, n_spectra, coarse_channel_width=width)
+    scene = Scene(header, bandpass=pfb_bandpass(2**15, width, 0.99, edge), seed=7)
+    assert len(search(simulate(scene), header, pool).hits) == 0
+
+
+@pytest.mark.parametrize("n_bits", [1, 2, 4, 8])
+@pytest.mark.parametrize(("n_spectra", "width"), [(8, 2**10), (16, 2**12), (64, 2**14)])
+@pytest.mark.parametrize(("depth", "edge"), [(0.5, 0.06), (0.5, 0.2), (0.9, 0.2), (0.99, 0.06)])
+def test_a_roll_off_in_samples_of_few_bits_gives_no_hits(pool, n_bits, n_spectra, width, depth, edge):
+    """Towards the edges most samples become equal. One digitiser of 1 bit gave 44 hits in coarse channels of 4096."""
+    mean, averaged = {1: (0.5, 5), 2: (1.5, 3), 4: (6.0, 5), 8: (60.0, 10)}[n_bits]
+    header = make_header(2**15, n_spectra, coarse_channel_width=width, n_bits=n_bits)
+    band = pfb_bandpass(2**15, width, depth, edge)
+    power = simulate(Scene(header, mean=mean, averaged_spectra=averaged, bandpass=band))
+    found = search(power, header, pool)
+    assert len(found.hits) == 0
+
+
+@pytest.mark.parametrize("n_bits", [1, 4])
+def test_samples_of_few_bits_that_were_stored_as_float32_are_told_by_their_values(pool, n_bits):
+    mean, averaged = {1: (0.5, 5), 4: (6.0, 5)}[n_bits]
+    header = make_header(2**15, coarse_channel_width=2**12, n_bits=n_bits)
+    band = pfb_bandpass(2**15, 2**12, 0.5, 0.2)
+    power = simulate(Scene(header, mean=mean, averaged_spectra=averaged, bandpass=band)) * np.float32(0.37)
+    assert len(search(power, make_header(2**15, coarse_channel_width=2**12), pool).hits) == 0
 
 
 def test_the_code_lines_of_gps_read_their_own_snr(pool):

@@ -16,6 +16,9 @@ from shared.arrays import Floats, Indices, Power
 CELL_CHANNELS = 16
 # Samples farther from the median than so many sigmas are signals; of noise one in 16,000 is.
 CELL_CLIP_SIGMA = 4.0
+# A change that all channels of a cell have in common is no noise beyond this: three times its scatter in noise of sigma
+# 1. A smaller one may be the common offset of a spectrum, which is all that changes where the band falls to nothing.
+COMMON_CHANGE = 1.0
 # With a smaller share of its samples, a cell has no level.
 LEAST_SHARE = 0.25
 
@@ -155,7 +158,8 @@ def row_levels(x: Power, first: int, rows: Floats) -> None:
 def row_changes(x: Power, first: int, offsets: Indices, rows: Floats) -> None:
     """Set rows[t, i] to the mean size of the changes in cell i from spectrum t to the next; NaN where too few are left.
 
-    What is constant along the drift does not count, so these are changes of the noise.
+    What is constant along the drift does not count, nor what all channels of a cell have in common beyond
+    `COMMON_CHANGE`, such as the pulses of an emission. So these are changes of the noise.
 
     Parameters
     ----------
@@ -169,16 +173,22 @@ def row_changes(x: Power, first: int, offsets: Indices, rows: Floats) -> None:
         Receives the means.
     """
     columns = x.shape[1]
+    changes = np.empty(CELL_CHANNELS)
     for t in range(rows.shape[0]):
         for i in range(rows.shape[1]):
             here, there = first + i * CELL_CHANNELS + offsets[t], first + i * CELL_CHANNELS + offsets[t + 1]
-            total, number = 0.0, 0
+            number = 0
             for j in range(max(0, -here, -there), min(CELL_CHANNELS, columns - here, columns - there)):
                 before, after = x[t, here + j], x[t + 1, there + j]
                 if before != 0 and after != 0:
-                    total += abs(after - before)
+                    changes[number] = after - before
                     number += 1
-            rows[t, i] = total / number if number > LEAST_SHARE * CELL_CHANNELS else math.nan
+            rows[t, i] = math.nan
+            if number > LEAST_SHARE * CELL_CHANNELS:
+                some = changes[:number]
+                common = some.mean()
+                pulse = common - min(max(common, -COMMON_CHANGE), COMMON_CHANGE)
+                rows[t, i] = np.abs(some - pulse).mean()
 
 
 @njit(cache=True, nogil=True)

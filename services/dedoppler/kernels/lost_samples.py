@@ -83,6 +83,33 @@ def chance_equality(power: Power, low: int, high: int, step: int) -> tuple[int, 
 
 
 @njit(cache=True, nogil=True)
+def repeats_by_value(power: Power, low: int, high: int, equal: Indices, changes: Indices) -> None:
+    """Count as `chance_equality` does, in all spectra, for each value by itself.
+
+    Where most samples have one value, such as 0 in samples of one bit at a band's edge, that one repeats more often
+    than others.
+
+    Parameters
+    ----------
+    power : float32 (T, channels)
+        Raw power of few bits.
+    low, high : int
+        Channels to count in, `high` excluded.
+    equal, changes : int64 (values,)
+        Receive, by value modulo their length, how often a sample that differs from the one before equals the next one,
+        and the number of such samples.
+    """
+    for t in range(power.shape[0]):
+        row = power[t, low:high]
+        for i in range(2, len(row)):
+            value = row[i - 1]
+            if value != row[i - 2] and abs(value) <= _LARGEST:
+                k = int(value % np.float32(len(changes)))
+                changes[k] += 1
+                equal[k] += row[i] == value
+
+
+@njit(cache=True, nogil=True)
 def mark_lost(power: Power, low: int, high: int, zero_is_lost: bool, shortest_run: int, saturated: np.float32) -> None:
     """Set the lost samples of some channels to NaN: zeros, and runs of one value along frequency.
 

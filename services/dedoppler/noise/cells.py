@@ -5,12 +5,16 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from services.dedoppler.kernels import level_cells as kernels
+from services.dedoppler.kernels.conditioning import Nodes
 from services.dedoppler.kernels.level_cells import CELL_CHANNELS
 from services.dedoppler.slices import runs, slices
 from services.dedoppler.threads import together
 from shared.arrays import Flags, Floats, Indices, Power
+
+Truth = npt.NDArray[np.bool_]
 
 CELLS_PER_TASK = 64
 WINDOWS_PER_TASK = 256
@@ -23,8 +27,9 @@ DEPARTURE = 5.0
 CELLS_AROUND = 32
 # It raises the scatter of its block, and so the sigma up to two and a half blocks of 2048 channels farther away.
 CELLS_OF_RAISED_SIGMA = 320
-# Spectra are averaged to at most so many before lines are left out.
-MOST_ROWS = 64
+# Spectra are averaged to at most so many before lines are left out. The noise of each of them bends the running median
+# where a fall begins, by up to 1.8 times the scatter of a cell; so the first measurement is one of few averages.
+MOST_ROWS, COARSE_ROWS = 16, 4
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,7 @@ class Cells:
         sigma may be raised: each run is given as its cells without these, and with them.
         """
         stride = max(1, self._half // 2)
-        level = self._mean_of_medians(self.rows(first, cells), stride, even=False)
+        level = self._mean_of_medians(_fewer(self.rows(first, cells), MOST_ROWS), stride, even=False)
         is_off = np.abs(np.nan_to_num(level)) > DEPARTURE * self.error
         departs: Flags = np.repeat(is_off.astype(np.uint8), stride)[:cells]
         near = self._half + CELLS_AROUND
@@ -94,11 +99,19 @@ class Cells:
             for low, high in runs(departs, 2 * far)
         ]
 
-    def at_rest(self, first: int, cells: int) -> Levels:
-        """Measure cells that don't move; lines don't count, however they drift."""
+    def at_rest(self, first: int, cells: int, bandpass: Nodes) -> Levels:
+        """Measure cells that don't move; lines don't count, however they drift.
+
+        The running median is that of the power with the bandpass that was taken off. It follows a fall to a coarse
+        channel's edge exactly; what is left of that without a bandpass of too few nodes is a peak where the fall
+        begins.
+        """
         rows = self.rows(first, cells)
-        level = self._means(rows)
-        # A running median rounds off what curves within its window: once more on what is left.
+        at = centres_of(first, cells)
+        base, sigma = (np.interp(at, bandpass.centres, values) for values in (bandpass.level, bandpass.sigma))
+        level = (self._means(rows * sigma + base, COARSE_ROWS) - base) / sigma
+        # A running median rounds off what curves within its window, and lines that drift fast are wide in few averages:
+        # once more on what is left.
         level += self._means(rows - level)
         offsets = np.zeros(len(self._x), np.int64)
         return Levels(first, offsets, level, self._scatter(first, cells, offsets))
@@ -132,20 +145,19 @@ class Cells:
         # Where no two spectra in a row are left, there are no changes to measure.
         return np.where(scatter > 0, scatter, 1.0)
 
-    def _means(self, rows: Floats) -> Floats:
+    def _means(self, rows: Floats, most: int = MOST_ROWS) -> Floats:
         """Return the mean over all spectra of running medians, in each run of cells that are there."""
         means = np.full(rows.shape[1], np.nan)
         there: Flags = np.asarray(np.isfinite(rows).any(axis=0), np.uint8)
         for low, high in runs(there, gap=0):
-            means[low:high] = self._mean_of_medians(rows[:, low:high], 1, even=True)
+            means[low:high] = self._mean_of_medians(_fewer(rows[:, low:high], most), 1, even=True)
         return means
 
     def _mean_of_medians(self, rows: Floats, stride: int, *, even: bool) -> Floats:
-        fewer = _fewer(rows)
         means = np.empty(-(-rows.shape[1] // stride))
 
         def measure(low: int, high: int) -> None:
-            kernels.mean_of_medians(fewer, self._half, stride, even, low, means[low:high])
+            kernels.mean_of_medians(rows, self._half, stride, even, low, means[low:high])
 
         together(self._pool, measure, slices(0, len(means), WINDOWS_PER_TASK))
         return means
@@ -170,6 +182,8 @@ class Cells:
         values = np.asarray(levels.level[known], np.float64)
         level = np.interp(channels, centres, values) + _beyond(channels, centres, values)
         gain = 1 / np.interp(channels, centres, levels.scatter[known])
+        # Beyond the outer cells with a level, what samples there are count as lost.
+        gain[_is_outside(channels, known)] = 0.0
         for low, high in runs(self._steep(levels), gap=0):
             begin, end = low * CELL_CHANNELS, min(high * CELL_CHANNELS, len(level))
             level[begin:end] = self._by_channel(levels.first + begin, end - begin, levels.offsets)
@@ -195,13 +209,30 @@ class Cells:
         return mean
 
 
-def _fewer(rows: Floats) -> Floats:
-    """Return rows of several spectra each, so that there are no more than MOST_ROWS."""
-    if len(rows) <= MOST_ROWS:
+def centres_of(first: int, cells: int) -> Floats:
+    """Return the middle of each cell, columns."""
+    return np.arange(cells, dtype=np.float64) * CELL_CHANNELS + (first + 0.5 * CELL_CHANNELS - 0.5)
+
+
+def _fewer(rows: Floats, most: int) -> Floats:
+    """Return averages of several spectra each, no more than `most`; what is lost in some of them is left out."""
+    if len(rows) <= most:
         return np.ascontiguousarray(rows)
-    edges = np.unique(np.linspace(0, len(rows), MOST_ROWS + 1).astype(int))
-    fewer: Floats = np.add.reduceat(rows, edges[:-1], axis=0) / np.diff(edges)[:, None]
+    edges = np.unique(np.linspace(0, len(rows), most + 1).astype(int))
+    is_there = np.isfinite(rows)
+    number = np.add.reduceat(is_there, edges[:-1], axis=0, dtype=np.int64)
+    total = np.add.reduceat(np.where(is_there, rows, 0.0), edges[:-1], axis=0)
+    fewer: Floats = np.where(number > 0, total, np.nan) / np.maximum(number, 1)
     return fewer
+
+
+def _is_outside(channels: Floats, known: Indices) -> Truth:
+    """Return which channels lie more than a cell beyond the first and the last of the known cells."""
+    if not len(known):
+        return np.ones(len(channels), np.bool_)
+    low, high = (known[0] - 1) * CELL_CHANNELS, (known[-1] + 2) * CELL_CHANNELS
+    outside: Truth = (channels < low) | (channels >= high)
+    return outside
 
 
 def _beyond(channels: Floats, centres: Floats, level: Floats) -> Floats:

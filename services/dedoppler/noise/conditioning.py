@@ -15,6 +15,7 @@ from services.dedoppler.noise.crowded_blocks import take_out_lines
 from services.dedoppler.noise.dc_spikes import dc_channels
 from services.dedoppler.noise.gains import Gains, Spectra, equalise_spectra, take_out_gains
 from services.dedoppler.noise.lost_samples import mark_dead_channels, mark_zeros_and_runs
+from services.dedoppler.noise.quantum import quantum_of
 from services.dedoppler.noise.raised_blocks import raised_blocks
 from services.dedoppler.noise.scratch import Scratch
 from services.dedoppler.noise.wide_structure import GROUP_CHANNELS, Stretch
@@ -133,7 +134,9 @@ def _shapes(segments: list[Indices], bandpass: Bandpass) -> list[tuple[Indices, 
     return shapes
 
 
-def _stretches(shapes: list[tuple[Indices, Nodes]], header: Header, first_channel: int, pad: int) -> list[Stretch]:
+def _stretches(
+    shapes: list[tuple[Indices, Nodes]], header: Header, first_channel: int, pad: int, quantum: float
+) -> list[Stretch]:
     """Return the segments in columns of the normalised power."""
     width = header.coarse_channel_width or header.n_channels
     stretches = []
@@ -141,7 +144,8 @@ def _stretches(shapes: list[tuple[Indices, Nodes]], header: Header, first_channe
         start = first_channel + int(edges[0])
         after = -(start % width) % GROUP_CHANNELS
         first, stop = int(edges[0]) + pad, int(edges[-1]) + pad
-        stretches.append(Stretch(first, stop, first + after, Nodes(shape.centres + pad, shape.level, shape.sigma)))
+        bandpass = Nodes(shape.centres + pad, shape.level, shape.sigma)
+        stretches.append(Stretch(first, stop, first + after, bandpass, quantum))
     return stretches
 
 
@@ -189,6 +193,7 @@ def condition(
     edges = np.unique(np.concatenate(segments))
     tile_rows = rows_per_tile(n_spectra, int(np.median(np.diff(edges))))
     tiles, dead = _measure(power, header, edges, tile_rows, pool)
+    quantum = quantum_of(power)
     crowded = take_out_lines(power, tiles, edges, tile_rows, header, pool)
     gains = take_out_gains(power, tiles, edges, tile_rows, pool)
     bandpass = join_bandpass(tiles.level, tiles.scatter, tiles.number, _raised(tiles, segments))
@@ -205,7 +210,8 @@ def condition(
     conditioning.repair_spikes(x, spikes, pad, pad + n_channels)
     noise = _noise(bandpass, gains, lost, power.size, int(np.count_nonzero(dead)))
     columns = [(int(edges[low]) + pad, int(edges[high]) + pad) for low, high in runs(crowded, gap=0)]
-    return Conditioned(x, pad, spectra, noise, _stretches(shapes, header, first_channel, pad), columns)
+    stretches = _stretches(shapes, header, first_channel, pad, quantum)
+    return Conditioned(x, pad, spectra, noise, stretches, columns)
 
 
 def _noise(bandpass: Bandpass, gains: Gains, lost: int, samples: int, dead: int) -> ChunkNoise:

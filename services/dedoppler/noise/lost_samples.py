@@ -31,7 +31,10 @@ FALSE_RUNS = 0.01
 MANY_PAIRS = 10_000
 SHORTEST_RUN = 3
 # Where samples hardly ever change, only very long runs are lost ones.
-LARGEST_PROBABILITY = 0.98
+LARGEST_PROBABILITY = 0.998
+# If neighbours are equal more often, one value may be much more frequent than others. It is looked for in so many
+# channels at a time, where samples changed to it so often at least.
+OFTEN_EQUAL, CHANNELS_OF_ONE_LEVEL, FEWEST_CHANGES, VALUES = 0.25, 1024, 16, 256
 # Spectra that show whether chance explains equal samples of few bits in one channel.
 FEWEST_SPECTRA_TO_CALL_DEAD = 4
 
@@ -81,7 +84,8 @@ def mark_zeros_and_runs(power: Power, header: Header, ranges: list[tuple[int, in
     pieces = [piece for low, high in ranges for piece in slices(low, high, CHANNELS_PER_TASK)]
 
     def shortest_run(low: int, high: int) -> int:
-        return shortest_lost_run(*kernels.chance_equality(power, low, high, step), power.size)
+        equal, pairs = kernels.chance_equality(power, low, high, step)
+        return shortest_lost_run(equal, pairs, power.size, _most_repeated(power, low, high, equal / max(pairs, 1)))
 
     shortest = together(pool, shortest_run, pieces)
     across = [
@@ -95,7 +99,20 @@ def mark_zeros_and_runs(power: Power, header: Header, ranges: list[tuple[int, in
         power[t, start:stop] = np.nan
 
 
-def shortest_lost_run(equal: int, pairs: int, samples: int) -> int:
+def _most_repeated(power: Power, low: int, high: int, usual: float) -> float:
+    """Return how often the value that does so most often repeats itself by chance; 0 if none does so usually."""
+    most = 0.0
+    if usual < OFTEN_EQUAL:
+        return most
+    for start, stop in slices(low, high, CHANNELS_OF_ONE_LEVEL):
+        equal, changes = np.zeros((2, VALUES), np.int64)
+        kernels.repeats_by_value(power, start, stop, equal, changes)
+        known = changes >= FEWEST_CHANGES
+        most = max(most, float(np.max((equal[known] + 1) / (changes[known] + 2), initial=0.0)))
+    return most if most > 0.5 else 0.0
+
+
+def shortest_lost_run(equal: int, pairs: int, samples: int, most_repeated: float = 0.0) -> int:
     """Return the length of a run of equal samples from which on chance does not explain it.
 
     With probability p of an equal neighbour, `samples` hold samples * p^(n - 1) runs of n or more.
@@ -106,9 +123,11 @@ def shortest_lost_run(equal: int, pairs: int, samples: int) -> int:
         Neighbours that are equal by chance, of how many.
     samples : int
         Number of samples of the block.
+    most_repeated : float
+        Probability that the most frequent value is followed by itself, if that is known.
     """
     probability = max(equal, 0.5) / pairs if pairs > MANY_PAIRS else (equal + 1) / (pairs + 2)
-    probability = min(probability, LARGEST_PROBABILITY)
+    probability = min(max(probability, most_repeated), LARGEST_PROBABILITY)
     return max(SHORTEST_RUN, 1 + math.ceil(math.log(FALSE_RUNS / samples) / math.log(probability)))
 
 
@@ -169,13 +188,15 @@ def mark_dead_channels(power: Power, n_bits: int, pool: Executor) -> Flags:
     spectra = kernels.spectra_with_samples(power)
     if spectra < FEWEST_SPECTRA_TO_CALL_DEAD and n_bits < 32:
         return dead
-    equal = together(
-        pool,
-        lambda low, high: kernels.dead_channels(power[:, low:high], dead[low:high]),
-        slices(0, n_channels, CHECKED_PER_TASK),
-    )
-    if n_channels * (sum(equal) / n_channels) ** max(1, spectra - 1) > FALSE_RUNS:
-        dead[:] = 0
+    # The chance is that of channels of one level: at a band's edge, most samples of few bits are equal.
+    parts = slices(0, n_channels, CHECKED_PER_TASK if n_bits >= 32 else CHANNELS_OF_ONE_LEVEL)
+    equal = together(pool, lambda low, high: kernels.dead_channels(power[:, low:high], dead[low:high]), parts)
+    usual = sum(equal) / n_channels
+    for (low, high), equal_here in zip(parts, equal, strict=True):
+        alive = high - low - int(dead[low:high].sum())
+        chance = (equal_here + FEWEST_CHANGES * usual) / (alive + FEWEST_CHANGES)
+        if n_channels * chance ** max(1, spectra - 1) > FALSE_RUNS:
+            dead[low:high] = 0
     if dead.any():
         power[:, np.flatnonzero(dead != 0)] = np.nan
     return dead

@@ -10,7 +10,7 @@ import functools
 import math
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from services.dedoppler.kernels import level_cells as kernels
 from services.dedoppler.kernels.conditioning import Nodes
 from services.dedoppler.kernels.level_cells import CELL_CHANNELS
 from services.dedoppler.kernels.pair_sums import path_offset
-from services.dedoppler.noise.cells import DEPARTURE, Cells, Levels, Reference
+from services.dedoppler.noise.cells import DEPARTURE, Cells, Levels, Reference, centres_of
 from services.dedoppler.noise.emissions import (
     EDGE_CHANNELS,
     FLANK_SHARE,
@@ -59,13 +59,14 @@ class Stretch:
     """Columns [first, stop) of one coarse channel.
 
     `grid` is the first column of its first group; groups lie on one grid whatever part of a file is read. `shape` is
-    the bandpass that was taken off, by column.
+    the bandpass that was taken off, by column; `quantum` is the step of the samples, raw units.
     """
 
     first: int
     stop: int
     grid: int
     shape: Nodes
+    quantum: float = 0.0
 
 
 def take_off_wide_structure(
@@ -118,7 +119,7 @@ def take_off_wide_structure(
 
 def restore(x: Power, emission: WideEmission) -> None:
     """Undo the taking off of an emission."""
-    back = (1 / emission.gain).astype(np.float32)
+    back = np.divide(1, emission.gain, out=np.zeros_like(emission.gain), where=emission.gain > 0)
     kernels.correct(x, emission.first, emission.offsets, -emission.level * emission.gain, back)
 
 
@@ -209,8 +210,8 @@ class _Flattening:
         beside = self._half * CELL_CHANNELS
         low = first - min(beside, (first - self._stretch.grid) // CELL_CHANNELS * CELL_CHANNELS)
         high = min(stop + beside, self._stretch.stop)
-        band = self._cells.at_rest(low, (high - low) // CELL_CHANNELS)
-        band = band.part((first - low) // CELL_CHANNELS, (stop - low) // CELL_CHANNELS)
+        band = self._cells.at_rest(low, (high - low) // CELL_CHANNELS, self._stretch.shape)
+        band = self._scattered(band.part((first - low) // CELL_CHANNELS, (stop - low) // CELL_CHANNELS))
         # Farther away sigma may have been raised, never lowered; strong fast lines raise the scatter.
         for far in (slice(0, near[0]), slice(near[1], None)):
             band.scatter[far] = np.fmin(band.scatter[far], 1.0)
@@ -222,10 +223,27 @@ class _Flattening:
         self._cells.take_off(_without(band, [bump for bump, _ in moving], self._half), stop)
         return [self._emission(band, bump, moved) for bump, moved in moving]
 
+    def _scattered(self, band: Levels) -> Levels:
+        """Return the levels with a scatter that holds in samples of few bits too.
+
+        Where the scatter is less than a step of the samples, most of them are equal: the size of their changes is less
+        than that of noise of this scatter, and their sums reach high values more often. There sigma remains that of the
+        block, or one step if that is less.
+        """
+        least = np.minimum(1.0, self._stretch.quantum / self._sigma(band))
+        scatter: Floats = np.maximum(band.scatter, least)
+        return replace(band, scatter=scatter)
+
+    def _sigma(self, band: Levels) -> Floats:
+        """Return the bandpass's sigma at each cell, raw units."""
+        at, shape = centres_of(band.first, len(band.level)), self._stretch.shape
+        sigma: Floats = np.interp(at, shape.centres, shape.sigma)
+        return sigma
+
     def _bumps(self, band: Levels) -> list[Bump]:
-        centres = band.first + (np.arange(len(band.level)) + 0.5) * CELL_CHANNELS - 0.5
-        sigma = np.interp(centres, self._stretch.shape.centres, self._stretch.shape.sigma)
-        raw = np.interp(centres, self._stretch.shape.centres, self._stretch.shape.level) + sigma * band.level
+        sigma = self._sigma(band)
+        at, shape = centres_of(band.first, len(band.level)), self._stretch.shape
+        raw = np.interp(at, shape.centres, shape.level) + sigma * band.level
         cells = self._half, (self._stretch.stop - self._stretch.first) // CELL_CHANNELS
         level, raw = bridged(np.stack([band.level, raw]))
         return find_bumps(level, raw, sigma, cells, self._cells.error)
@@ -263,7 +281,7 @@ class _Flattening:
         reach = self._half + abs(steps) // CELL_CHANNELS
         cells = bump.right - bump.left + 2 * reach
         first = band.first + (bump.left - reach) * CELL_CHANNELS - int(np.rint(steps / 2))
-        levels = self._cells.along(first, cells, offsets)
+        levels = self._scattered(self._cells.along(first, cells, offsets))
         flat, gain = self._cells.take_off(levels, first + cells * CELL_CHANNELS)
         level = np.nan_to_num(levels.level)
         shape = profile_of(level)

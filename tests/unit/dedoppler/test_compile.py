@@ -8,7 +8,7 @@ from pathlib import Path
 KERNELS = [
     *("conditioning." + name for name in ("tile_statistics", "normalise", "blank_tiles")),
     "conditioning.repair_spikes",
-    *("lost_samples." + name for name in ("chance_equality", "mark_lost", "runs_across")),
+    *("lost_samples." + name for name in ("chance_equality", "repeats_by_value", "mark_lost", "runs_across")),
     *("lost_samples." + name for name in ("spectra_with_samples", "dead_channels")),
     *("gaps." + name for name in ("lost_spectra", "lost_channels", "gap_boxes")),
     *("gains." + name for name in ("scale_spectra", "spectrum_moments", "standardise_spectra", "path_profile")),

@@ -88,6 +88,23 @@ def test_chance_equality_leaves_runs_out():
     assert equal / pairs == pytest.approx(0.25, abs=0.02)
 
 
+def test_each_value_repeats_as_often_as_it_occurs():
+    """Of ones that are 5 % of the samples, 95 % of the zeros are followed by a zero; a lost run counts once."""
+    power = (np.random.default_rng(2).random((16, 4000)) < 0.05).astype(np.float32)
+    power[:, 1000:3000] = 0.0
+    power[3] = np.nan
+    equal, changes = np.zeros((2, 4), np.int64)
+    lost_samples.repeats_by_value(power, 10, 3900, equal, changes)
+    expected = np.zeros((2, 4), np.int64)
+    for row in power[[*range(3), *range(4, 16)]]:
+        for before, value, after in zip(row[10:3898], row[11:3899], row[12:3900], strict=True):
+            if value != before:
+                expected[:, int(value)] += after == value, 1
+    np.testing.assert_array_equal([equal, changes], expected)
+    assert equal[0] / changes[0] == pytest.approx(0.95, abs=0.02)
+    assert equal[1] / changes[1] == pytest.approx(0.05, abs=0.02)
+
+
 def dead(power):
     flags = np.full(power.shape[1], 9, np.uint8)
     by_chance = lost_samples.dead_channels(power, flags)

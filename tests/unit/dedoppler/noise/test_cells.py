@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from services.dedoppler.kernels.conditioning import Nodes
 from services.dedoppler.kernels.level_cells import CELL_CHANNELS
 from services.dedoppler.noise.cells import CELLS_AROUND, Cells, Levels, Reference
 
@@ -13,6 +14,7 @@ CELLS = N // CELL_CHANNELS
 # Mean size of the difference of two normal deviates.
 NO_BIAS = Reference(lambda: 0.0, 2 / np.sqrt(np.pi))
 AT_REST = np.zeros(T, np.int64)
+FLAT = Nodes(np.array([0.0, N - 1.0]), np.full(2, 7.0), np.ones(2))
 
 
 @pytest.fixture
@@ -33,7 +35,7 @@ def test_the_standard_error_is_that_of_levels_of_noise(x, pool):
     """Inner cells of 8 files. The second smoothing, of what the first one leaves, adds as much noise once more."""
     others = [np.random.default_rng(seed).normal(size=(T, N)).astype(np.float32) for seed in range(7)]
     cells = [Cells(one, HALF, NO_BIAS, pool) for one in (x, *others)]
-    scatter = np.std([one.at_rest(0, CELLS).level[HALF:-HALF] for one in cells])
+    scatter = np.std([one.at_rest(0, CELLS, FLAT).level[HALF:-HALF] for one in cells])
     assert 1.0 <= scatter / cells[0].error <= 1.5
 
 
@@ -62,7 +64,7 @@ def test_levels_at_rest_follow_the_band(x, pool):
     level, scatter = 1.5 / (1 + np.exp((8000 - channel) / 64)), np.where(channel < 4000, 0.5, 1.0)
     x[:] = x * scatter + level
     cells = Cells(x, HALF, NO_BIAS, pool)
-    found = cells.at_rest(0, CELLS)
+    found = cells.at_rest(0, CELLS, FLAT)
     inner = slice(HALF, -HALF)
     assert np.abs(found.level - of_cell(level))[inner].max() < 5 * cells.error
     # Within a window of the change of the noise, scatter is in between.
@@ -71,11 +73,28 @@ def test_levels_at_rest_follow_the_band(x, pool):
         assert np.abs(found.scatter[part] - of_noise).max() < 0.08
 
 
+@pytest.mark.parametrize("n_spectra", [16, 64])
+def test_the_knee_of_a_band_that_falls_to_nothing_is_followed(n_spectra, pool):
+    """A fall from 7 sigma to 0 within 17 cells, and a bandpass that is a line from the middle of the block to the end.
+
+    In units of that line, the band has a peak where the fall begins, which a running median takes for a line.
+    """
+    rng, channel = np.random.default_rng(3), np.arange(N)
+    gain = np.clip((N - channel) / 272, 0.01, 1)
+    line = np.interp(channel, [N - 1024, N - 1], [7.0, 4.0])
+    noise = rng.normal(size=(n_spectra, N))
+    x = ((7 + noise) * gain - line).astype(np.float32)
+    bandpass = Nodes(np.array([0.0, N - 1024, N - 1]), np.array([7.0, 7.0, 4.0]), np.ones(3))
+    found = Cells(x, HALF, NO_BIAS, pool).at_rest(0, CELLS, bandpass)
+    error = (found.level - of_cell(7 * gain - line))[-64:]
+    assert np.abs(error).max() < 0.25
+
+
 def test_lost_cells_have_no_level_and_do_not_spoil_others(x, pool):
     x += np.float32(0.7)
     x[:, 8000:9600] = 0.0
     x[:5, 2000:5000] = 0.0
-    levels = Cells(x, HALF, NO_BIAS, pool).at_rest(0, CELLS)
+    levels = Cells(x, HALF, NO_BIAS, pool).at_rest(0, CELLS, FLAT)
     assert np.isnan(levels.level[500:600]).all()
     there = np.r_[0:500, 600:CELLS]
     # Windows at the ends of runs are of a single cell: 1 / 16 of a sigma.
@@ -118,7 +137,7 @@ def test_taking_off_leaves_level_0_and_sigma_1(x, pool, height):
     x[lost] = 0.0
     before = x.copy()
     cells = Cells(x, HALF, NO_BIAS, pool)
-    flat, gain = cells.take_off(cells.at_rest(0, CELLS), N)
+    flat, gain = cells.take_off(cells.at_rest(0, CELLS, FLAT), N)
     assert len(flat) == len(gain) == N
     assert not x[lost].any()
     np.testing.assert_allclose(x[~lost], ((before - flat) * gain)[~lost], atol=1e-4)

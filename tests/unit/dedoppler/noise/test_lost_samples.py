@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 
 from science.measure.search import search
 from science.simulator import make_header
-from services.dedoppler.noise.lost_samples import CHANNELS_PER_TASK, is_far_above_zero, shortest_lost_run
+from services.dedoppler.noise.lost_samples import (
+    CHANNELS_PER_TASK,
+    is_far_above_zero,
+    mark_dead_channels,
+    mark_zeros_and_runs,
+    shortest_lost_run,
+)
 
 FILLINGS = {"zero": 0.0, "nan": np.nan, "constant": 50.0}
 N = 2**13
@@ -103,6 +109,22 @@ def test_noise_of_few_bits_is_not_lost(pool, n_bits):
     power = np.clip(np.round(scaled), 0, largest).astype(np.float32)
     found = search(power, make_header(2**15, n_bits=n_bits), pool)
     assert found.noise.lost_fraction < 1e-5
+
+
+@pytest.mark.parametrize("n_spectra", [8, 64])
+@pytest.mark.parametrize("share", [0.2, 0.03, 0.005])
+def test_few_ones_among_zeros_are_not_lost(pool, n_spectra, share):
+    """One bit at a band's edge: long runs of zeros and channels of zeros alone are chance there. A hole is none."""
+    shares = np.repeat([0.5, share], 8192)
+    power = (np.random.default_rng(3).random((n_spectra, 2**14)) < shares).astype(np.float32)
+    header = make_header(2**14, n_spectra, n_bits=1)
+    power[:, 2000:4000] = 0.0
+    hole = np.zeros(power.shape, bool)
+    hole[:, 2000:4000] = True
+    mark_zeros_and_runs(power, header, [(0, 2**14)], pool)
+    mark_dead_channels(power, 1, pool)
+    assert np.isnan(power[hole]).all()
+    assert np.isnan(power[~hole]).mean() < 0.1
 
 
 @pytest.mark.parametrize(("level", "expected"), [(0.0, False), (3.0, False), (8.0, True)])

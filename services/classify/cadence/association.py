@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from services.classify.cadence.common_shift import common_shifts
 from services.classify.cadence.lines import Lines
 from services.classify.cadence.track_fit import Bounds, Fits, fit
-from services.classify.kernels.chains import NONE, Members, Rule, chains, nearest, without_sharing
-from shared.arrays import Indices
+from services.classify.kernels.chains import NONE, Members, Rule, ScanLines, chains, nearest, without_sharing
+from shared.arrays import Flags, Indices
 
 # Chi squared of two values beyond which a hit is not on a track: a hit that is goes beyond in 1 of 20,000 cases.
 GATE = 20.0
@@ -32,32 +33,40 @@ def associate(lines: Lines, bounds: Bounds) -> Association:
     """Join hits into tracks; every hit above the threshold is in exactly one, alone if nothing else is on it.
 
     Chains of hits are found from pairs in different scans. Where they want the same hit, the chain with more hits gets
-    it, of equally many the one with the least chi squared. What is left is joined again, until nothing is.
+    it, of equally many the one with the least chi squared. What is left is joined again, until nothing is. Where lines
+    of combs are seen to move by one common shift, all is joined a second time with it.
     """
-    kernel = lines.kernel
     rule = Rule(bounds.change_variance, bounds.jerk_hz_s3, GATE, STRENGTH_SCATTER)
+    members = _joined(lines.kernel, lines.starts, rule)
+    expected_hz = common_shifts(lines.kernel, members)
+    if expected_hz.shape[1]:
+        members = _joined(lines.kernel._replace(expected_hz=expected_hz), lines.starts, rule)
+    fits = fit(lines.kernel, members, bounds)
+    order = np.lexsort((fits.value[:, 1], fits.value[:, 0]))
+    return Association(
+        members[order],
+        Fits(fits.value[order], fits.covariance[order], fits.chi_squared[order], fits.degrees_of_freedom[order]),
+    )
+
+
+def _joined(kernel: ScanLines, starts: Flags, rule: Rule) -> Members:
+    """Return the hits of each track."""
     free = np.ones(len(kernel.middle_hz), np.uint8)
     n_scans = len(kernel.time_s)
     joined = [np.empty((0, n_scans), np.int32)]
     for _ in range(MOST_ROUNDS if n_scans > 1 else 0):
-        members, cost = chains(kernel, free, lines.starts, rule)
+        members, cost = chains(kernel, free, starts, rule)
         size = (members != NONE).sum(axis=1)
         first = members[np.arange(len(members)), (members != NONE).argmax(axis=1)]
         kept = without_sharing(members, np.lexsort((first, cost, -size)), free)
         if not len(kept):
             break
         joined.append(members[kept])
-    alone = np.flatnonzero((free & lines.starts) != 0)
+    alone = np.flatnonzero((free & starts) != 0)
     single = np.full((len(alone), n_scans), NONE, np.int32)
     scan = np.searchsorted(kernel.first, alone, side="right") - 1
     single[np.arange(len(alone)), scan] = alone
-    members = np.concatenate([*joined, single])
-    fits = fit(kernel, members, bounds)
-    order = np.lexsort((fits.value[:, 1], fits.value[:, 0]))
-    return Association(
-        members[order],
-        Fits(fits.value[order], fits.covariance[order], fits.chi_squared[order], fits.degrees_of_freedom[order]),
-    )
+    return np.concatenate([*joined, single])
 
 
 def hits_on_tracks(lines: Lines, scan: int, fits: Fits) -> Indices:

@@ -41,7 +41,12 @@ def lines_of(scans: Sequence[Scan], snr_threshold: float) -> Lines:
         time_s=np.array([scan.middle_s for scan in scans], np.float64),
         # Half the variance of times spread evenly over the span.
         bow_s2=np.array([scan.drift_span_s**2 / 24 for scan in scans], np.float64),
-        **{name: _joined([getattr(part, name) for part in parts]) for name in ScanLines._fields[3:]},
+        **{
+            name: _joined([getattr(part, name) for part in parts])
+            for name in _OfScan.__annotations__
+            if name != "place"
+        },
+        expected_hz=np.empty((sum(counts), 0)),
     )
     snr = _joined([scan.hits.snr[part.place] for scan, part in zip(scans, parts, strict=True)])
     place = np.concatenate([part.place for part in parts]) if parts else np.empty(0, np.int64)

@@ -15,6 +15,8 @@ MOST_TRIED = 256
 PARTNERS, CHAINS_KEPT = 4, 3
 # A chain begins with a pair of scans that are at most so many places apart in the list.
 MOST_APART = 6
+# A line that is further off the place where its comb has it is another line of the comb: five errors.
+OFF_COMB = 25.0
 NONE = -1
 
 Members = npt.NDArray[np.int32]
@@ -25,6 +27,7 @@ class ScanLines(NamedTuple):
 
     Those of scan `s` are `first[s]` to `first[s + 1]`. `time_s` is the middle of each scan. `bow_s2` is half the
     variance of the times within it: the line through a parabola lies so many times its drift change above it.
+    `expected_hz` (n, scans) is where the comb of a hit has it in the other scans, NaN for none; (n, 0) without combs.
     """
 
     first: Indices
@@ -35,6 +38,7 @@ class ScanLines(NamedTuple):
     drift_hz_s: Floats
     drift_variance: Floats
     log_strength: Floats
+    expected_hz: Floats
 
 
 class Rule(NamedTuple):
@@ -177,6 +181,16 @@ def _unlike(lines: ScanLines, one: int, other: int, rule: Rule) -> float:
 
 
 @njit(cache=True, nogil=True)
+def _off_comb(lines: ScanLines, seed: int, scan: int, hit: int) -> float:
+    """Return chi squared of a hit's place and that where the comb of the chain's first hit has it; infinite off it."""
+    if lines.expected_hz.shape[1] == 0 or np.isnan(lines.expected_hz[seed, scan]):
+        return 0.0
+    off = lines.middle_hz[hit] - lines.expected_hz[seed, scan]
+    chi2 = off * off / (lines.middle_variance[seed] + lines.middle_variance[hit])
+    return float(chi2) if chi2 <= OFF_COMB else np.inf
+
+
+@njit(cache=True, nogil=True)
 def _follow(lines: ScanLines, free: Flags, members: Members, state: State, rule: Rule) -> float:
     """Add to a chain the best free hit of every other scan, the nearest scans first; return the sum of costs.
 
@@ -196,7 +210,7 @@ def _follow(lines: ScanLines, free: Flags, members: Members, state: State, rule:
             if not free[hit]:
                 continue
             chi2 = chi_squared(lines, hit, expected)
-            cost = chi2 + _unlike(lines, seed, hit, rule)
+            cost = chi2 + _unlike(lines, seed, hit, rule) + _off_comb(lines, seed, scan, hit)
             if chi2 <= rule.gate and cost < least:
                 best, least, of_best = hit, cost, cost
         if best != NONE:
@@ -207,16 +221,20 @@ def _follow(lines: ScanLines, free: Flags, members: Members, state: State, rule:
 
 
 @njit(cache=True, nogil=True)
-def _partners(lines: ScanLines, free: Flags, scan: int, state: State, rule: Rule) -> tuple[Indices, Floats]:
-    """Return the best free hits of a scan for a chain of one hit, at most `PARTNERS`, and chi squared of each."""
-    expected = _forecast(lines, scan, state, rule)
+def _partners(lines: ScanLines, free: Flags, seed: tuple[int, int], scan: int, rule: Rule) -> tuple[Indices, Floats]:
+    """Return the best free hits of a scan for a chain of one hit, at most `PARTNERS`, and the cost of each.
+
+    `seed` is the scan of the one hit, and the hit.
+    """
+    expected = _forecast(lines, scan, _start(lines, seed[0], seed[1], rule), rule)
     low, high = _window(lines, scan, expected, rule.gate)
     hits, costs = np.full(PARTNERS, NONE, np.int64), np.full(PARTNERS, np.inf)
     for hit in range(low, high):
         chi2 = chi_squared(lines, hit, expected) if free[hit] else np.inf
+        cost = chi2 + _unlike(lines, seed[1], hit, rule) + _off_comb(lines, seed[1], scan, hit)
         worst = np.argmax(costs)
-        if chi2 <= rule.gate and chi2 < costs[worst]:
-            hits[worst], costs[worst] = hit, chi2
+        if chi2 <= rule.gate and cost < costs[worst]:
+            hits[worst], costs[worst] = hit, cost
     return hits, costs
 
 
@@ -253,14 +271,13 @@ def _begin(lines: ScanLines, free: Flags, scan: int, hit: int, rule: Rule) -> Be
     for other in range(max(0, scan - MOST_APART), min(n_scans, scan + MOST_APART + 1)):
         if other == scan:
             continue
-        partners, costs = _partners(lines, free, other, state, rule)
+        partners, costs = _partners(lines, free, (scan, hit), other, rule)
         for partner, cost in zip(partners, costs):  # noqa: B905 - numba knows no strict
             if partner != NONE:
                 chain = np.full(n_scans, NONE, np.int32)
                 chain[scan], chain[other] = hit, partner
-                total = cost + _unlike(lines, hit, partner, rule)
-                total += _follow(lines, free, chain, _add(lines, other, partner, state, rule), rule)
-                _keep(chain, total, best)
+                both = _add(lines, other, partner, state, rule)
+                _keep(chain, cost + _follow(lines, free, chain, both, rule), best)
     return best
 
 

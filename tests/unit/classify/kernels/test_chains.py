@@ -24,6 +24,7 @@ def lines_of(values, times=TIMES):
         drift_hz_s=table[:, 1].copy(),
         drift_variance=np.full(len(table), 4e-5),
         log_strength=table[:, 2].copy(),
+        expected_hz=np.empty((len(table), 0)),
     )
 
 

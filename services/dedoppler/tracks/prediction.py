@@ -13,6 +13,8 @@ from shared.tracks import SECONDS_PER_DAY, Tracks
 
 # Where along the scan it is looked how far a track and its uncertainty reach.
 PLACES = 9
+# A path that bends by less is straight, as the paths of most hits are: the line of the same mean.
+LEAST_BEND = 0.5
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,9 @@ def predict(track: Tracks, grid: ScanGrid) -> Prediction:
     # Only what differs from channel 0 is divided by the small width of a channel.
     origin = np.array([grid.header.frequency_hz(0), 0.0, 0.0])
     centre, steps, bend = (to_path @ (values - origin)).tolist()
+    if abs(bend) < LEAST_BEND:
+        # 4 bend u^2 is bend / 3 in the mean over u from -1/2 to 1/2.
+        centre, bend = centre + bend / 3, 0.0
     return Prediction(
         Path(centre, steps, bend),
         to_path @ track["covariance"] @ to_path.T,

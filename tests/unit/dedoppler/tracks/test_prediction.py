@@ -38,3 +38,15 @@ def test_errors_are_those_of_the_frequency_along_the_scan():
     assert prediction.reaches_beyond(2.0)
     assert not prediction.reaches_beyond(2.2)
     assert prediction.smear(16) == pytest.approx(37 / 15)
+
+
+def test_a_path_that_hardly_bends_is_the_line_of_the_same_mean():
+    header = make_header(4096, 200)
+    grid = ScanGrid.of(header, 1, EPOCH_MJD)
+    u = np.arange(200) / 199 - 0.5
+    for bend, least in [(0.45, 0.0), (-0.45, 0.0), (0.6, 0.6)]:
+        (track,) = track_through(header, [(2000.0, 30.0)], bend=bend)
+        prediction = predict(track, grid)
+        assert prediction.path.bend == pytest.approx(least, abs=1e-3)
+        expected = 2015 - bend + 30 * u + 4 * bend * u**2
+        assert np.mean([prediction.channel(one) for one in u]) == pytest.approx(expected.mean(), abs=0.01)

@@ -54,7 +54,7 @@ CADENCE_EXAMPLE: dict[str, Any] = {
         "processing_time_seconds": 58.2,
         "top_events": [
             {
-                "id": 0,
+                "id": 1,
                 "frequency_hz": 1380929370.0,
                 "drift_rate": -0.36,
                 "snr": 31.5,

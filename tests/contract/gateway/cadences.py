@@ -17,7 +17,7 @@ SUMMARY = CadenceSummary(
     processing_time_seconds=58.2,
     top_events=(
         TopEvent(
-            id=0,
+            id=1,
             frequency_hz=1380929370.0,
             drift_rate=-0.36,
             snr=31.5,
@@ -91,7 +91,7 @@ def cadence_classified(ready: CadenceReady) -> CadenceClassified:
 async def cadence_exported(gateway: Gateway, cadence_id: str) -> CadenceExported:
     """Write every file, as the export service does, and return its event."""
     artefacts = []
-    for made in (*CADENCE_FORMATS.values(), event_picture(0), event_picture(1)):
+    for made in (*CADENCE_FORMATS.values(), event_picture(1), event_picture(2)):
         content = f"{made.name} of {cadence_id}\n".encode()
         key = artefact_key(cadence_id, made.filename)
         await gateway.storage.results.put(key, content)

@@ -197,7 +197,7 @@ async def cadences(tour: Tour, user: Account, other: Account, job_id: str) -> No
     await gateway.worker_events.handle(cadence_classified(ready))
     await gateway.worker_events.handle(await cadence_exported(gateway, accepted["cadence_id"]))
     await tour.ask(user, "GET", path, 200)
-    for name in (*CADENCE_FORMATS, "event_0000"):
+    for name in (*CADENCE_FORMATS, "event_0001"):
         await tour.ask(user, "GET", f"{path}/download?format={name}", 200)
     (fields,) = events_of(await tour.ask(user, "GET", f"{path}/events", 200))
     assert fields["event"] == "cadence"

@@ -120,7 +120,7 @@ CADENCE_OPERATIONS = (
                 "format",
                 "query",
                 {"type": "string", "pattern": f"^({_NAMES}|event_[0-9]{{4,8}})$", "default": "json"},
-                f"Format of the file: {_FILES}; `event_0000` event_0000.png and so on, the picture of the event with "
+                f"Format of the file: {_FILES}; `event_0001` event_0001.png and so on, the picture of the event with "
                 "this id.",
                 "csv",
             ),

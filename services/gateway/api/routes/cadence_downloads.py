@@ -15,7 +15,7 @@ from shared.formats import CADENCE_FORMATS, EVENTS_CSV, EVENTS_JSON
 from shared.object_keys import artefact_key
 
 # How the refusal of an unknown format lists the pictures.
-PICTURES = "event_0000 and so on"
+PICTURES = "event_0001 and so on"
 
 
 class CadenceDownloadRoutes:

@@ -58,7 +58,7 @@ class Verdicts:
 def document(found: Verdicts, origin: Origin, more_warnings: Sequence[str]) -> CadenceDocument:
     """Return everything that is known of a cadence: events best first, then rejected tracks by strength.
 
-    The `id` of a track is its place in this order; those that are not listed have one too. A family's is that
+    The `id` of a track is its place in this order, from 1; those that are not listed have one too. A family's is that
     of its first track.
     """
     joined, judgement = found.joined, found.judgement
@@ -70,12 +70,12 @@ def document(found: Verdicts, origin: Origin, more_warnings: Sequence[str]) -> C
     events.sort(key=lambda event: (-event["interestingness"], -(event["snr"] or 0.0), event["track"]))
     order = np.concatenate([np.array([event["track"] for event in events], np.int64), judgement.rejected])
     ids = np.empty(len(joined), np.int64)
-    ids[order] = np.arange(len(joined))
+    ids[order] = np.arange(1, len(joined) + 1)
     warnings = [*more_warnings, *joined.warnings, *_warnings(found, len(shown))]
     not_events = [_event(found, track, strongest[track], sky) for track in shown.tolist()]
     listed = order[: len(events) + len(shown)]
     warnings = [plain_sentence(text) for text in warnings]
-    family_ids = np.full(len(joined), len(joined), np.int64)
+    family_ids = np.full(len(joined), len(joined) + 1, np.int64)
     np.minimum.at(family_ids, found.families.of_track, ids)
     numbered = [_numbered(event, ids, family_ids) for event in events]
     return CadenceDocument(

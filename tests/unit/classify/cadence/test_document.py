@@ -28,11 +28,11 @@ def document(emitters, *, scans=None, parameters=None, more=(), measured=True):
     return close(joined, measure(joined, emitters) if measured else None, ORIGIN, more)
 
 
-def test_events_come_best_first_and_are_numbered():
+def test_events_come_best_first_and_are_numbered_from_one():
     found = document([WEAK, STRONG, LEAKING])
-    assert [event["id"] for event in found.events] == [0, 1]
+    assert [event["id"] for event in found.events] == [1, 2]
     assert [event["frequency_hz"] for event in found.events] == pytest.approx([8420.5e6, 8421.2e6], abs=5)
-    assert [event["id"] for event in found.rejected] == [2]
+    assert [event["id"] for event in found.rejected] == [3]
     assert {event["track"] for event in [*found.events, *found.rejected]} == {0, 1, 2}
     assert [event["classification"] for event in found.events] == ["CANDIDATE_ET", "CANDIDATE_ET"]
     assert found.rejected[0]["reasons"][0] == "Scans 2, 4 and 6 are OFF and show it too."
@@ -42,7 +42,7 @@ def test_the_summary_agrees_with_the_lists():
     found = document([WEAK, STRONG, LEAKING], more=("Roles were proposed.",))
     summary = found.summary
     assert (summary.events, summary.families, summary.candidates, summary.rejected) == (2, 2, 2, 1)
-    assert [top.id for top in summary.top_events] == [0, 1]
+    assert [top.id for top in summary.top_events] == [1, 2]
     assert summary.top_events[0].snr == pytest.approx(200 * np.sqrt(3), rel=1e-3)
     assert summary.processing_time_seconds == 12.5
     assert summary.warnings == ("Roles were proposed.",)
@@ -74,8 +74,8 @@ def test_a_family_has_the_id_of_its_best_member():
     found = document(lines)
     assert len(found.families) == 1
     family = found.families[0]
-    assert (family["id"], family["members"], family["events"], family["strongest"]) == (0, [0, 1, 2], 3, 0)
-    assert {event["family"] for event in found.events} == {0}
+    assert (family["id"], family["members"], family["events"], family["strongest"]) == (1, [1, 2, 3], 3, 1)
+    assert {event["family"] for event in found.events} == {1}
     assert found.summary.families == 1
     assert {top.family_size for top in found.summary.top_events} == {3}
 
@@ -83,8 +83,8 @@ def test_a_family_has_the_id_of_its_best_member():
 def test_look_alikes_are_named_by_their_ids():
     alike = STRONG._replace(frequency_hz=8419.3e6, drift_hz_s=-0.4 * 8419.3 / 8420.5, snr=(20.0,) * 6)
     found = document([STRONG, alike])
-    assert found.events[0]["look_alikes"] == [1]
-    assert found.rejected[0]["id"] == 1
+    assert found.events[0]["look_alikes"] == [2]
+    assert found.rejected[0]["id"] == 2
 
 
 def test_rejected_tracks_are_capped_and_counted():

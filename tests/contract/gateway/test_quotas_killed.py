@@ -1,4 +1,4 @@
-"""A gateway is killed while it starts jobs, and another one replaces it."""
+"""A gateway is killed while it starts jobs or cadences, and another one replaces it."""
 
 import asyncio
 import json
@@ -18,12 +18,14 @@ from deploy.local.servers import REPOSITORY, EmbeddedServers
 from services.gateway.api.upload_names import upload_key
 from services.gateway.settings import DEFAULT_TIERS
 from shared.events import OBSERVATION_SUBMITTED, decode
-from tests.contract.gateway.parts import Gateway, account
+from tests.contract.gateway.parts import Account, Gateway, account
 
-# The number of jobs and the delay between them: at the kill, the gateway has some jobs at each step of their start.
+# The number of requests and the delay between them: at the kill, the gateway has some at each step of their start.
 STARTS = 80
 APART_S = 0.01
 KILLED_AFTER = 12
+CADENCES = 30
+SCANS = 4
 
 
 def environment(servers: EmbeddedServers, database: str, port: int) -> dict[str, str]:
@@ -83,35 +85,48 @@ async def published(servers: EmbeddedServers) -> list[str]:
     return found
 
 
-async def test_every_job_runs_and_only_jobs_are_counted(servers: EmbeddedServers, gateway: Gateway) -> None:
-    name = f"killed_{uuid.uuid4().hex[:8]}"
-    user = await account(gateway)
-    database = gateway.store.database.client[name]
+async def own_database(gateway: Gateway, user: Account) -> Any:
+    """Return a database of its own for gateways that are killed, with the user in it."""
+    database = gateway.store.database.client[f"killed_{uuid.uuid4().hex[:8]}"]
     for collection in ("users", "api_keys"):
         async for document in gateway.store.database[collection].find():
             await database[collection].insert_one(document)
-    key = upload_key(user.user_id, uuid.uuid4(), "x.fil")
-    await gateway.storage.uploads.put(key, b"data")
+    return database
+
+
+async def start_until_killed(
+    servers: EmbeddedServers, database: Any, user: Account, path: str, bodies: list[dict[str, Any]]
+) -> list[str]:
+    """Send the requests to a gateway that is killed meanwhile. Return the ids that it answered with."""
     accepted: list[str] = []
+    async with running_gateway(servers, database.name) as (url, process), aiohttp.ClientSession(url) as session:
 
-    async with running_gateway(servers, name) as (url, process), aiohttp.ClientSession(url) as session:
-
-        async def start(number: int) -> None:
+        async def start(number: int, body: dict[str, Any]) -> None:
             await asyncio.sleep(APART_S * number)
             headers = {"x-api-key": user.api_key}
             try:
-                async with session.post("/analyze", json={"file_key": key}, headers=headers) as response:
+                async with session.post(path, json=body, headers=headers) as response:
                     assert response.status == 202
-                    accepted.append((await response.json())["job_id"])
+                    answer = await response.json()
+                    accepted.append(answer.get("cadence_id") or answer["job_id"])
             except aiohttp.ClientConnectionError:
                 return
             if len(accepted) == KILLED_AFTER:
                 process.send_signal(signal.SIGKILL)
 
-        await asyncio.gather(*map(start, range(STARTS)))
+        await asyncio.gather(*(start(number, body) for number, body in enumerate(bodies)))
     assert len(accepted) >= KILLED_AFTER
+    return accepted
 
-    async with running_gateway(servers, name), asyncio.timeout(60):
+
+async def test_every_job_runs_and_only_jobs_are_counted(servers: EmbeddedServers, gateway: Gateway) -> None:
+    user = await account(gateway)
+    database = await own_database(gateway, user)
+    key = upload_key(user.user_id, uuid.uuid4(), "x.fil")
+    await gateway.storage.uploads.put(key, b"data")
+    accepted = await start_until_killed(servers, database, user, "/analyze", [{"file_key": key}] * STARTS)
+
+    async with running_gateway(servers, database.name), asyncio.timeout(60):
         while True:
             jobs = [job async for job in database["jobs"].find()]
             quota = await database["quotas"].find_one({"_id": user.user_id})
@@ -121,3 +136,26 @@ async def test_every_job_runs_and_only_jobs_are_counted(servers: EmbeddedServers
             await asyncio.sleep(0.2)
     assert set(accepted) <= set(quota["active"])
     assert quota["used"] == quota["active_count"] == len(jobs) <= STARTS
+
+
+async def test_every_cadence_runs_as_a_whole(servers: EmbeddedServers, gateway: Gateway) -> None:
+    user = await account(gateway)
+    database = await own_database(gateway, user)
+    keys = [upload_key(user.user_id, uuid.uuid4(), "x.fil") for _ in range(SCANS)]
+    for key in keys:
+        await gateway.storage.uploads.put(key, b"data")
+    body = {"scans": [{"file_key": key} for key in keys]}
+    accepted = await start_until_killed(servers, database, user, "/cadences", [body] * CADENCES)
+
+    async with running_gateway(servers, database.name), asyncio.timeout(60):
+        while True:
+            found = [job async for job in database["jobs"].find()]
+            cadences = [job for job in found if "kind" in job]
+            jobs = {job["_id"] for job in found if "kind" not in job}
+            quota = await database["quotas"].find_one({"_id": user.user_id})
+            is_whole = jobs == {job_id for cadence in cadences for job_id in cadence["starts"]}
+            if is_whole and jobs <= set(await published(servers)) and quota["active_count"] == len(cadences):
+                break
+            await asyncio.sleep(0.2)
+    assert set(accepted) <= {cadence["_id"] for cadence in cadences} == set(quota["active"])
+    assert quota["used"] == len(jobs) == SCANS * len(cadences)

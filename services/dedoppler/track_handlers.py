@@ -33,6 +33,8 @@ logger = structlog.get_logger(__name__)
 PRODUCER = "dedoppler"
 # Reads that are in hand at a time, and samples of all of them.
 READS_AT_ONCE, SAMPLES_AT_ONCE = 4, 2**24
+# Parts that are measured at a time; more would only take memory.
+PARTS_IN_HAND = 2
 
 
 class ResultsStore(Protocol):
@@ -63,6 +65,7 @@ class TrackHandler:
         self._source_of = source_of
         self._results = results
         self._pool = pool
+        self._in_hand = asyncio.Semaphore(PARTS_IN_HAND)
 
     async def handle(self, event: Event) -> Sequence[Event]:
         """Measure the tracks of one part and store the measurements; return `track.measured`.
@@ -79,7 +82,8 @@ class TrackHandler:
         per_average = spectra_per_average(event.header, _fastest(tracks))
         grid = ScanGrid.of(event.header, per_average, listed.epoch_mjd)
         plans = await asyncio.to_thread(lambda: [plan_track(track, grid) for track in tracks])
-        measurements = await self._measure(event, grid, plans, per_average)
+        async with self._in_hand:
+            measurements = await self._measure(event, grid, plans, per_average)
         key = measured_key(event.job_id, event.part)
         found = _measured_tracks(event, tracks, plans, measurements)
         await self._results.put(key, await asyncio.to_thread(found.to_bytes))

@@ -1,5 +1,7 @@
 """From `track.ready` to `track.measured`: what is read and stored, repeats, and events that contradict themselves."""
 
+import asyncio
+from collections import Counter
 from datetime import UTC, datetime
 
 import numpy as np
@@ -49,17 +51,24 @@ class CountingSource(LocalSource):
 
 
 class WaitingSource(LocalSource):
-    """A file that counts the reads of different channels that wait at the same time."""
+    """A file that counts the reads of different channels at the same time, and with `in_all` the files being read."""
 
-    def __init__(self, path, row_bytes):
+    def __init__(self, path, row_bytes, in_all=None):
         super().__init__(path)
-        object.__setattr__(self, "waiting", {})
-        object.__setattr__(self, "row_bytes", row_bytes)
-        object.__setattr__(self, "most", 0)
+        values = {
+            "waiting": Counter(),
+            "row_bytes": row_bytes,
+            "most": 0,
+            "in_all": Counter() if in_all is None else in_all,
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
 
     async def read_into(self, start, buffer):
         channels = start % self.row_bytes
-        self.waiting[channels] = self.waiting.get(channels, 0) + 1
+        self.in_all["now"] += not self.waiting
+        self.in_all["most"] = max(self.in_all["most"], self.in_all["now"])
+        self.waiting[channels] += 1
         object.__setattr__(self, "most", max(self.most, len(self.waiting)))
         try:
             return await super().read_into(start, buffer)
@@ -67,6 +76,7 @@ class WaitingSource(LocalSource):
             self.waiting[channels] -= 1
             if not self.waiting[channels]:
                 del self.waiting[channels]
+            self.in_all["now"] -= not self.waiting
 
 
 def ready(header, **fields):
@@ -291,5 +301,18 @@ async def test_few_reads_are_in_hand(pool, tmp_path, wide_power):
     path, header = await written(tmp_path / "scan.fil", make_header(2**18), wide_power)
     tracks = track_through(header, [(float(channel), 0.0) for channel in range(3000, 2**18, 20_000)])
     source = WaitingSource(path, header.n_channels * 4)
-    await TrackHandler(lambda _: source, blobs_with(tracks), pool).handle(ready(header, stop_track=len(tracks)))
+    handler = TrackHandler(lambda _: source, blobs_with(tracks), pool)
+    await handler.handle(ready(header, stop_track=len(tracks)))
     assert source.most == track_handlers.READS_AT_ONCE
+    # Parts of several scans.
+    files = []
+
+    def other(_upload):
+        files.append(WaitingSource(path, header.n_channels * 4, in_all))
+        return files[-1]
+
+    in_all = Counter()
+    handler = TrackHandler(other, blobs_with(tracks), pool)
+    await asyncio.gather(*(handler.handle(ready(header, part=part, stop_track=len(tracks))) for part in range(6)))
+    assert len(files) == 6
+    assert 1 <= in_all["most"] <= track_handlers.PARTS_IN_HAND

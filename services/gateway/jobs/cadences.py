@@ -1,7 +1,7 @@
 """The life of a cadence until it is ready: accepted, its new scans' jobs started, all jobs ended, its event published.
 
 The write that stores a cadence accepts it. It holds all that its jobs need, so whatever is interrupted after it is
-continued: by the next event of a job, or by the sweeper.
+continued: by the next event of a job, by the same request sent again, or by the sweeper.
 """
 
 import asyncio
@@ -66,7 +66,10 @@ class Cadences:
 
     async def repeated(self, key: RequestKey) -> str | None:
         """Return the id of the cadence that an earlier request with this key started, or None; see `Starts`."""
-        return await self._starts.repeated(key)
+        cadence_id = await self._starts.repeated(key)
+        if cadence_id is not None:
+            await self._advance_now(cadence_id)
+        return cadence_id
 
     async def start(self, user: User, new: NewCadence, key: RequestKey | None) -> str:
         """Start a cadence, or find the one that the same request started before. Return its id; see `Starts.start`."""
@@ -78,13 +81,17 @@ class Cadences:
             is_first = await self._cadences.insert(cadence, check_ms=place.now_ms + self._check_ms)
             if is_first:
                 logger.info("cadence accepted", job_id=place.job_id, scans=len(new.scans), new=new.files)
-            try:
-                await self.advance(place.job_id)
-            except TransientError as error:
-                logger.warning("cadence left to the sweeper", job_id=place.job_id, error=error.message)
+            await self._advance_now(place.job_id)
             return is_first
 
         return await self._starts.start(user, key, store, files=new.files)
+
+    async def _advance_now(self, cadence_id: str) -> None:
+        """Advance a cadence that is stored, so that its user need not wait for the sweeper."""
+        try:
+            await self.advance(cadence_id)
+        except TransientError as error:
+            logger.warning("cadence left to the sweeper", job_id=cadence_id, error=error.message)
 
     async def job_ended(self, job_id: str) -> None:
         """Advance the cadences that wait for a job, which has ended or was deleted.

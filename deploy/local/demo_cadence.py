@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -94,15 +95,16 @@ def _show(document: Mapping[str, Any], console: Console) -> None:
 
 
 def _table(title: str, events: Iterable[Mapping[str, Any]]) -> Table:
-    table = Table(title=title, title_justify="left")
-    for heading in ("event", "MHz", "Hz/s", "SNR in the ON scans", "SNR in the OFF scans", "family"):
+    # Without lines between the columns it fits into 80 characters.
+    table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
+    for heading in ("id", "MHz", "Hz/s", "SNR in ON scans", "in OFF scans", "family"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("label", no_wrap=True)
     for event in events:
         table.add_row(
             str(event["id"]),
             f"{event['frequency_hz'] / 1e6:.6f}",
-            f"{event['drift_rate']:+.4f}",
+            f"{event['drift_rate']:+.3f}",
             _snrs(event["scans"], "on"),
             _snrs(event["scans"], "off"),
             str(event["family"]),

@@ -16,7 +16,7 @@ from services.classify.cadence.closing import close
 from services.classify.cadence.document import Origin
 from services.classify.cadence.joining import Joined, join, tracks_of
 from services.classify.cadence.roles import NamedScan, proposed_roles
-from services.classify.cadence.scans import Scan, failed_scan, scan_of_results
+from services.classify.cadence.scans import Scan, failed_scan, scan_of_results, source_of
 from shared.cadence import CadenceScan
 from shared.cadence_document import CadenceDocument
 from shared.errors import ObjectNotFoundError, PermanentError
@@ -103,7 +103,7 @@ class CadenceHandler:
         await self._results.put(_tracks_key(event.job_id), await asyncio.to_thread(tracks.to_bytes))
         parts = list(_parts(event, joined, results, tracks))
         if not parts:
-            return await self._closed(event, joined, {}, (why,), parts=0)
+            return await self._closed(event, joined, {}, why, parts=0)
         return [*parts, _progress(event.job_id, "dedoppler", 0, len(parts))]
 
     async def _read(self, event: CadenceReady) -> Mapping[str, Results]:
@@ -133,7 +133,7 @@ class CadenceHandler:
         if any(len(found) != len(joined) for found in measured.values()):
             logger.warning("parts of other tracks", parts=event.parts)
             return [progress]
-        closed = await self._closed(ready, joined, measured, (why, *warnings), parts=event.parts)
+        closed = await self._closed(ready, joined, measured, (*why, *warnings), parts=event.parts)
         await self._results.put(_closer_key(event.job_id), str(event.part).encode(), "text/plain")
         return [progress, *closed]
 
@@ -188,8 +188,8 @@ class CadenceHandler:
         return earlier.processing_time_seconds
 
 
-def _joined(event: CadenceReady, results: Mapping[str, Results]) -> tuple[Joined, str]:
-    """Return the joined hits of a cadence, and the sentence that says where the roles of its scans come from."""
+def _joined(event: CadenceReady, results: Mapping[str, Results]) -> tuple[Joined, tuple[str, ...]]:
+    """Return the joined hits of a cadence, and warnings: where the roles that were proposed come from."""
     known = [_named(scan, results.get(scan.job_id)) for scan in event.scans]
     roles, why = proposed_roles(known)
     scans: list[Scan] = []
@@ -207,7 +207,7 @@ def _joined(event: CadenceReady, results: Mapping[str, Results]) -> tuple[Joined
                     job_id=scan.job_id,
                 )
             )
-    return join(scans, event.parameters), why
+    return join(scans, event.parameters), (why,) if why else ()
 
 
 def _named(scan: CadenceScan, results: Results | None) -> NamedScan:
@@ -215,7 +215,7 @@ def _named(scan: CadenceScan, results: Results | None) -> NamedScan:
     if results is None:
         return NamedScan(np.inf, scan.upload.source_name, scan.upload.file_name, scan.role)
     header = results.observation
-    return NamedScan(header.tstart_mjd, header.source_name or results.source_name, results.file_name, scan.role)
+    return NamedScan(header.tstart_mjd, header.source_name or source_of(results), results.file_name, scan.role)
 
 
 def _parts(

@@ -84,7 +84,7 @@ def events_of(
     ]
     proposed, why = proposed_roles(named)
     scans = [scan_of_table(table, role) for table, role in zip(tables, proposed, strict=True)]
-    return close(join(scans, parameters), None, Origin("", tables[0].source_name), (why,))
+    return close(join(scans, parameters), None, Origin("", tables[0].source_name), (why,) if why else ())
 
 
 def _line(event: EventRecord) -> str:

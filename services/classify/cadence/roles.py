@@ -29,13 +29,15 @@ class NamedScan:
 def proposed_roles(scans: Sequence[NamedScan]) -> tuple[list[Role], str]:
     """Return a role for each scan, in the order given, and a sentence that says where they come from.
 
+    It is empty if the user stated all roles.
+
     Roles that the user stated stay. The others are taken from a word "OFF" or "ON" in the source's name or in the
     file's, else from the target: the source that was observed most often is ON, all others OFF. If all scans have one
     name, they alternate in time, ON first.
     """
     stated = [scan.role for scan in scans]
     if all(role is not None for role in stated):
-        return [role for role in stated if role is not None], "The roles of the scans are those that were stated."
+        return [role for role in stated if role is not None], ""
     for roles, why in (_from_words(scans), _from_sources(scans)):
         if roles is not None:
             return _with_stated(roles, stated), why

@@ -106,6 +106,13 @@ class Scan:
         return abs(self.channel_width_hz) / self.drift_span_s
 
 
+def source_of(results: Results) -> str:
+    """Return the source of a scan: as the user named it, else as the header does, else the file's name."""
+    # Where the user gives no name, that of the file stands for it.
+    is_named = results.source_name != results.file_name
+    return (results.source_name if is_named else results.observation.source_name) or results.file_name
+
+
 def scan_of_results(results: Results, role: Role) -> Scan:
     """Return a scan from the results of its job."""
     header, records = results.observation, results.raw_hits
@@ -128,7 +135,7 @@ def scan_of_results(results: Results, role: Role) -> Scan:
     return Scan(
         role=role,
         file_name=results.file_name,
-        source_name=results.source_name or header.source_name,
+        source_name=source_of(results),
         job_id=results.job_id,
         tstart_mjd=header.tstart_mjd,
         duration_s=header.duration_s,

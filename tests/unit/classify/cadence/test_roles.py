@@ -47,6 +47,6 @@ def test_the_order_of_the_list_does_not_matter():
 
 def test_stated_roles_stay():
     stated = scans("HIP1", "HIP2", "HIP1", roles=["off", "on", "off"])
-    assert proposed_roles(stated) == (["off", "on", "off"], "The roles of the scans are those that were stated.")
+    assert proposed_roles(stated) == (["off", "on", "off"], "")
     some = scans("HIP1", "HIP2", "HIP1", "HIP3", roles=[None, "on", None, None])
     assert letters(proposed_roles(some)[0]) == "AAAb"

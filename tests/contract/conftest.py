@@ -21,7 +21,7 @@ from tests.servers.containers import KafkaServer, MongodbServer, SeaweedfsServer
 
 # The embedded broker delays the first member of a group for 3 s and drops a member with a shorter session timeout.
 SESSION_TIMEOUT_MS = 3_000
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 STAGES_OF_SPARE_WORKERS: tuple[Stage | None, ...] = ("dedoppler",) * 18 + (None,)
 
 Condition = Callable[[], Awaitable[bool]]

@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 # Bytes per fetch and partition: the default limit of the client library.
 FETCH_BYTES = 2**20
 MESSAGE_BYTES = 60_000

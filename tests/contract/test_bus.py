@@ -10,7 +10,7 @@ import shared.bus.consumer
 from shared.errors import TransientError
 from shared.events import JOB_PROGRESS, decode
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 async def test_results_are_published_and_the_offset_moves_on(workers, probe, job_id, message, result):

@@ -18,7 +18,7 @@ from shared.errors import TransientError
 from shared.events import JOB_FAILED, JobProgress, decode
 from shared.settings import ServiceSettings
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 POISON, BYSTANDER = 0, 1
 
 # A worker that dies while it handles the poison message: as soon as the bystander message is in hand, or after 0.5 s.

@@ -12,7 +12,7 @@ from shared.bus.consumer import TRIES
 from shared.errors import BadObservationError, TransientError
 from shared.events import JOB_FAILED, JOB_PROGRESS, decode
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 FIRST_WAIT_S = 0.02
 
 

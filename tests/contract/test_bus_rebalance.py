@@ -11,7 +11,7 @@ from deploy.local.servers import REPOSITORY
 from shared.bus.attempts import PREFIX
 from shared.events import JOB_PROGRESS, decode
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 async def starts_on_record(probe, worker, partition=0):

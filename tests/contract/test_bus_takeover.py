@@ -6,7 +6,7 @@ import pytest
 
 from shared.events import JOB_PROGRESS, decode
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class SlowCommits:

@@ -13,7 +13,7 @@ from deploy.local.servers import REPOSITORY
 from shared.errors import TransientError
 from shared.events import JOB_PROGRESS, decode
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 AT_ONCE = 3
 
 

@@ -20,7 +20,7 @@ from shared.errors import ObjectNotFoundError
 from shared.events import CHUNK_READY, ChunkPlan, ChunkReady, SearchParameters, Upload
 from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 MANY = 64
 LOOK_S, QUIET_LOOKS = 0.005, 4
 UPLOAD = Upload(

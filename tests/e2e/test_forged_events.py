@@ -28,7 +28,7 @@ from shared.settings import ServiceSettings
 from tests.e2e.jobs import submit, until_done
 
 SERVICES = ("gateway", "ingest", "dedoppler", "classify", "export")
-PATIENCE_S = 30
+PATIENCE_S = 60
 # A worker takes 100 to 400 MB for a sound small job.
 MOST_MB = 500
 

@@ -23,7 +23,7 @@ from shared.events import Event, JobFailed, JobProgress
 from tests.contract.conftest import Until
 from tests.contract.gateway.parts import Account, Gateway, classified, export
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class Jobs:

@@ -12,7 +12,7 @@ from shared.errors import ObjectNotFoundError
 from shared.filterbank.fetch import for_each
 from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 class Reader:

@@ -20,7 +20,7 @@ from deploy.local.ports import free_ports
 from shared import service
 from shared.service import VERSION
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 REPOSITORY = Path(__file__).parents[3]
 SECRET = "the-secret-key-of-storage"
 

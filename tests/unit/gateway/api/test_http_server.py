@@ -13,7 +13,7 @@ from services.gateway.api.application import make_http_app
 from services.gateway.api.bodies import UploadUrlBody, read_body
 from services.gateway.api.http_server import GatewayRunner
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 HOST = b"Host: a\r\n"
 BODY = b'{"filename": "x.fil"}'
 

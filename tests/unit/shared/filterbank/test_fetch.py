@@ -15,7 +15,7 @@ from shared.errors import TransientError
 from shared.filterbank import BlobSource, read_block, read_header
 from shared.filterbank.fetch import THREAD_BYTES, beside, for_each
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 NOISE = np.random.default_rng(1).gamma(51.0, size=(8, 2**18)).astype(np.float32)
 
 

@@ -23,7 +23,7 @@ from shared.filterbank.hdf5.process import ask
 from shared.filterbank.hdf5.protocol import OPEN, UNPACK
 from tests.unit.shared.filterbank.files import BITSHUFFLE, POWER, h5, with_chunk
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 ZSTD_FILTER = 32015
 NAME = "The one and only source"
 

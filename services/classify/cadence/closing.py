@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from services.classify.cadence.document import Origin, Verdicts, document
+from services.classify.cadence.doubles import without_doubles
 from services.classify.cadence.families import families_of, histories
 from services.classify.cadence.joining import Joined
 from services.classify.cadence.observed import observed
@@ -42,7 +43,7 @@ def close(
         With its summary.
     """
     seen = observed(joined, measured)
-    judgement = judged(joined, seen)
+    judgement = without_doubles(joined, seen, judged(joined, seen))
     moving = (~judgement.stands_still).astype(np.uint8)
     families = families_of(joined.association, joined.lines, joined.ons, moving)
     history = histories(joined.association, middle_s(joined))

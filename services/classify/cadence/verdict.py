@@ -32,7 +32,8 @@ class Judgement:
     could have shown it. `ratio` is its strength in units of that in the ON scans that show it, with its error and upper
     limit; `probability` that of at least `LEAST_PART` of it, for events and the `MOST_REJECTED` first of `rejected`,
     the tracks that are no events by strength. `snr` is that of all ON scans together. `drift_hz_s`,
-    `drift_error_hz_s` are those in the middle of the cadence.
+    `drift_error_hz_s` are those in the middle of the cadence. `double_of` is the event on whose line a track is, -1 for
+    none; see `doubles`.
     """
 
     present: npt.NDArray[np.bool_]
@@ -51,6 +52,7 @@ class Judgement:
     needed: npt.NDArray[np.int64]
     is_event: npt.NDArray[np.bool_]
     rejected: Indices
+    double_of: Indices
 
 
 def middle_s(joined: Joined) -> float:
@@ -103,7 +105,7 @@ def judged(joined: Joined, seen: Observed) -> Judgement:
         needed = np.maximum(able, min(2, len(joined.ons)))
     is_event = (on_present >= needed) & (off_present == 0) & ~still
     snr = _together(seen, is_on & counted)
-    rejected = _rejected(is_event, np.where(np.isfinite(snr), snr, joined.snr))
+    rejected = by_strength(~is_event, np.where(np.isfinite(snr), snr, joined.snr))
     listed = np.concatenate([np.flatnonzero(is_event), rejected[:MOST_REJECTED]])
     return Judgement(
         present=present,
@@ -122,13 +124,14 @@ def judged(joined: Joined, seen: Observed) -> Judgement:
         needed=needed,
         is_event=is_event,
         rejected=rejected,
+        double_of=np.full(len(joined), -1, np.int64),
     )
 
 
-def _rejected(is_event: npt.NDArray[np.bool_], strength: Floats) -> Indices:
-    """Return the tracks that are no events, the strongest first."""
-    rejected = np.flatnonzero(~is_event)
-    return rejected[np.lexsort((rejected, -strength[rejected]))]
+def by_strength(use: npt.NDArray[np.bool_], strength: Floats) -> Indices:
+    """Return some tracks, the strongest first."""
+    tracks = np.flatnonzero(use)
+    return tracks[np.lexsort((tracks, -strength[tracks]))]
 
 
 def _probability(seen: Observed, full_snr: Floats, listed: Indices) -> Floats:

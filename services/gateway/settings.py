@@ -77,7 +77,7 @@ DEFAULT_TIERS = {
         price="$0",
         retention_days=30,
         history_jobs=10,
-        open_uploads=5,
+        open_uploads=8,
         api_keys=False,
     ),
     "researcher": Tier(files_per_month=500, max_file_mb=1024, price="$99 USD/mo", retention_days=90, history_jobs=50),

@@ -127,7 +127,7 @@ async def test_a_file_that_is_too_large_is_refused_and_deleted(gateway: Gateway)
 
 
 async def test_the_month_has_room_for_all_files_of_a_cadence_or_for_none(gateway: Gateway) -> None:
-    # The tier allows 10 jobs a month, 5 at a time, and 5 open uploads.
+    # The tier allows 10 jobs a month, 5 at a time, and 8 open uploads.
     user = await account(gateway, "free")
     for _ in range(2):
         await finish_jobs(user, await scan_jobs(user, await start_cadence(user, await files(user, 4))))

@@ -43,15 +43,15 @@ async def test_sixty_multipart_uploads_at_once_are_too_many(user: Account) -> No
 
 
 async def test_an_upload_that_is_analyzed_is_no_longer_open(user: Account) -> None:
-    for _ in range(FREE.open_uploads):
+    for _ in range(FREE.concurrent_jobs):
         await user.analyze()
-    assert await space(user) == (0, FREE.open_uploads * len(b"data"))
+    assert await space(user) == (0, FREE.concurrent_jobs * len(b"data"))
     # The next one finds that out without /usage.
     jobs = [job["job_id"] for job in (await user.ask("GET", "/jobs"))[1]]
     await user.ask("DELETE", f"/jobs/{jobs[0]}")
     for _ in range(FREE.open_uploads):
         await user.upload()
-    assert await space(user) == (5, 9 * len(b"data"))
+    assert await space(user) == (FREE.open_uploads, (FREE.open_uploads + FREE.concurrent_jobs - 1) * len(b"data"))
     assert code(await user.ask("POST", "/upload-url", LARGE)) == (429, "too_many_open_uploads")
 
 
@@ -75,10 +75,10 @@ async def test_an_upload_that_is_aborted_takes_nothing(user: Account) -> None:
     begun = [await begin(user, **LARGE) for _ in range(FREE.open_uploads)]
     wrong = {"file_key": begun[0]["file_key"], "upload_id": "nonsense"}
     assert (await user.ask("POST", "/abort-upload", wrong))[0] == 404
-    assert await space(user) == (5, 5 * LARGE["file_size"])
+    assert await space(user) == (FREE.open_uploads, FREE.open_uploads * LARGE["file_size"])
     right = wrong | {"upload_id": begun[0]["upload_id"]}
     assert (await user.ask("POST", "/abort-upload", right))[0] == 200
-    assert await space(user) == (4, 4 * LARGE["file_size"])
+    assert await space(user) == (FREE.open_uploads - 1, (FREE.open_uploads - 1) * LARGE["file_size"])
     await begin(user, **LARGE)
 
 

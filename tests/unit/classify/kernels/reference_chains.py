@@ -9,7 +9,7 @@ def chi_squared(lines, hits, rule):
     """Return chi squared of hits (scan, index) on one track: all values and the prior at once."""
     centre = lines.time_s[hits[0][0]]
     origin = lines.middle_hz[hits[0][1]]
-    rows, seen = [[0.0, 0.0, 1 / np.sqrt(rule.change_variance)]], [0.0]
+    rows, seen = [np.array([0.0, 0.0, 1 / np.sqrt(rule.change_variance)])], [0.0]
     for scan, hit in hits:
         t = lines.time_s[scan] - centre
         error = np.sqrt(lines.middle_variance[hit] + (rule.jerk_hz_s3 * abs(t) ** 3 / 6) ** 2)
@@ -18,10 +18,10 @@ def chi_squared(lines, hits, rule):
         error = np.sqrt(lines.drift_variance[hit] + (rule.jerk_hz_s3 * t * t / 2) ** 2)
         rows.append(np.array([0.0, 1.0, t]) / error)
         seen.append(lines.drift_hz_s[hit] / error)
-    rows, seen = np.array(rows), np.array(seen)
     scale = np.abs(rows).max(axis=0)
-    values = np.linalg.lstsq(rows / scale, seen, rcond=None)[0]
-    return float(((rows / scale @ values - seen) ** 2).sum())
+    scaled = np.array(rows) / scale
+    values = np.linalg.lstsq(scaled, np.array(seen), rcond=None)[0]
+    return float(((scaled @ values - seen) ** 2).sum())
 
 
 def unlike(lines, one, other, rule):
@@ -33,7 +33,7 @@ def joined(lines, rule):
     """Return the hits of each track: of all choices the one with most hits, of these the least cost, then again."""
     n_scans = len(lines.time_s)
     free = [list(range(lines.first[scan], lines.first[scan + 1])) for scan in range(n_scans)]
-    found = []
+    found: list[tuple[int, ...]] = []
     while True:
         best = None
         for choice in product(*([None, *hits] for hits in free)):

@@ -221,7 +221,8 @@ class _Flattening:
             if self._is_emission(band, bump, moved):
                 moving.append((bump, moved))
         self._cells.take_off(_without(band, [bump for bump, _ in moving], self._half), stop)
-        return [self._emission(band, bump, moved) for bump, moved in moving]
+        measured = [self._emission(band, bump, moved) for bump, moved in moving]
+        return [emission for emission in measured if emission is not None]
 
     def _scattered(self, band: Levels) -> Levels:
         """Return the levels with a scatter that holds in samples of few bits too.
@@ -273,8 +274,11 @@ class _Flattening:
             int(np.count_nonzero(row[start : start + width])) for row, start in zip(self._x, starts, strict=True)
         )
 
-    def _emission(self, band: Levels, bump: Bump, moved: Movement) -> WideEmission:
-        """Measure an emission along its drift, after the band was flattened, and take it off."""
+    def _emission(self, band: Levels, bump: Bump, moved: Movement) -> WideEmission | None:
+        """Measure an emission along its drift, after the band was flattened, and take it off.
+
+        None if so many samples are lost along the drift that no cell there has a level.
+        """
         n_spectra, steps = len(self._x), moved.steps
         offsets = np.array([path_offset(steps, t, n_spectra, 1) for t in range(n_spectra)], np.int64)
         # At rest the emission was measured where it is in the middle of the observation.
@@ -282,6 +286,8 @@ class _Flattening:
         cells = bump.right - bump.left + 2 * reach
         first = band.first + (bump.left - reach) * CELL_CHANNELS - int(np.rint(steps / 2))
         levels = self._scattered(self._cells.along(first, cells, offsets))
+        if not np.isfinite(levels.level).any():
+            return None
         flat, gain = self._cells.take_off(levels, first + cells * CELL_CHANNELS)
         level = np.nan_to_num(levels.level)
         shape = profile_of(level)
@@ -319,9 +325,11 @@ def bridged(rows: Floats) -> Floats:
 def _without(band: Levels, bumps: Sequence[Bump], half: int) -> Levels:
     """Return the levels with straight lines in place of the bumps."""
     level, scatter = band.level.copy(), band.scatter.copy()
+    # As `find_bumps` does: a side that is lost has the level across the hole.
+    sides_level, sides_scatter = bridged(np.stack([band.level, band.scatter]))
     for bump in bumps:
         inside = np.arange(bump.left, bump.right)
-        for values, of in ((level, band.level), (scatter, band.scatter)):
+        for values, of in ((level, sides_level), (scatter, sides_scatter)):
             sides = sides_of(of, bump.left, bump.right, half)
             values[inside] = np.interp(inside, [bump.left - 1, bump.right], [np.nanmedian(side) for side in sides])
     return Levels(band.first, band.offsets, level, scatter)

@@ -143,3 +143,12 @@ def test_the_noise_is_measured_whatever_its_distribution(pool, averaged):
     (found,) = flatten(x, pool, stretch(level=np.sqrt(averaged) if np.isfinite(averaged) else 0.0))
     assert np.median(found.gain[1000:3000]) == pytest.approx(1, abs=0.03)
     assert found.snr == pytest.approx(2.0 * np.sqrt(T * 4000), rel=0.03)
+
+
+def test_an_emission_in_few_spectra_beside_lost_ones(pool):
+    """With a quarter of its samples, cells along a drift have no level: nothing is measured, and nothing fails."""
+    x = noise()
+    add_emission(x, 15_000, 2000, 0, 2.0)
+    x[:12, PAD + 10_000 : PAD + 24_000] = 0.0
+    assert flatten(x, pool) == []
+    assert np.isfinite(x).all()

@@ -78,7 +78,8 @@ def _search(
         conditioned.x, conditioned.stretches, widest_box(trials), max_steps, pool, conditioned.crowded
     )
     boxes, cut_short = _boxes(conditioned, power, region, trials, parameters, pool)
-    own = [emission for emission in emissions if not any(is_wing(emission, box) for box in boxes)]
+    strong = [emission for emission in emissions if emission.snr >= parameters.snr_threshold]
+    own = [emission for emission in strong if not any(is_wing(emission, box) for box in boxes)]
     hits, is_wide = _hit_table(boxes, own, pad, header, chunk)
     if len(hits):
         add_turboseti_snr(hits, power, header, chunk, pool)

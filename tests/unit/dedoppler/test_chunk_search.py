@@ -213,6 +213,16 @@ def test_a_broad_emission_is_few_hits(pool, sigmas):
         assert abs(strongest["steps"]) <= 5
 
 
+@pytest.mark.parametrize(("threshold", "hits"), [(10.0, 1), (150.0, 0)])
+def test_an_emission_below_the_threshold_is_no_hit(pool, threshold, hits):
+    """Of 1000 channels at 0.8 sigma: SNR 100."""
+    header = make_header(2**15)
+    power = simulate(Scene(header))
+    power[:, 15_000:16_000] += np.float32(0.8 * 14.0)
+    found = search(power, header, pool, snr_threshold=threshold)
+    assert len(found.hits) == hits
+
+
 def test_one_bright_spectrum_gives_no_hits(pool):
     header = make_header(2**13)
     power = simulate(Scene(header))

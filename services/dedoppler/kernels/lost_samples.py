@@ -12,6 +12,8 @@ from shared.arrays import Flags, Indices, Power
 _CHECKED_RUN = 4
 # Channels whose first two samples are compared at once.
 _STRIP = 512
+# The largest value in so many channels side by side, twice the widest box, is no signal that the search could measure.
+_SATURATED_RUN = 512
 _NAN = np.float32(np.nan)
 _LARGEST = np.finfo(np.float32).max
 
@@ -124,10 +126,10 @@ def mark_lost(power: Power, low: int, high: int, zero_is_lost: bool, shortest_ru
     shortest_run : int
         Number of equal samples side by side that chance does not explain.
     saturated : float32
-        The largest value that a sample of few bits can have: a run of it may be a signal. NaN for none. With few bits,
-        neighbours of a hole may have its value by chance and count as lost with it. What is left beside it are samples
-        of other values, which lie above or below the mean. So the first of these is lost too, and those beyond it are
-        as good as any.
+        The largest value that a sample of few bits can have: a run of up to 511 may be a signal. NaN for none. With
+        few bits, neighbours of a hole may have its value by chance and count as lost with it. What is left beside it
+        are samples of other values, which lie above or below the mean. So the first of these is lost too, and those
+        beyond it are as good as any.
     """
     zero = np.float32(0.0) if zero_is_lost else _NAN
     few_bits = not np.isnan(saturated)
@@ -144,7 +146,7 @@ def mark_lost(power: Power, low: int, high: int, zero_is_lost: bool, shortest_ru
             if i < len(row) and row[i] == row[start]:
                 continue
             value = row[start]
-            is_run = i - start >= shortest_run and value != saturated
+            is_run = i - start >= (shortest_run if value != saturated else max(shortest_run, _SATURATED_RUN))
             if value == zero or is_run:
                 row[start:i] = _NAN
             if after_hole:
@@ -177,14 +179,14 @@ def runs_across(power: Power, border: int, shortest_run: int, saturated: np.floa
     found = []
     for t in range(power.shape[0]):
         row, value = power[t], power[t, border]
-        if row[border - 1] != value or value == saturated:
+        if row[border - 1] != value:
             continue
         start, stop = border - 1, border + 1
         while start > 0 and row[start - 1] == value:
             start -= 1
         while stop < len(row) and row[stop] == value:
             stop += 1
-        if stop - start >= shortest_run:
+        if stop - start >= (shortest_run if value != saturated else max(shortest_run, _SATURATED_RUN)):
             found.append((t, max(0, start - few_bits), min(len(row), stop + few_bits)))
     runs = np.empty((len(found), 3), np.int64)
     for k in range(len(found)):

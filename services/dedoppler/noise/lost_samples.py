@@ -186,7 +186,8 @@ def mark_dead_channels(power: Power, n_bits: int, pool: Executor) -> Flags:
     n_channels = power.shape[1]
     dead = np.zeros(n_channels, np.uint8)
     spectra = kernels.spectra_with_samples(power)
-    if spectra < FEWEST_SPECTRA_TO_CALL_DEAD and n_bits < 32:
+    # The last piece of an observation may be a single spectrum.
+    if len(power) < 2 or (spectra < FEWEST_SPECTRA_TO_CALL_DEAD and n_bits < 32):
         return dead
     # The chance is that of channels of one level: at a band's edge, most samples of few bits are equal.
     parts = slices(0, n_channels, CHECKED_PER_TASK if n_bits >= 32 else CHANNELS_OF_ONE_LEVEL)

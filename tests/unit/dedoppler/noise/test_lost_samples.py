@@ -169,3 +169,35 @@ def test_a_hole_that_ends_beside_what_is_looked_at_together(pool, n_bits, beyond
     assert len(found.hits) == 0
     lost = 4 * (2 * CHANNELS_PER_TASK + beyond - 100) + 3 * (90 + beyond)
     assert found.noise.lost_fraction * power.size == pytest.approx(lost, abs=15)
+
+
+@pytest.mark.parametrize("n_bits", [1, 2, 4, 8])
+@pytest.mark.parametrize("seed", range(3))
+def test_wide_holes_of_the_largest_value_make_no_hit(pool, n_bits, seed):
+    """Nothing is known of what saturates over more channels than a box has: three patches, some of them overlapping."""
+    rng, largest, step = np.random.default_rng(seed), 2**n_bits - 1, {1: 14.0, 2: 7.0, 4: 3.0, 8: 0.5}[n_bits]
+    power = np.clip(np.round((noise(16, 2**15, seed) - 51) / step + largest / 2), 0, largest)
+    hole = np.zeros(power.shape, bool)
+    for _ in range(3):
+        spectrum, spectra, channel = rng.integers(0, 12), rng.integers(2, 9), rng.integers(0, 25_000)
+        hole[spectrum : spectrum + spectra, channel : channel + rng.integers(600, 4000)] = True
+    power[hole] = largest
+    found = search(power, make_header(2**15, n_bits=n_bits), pool)
+    assert len(found.hits) == 0
+    assert found.noise.lost_fraction == pytest.approx(hole.mean(), rel=0.01)
+
+
+def test_a_saturated_signal_no_wider_than_a_box_is_no_hole(pool):
+    power = np.clip(np.round((noise(16, 2**14, 2) - 51) / 3 + 7.5), 0, 15)
+    power[3:, 9000:9060] = 15.0
+    found = search(power, make_header(2**14, n_bits=4), pool)
+    (hit,) = found.hits
+    assert abs(hit["channel"] - 9000) <= 5
+    assert abs(hit["width"] - 60) <= 10
+
+
+def test_a_single_spectrum_has_no_dead_channels(pool):
+    """The last piece of an observation that is averaged may hold one spectrum."""
+    power = np.full((1, 300), 5.0, np.float32)
+    assert not mark_dead_channels(power, 32, pool).any()
+    assert (power == 5.0).all()

@@ -11,8 +11,9 @@ from services.classify.cadence.ownership import of_another_track
 from services.classify.cadence.presence import LEAST_PART, presence_probability, threshold, weighted_mean
 from shared.arrays import Floats, Indices
 
-# A scan shows a signal from this measured SNR on: noise gets there once in 30,000 paths.
-PRESENT_SNR = 4.0
+# An ON scan shows a signal from this measured SNR on, as an OFF scan does: noise gets there once in 4300 paths. At 4.0,
+# one emitter in ten whose SNR is 4 to 9 in one ON scan is lost, at 3.5 one in 25.
+PRESENT_SNR = 3.5
 # Upper limits are at three sigma.
 LIMIT_ERRORS = 3.0
 # Less than this part of a track, in the band and with samples, says nothing of its absence.

@@ -1,14 +1,12 @@
 """A table as CSV. The same rows give the same bytes."""
 
 import csv
-import io
-from itertools import islice
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from shared.table import Cells, Contents
 
-# Compiled code that writes all rows in one call would keep the event loop waiting.
-ROWS_AT_ONCE = 500
 # A spreadsheet evaluates a cell that starts with one of these as a formula; some accept the full-width signs too.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
@@ -21,17 +19,22 @@ def plain_cell(value: Any) -> Any:
     return "" if value is None else value
 
 
-def to_csv(cells: Cells, contents: Contents) -> bytes:
-    """Return a table as UTF-8 CSV with a header line; floats keep all their digits."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([column.name for column in contents.columns])
-    # The module writes numbers as Python does, and None as an empty cell.
+def to_csv(cells: Cells, contents: Contents, numbers: Mapping[str, Sequence[str]]) -> bytes:
+    """Return a table as UTF-8 CSV with a header line; `numbers` are its `number_columns`, floats with all digits."""
     columns = [
-        [plain_cell(value) for value in cells[column.name]] if column.kind == "text" else cells[column.name]
-        for column in contents.columns
+        _quoted(cells[column.name]) if column.kind == "text" else numbers[column.name] for column in contents.columns
     ]
-    rows = zip(*columns, strict=True)
-    while some := list(islice(rows, ROWS_AT_ONCE)):
-        writer.writerows(some)
-    return text.getvalue().encode()
+    # Row by row, since one call for all rows would keep the event loop waiting.
+    rows = [",".join(row) for row in zip(*columns, strict=True)]
+    header = ",".join(_quoted([column.name for column in contents.columns]))
+    return "".join(f"{row}\n" for row in (header, *rows)).encode()
+
+
+def _quoted(values: Sequence[Any]) -> list[str]:
+    """Return texts as cells, in quotes where they need them; there are far fewer different texts than hits."""
+    different, rows = list(set(values)), list[str]()
+    # The module writes each row by one call. With a second cell that is empty, an empty one needs no quotes.
+    writer = csv.writer(SimpleNamespace(write=rows.append), lineterminator="\n")
+    writer.writerows([plain_cell(value), ""] for value in different)
+    cells = {value: row.removesuffix(",\n") for value, row in zip(different, rows, strict=True)}
+    return [cells[value] for value in values]

@@ -29,12 +29,22 @@ class Column:
     description: str
     path: tuple[str, str] | None = None
 
-    def values(self, records: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """Return the column's value in each record; None where a record has none."""
-        if not self.path:
-            return [record.get(self.name) for record in records]
-        outer, inner = self.path
-        return [(record.get(outer) or {}).get(inner) for record in records]
+
+def cells_of(columns: Sequence[Column], records: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return the columns' values in each record, by name; None where a record has none.
+
+    Records are read one after another: the values of one lie together in memory, and column by column ten thousand hits
+    take several times as long.
+    """
+    places = [column.path or ("", column.name) for column in columns]
+    outer = sorted({name for name, _ in places if name})
+    rows = []
+    for record in records:
+        parts = {name: record.get(name) or {} for name in outer}
+        parts[""] = record
+        rows.append([parts[name].get(key) for name, key in places])
+    values = zip(*rows, strict=True) if rows else [()] * len(places)
+    return {column.name: list(found) for column, found in zip(columns, values, strict=True)}
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from shared.formats import Format
 from shared.header import Header
 from shared.hit_lists import list_text, record_texts, with_lists
 from shared.hits import Cutout
+from shared.number_texts import number_columns
 from shared.object_keys import artefact_key
 from shared.results import HitRecord, ModelUse, Observation, Results
 from shared.strict_json import strict_json
@@ -73,13 +74,14 @@ def render_pictures(event: ObservationClassified, results: Results, parts: Seque
 def render_tables(event: ObservationClassified, results: Results, input_sha256: str | None) -> list[File]:
     """Return every catalogue except `results.json`, which classify wrote; `input_sha256` is None if it is not known."""
     cells, provenance = catalogue_columns(results), provenance_of(event, results, input_sha256)
+    numbers = number_columns(cells, HITS)
     about = {"job_id": results.job_id, "source_name": results.source_name, "file_name": results.file_name}
     return [
         File(formats.CLASSIFIED, _with_signals(about, classified_rows(results))),
         File(formats.CATALOG_JSON, _with_signals({**about, "provenance": provenance.values()}, rows_of(cells))),
-        File(formats.CSV, to_csv(cells, HITS)),
+        File(formats.CSV, to_csv(cells, HITS, numbers)),
         File(formats.FITS, to_fits(cells, provenance)),
-        File(formats.VOTABLE, to_votable(cells, provenance)),
+        File(formats.VOTABLE, to_votable(cells, provenance, numbers)),
         File(formats.PARQUET, to_parquet(cells, provenance)),
         File(formats.DAT, to_dat(results.raw_hits, event, input_sha256)),
     ]

@@ -13,6 +13,7 @@ from shared.cadence_document import CadenceDocument, EventRecord
 from shared.csv_table import to_csv
 from shared.event_columns import contents_of, event_cells
 from shared.hits import Cutout
+from shared.number_texts import number_columns
 
 # Each takes 0.3 s of processor time.
 MAX_EVENT_PICTURES = 30
@@ -28,10 +29,11 @@ def drawn_events(document: CadenceDocument) -> list[EventRecord]:
 def render_event_tables(document: CadenceDocument) -> list[File]:
     """Return every table of events."""
     cells, contents, provenance = event_cells(document), contents_of(document), cadence_provenance(document)
+    numbers = number_columns(cells, contents)
     return [
-        File(formats.EVENTS_CSV, to_csv(cells, contents)),
+        File(formats.EVENTS_CSV, to_csv(cells, contents, numbers)),
         File(formats.EVENTS_FITS, to_fits(cells, provenance, contents)),
-        File(formats.EVENTS_VOTABLE, to_votable(cells, provenance, contents)),
+        File(formats.EVENTS_VOTABLE, to_votable(cells, provenance, numbers, contents)),
         File(formats.EVENTS_PARQUET, to_parquet(cells, provenance, contents)),
     ]
 

@@ -1,10 +1,9 @@
 """The columns of the catalogue: names, units and descriptions for every format."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from shared.results import Results
-from shared.table import Cells, Column, Contents, Kind
+from shared.table import Cells, Column, Contents, Kind, cells_of
 
 
 def _feature(
@@ -85,7 +84,7 @@ def catalogue_columns(results: Results) -> Cells:
     """Return the cells of every hit, most interesting first; equals in the order of `raw_hits`."""
     rank = {record["id"]: at for at, record in enumerate(results.candidates, start=1)}
     ordered = sorted(results.raw_hits, key=lambda record: -record["interestingness"])
-    cells: dict[str, Sequence[Any]] = {column.name: column.values(ordered) for column in COLUMNS}
+    cells = cells_of(COLUMNS, ordered)
     cells["source_name"] = [results.source_name] * len(ordered)
     cells["candidate_rank"] = [rank.get(record["id"], 0) for record in ordered]
     return cells

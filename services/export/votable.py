@@ -1,7 +1,7 @@
 """The catalogue as a VOTable, the XML format of the Virtual Observatory, for TOPCAT and other tools."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -49,30 +49,40 @@ def _parameter(document: tree.VOTableFile, fact: Fact) -> tree.Param:
     return parameter
 
 
-def _cells(column: Column, values: Sequence[Any]) -> list[str]:
-    """Return the cells of a column as astropy writes them, which takes it four times as long."""
-    if column.kind == "text":
-        # There are far fewer different texts than hits.
-        tags = {value: _tag(escape(_legal(value or ""))) for value in set(values)}
-        return [tags[value] for value in values]
-    if column.kind == "count":
-        return [_tag(str(NO_COUNT if value is None else value)) for value in values]
-    return [_tag("NaN" if value is None else str(float(value)).removesuffix(".0")) for value in values]
+def _texts(values: Sequence[Any]) -> list[str]:
+    """Return texts as cells; there are far fewer different texts than hits."""
+    cells = {value: escape(_legal(value or "")) for value in set(values)}
+    return [cells[value] for value in values]
 
 
-def _tag(text: str) -> str:
-    return f"      <TD>{text}</TD>\n" if text else "      <TD/>\n"
+def _numbers(column: Column, texts: Sequence[str]) -> list[str]:
+    """Return numbers as astropy writes them, which takes it many times as long."""
+    absent = str(NO_COUNT) if column.kind == "count" else "NaN"
+    return [text.removesuffix(".0") or absent for text in texts]
 
 
-def _table_data(cells: Cells, table_columns: Sequence[Column]) -> bytes:
+def _table_data(cells: Cells, table_columns: Sequence[Column], numbers: Mapping[str, Sequence[str]]) -> bytes:
     """Return the element TABLEDATA."""
-    columns = [_cells(column, cells[column.name]) for column in table_columns]
-    lines = (f"     <TR>\n{''.join(row)}     </TR>\n" for row in zip(*columns, strict=True))
+    columns = [
+        _texts(cells[column.name]) if column.kind == "text" else _numbers(column, numbers[column.name])
+        for column in table_columns
+    ]
+    between = "</TD>\n      <TD>"
+    lines = (
+        # Texts have no tags, since `escape` was there.
+        f"     <TR>\n      <TD>{between.join(row)}</TD>\n     </TR>\n".replace("<TD></TD>", "<TD/>")
+        for row in zip(*columns, strict=True)
+    )
     return f"<TABLEDATA>\n{''.join(lines)}    </TABLEDATA>".encode()
 
 
-def to_votable(cells: Cells, provenance: Provenance, contents: Contents = HITS) -> bytes:
-    """Return a VOTable with one table; facts are its PARAMs, warnings INFOs. Floats keep all their digits."""
+def to_votable(
+    cells: Cells, provenance: Provenance, numbers: Mapping[str, Sequence[str]], contents: Contents = HITS
+) -> bytes:
+    """Return a VOTable with one table; facts are its PARAMs, warnings INFOs.
+
+    `numbers` are the table's `number_columns`, floats with all their digits.
+    """
     document = tree.VOTableFile()
     resource = tree.Resource(type="results")
     document.resources.append(resource)
@@ -91,4 +101,4 @@ def to_votable(cells: Cells, provenance: Provenance, contents: Contents = HITS) 
     document.to_xml(buffer)
     before, start, rest = buffer.getvalue().partition(b"<TABLEDATA>")
     after = rest.partition(b"</TABLEDATA>")[2]
-    return before + _table_data(cells, contents.columns) + after if start else before
+    return before + _table_data(cells, contents.columns, numbers) + after if start else before

@@ -20,6 +20,7 @@ from shared.cadence_document import CadenceDocument, EventRecord
 from shared.csv_table import to_csv
 from shared.errors import PermanentError
 from shared.event_columns import contents_of, event_cells
+from shared.number_texts import number_columns
 
 DEFAULTS = CadenceParameters()
 SHOWN_REJECTED = 10
@@ -124,7 +125,8 @@ def main(given: Sequence[str] | None = None) -> None:
     except (BadTableError, PermanentError, OSError, UnicodeDecodeError, ValueError) as error:
         sys.exit(str(error))
     if options.csv is not None:
-        options.csv.write_bytes(to_csv(event_cells(document), contents_of(document)))
+        cells, contents = event_cells(document), contents_of(document)
+        options.csv.write_bytes(to_csv(cells, contents, number_columns(cells, contents)))
     if options.json is not None:
         options.json.write_bytes(document.to_bytes())
     print("\n".join(report(document)))

@@ -7,9 +7,10 @@ import pytest
 from astropy.io import votable
 from astropy.io.votable import tree
 
-from services.export.columns import COLUMNS
+from services.export.columns import COLUMNS, HITS
 from services.export.provenance import Provenance
 from services.export.votable import _field, to_votable
+from shared.number_texts import number_columns
 from shared.table import NO_COUNT
 
 TEXTS = ["", None, "a", "<b> & 'c' \"d\"", "Größe", "]]>", " x "]
@@ -42,6 +43,10 @@ def written_by_astropy(table):
     return data_of(buffer.getvalue())
 
 
+def written(table):
+    return to_votable(table, Provenance((), ()), number_columns(table, HITS))
+
+
 def data_of(document):
     return document[document.index(b"<TABLEDATA>") : document.index(b"</TABLEDATA>")]
 
@@ -49,12 +54,12 @@ def data_of(document):
 @pytest.mark.parametrize("count", [1, 2, 50])
 def test_rows_are_written_as_astropy_writes_them(count):
     table = cells(count, np.random.default_rng(count))
-    found = data_of(to_votable(table, Provenance((), ())))
+    found = data_of(written(table))
     assert found.count(b"<TR>") == count
     assert found == written_by_astropy(table)
 
 
 def test_without_rows_there_is_no_data():
-    found = to_votable({column.name: [] for column in COLUMNS}, Provenance((), ()))
+    found = written({column.name: [] for column in COLUMNS})
     assert b"<TABLEDATA>" not in found
     assert len(votable.parse_single_table(io.BytesIO(found)).array) == 0

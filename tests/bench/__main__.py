@@ -1,9 +1,9 @@
 """Measure time and memory on this machine: `python -m tests.bench`.
 
-There are eight parts: the search of one coarse channel; the search of many, from file to hits; observations of many
-spectra; a job on the embedded servers beside a plain reader; the memory of a worker; observations with many hits;
-crowded bands; the requests of the gateway. The first two also run turboSETI where it is installed. Each figure of the
-search is the median of several runs after one uncounted run. Kernels are compiled before.
+There are nine parts: the search of one coarse channel; the search of many, from file to hits; observations of many
+spectra; a job on the embedded servers beside a plain reader; a cadence beside its single jobs; the memory of a worker;
+observations with many hits; crowded bands; the requests of the gateway. The first two also run turboSETI where it is
+installed. Each figure of the search is the median of several runs after one uncounted run. Kernels are compiled before.
 """
 
 import argparse
@@ -11,15 +11,16 @@ import asyncio
 import signal
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from science.simulator import spectra, write_h5
 from shared.logs import configure_logs
-from tests.bench import crowd, files, gateway, hits, job, many_spectra, memory, observation, peer, search
+from tests.bench import cadence, crowd, files, gateway, hits, job, many_spectra, memory, observation, peer, search
 
-PARTS = ("search", "files", "spectra", "job", "memory", "hits", "crowd", "gateway")
+PARTS = ("search", "files", "spectra", "job", "cadence", "memory", "hits", "crowd", "gateway")
 
 
 def main() -> None:
@@ -40,26 +41,32 @@ def main() -> None:
     if not peer.is_installed():
         console.print("turboSETI is not installed; its figures are left out.")
     with tempfile.TemporaryDirectory(prefix="waterhole-bench-") as name:
-        folder = Path(name)
-        warm = folder / "warm.h5"
-        small = observation.scene(2, 2**16)
-        write_h5(warm, small.header, spectra(small))
-        if "search" in parts:
-            search.measure(console, folder, warm, runs=arguments.runs, long=arguments.long)
-        if "files" in parts:
-            files.measure(console, folder, warm, long=arguments.long)
-        if "spectra" in parts:
-            many_spectra.measure(console, folder)
-        if "job" in parts:
-            asyncio.run(job.measure(console, folder, long=arguments.long))
-        if "memory" in parts:
-            asyncio.run(memory.measure(console, folder, long=arguments.long))
+        measure_with_files(console, Path(name), parts, runs=arguments.runs, long=arguments.long)
     if "hits" in parts:
         asyncio.run(hits.measure(console))
     if "crowd" in parts:
         crowd.measure(console)
     if "gateway" in parts:
         asyncio.run(gateway.measure(console))
+
+
+def measure_with_files(console: Console, folder: Path, parts: Sequence[str], *, runs: int, long: bool) -> None:
+    """Measure the parts that write observations into a folder."""
+    warm = folder / "warm.h5"
+    small = observation.scene(2, 2**16)
+    write_h5(warm, small.header, spectra(small))
+    if "search" in parts:
+        search.measure(console, folder, warm, runs=runs, long=long)
+    if "files" in parts:
+        files.measure(console, folder, warm, long=long)
+    if "spectra" in parts:
+        many_spectra.measure(console, folder)
+    if "job" in parts:
+        asyncio.run(job.measure(console, folder, long=long))
+    if "cadence" in parts:
+        asyncio.run(cadence.measure(console, folder))
+    if "memory" in parts:
+        asyncio.run(memory.measure(console, folder, long=long))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Run the chaos test: `python -m tests.chaos [--servers embedded|real] [--jobs N] [--seed N] [--minutes N]`.
+"""Run the chaos test: `python -m tests.chaos [--servers embedded|real] [--jobs N] [--cadences N] [--seed N]`.
 
 See `tests.chaos.run`.
 """
@@ -27,6 +27,7 @@ def arguments() -> argparse.Namespace:
         "--servers", choices=("embedded", "real"), default="embedded", help="servers to run on (default: embedded)"
     )
     parser.add_argument("--jobs", type=int, default=200, help="number of jobs (default: 200)")
+    parser.add_argument("--cadences", type=int, help="number of cadences (default: one for ten jobs)")
     parser.add_argument(
         "--seed", type=int, default=1, help="seed of the disturbances and of the job order (default: 1)"
     )
@@ -43,11 +44,17 @@ async def main() -> int:
     def say(what: str) -> None:
         console.print(f"[dim]{time.monotonic() - started:6.1f} s[/]  {what}", highlight=False)
 
+    n_cadences = options.jobs // 10 if options.cadences is None else options.cadences
     folder = options.logs or Path(tempfile.mkdtemp(prefix="waterhole-chaos-"))
     make = embedded_playground if options.servers == "embedded" else real_playground
     async with asyncio.timeout(60 * options.minutes), make(folder) as playground:
-        audit, disturber = await chaos(playground, jobs=options.jobs, seed=options.seed, say=say, quiet=options.quiet)
-    table = Table(title=f"{options.jobs} jobs on {options.servers} servers, seed {options.seed}", show_header=False)
+        audit, disturber = await chaos(
+            playground, jobs=options.jobs, n_cadences=n_cadences, seed=options.seed, say=say, quiet=options.quiet
+        )
+    table = Table(
+        title=f"{options.jobs} jobs and {n_cadences} cadences on {options.servers} servers, seed {options.seed}",
+        show_header=False,
+    )
     for row in audit.rows():
         table.add_row(*row)
     for name, count in sorted(disturber.counts.items()):

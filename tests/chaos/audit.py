@@ -1,53 +1,45 @@
 """Compare the state after a chaos run with the expected state: nothing is lost, doubled or different."""
 
 import asyncio
-import hashlib
 import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
-
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
 from services.gateway.mongodb.store import open_store
 from services.gateway.settings import Settings as GatewaySettings
 from shared.blobs import Blobs, open_storage
 from shared.events import (
-    CHUNK_READY,
-    CHUNK_SEARCHED,
-    JOB_FAILED,
-    JOB_PROGRESS,
+    CADENCE_CLASSIFIED,
+    CADENCE_EXPORTED,
+    CADENCE_READY,
     OBSERVATION_CLASSIFIED,
     OBSERVATION_EXPORTED,
-    OBSERVATION_SUBMITTED,
-    TOPICS,
     UndecodableEventError,
     decode,
 )
-from shared.object_keys import artefact_key, hits_prefix, job_prefix
+from shared.formats import EVENTS_JSON
+from shared.object_keys import artefact_key
+from tests.chaos.cadences import ChaosCadence
+from tests.chaos.digests import Digests, digests_of, digests_of_cadence
+from tests.chaos.messages import QUIET_PATIENCE_S, QUIET_POLL_S, everything, until_quiet
 from tests.chaos.observations import Observation
 from tests.chaos.stacks import Playground
-from tests.chaos.user import Job, User
+from tests.chaos.user import Job, StartedCadence, User
 
-GROUPS = {
-    "ingest": (OBSERVATION_SUBMITTED,),
-    "dedoppler": (CHUNK_READY,),
-    "classify": (CHUNK_SEARCHED,),
-    "export": (OBSERVATION_CLASSIFIED,),
-    "gateway": (OBSERVATION_CLASSIFIED, OBSERVATION_EXPORTED, JOB_PROGRESS, JOB_FAILED),
-}
-QUIET_PATIENCE_S = 90
-QUIET_POLL_S = 0.5
+# What may be published again must say the same.
+ONE_CONTENT = (
+    OBSERVATION_CLASSIFIED,
+    OBSERVATION_EXPORTED,
+    CADENCE_READY,
+    CADENCE_CLASSIFIED,
+    CADENCE_EXPORTED,
+)
+# A track counts as that of an emitter if it is this near at the epoch.
+TOLERANCE_HZ = 20.0
 PREFIX = "WATERHOLE_"
-# The chunk plan and the number of the last chunk depend partly on chance.
-NO_ARTEFACTS = frozenset({"plan.json", "finished_by_chunk", "classified_from", "exported_from"})
-# Ids and times, which differ between two runs on the same file.
-OWN_FIELDS = frozenset({"job_id", "processing_time_seconds", "processing_time_s", "completed_at", "created_at", "date"})
-
-Digests = dict[str, str]
 
 
 @dataclass
@@ -57,6 +49,10 @@ class Audit:
     accepted: int = 0
     complete: int = 0
     refused_as_they_should: int = 0
+    cadences: int = 0
+    complete_cadences: int = 0
+    failed_as_they_should: int = 0
+    shared_scans: int = 0
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     different: list[str] = field(default_factory=list)
@@ -81,6 +77,9 @@ class Audit:
             ("jobs accepted", str(self.accepted)),
             ("complete with all artefacts", str(self.complete)),
             ("malformed, failed with bad_observation", str(self.refused_as_they_should)),
+            ("cadences accepted", f"{self.cadences} ({self.shared_scans} of their scans were jobs before)"),
+            ("complete with all files", str(self.complete_cadences)),
+            ("without enough scans, failed with too_few_scans", str(self.failed_as_they_should)),
             ("lost", str(len(self.lost))),
             ("doubled", str(len(self.doubled))),
             ("different from an undisturbed run", f"{len(self.different)} (of {self.artefacts} artefacts compared)"),
@@ -91,29 +90,6 @@ class Audit:
         ]
 
 
-async def digests_of(results: Blobs, job_id: str) -> Digests:
-    """Return the SHA-256 of each artefact of a job, without the ids and times that are specific to the job."""
-    keys = await results.list_keys(job_prefix(job_id))
-    names = [key.removeprefix(job_prefix(job_id)) for key in keys if not key.startswith(hits_prefix(job_id))]
-    bodies = await asyncio.gather(*(results.get(artefact_key(job_id, name)) for name in names))
-    pairs = zip(names, bodies, strict=True)
-    return {name: _digest(name, body, job_id) for name, body in pairs if name not in NO_ARTEFACTS}
-
-
-def _digest(name: str, body: bytes, job_id: str) -> str:
-    if name.endswith(".json"):
-        body = json.dumps(_without_own(json.loads(body)), sort_keys=True).encode()
-    return hashlib.sha256(body.replace(job_id.encode(), b"JOB")).hexdigest()
-
-
-def _without_own(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_own(one) for key, one in value.items() if key not in OWN_FIELDS}
-    if isinstance(value, list):
-        return [_without_own(one) for one in value]
-    return value
-
-
 class Auditor:
     """Learns the results of undisturbed jobs and compares the results of a disturbed run with them."""
 
@@ -121,6 +97,7 @@ class Auditor:
         self._playground = playground
         self._users = users
         self._expected: dict[str, Digests] = {}
+        self._expected_cadences: dict[str, Digests] = {}
         self._varying: set[str] = set()
 
     def _settings(self) -> GatewaySettings:
@@ -144,17 +121,53 @@ class Auditor:
                 self._varying |= {name for name in first if first[name] != second.get(name)}
                 self._expected[observation.name] = first
 
+    async def learn_cadences(self, cadences: Iterable[ChaosCadence]) -> None:
+        """Run each cadence twice without disturbances, and check that both runs give the same and known answer.
+
+        The scans of the second run are the jobs of the first.
+
+        Raises
+        ------
+        RuntimeError
+            A cadence did not end as it should, or the two runs differ.
+        """
+        user = self._users[0]
+        async with open_storage(self._settings()) as storage:
+            for cadence in cadences:
+                of_jobs = replace(cadence, scans=tuple(replace(scan, is_shared=True) for scan in cadence.scans))
+                turns = enumerate((cadence, of_jobs))
+                runs = [await user.run_cadence(one, f"learn-{cadence.name}-{turn}") for turn, one in turns]
+                if cadence.events_hz is None:
+                    continue
+                if any(run.status != "complete" for run in runs):
+                    raise RuntimeError(f"the cadence {cadence.name} did not complete undisturbed: {runs[0].body}")
+                first, second = [await digests_of_cadence(storage.results, run.cadence_id, run.job_ids) for run in runs]
+                if first != second:
+                    differing = sorted(name for name in first if first[name] != second.get(name))
+                    raise RuntimeError(f"undisturbed, {cadence.name} differs from itself in {differing}")
+                found = await events_of(storage.results, runs[0].cadence_id)
+                if not are_near(found, cadence.events_hz):
+                    raise RuntimeError(f"{cadence.name} has events at {found} Hz instead of {cadence.events_hz}")
+                self._expected_cadences[cadence.name] = first
+
     async def look(self) -> Audit:
-        """Compare events, jobs, quotas and objects with the expected ones."""
+        """Compare events, jobs, cadences, quotas and objects with the expected ones."""
         audit = Audit(not_compared=set(self._varying))
         jobs = {job.job_id: job for user in self._users for job in user.jobs}
-        audit.accepted = len(jobs)
-        await self._look_at_events(audit, jobs)
+        cadences = {run.cadence_id: run for user in self._users for run in user.cadences}
+        audit.accepted, audit.cadences = len(jobs), len(cadences)
+        await self._look_at_events(audit, jobs, cadences)
         await self._look_at_users(audit)
         async with open_storage(self._settings()) as storage:
             for job in jobs.values():
                 await self._look_at_job(audit, job, storage.results)
-            await self._look_for_orphans(audit, jobs, storage.results, storage.uploads)
+            for run in cadences.values():
+                await self._look_at_cadence(audit, run, storage.results)
+            owners = {
+                *(job.job_id for job in jobs.values() if not job.observation.is_malformed),
+                *(run.cadence_id for run in cadences.values() if run.cadence.events_hz is not None),
+            }
+            await self._look_for_orphans(audit, owners, storage.results, storage.uploads)
         return audit
 
     async def _look_at_job(self, audit: Audit, job: Job, results: Blobs) -> None:
@@ -169,15 +182,27 @@ class Auditor:
         if job.status != "complete":
             (audit.different if job.status == "failed" else audit.lost).append(f"{name} is {job.status}: {body}")
             return
-        found, expected = await digests_of(results, job.job_id), self._expected[job.observation.name]
-        audit.lost += [f"{name} lacks {artefact}" for artefact in expected.keys() - found.keys()]
-        audit.doubled += [
-            f"{name} has the unexpected artefact {artefact}" for artefact in found.keys() - expected.keys()
-        ]
-        compared = (found.keys() & expected.keys()) - self._varying
-        audit.artefacts += len(compared)
-        audit.different += [f"{name}: {one}" for one in sorted(compared) if found[one] != expected[one]]
+        found = await digests_of(results, job.job_id)
+        _compare(audit, name, found, self._expected[job.observation.name], self._varying)
         audit.complete += 1
+
+    async def _look_at_cadence(self, audit: Audit, run: StartedCadence, results: Blobs) -> None:
+        name, body, expected = f"cadence {run.cadence.name} {run.cadence_id}", run.body or {}, run.cadence.events_hz
+        audit.shared_scans += run.shared
+        if expected is None:
+            if run.status == "failed" and body.get("error_detail", {}).get("code") == "too_few_scans":
+                audit.failed_as_they_should += 1
+            else:
+                audit.different.append(f"{name} should have failed with too_few_scans, but is {run.status}")
+            return
+        if run.status != "complete":
+            (audit.different if run.status == "failed" else audit.lost).append(f"{name} is {run.status}: {body}")
+            return
+        if body["results"]["events"] != len(expected):
+            audit.different.append(f"{name} shows {body['results']['events']} events instead of {len(expected)}")
+        found = await digests_of_cadence(results, run.cadence_id, run.job_ids)
+        _compare(audit, name, found, self._expected_cadences[run.cadence.name], set())
+        audit.complete_cadences += 1
 
     async def _look_at_users(self, audit: Audit) -> None:
         async with open_store(self._settings()) as store:
@@ -192,46 +217,34 @@ class Auditor:
             used = (await user.ask("GET", "/usage"))["usage_this_month"]
             if used != len(user.jobs):
                 audit.wrong_counters.append(f"the usage shows {used} jobs, but the user started {len(user.jobs)}")
-            listed = [job["job_id"] for job in await user.ask("GET", "/jobs?limit=100")]
-            mine = Counter(job.job_id for job in user.jobs)
-            audit.doubled += [f"job {job_id} is listed, but no user started it" for job_id in set(listed) - set(mine)]
-            audit.lost += [f"job {job_id} is not listed" for job_id in set(mine) - set(listed)]
+            for path, kind, mine in (
+                ("/jobs", "job", Counter(job.job_id for job in user.jobs)),
+                ("/cadences", "cadence", Counter(run.cadence_id for run in user.cadences)),
+            ):
+                listed = Counter(one[f"{kind}_id"] for one in await user.ask_all(path))
+                audit.doubled += [f"{kind} {one} is listed, but no user started it" for one in listed - mine]
+                audit.lost += [f"{kind} {one} is not listed" for one in mine - listed]
 
-    async def _look_for_orphans(self, audit: Audit, jobs: Mapping[str, Job], results: Blobs, uploads: Blobs) -> None:
+    async def _look_for_orphans(self, audit: Audit, owners: set[str], results: Blobs, uploads: Blobs) -> None:
+        """Look for objects that belong to none of `owners`, which are jobs and cadences."""
         known_uploads = {key for user in self._users for key in user.uploads}
         for key in await results.list_keys(""):
             match = re.match(r"jobs/([^/]+)/", key)
-            if not match or match[1] not in jobs or jobs[match[1]].observation.is_malformed:
+            if not match or match[1] not in owners:
                 audit.orphans.append(key)
         audit.orphans += [key for key in await uploads.list_keys("") if key not in known_uploads]
         audit.orphans += [upload.key for upload in await uploads.list_multiparts("")]
 
-    async def _look_at_events(self, audit: Audit, jobs: Mapping[str, Job]) -> None:
+    async def _look_at_events(
+        self, audit: Audit, jobs: Mapping[str, Job], cadences: Mapping[str, StartedCadence]
+    ) -> None:
         bootstrap = self._settings().kafka_bootstrap
         audit.unaccounted += await until_quiet(bootstrap)
-        results: dict[tuple[str, str], set[bytes]] = defaultdict(set)
-        seen: Counter[str] = Counter()
-        for topic, records in (await everything(bootstrap)).items():
-            for record in records:
-                if topic.endswith(".dlq"):
-                    self._look_at_letter(audit, record, jobs)
-                    continue
-                try:
-                    event = decode(record.value)
-                except UndecodableEventError as error:
-                    audit.unaccounted.append(f"{topic} {record.partition}:{record.offset}: {error}")
-                    continue
-                audit.events += 1
-                seen[str(event.event_id)] += 1
-                if event.job_id not in jobs:
-                    audit.unaccounted.append(f"{topic} names the unknown job {event.job_id}")
-                if topic in (OBSERVATION_CLASSIFIED, OBSERVATION_EXPORTED):
-                    content = event.model_dump_json(exclude={"occurred_at"}).encode()
-                    results[event.job_id, topic].add(content)
-        audit.repeated_events = sum(count - 1 for count in seen.values())
-        for (job_id, topic), contents in results.items():
-            if len(contents) > 1:
-                audit.doubled.append(f"job {job_id} has {len(contents)} different events on {topic}")
+        messages = await everything(bootstrap)
+        for topic, records in messages.items():
+            for record in records if topic.endswith(".dlq") else ():
+                self._look_at_letter(audit, record, jobs)
+        look_at_messages(audit, messages, jobs.keys() | cadences.keys())
 
     def _look_at_letter(self, audit: Audit, record: Any, jobs: Mapping[str, Job]) -> None:
         job = jobs.get((record.key or b"").decode().split(":")[0])
@@ -242,58 +255,44 @@ class Auditor:
             audit.unaccounted.append(f"unexpected dead letter {headers}")
 
 
-async def everything(bootstrap: str) -> dict[str, list[Any]]:
-    """Return all messages on the topics of Waterhole, by topic."""
-    found: dict[str, list[Any]] = {}
-    async with AIOKafkaConsumer(bootstrap_servers=bootstrap, fetch_max_wait_ms=50) as reader:
-        known = await reader.topics()
-        wanted = [name for topic in TOPICS for name in (topic, f"{topic}.dlq") if name in known]
-        for topic in wanted:
-            partitions = await _partitions(bootstrap, topic)
-            reader.assign(partitions)
-            await reader.seek_to_beginning(*partitions)
-            ends = await reader.end_offsets(partitions)
-            found[topic] = []
-            while any([await reader.position(one) < ends[one] for one in partitions]):
-                for records in (await reader.getmany(timeout_ms=1_000)).values():
-                    found[topic] += records
-    return found
+async def events_of(results: Blobs, cadence_id: str) -> list[float]:
+    """Return the frequencies of a cadence's events, Hz."""
+    document = json.loads(await results.get(artefact_key(cadence_id, EVENTS_JSON.filename)))
+    return [event["frequency_hz"] for event in document["events"]]
 
 
-async def until_quiet(bootstrap: str) -> list[str]:
-    """Wait until every group has handled all messages, or `QUIET_PATIENCE_S` has passed. Return the remaining lags."""
-    left: list[str] = []
-    for _ in range(int(QUIET_PATIENCE_S / QUIET_POLL_S)):
-        left = await _lags(bootstrap)
-        if not left:
-            break
-        await asyncio.sleep(QUIET_POLL_S)
-    return left
+def are_near(found: Sequence[float], expected: Sequence[float]) -> bool:
+    pairs = zip(sorted(found), sorted(expected), strict=False)
+    return len(found) == len(expected) and all(abs(one - other) <= TOLERANCE_HZ for one, other in pairs)
 
 
-async def _lags(bootstrap: str) -> list[str]:
-    """Return the lag of each group that has unhandled messages, as sentences."""
-    left = []
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        async with AIOKafkaConsumer(bootstrap_servers=bootstrap) as reader:
-            known = await reader.topics()
-            watched = [(group, topic) for group, topics in GROUPS.items() for topic in topics if topic in known]
-            for group, topic in watched:
-                partitions = await _partitions(bootstrap, topic)
-                ends = await reader.end_offsets(partitions)
-                committed = await admin.list_consumer_group_offsets(group, partitions=partitions)
-                for one in partitions:
-                    at = max(0, committed[one].offset) if one in committed else 0
-                    if at < ends[one]:
-                        left.append(f"{group} has {ends[one] - at} unhandled messages on {topic}[{one.partition}]")
-    finally:
-        await admin.close()
-    return left
+def _compare(audit: Audit, name: str, found: Digests, expected: Digests, varying: set[str]) -> None:
+    """Compare the files of a job or cadence with those of an undisturbed run."""
+    audit.lost += [f"{name} lacks {one}" for one in expected.keys() - found.keys()]
+    audit.doubled += [f"{name} has the unexpected artefact {one}" for one in found.keys() - expected.keys()]
+    compared = (found.keys() & expected.keys()) - varying
+    audit.artefacts += len(compared)
+    audit.different += [f"{name}: {one}" for one in sorted(compared) if found[one] != expected[one]]
 
 
-async def _partitions(bootstrap: str, topic: str) -> list[TopicPartition]:
-    """Return the partitions of an existing topic."""
-    async with AIOKafkaProducer(bootstrap_servers=bootstrap) as asker:
-        return [TopicPartition(topic, number) for number in sorted(await asker.partitions_for(topic))]
+def look_at_messages(audit: Audit, messages: Mapping[str, Sequence[Any]], known: set[str]) -> None:
+    """Look for events of unknown jobs and cadences, and for repeats that say something else."""
+    contents: dict[tuple[str, str], set[bytes]] = defaultdict(set)
+    seen: Counter[str] = Counter()
+    for topic, records in messages.items():
+        for record in () if topic.endswith(".dlq") else records:
+            try:
+                event = decode(record.value)
+            except UndecodableEventError as error:
+                audit.unaccounted.append(f"{topic} {record.partition}:{record.offset}: {error}")
+                continue
+            audit.events += 1
+            seen[str(event.event_id)] += 1
+            if event.job_id not in known:
+                audit.unaccounted.append(f"{topic} names the unknown job {event.job_id}")
+            if topic in ONE_CONTENT:
+                contents[event.job_id, topic].add(event.model_dump_json(exclude={"occurred_at"}).encode())
+    audit.repeated_events = sum(count - 1 for count in seen.values())
+    for (job_id, topic), different in contents.items():
+        if len(different) > 1:
+            audit.doubled.append(f"job {job_id} has {len(different)} different events on {topic}")

@@ -25,6 +25,7 @@ from aiokafka import AIOKafkaConsumer
 from rich.console import Console
 from rich.table import Table
 
+from services.gateway.app import TOPICS as TOPICS_OF_GATEWAY
 from services.gateway.settings import DEFAULT_TIERS
 from shared.events import OBSERVATION_EXPORTED, decode
 from tests.chaos.observations import sound_observations
@@ -50,7 +51,6 @@ SAMPLE_S = 0.5
 # this tolerance.
 TOLERANCE_MB = 40.0
 PARTITIONS = 4
-TOPICS_OF_GATEWAY = 5
 # Messages of one partition that these services handle at a time.
 AT_ONCE = {"classify": 8, "export": 8}
 
@@ -105,7 +105,7 @@ class Backlog:
             grown = last - first
             if grown > TOLERANCE_MB:
                 found.append(f"{name} grew by {grown:.0f} MB between {FIRST_JOBS} and {self.done} jobs")
-            bound = PARTITIONS * (TOPICS_OF_GATEWAY if name == "gateway" else AT_ONCE.get(name, 1))
+            bound = PARTITIONS * (len(TOPICS_OF_GATEWAY) if name == "gateway" else AT_ONCE.get(name, 1))
             if held.most_in_hand > bound:
                 found.append(f"{name} had {held.most_in_hand:.0f} messages in hand; the limit is {bound}")
         return found

@@ -1,9 +1,9 @@
 """Run a rolling restart under load: `python -m tests.chaos.rolling [--servers embedded|real]`.
 
-The test replaces every service in turn while users start jobs, poll them and follow their event streams through a load
-balancer. No request may fail, each event of a job must be published once, and every process must exit with 0. On real
-servers the new process is ready before the old one gets SIGTERM. The embedded broker allows one member per group: there
-a service is unavailable for a moment, and connections to the gateway wait in the balancer.
+The test replaces every service in turn while users start jobs and cadences, poll them and follow their event streams
+through a load balancer. No request may fail, each event of a job or cadence must be published once, and every process
+must exit with 0. On real servers the new process is ready before the old one gets SIGTERM. The embedded broker allows
+one member per group: there a service is unavailable for a moment, and connections to the gateway wait in the balancer.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,15 +25,21 @@ from rich.console import Console
 from rich.table import Table
 
 from shared.events import (
+    CADENCE_CLASSIFIED,
+    CADENCE_EXPORTED,
+    CADENCE_READY,
     CHUNK_READY,
     CHUNK_SEARCHED,
     OBSERVATION_CLASSIFIED,
     OBSERVATION_EXPORTED,
     OBSERVATION_SUBMITTED,
+    TRACK_MEASURED,
+    TRACK_READY,
     decode,
 )
-from tests.chaos.audit import everything, until_quiet
 from tests.chaos.balancer import balancing
+from tests.chaos.cadences import ChaosCadence, cadences
+from tests.chaos.messages import everything, until_quiet
 from tests.chaos.observations import Observation, sound_observations
 from tests.chaos.stacks import (
     REAL_SETTINGS,
@@ -43,12 +49,15 @@ from tests.chaos.stacks import (
     embedded_playground,
     real_playground,
 )
+from tests.chaos.user import has_ended
 
 N_USERS = 2
-# Jobs that each user runs at a time: the limit of the tier.
+# Jobs and cadences that each user runs at a time: the limit of the tier.
 JOBS_AT_ONCE = 5
-# Jobs that must end before the next service is replaced, so that every service has work in hand.
-JOBS_BETWEEN = 10
+# Jobs and cadences that must end before the next service is replaced, so that every service has work in hand.
+ENDED_BETWEEN = 10
+# The clients of a user that start cadences; odd ones follow event streams. The others start jobs.
+CADENCE_CLIENTS = (2, 3)
 # The file has 2^SIZE channels: about four chunks.
 SIZE = 13
 POLL_S = 0.02
@@ -57,7 +66,9 @@ TIMEOUT = aiohttp.ClientTimeout(total=60)
 # A drain many times longer than the balancer's polling, and an outbox that submits no job again on a slow machine.
 OWN_SETTINGS = {"WATERHOLE_DRAIN_S": "1", "WATERHOLE_OUTBOX_SILENCE_S": "600"}
 ONCE_A_JOB = (OBSERVATION_SUBMITTED, OBSERVATION_CLASSIFIED, OBSERVATION_EXPORTED)
-ONCE_A_CHUNK = (CHUNK_READY, CHUNK_SEARCHED)
+ONCE_A_CADENCE = (CADENCE_READY, CADENCE_CLASSIFIED, CADENCE_EXPORTED)
+ONCE_A_PART = (CHUNK_READY, CHUNK_SEARCHED, TRACK_READY, TRACK_MEASURED)
+ONCE = (*ONCE_A_JOB, *ONCE_A_CADENCE, *ONCE_A_PART)
 
 Say = Callable[[str], None]
 
@@ -71,7 +82,8 @@ class Outcome:
     requests: int = 0
     streams: int = 0
     jobs: list[str] = field(default_factory=list)
-    jobs_ended: int = 0
+    cadences: list[str] = field(default_factory=list)
+    ended: int = 0
     failed_requests: list[str] = field(default_factory=list)
     events: Counter[str] = field(default_factory=Counter)
     wrong_events: list[str] = field(default_factory=list)
@@ -90,14 +102,18 @@ class Outcome:
             ("event streams among them", str(self.streams)),
             ("failed requests", str(len(self.failed_requests))),
             ("jobs, all complete", str(len(self.jobs))),
-            *((f"{topic} published", str(self.events[topic])) for topic in (*ONCE_A_JOB, *ONCE_A_CHUNK)),
+            ("cadences, all complete", str(len(self.cadences))),
+            *(
+                (f"{topic} published", str(self.events[topic]))
+                for topic in (*ONCE_A_JOB, *ONCE_A_CADENCE, *ONCE_A_PART)
+            ),
             ("events missing, repeated, or dead letters", str(len(self.wrong_events))),
             ("exit statuses", ", ".join(f"{name} {statuses}" for name, statuses in self.statuses.items())),
         ]
 
 
 class Client:
-    """A client that starts one job after another. It records failed requests and retries them."""
+    """A client that starts one job or cadence after another. It records failed requests and retries them."""
 
     def __init__(self, url: str, api_key: str, outcome: Outcome) -> None:
         self._url = url
@@ -115,35 +131,57 @@ class Client:
         await self._session.close()
         await self._storage.close()
 
-    async def run(self, observation: Observation, stop: asyncio.Event, *, streams: bool) -> None:
+    async def run_jobs(self, observation: Observation, stop: asyncio.Event, *, streams: bool) -> None:
         """Start jobs until `stop` is set. Follow each to its end, by its event stream or by polling."""
         while not stop.is_set():
-            target = await self._ask("POST", "/upload-url", json={"filename": observation.name})
-            async with self._storage.put(target["upload_url"], data=observation.path.read_bytes()) as response:
-                response.raise_for_status()
-            started = await self._ask("POST", "/analyze", json={"file_key": target["file_key"]})
+            started = await self._ask("POST", "/analyze", json={"file_key": await self._upload(observation)})
             self._outcome.jobs.append(started["job_id"])
-            job = await (self._follow if streams else self._poll)(started["job_id"])
-            self._outcome.jobs_ended += 1
-            if job["status"] == "failed":
-                self._outcome.wrong_events.append(f"job {job['job_id']} failed: {job['error']}")
+            await self._until_ended(f"/jobs/{started['job_id']}", streams=streams)
 
-    async def _poll(self, job_id: str) -> dict[str, Any]:
-        """Poll the job until it has ended and return it."""
+    async def run_cadences(self, cadence: ChaosCadence, stop: asyncio.Event, *, streams: bool) -> None:
+        """Start cadences until `stop` is set, and follow each and the jobs of its scans to their ends."""
+        while not stop.is_set():
+            scans = [{"file_key": await self._upload(scan.observation), "role": scan.role} for scan in cadence.scans]
+            path = f"/cadences/{(await self._ask('POST', '/cadences', json={'scans': scans}))['cadence_id']}"
+            self._outcome.cadences.append(path.removeprefix("/cadences/"))
+            ended = await self._until_ended(path, streams=streams)
+            jobs = [scan["job_id"] for scan in ended["scans"]]
+            self._outcome.jobs += jobs
+            for job_id in jobs:
+                await self._poll(f"/jobs/{job_id}")
+            await self._ask("GET", "/cadences?limit=1")
+            await self._ask("GET", f"{path}/download?format=fits")
+
+    async def _upload(self, observation: Observation) -> str:
+        target = await self._ask("POST", "/upload-url", json={"filename": observation.name})
+        async with self._storage.put(target["upload_url"], data=observation.path.read_bytes()) as response:
+            response.raise_for_status()
+        return str(target["file_key"])
+
+    async def _until_ended(self, path: str, *, streams: bool) -> dict[str, Any]:
+        """Follow a job or cadence to its end and return it."""
+        ended = await (self._follow if streams else self._poll)(path)
+        self._outcome.ended += 1
+        if ended["status"] == "failed":
+            self._outcome.wrong_events.append(f"{path} failed: {ended['error']}")
+        return ended
+
+    async def _poll(self, path: str) -> dict[str, Any]:
+        """Poll the job or cadence until it has ended and return it."""
         while True:
-            job: dict[str, Any] = await self._ask("GET", f"/jobs/{job_id}")
-            if _has_ended(job):
-                return job
+            shown: dict[str, Any] = await self._ask("GET", path)
+            if has_ended(shown):
+                return shown
             await asyncio.sleep(POLL_S)
 
-    async def _follow(self, job_id: str) -> dict[str, Any]:
-        """Read event streams, each from the end of the last one, until the job has ended. Return the job."""
+    async def _follow(self, path: str) -> dict[str, Any]:
+        """Read event streams, each from the end of the last one, until the job or cadence has ended. Return it."""
         shown: dict[str, Any] = {"status": "unknown"}
         event_id = ""
-        while not _has_ended(shown):
+        while not has_ended(shown):
             self._outcome.streams += 1
             headers = {"Last-Event-ID": event_id} if event_id else {}
-            for line in (await self._send("GET", f"/jobs/{job_id}/events", headers=headers)).decode().splitlines():
+            for line in (await self._send("GET", f"{path}/events", headers=headers)).decode().splitlines():
                 name, _, value = line.partition(": ")
                 if name == "id":
                     event_id = value
@@ -170,10 +208,6 @@ class Client:
             await asyncio.sleep(RETRY_S)
 
 
-def _has_ended(job: Mapping[str, Any]) -> bool:
-    return job["status"] == "failed" or (job["status"] == "complete" and bool(job["exports_ready"]))
-
-
 async def rolling_restart(
     playground: Playground,
     folder: Path,
@@ -181,10 +215,11 @@ async def rolling_restart(
     *,
     services: Sequence[str] = SERVICES,
     n_users: int = N_USERS,
-    jobs_between: int = JOBS_BETWEEN,
+    ended_between: int = ENDED_BETWEEN,
 ) -> Outcome:
     """Replace the services in turn under load and return the outcome."""
     (observation,) = sound_observations(folder, (SIZE,))
+    cadence = cadences(folder)[0]
     outcome, stop = Outcome({name: [] for name in services}), asyncio.Event()
     async with AsyncExitStack() as stack:
         balancer = await stack.enter_async_context(balancing(lambda: playground.gateways))
@@ -194,14 +229,17 @@ async def rolling_restart(
             stack.push_async_callback(client.close)
         async with asyncio.TaskGroup() as group:
             for number, client in enumerate(clients):
-                group.create_task(client.run(observation, stop, streams=number % 2 == 1))
+                if number % JOBS_AT_ONCE in CADENCE_CLIENTS:
+                    group.create_task(client.run_cadences(cadence, stop, streams=number % 2 == 1))
+                else:
+                    group.create_task(client.run_jobs(observation, stop, streams=number % 2 == 1))
             for name in services:
-                ended = outcome.jobs_ended
-                while outcome.jobs_ended < ended + jobs_between:  # noqa: ASYNC110 -- the clients count
+                ended = outcome.ended
+                while outcome.ended < ended + ended_between:  # noqa: ASYNC110 -- the clients count
                     await asyncio.sleep(POLL_S)
                 began = time.monotonic()
                 outcome.statuses[name] = await playground.replace(name)
-                say(f"{name} replaced in {time.monotonic() - began:.1f} s; {outcome.jobs_ended} jobs so far")
+                say(f"{name} replaced in {time.monotonic() - began:.1f} s; {outcome.ended} jobs and cadences so far")
             stop.set()
         await _look_at_events(outcome, playground.environment["WATERHOLE_KAFKA_BOOTSTRAP"])
     return outcome
@@ -214,16 +252,17 @@ async def _look_at_events(outcome: Outcome, bootstrap: str) -> None:
     outcome.wrong_events += [
         f"{len(found[topic])} dead letters on {topic}" for topic in found if topic.endswith(".dlq")
     ]
-    for topic in (*ONCE_A_JOB, *ONCE_A_CHUNK):
+    for topic in ONCE:
         events = [decode(record.value) for record in found[topic]]
         outcome.events[topic] = len(events)
         times = Counter(event.event_id for event in events)
         outcome.wrong_events += [
             f"{topic} {one} was published {count} times" for one, count in times.items() if count > 1
         ]
-    for topic in ONCE_A_JOB:
-        jobs = {decode(record.value).job_id for record in found[topic]}
-        outcome.wrong_events += [f"job {job_id} has no {topic}" for job_id in set(outcome.jobs) - jobs]
+    for topics, expected in ((ONCE_A_JOB, outcome.jobs), (ONCE_A_CADENCE, outcome.cadences)):
+        for topic in topics:
+            there = {decode(record.value).job_id for record in found[topic]}
+            outcome.wrong_events += [f"{one} has no {topic}" for one in set(expected) - there]
 
 
 async def main() -> int:

@@ -38,7 +38,7 @@ from shared.events import (
     Event,
     decode,
 )
-from tests.chaos.audit import everything
+from tests.chaos.messages import everything
 from tests.chaos.stacks import RealPlayground, real_playground
 
 SMALL_JOBS = 20

@@ -23,7 +23,7 @@ from shared.events import (
     OBSERVATION_SUBMITTED,
     decode,
 )
-from tests.chaos.audit import everything
+from tests.chaos.messages import everything
 from tests.e2e.jobs import submit, until_done
 
 SKEWED = Path(__file__).with_name("skewed")

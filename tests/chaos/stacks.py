@@ -20,7 +20,8 @@ from tests.servers.containers import RealServers, real_servers
 
 GATEWAY = "gateway"
 SERVICES = (GATEWAY, "ingest", "dedoppler", "classify", "export")
-SERVERS = ("broker", "mongodb", "s3")
+BROKER = "broker"
+SERVERS = (BROKER, "mongodb", "s3")
 # Small files have several chunks, and the gateway detects lost work early. Clients send as many requests as they can.
 SETTINGS = {
     "WATERHOLE_MAX_CHUNK_SAMPLES": str(MAX_CHUNK_SAMPLES),
@@ -116,10 +117,23 @@ class EmbeddedPlayground:
         return (await self._stack.create_user("enterprise"))["api_key"]
 
     async def kill(self, name: str) -> None:
+        before = self._pids() if name == BROKER else {}
         with suppress(LookupError, ProcessLookupError):  # The process may be starting, which is also a disturbance.
             pid = self._stack.pid_of(name)
             os.kill(pid, signal.SIGKILL)
             await self._stack.until_replaced(name, pid)
+            # A new broker has a new address, so that the stack restarts every service. On a loaded machine this takes
+            # longer than the rest of a killed process: nothing would be done between one broker and the next.
+            for service, old in before.items():
+                await self._stack.until_replaced(service, old)
+
+    def _pids(self) -> dict[str, int]:
+        """Return the process ids of the services that run."""
+        found = {}
+        for name in SERVICES:
+            with suppress(LookupError):
+                found[name] = self._stack.pid_of(name)
+        return found
 
     async def freeze(self, name: str, seconds: float) -> None:
         with suppress(LookupError, ProcessLookupError):

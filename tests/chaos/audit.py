@@ -137,6 +137,9 @@ class Auditor:
                 of_jobs = replace(cadence, scans=tuple(replace(scan, is_shared=True) for scan in cadence.scans))
                 turns = enumerate((cadence, of_jobs))
                 runs = [await user.run_cadence(one, f"learn-{cadence.name}-{turn}") for turn, one in turns]
+                for job_id, scan in zip(runs[0].job_ids, cadence.scans, strict=True):
+                    if not scan.observation.is_malformed:
+                        self._expected[scan.observation.name] = await digests_of(storage.results, job_id)
                 if cadence.events_hz is None:
                     continue
                 if any(run.status != "complete" for run in runs):

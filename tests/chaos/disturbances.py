@@ -12,6 +12,9 @@ from tests.chaos.stacks import SERVERS, SERVICES, Playground
 GAP_S = (1.0, 5.0)
 # A message whose process dies three times becomes a dead letter. The pause after each kill keeps that from happening.
 REST_S = 12.0
+# The pause is at least so many times what the process took to come back, so that a loaded machine, where this takes
+# long, works more than it restarts.
+RESTS_PER_RETURN = 2.0
 # Longer than the session timeout of both kinds of stacks (5 and 6 s).
 FREEZE_S = 8.0
 MULTIPLIED = ("dedoppler", "export")
@@ -58,8 +61,10 @@ class Disturber:
         self.counts[f"{action} {'server' if name in SERVERS else 'service'}"] += 1
         if action == "kill":
             self.killed.add(name)
+        began = time.monotonic()
         if action == "freeze":
             await self._playground.freeze(name, FREEZE_S)
         else:
             await getattr(self._playground, action)(name)
-        self._rested[name] = time.monotonic() + REST_S
+        now = time.monotonic()
+        self._rested[name] = now + max(REST_S, RESTS_PER_RETURN * (now - began))

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from shared.header import Header
 from shared.hits import ChunkNoise, GainChange, Gap
+from shared.polarisations import FIRST_IF, Ifs
 
 # Part of the samples, and number of samples, whose loss is reported.
 WORTH_A_WARNING, MANY_SAMPLES = 1e-4, 1000
@@ -14,7 +15,7 @@ MOST_NAMED = 20
 LIKE_FACTOR = 0.1
 
 
-def noise_warnings(header: Header, noise: Sequence[ChunkNoise]) -> list[str]:
+def noise_warnings(header: Header, noise: Sequence[ChunkNoise], ifs: Sequence[Ifs] = ()) -> list[str]:
     """Return the sentences about an observation.
 
     Parameters
@@ -23,17 +24,57 @@ def noise_warnings(header: Header, noise: Sequence[ChunkNoise]) -> list[str]:
         Of the whole file.
     noise : sequence of ChunkNoise
         Of its chunks, in order.
+    ifs : sequence of Ifs
+        The IFs that were searched in each chunk, a sum if several; empty if they are the same in all.
     """
-    gaps = _joined_gaps([gap for one in noise for gap in one.gaps])
-    elsewhere = sum(one.lost_elsewhere or 0 for one in noise)
-    lost, samples = sum(gap.samples for gap in gaps) + elsewhere, header.n_spectra * header.n_channels
+    of_search: dict[Ifs, list[ChunkNoise]] = {}
+    for one, searched in zip(noise, ifs or [FIRST_IF] * len(noise), strict=True):
+        of_search.setdefault(searched, []).append(one)
+    lost = sum(_lost_samples(header, one) for one in noise)
+    samples = header.n_spectra * header.n_channels * max(1, len(of_search))
+    is_worth_it = lost > 0 and (lost >= MANY_SAMPLES or lost >= WORTH_A_WARNING * samples)
     sentences = []
-    if lost and (lost >= MANY_SAMPLES or lost >= WORTH_A_WARNING * samples):
-        sentences += [
-            f"{100 * lost / samples:.3g} % of the samples are lost (NaN, zero or constant) and were left out.",
-            *_gap_sentences(header, sorted(gaps, key=lambda gap: (-gap.samples, gap)), elsewhere),
-        ]
-    return sentences + _gain_sentences(header, _joined_changes([c for one in noise for c in one.gain_changes]))
+    if is_worth_it:
+        sentences.append(
+            f"{100 * lost / samples:.3g} % of the samples are lost (NaN, zero or constant) and were left out."
+        )
+    if is_worth_it and any(len(searched) > 1 for searched in of_search):
+        sentences.append(
+            "A sample of the sum is lost if it is lost in one of its IFs; a search of all IFs by themselves "
+            "(ifs 'all') shows in which."
+        )
+    seen_in: dict[str, list[Ifs]] = {}
+    for searched, own in of_search.items():
+        gaps = _joined_gaps([gap for one in own for gap in one.gaps])
+        elsewhere = sum(one.lost_elsewhere or 0 for one in own)
+        about = (
+            _gap_sentences(header, sorted(gaps, key=lambda gap: (-gap.samples, gap)), elsewhere) if is_worth_it else []
+        )
+        about += _gain_sentences(header, _joined_changes([c for one in own for c in one.gain_changes]))
+        for sentence in about:
+            seen_in.setdefault(sentence, []).append(searched)
+    if len(of_search) < 2:
+        return sentences + list(seen_in)
+    return sentences + [_in_ifs(sentence, searches) for sentence, searches in seen_in.items()]
+
+
+def _in_ifs(sentence: str, searches: Sequence[Ifs]) -> str:
+    """Return a sentence that names the IFs it is about."""
+    names = _listed(["+".join(map(str, searched)) for searched in searches])
+    return f"In IF{'s' if len(searches) > 1 else ''} {names}, {sentence[0].lower()}{sentence[1:]}"
+
+
+def _lost_samples(header: Header, noise: ChunkNoise) -> int:
+    """Return the number of lost samples of a chunk: those in lost channels and in lost spectra too count once."""
+    channels = [gap for gap in noise.gaps if gap.stop_spectrum - gap.start_spectrum == header.n_spectra]
+    others = [gap for gap in noise.gaps if gap.stop_spectrum - gap.start_spectrum < header.n_spectra]
+    twice = sum(
+        max(0, min(one.stop_channel, other.stop_channel) - max(one.start_channel, other.start_channel))
+        * (other.stop_spectrum - other.start_spectrum)
+        for one in channels
+        for other in others
+    )
+    return sum(gap.samples for gap in noise.gaps) + (noise.lost_elsewhere or 0) - twice
 
 
 def _joined_gaps(gaps: Sequence[Gap]) -> list[Gap]:

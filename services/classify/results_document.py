@@ -188,7 +188,7 @@ def results_document(
     every = [
         *event.warnings,
         *(warning for chunk in chunks for warning in chunk.warnings),
-        *noise_warnings(event.header, [chunk.noise for chunk in chunks]),
+        *noise_warnings(event.header, [chunk.noise for chunk in chunks], [chunk.ifs for chunk in chunks]),
         *_left_out(chunks, most),
     ]
     warnings = list(dict.fromkeys(every))

@@ -80,3 +80,39 @@ def test_many_stretches_and_parts_are_counted():
     sentences = noise_warnings(HEADER, [ChunkNoise(gain_changes=parts)])
     assert len(sentences) == MOST_NAMED + 1
     assert sentences[-1] == "The gain changed in 10 other parts of the band; it was taken out."
+
+
+def test_what_is_lost_in_lost_channels_and_lost_spectra_counts_once():
+    """A third of the channels, and half of the spectra: two thirds of the samples."""
+    gaps = Gap(0, N // 3, 0, T, N // 3 * T), Gap(0, N, 4, 12, 8 * N)
+    assert noise_warnings(HEADER, [ChunkNoise(gaps=gaps)])[0].startswith("66.7 % of the samples are lost")
+
+
+def test_gaps_and_gains_of_several_ifs_name_them():
+    """What two IFs have in common is one sentence; an IF without a sample is half of what was searched."""
+    common = Gap(0, 300, 0, T, 300 * T)
+    change = GainChange(0, N, 8, T, 2.0)
+    first = ChunkNoise(gaps=(common,), lost_elsewhere=3)
+    second = ChunkNoise(gaps=(common, Gap(900, 1500, 2, 4, 1200)), gain_changes=(change,))
+    assert noise_warnings(HEADER, [first, second], [(0,), (1,)]) == [
+        "11.3 % of the samples are lost (NaN, zero or constant) and were left out.",
+        "In IFs 0 and 1, channels 0 to 299 (1419.700500 to 1420.000500 MHz) are lost.",
+        "In IF 0, another 3 samples are lost in single samples and small gaps.",
+        "In IF 1, channels 900 to 1499 (1418.500500 to 1419.100500 MHz) are lost in spectra 2 to 3.",
+        "In IF 1, spectra 8 to 15 (2 times) differed in gain; the gain was taken out.",
+    ]
+    dead = ChunkNoise(gaps=(Gap(0, N, 0, T, N * T),))
+    assert noise_warnings(HEADER, [ChunkNoise(), dead], [(0,), (1,)]) == [
+        "50 % of the samples are lost (NaN, zero or constant) and were left out.",
+        "In IF 1, spectra 0 to 15 hold no signal and were not used.",
+    ]
+
+
+def test_a_sum_says_how_its_samples_are_lost():
+    noise = ChunkNoise(gaps=(Gap(0, 300, 0, T, 300 * T),))
+    sentences = noise_warnings(HEADER, [noise], [(0, 1)])
+    assert sentences[1:] == [
+        "A sample of the sum is lost if it is lost in one of its IFs; a search of all IFs by themselves "
+        "(ifs 'all') shows in which.",
+        "Channels 0 to 299 (1419.700500 to 1420.000500 MHz) are lost.",
+    ]

@@ -11,7 +11,7 @@ import structlog
 from services.dedoppler.chunk_power import Wanted, power_of
 from services.dedoppler.noise.scratch import Scratch
 from services.dedoppler.threads import ThisThread
-from services.dedoppler.tracks.choice import MOST_CHANNELS
+from services.dedoppler.tracks.choice import MOST_CHANNELS, MOST_PATHS, smears_of, tries_few
 from services.dedoppler.tracks.measurement import Measurement, measure_window, not_measured
 from services.dedoppler.tracks.prediction import ScanGrid
 from services.dedoppler.tracks.reads import ScanRead, plan_reads
@@ -85,7 +85,7 @@ class TrackHandler:
         async with self._in_hand:
             measurements = await self._measure(event, grid, plans, per_average)
         key = measured_key(event.job_id, event.part)
-        found = _measured_tracks(event, tracks, plans, measurements)
+        found = _measured_tracks(event, tracks, plans, measurements, grid)
         await self._results.put(key, await asyncio.to_thread(found.to_bytes))
         logger.info("tracks measured", scan=event.scan, part=event.part, of=event.parts, tracks=len(tracks))
         measured = TrackMeasured.make(
@@ -168,7 +168,11 @@ def _fastest(tracks: Tracks) -> float:
 
 
 def _measured_tracks(
-    event: TrackReady, tracks: Tracks, plans: Sequence[TrackPlan], measurements: Sequence[Measurement]
+    event: TrackReady,
+    tracks: Tracks,
+    plans: Sequence[TrackPlan],
+    measurements: Sequence[Measurement],
+    grid: ScanGrid,
 ) -> MeasuredTracks:
     table = np.zeros(len(tracks), MEASUREMENT_DTYPE)
     for row, track, measurement in zip(table, tracks, measurements, strict=True):
@@ -180,16 +184,24 @@ def _measured_tracks(
         measurements=table,
         cutout_tracks=tracks["id"][shown].tolist(),
         cutouts=[one.cutout for one in measurements if one.cutout is not None],
-        warnings=_warnings(event.header, plans),
+        warnings=_warnings(event.header, plans, grid.header.n_spectra),
         scan=event.scan,
     )
 
 
-def _warnings(header: Header, plans: Sequence[TrackPlan]) -> list[str]:
+def _warnings(header: Header, plans: Sequence[TrackPlan], n_spectra: int) -> list[str]:
     vague = sum(plan.prediction.reaches_beyond(MOST_CHANNELS) for plan in plans)
-    if not vague:
-        return []
-    return [
-        f"Where {vague} of the tracks are in this scan is known only to more than {MOST_CHANNELS} channels "
-        f"({MOST_CHANNELS * abs(header.foff_hz) / 1e3:.3g} kHz); no signal farther away was measured."
-    ]
+    inside = [plan.prediction for plan in plans if plan.needed is not None]
+    few = sum(tries_few(one, smears_of(one, n_spectra)) for one in inside)
+    warnings = []
+    if vague:
+        warnings.append(
+            f"Where {vague} of the tracks are in this scan is known only to more than {MOST_CHANNELS} channels "
+            f"({MOST_CHANNELS * abs(header.foff_hz) / 1e3:.3g} kHz); no signal farther away was measured."
+        )
+    if few:
+        warnings.append(
+            f"{few} of the tracks have more than {MOST_PATHS} paths in a scan, since it is long before or after their "
+            "hits or max_drift_change_hz_s2 is large; only the paths nearest to the prediction were tried."
+        )
+    return warnings

@@ -267,6 +267,16 @@ async def test_a_track_that_is_hardly_known_is_said(scan, pool):
     )
 
 
+async def test_a_track_with_too_many_paths_is_said(scan, pool):
+    blobs = blobs_with(track_through(HEADER, [(30_000.0, 0.0)], channel_error=500.0, steps_error=100.0))
+    await TrackHandler(of(scan[0]), blobs, pool).handle(ready(scan[1], stop_track=1))
+    (warning,) = stored(blobs).warnings
+    assert warning == (
+        "1 of the tracks have more than 32768 paths in a scan, since it is long before or after their hits or "
+        "max_drift_change_hz_s2 is large; only the paths nearest to the prediction were tried."
+    )
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

@@ -7,7 +7,7 @@ import pytest
 
 from science.simulator import Scene, make_header, simulate
 from services.dedoppler.kernels.track_paths import Path
-from services.dedoppler.tracks.choice import choose, smears_of
+from services.dedoppler.tracks.choice import MOST_PATHS, choose, smears_of, tries_few
 from services.dedoppler.tracks.prediction import Prediction
 from tests.unit.dedoppler.tracks.simulated import measure, track_through, values
 
@@ -29,6 +29,38 @@ def test_reach_is_three_standard_deviations_and_is_bounded():
     assert (choice.reach * choice.apart).tolist() == [pytest.approx(30, abs=1), pytest.approx(12, abs=1), 0]
     far = prediction(1e9, 1e9)
     assert (choose(far, smears_of(far, 16)).reach * choose(far, smears_of(far, 16)).apart).max() <= 2048
+
+
+def paths_of(choice):
+    """Return how many paths of a grid are within three standard deviations."""
+    along, across, bends = (
+        np.arange(-reach, reach + 1) * d for reach, d in zip(choice.reach, choice.apart, strict=True)
+    )
+    count = 0
+    for bend in bends:
+        for steps in across:
+            p = choice.precision
+            form = p[0, 0] * along**2 + p[1, 1] * steps**2 + p[2, 2] * bend**2
+            form += 2 * (p[0, 1] * along * steps + p[0, 2] * along * bend + p[1, 2] * steps * bend)
+            count += int((form <= 9).sum())
+    return count
+
+
+@pytest.mark.parametrize("errors", [(300.0, 20.0, 0.1), (1000.0, 1000.0, 0.5), (1e9, 1e9, 1e9)])
+def test_of_millions_of_paths_the_nearest_are_tried(errors):
+    one = Prediction(Path(100.0, 0.0, 0.0), np.diag(np.square(errors)), 1.0)
+    smears = smears_of(one, 16)
+    assert tries_few(one, smears)
+    assert MOST_PATHS / 16 < paths_of(choose(one, smears)) < 1.2 * MOST_PATHS
+
+
+def test_a_track_whose_errors_are_tied_to_one_another_has_few_paths():
+    # Seen from far away, an error of the drift rate moves the centre by a multiple of what it adds to the steps.
+    lever = np.array([20.0, 1.0, 0.0])
+    one = Prediction(Path(100.0, 0.0, 0.0), np.outer(lever, lever) * 400.0, 1.0)
+    smears = smears_of(one, 16)
+    assert not tries_few(one, smears)
+    assert choose(one, smears).reach[0] == pytest.approx(3 * 3 * 400, abs=3)
 
 
 def test_wide_boxes_have_paths_farther_apart():

@@ -194,8 +194,9 @@ def _of_groups(scan: Scan, hits: Indices, tracks: Indices) -> Iterator[tuple[int
     first_of: dict[int, int] = {}
     for hit, track in zip(hits.tolist(), tracks.tolist(), strict=True):
         if track >= 0:
-            group = scan.hits.records[hit]["group"]
-            yield first_of.setdefault(group, track), track
+            first = first_of.setdefault(scan.hits.records[hit]["group"], track)
+            if first != track:
+                yield first, track
 
 
 def _comb_pairs(association: Association, lines: Lines, scan: int) -> Iterator[tuple[int, int, float]]:

@@ -81,3 +81,9 @@ def test_random_lines_make_no_comb():
     found, _ = families(cadence(lines, rng=rng))
     assert "comb" not in found.kind.values()
     assert len(set(found.of_track.tolist())) >= 395
+
+
+def test_a_track_whose_hits_are_alone_in_their_groups_is_single():
+    found, _ = families(cadence([Emitter(8420e6, -0.5, 0.0, ALL)], records=True))
+    assert found.of_track.tolist() == [0]
+    assert found.kind == {}

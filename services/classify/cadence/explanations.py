@@ -43,7 +43,7 @@ def explained(
 ) -> Explained:
     """Return what may explain a track.
 
-    An event is CANDIDATE_ET if nothing known explains it and its strongest hit is a narrow drifting signal.
+    An event is CANDIDATE_ET if nothing known explains it and its strongest hit is a narrow signal.
 
     Parameters
     ----------
@@ -57,6 +57,9 @@ def explained(
     frequency_hz = float(joined.association.fits.value[track, 0])
     drift = 0.0 if judgement.stands_still[track] else float(judgement.drift_hz_s[track])
     label, source = _of_hit(record, drift)
+    if label == NARROWBAND_STATIONARY and drift:
+        # Over a cadence a drift is known ten times as well as in one scan.
+        label = NARROWBAND_DRIFTING
     family = int(families.of_track[track])
     band = _band(joined, families, track, frequency_hz, drift)
     if label not in RFI and band is not None:

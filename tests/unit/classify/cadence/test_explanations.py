@@ -96,3 +96,10 @@ def test_drifts_that_are_alike_by_chance_are_no_look_alikes():
         Emitter(rng.uniform(8419.1e6, 8420.3e6), -0.4 + rng.uniform(-0.1, 0.1), 0.0, EVERYWHERE) for _ in range(300)
     ]
     assert explanation(ONE, *others).look_alikes == []
+
+
+def test_a_drift_that_only_the_whole_cadence_shows_counts():
+    slow = ONE._replace(drift_hz_s=-0.03)
+    assert explanation(slow, of=record(0, 20.0, "NARROWBAND_STATIONARY")).label == "CANDIDATE_ET"
+    still = ONE._replace(drift_hz_s=0.0)
+    assert explanation(still, of=record(0, 20.0, "NARROWBAND_STATIONARY")).label == "NARROWBAND_STATIONARY"

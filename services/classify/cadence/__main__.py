@@ -9,6 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from services.classify.cadence.closing import close
 from services.classify.cadence.document import Origin
 from services.classify.cadence.joining import join
@@ -24,6 +26,8 @@ from shared.number_texts import number_columns
 
 DEFAULTS = CadenceParameters()
 SHOWN_REJECTED = 10
+# The option of each parameter.
+OPTIONS = {"snr_threshold": "snr", "min_on_scans": "min_on", "max_drift_change_hz_s2": "max_drift_change"}
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
@@ -65,6 +69,30 @@ def roles_of(letters: str | None, count: int) -> list[Role | None]:
     if len(letters) != count:
         raise PermanentError(f"--roles has {len(letters)} letters for {count} tables. Give one letter per table.")
     return ["on" if letter in "Aa" else "off" for letter in letters]
+
+
+def parameters_of(options: argparse.Namespace) -> CadenceParameters:
+    """Return the rule that the options state.
+
+    Raises
+    ------
+    PermanentError
+        A value is not allowed; the message names the option.
+    """
+    given = {name: getattr(options, option) for name, option in OPTIONS.items()}
+    try:
+        return CadenceParameters(**given)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        option = OPTIONS[str(first["loc"][0])].replace("_", "-")
+        raise PermanentError(f"The option --{option} is not valid: {first['msg']}.") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise PermanentError(f"{path.name} is no hit table: it is not text.") from error
 
 
 def events_of(
@@ -115,20 +143,16 @@ def main(given: Sequence[str] | None = None) -> None:
     """Entry point of the command."""
     options = arguments(given)
     try:
-        tables = [read_table(path.read_text(), path.name, flip_drift=options.flip_drift) for path in options.tables]
-        parameters = CadenceParameters(
-            min_on_scans=options.min_on,
-            max_drift_change_hz_s2=options.max_drift_change,
-            snr_threshold=options.snr,
-        )
+        parameters = parameters_of(options)
+        tables = [read_table(_text(path), path.name, flip_drift=options.flip_drift) for path in options.tables]
         document = events_of(tables, roles_of(options.roles, len(tables)), parameters)
-    except (BadTableError, PermanentError, OSError, UnicodeDecodeError, ValueError) as error:
+        if options.csv is not None:
+            cells, contents = event_cells(document), contents_of(document)
+            options.csv.write_bytes(to_csv(cells, contents, number_columns(cells, contents)))
+        if options.json is not None:
+            options.json.write_bytes(document.to_bytes())
+    except (BadTableError, PermanentError, OSError) as error:
         sys.exit(str(error))
-    if options.csv is not None:
-        cells, contents = event_cells(document), contents_of(document)
-        options.csv.write_bytes(to_csv(cells, contents, number_columns(cells, contents)))
-    if options.json is not None:
-        options.json.write_bytes(document.to_bytes())
     print("\n".join(report(document)))
 
 

@@ -46,8 +46,8 @@ def proposed_roles(scans: Sequence[NamedScan]) -> tuple[list[Role], str]:
     for place, index in enumerate(order):
         alternate[index] = "off" if place % 2 else "on"
     return _with_stated(alternate, stated), (
-        "No name says which scans are ON. They are taken to alternate in time, ON first; state the roles if this is "
-        "wrong."
+        "No name tells ON scans from OFF scans. They are taken to alternate in time, ON first; state the roles if this "
+        "is wrong."
     )
 
 

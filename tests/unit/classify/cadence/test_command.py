@@ -70,7 +70,7 @@ def test_roles_and_the_rule_can_be_stated(tables, capsys):
 
 @pytest.mark.parametrize(
     ("more", "words"),
-    [(["--roles", "AB"], "2 letters for 6 tables"), (["--snr", "1"], "snr_threshold"), (["absent.dat"], "absent.dat")],
+    [(["--roles", "AB"], "2 letters for 6 tables"), (["--snr", "1"], "option --snr"), (["absent.dat"], "absent.dat")],
 )
 def test_what_can_not_be_done_ends_with_a_sentence(tables, more, words):
     with pytest.raises(SystemExit, match=words):
@@ -91,3 +91,27 @@ def test_real_tables(capsys, tmp_path):
     assert len(events) > 50
     assert events["family"].nunique() < 10
     assert "ON" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--snr", "2"], "The option --snr is not valid: Input should be greater than or equal to 5."),
+        (["--snr", "nan"], "The option --snr is not valid: Input should be a finite number."),
+        (["--min-on", "0"], "The option --min-on is not valid: Input should be greater than or equal to 1."),
+        (["--max-drift-change", "2"], "The option --max-drift-change is not valid"),
+        (["--csv", "/no/such/folder/events.csv"], "/no/such/folder/events.csv"),
+    ],
+)
+def test_options_that_are_not_valid_are_named(tables, options, message):
+    with pytest.raises(SystemExit) as refused:
+        main([*map(str, tables), *options])
+    assert message in str(refused.value.code)
+
+
+def test_a_file_that_is_no_text_is_named(tables, tmp_path):
+    picture = tmp_path / "scan.png"
+    picture.write_bytes(b"\x89PNG\xff\xfe")
+    with pytest.raises(SystemExit) as refused:
+        main([str(tables[0]), str(picture)])
+    assert refused.value.code == "scan.png is no hit table: it is not text."

@@ -33,10 +33,11 @@ from shared.table import Row, rows_of
 
 @dataclass(frozen=True)
 class File:
-    """One file to download."""
+    """One file to download, and its SHA-256 if that is known already."""
 
     format: Format
     body: bytes
+    sha256: str | None = None
 
     def artefact(self, job_id: str) -> Artefact:
         """The entry of this file in `observation.exported`."""
@@ -46,7 +47,7 @@ class File:
             filename=self.format.filename,
             content_type=self.format.content_type,
             size=len(self.body),
-            sha256=hashlib.sha256(self.body).hexdigest(),
+            sha256=self.sha256 or hashlib.sha256(self.body).hexdigest(),
         )
 
 

@@ -53,12 +53,13 @@ def _record_key(job_id: str) -> str:
     return artefact_key(job_id, "exported_from")
 
 
-def _inputs_digest(event: ObservationClassified, raw: bytes, hash_up_to_bytes: int | None) -> str:
-    """Return a digest of all that the files follow from."""
+def _digests(event: ObservationClassified, raw: bytes, hash_up_to_bytes: int | None) -> tuple[str, str]:
+    """Return the SHA-256 of `results.json`, and a digest of all that the files follow from."""
     digest = hashlib.sha256(raw)
+    of_results = digest.hexdigest()
     known = event.model_dump_json(exclude={"event_id", "occurred_at", "producer"})
     digest.update(f"{version('waterhole')}\n{hash_up_to_bytes}\n{known}".encode())
-    return digest.hexdigest()
+    return of_results, digest.hexdigest()
 
 
 class Handler:
@@ -103,10 +104,10 @@ class Handler:
     async def _artefacts(self, event: ObservationClassified) -> tuple[Artefact, ...]:
         """Return the files of a job, made unless they are there."""
         raw = await self._results.get(event.results_key)
-        inputs = await asyncio.to_thread(_inputs_digest, event, raw, self._hash_up_to_bytes)
+        sha256, inputs = await asyncio.to_thread(_digests, event, raw, self._hash_up_to_bytes)
         artefacts = await self._exported_before(event.job_id, inputs)
         if artefacts is None:
-            artefacts = await self._export(event, raw)
+            artefacts = await self._export(event, File(formats.JSON, raw, sha256))
             record = Exported(inputs=inputs, artefacts=artefacts)
             await self._results.put(_record_key(event.job_id), record.model_dump_json().encode(), "application/json")
         return artefacts
@@ -123,9 +124,9 @@ class Handler:
         are_whole = all(size == artefact.size for size, artefact in zip(sizes, record.artefacts, strict=True))
         return record.artefacts if are_whole else None
 
-    async def _export(self, event: ObservationClassified, raw: bytes) -> tuple[Artefact, ...]:
-        """Make and write all files."""
-        results = await asyncio.to_thread(Results.from_bytes, raw)
+    async def _export(self, event: ObservationClassified, unchanged: File) -> tuple[Artefact, ...]:
+        """Make and write all files but `results.json`, which is there unchanged."""
+        results = await asyncio.to_thread(Results.from_bytes, unchanged.body)
         if len(results.noise) != event.chunk_count:
             raise PermanentError(
                 f"The results have {len(results.noise)} chunks, and the event {event.chunk_count}.",
@@ -138,7 +139,6 @@ class Handler:
             tables = await writing
         finally:
             writing.cancel()
-        unchanged = File(formats.JSON, raw)
         return await asyncio.to_thread(_artefacts, event.job_id, (unchanged, *tables, *pictures))
 
     async def _pictures(self, event: ObservationClassified, results: Results) -> list[File]:

@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field
 
 from services.gateway.api.answers import Answer, ErrorDetail
 from services.gateway.jobs import cadence as cadences
-from services.gateway.jobs.cadence import DELETED_CODE, ScanJob, ScanStatus, status_of
+from services.gateway.jobs.cadence import DELETED, DELETED_CODE, ScanJob, ScanStatus, status_of
 from services.gateway.jobs.model import Status
 from shared.cadence import CadenceParameters, CadenceSummary, Role
 from shared.events import Stage
@@ -111,7 +111,7 @@ class CadenceScan(Answer):
             source_name=scan.upload.source_name,
             filename=scan.upload.file_name,
             role=role,
-            error="The job of this scan was deleted." if is_deleted else failure and failure.message,
+            error=DELETED if is_deleted else failure and failure.message,
             error_code=DELETED_CODE if is_deleted else failure and failure.code,
         )
 

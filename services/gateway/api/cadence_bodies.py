@@ -74,7 +74,9 @@ class CadenceParametersBody(Body):
 class CadenceBody(Body):
     """POST /cadences."""
 
-    name: Name | None = Field(default=None, description="For display; by default the source of the first ON scan.")
+    name: Name | None = Field(
+        default=None, description="For display; by default `source_name` of the first ON scan, else its file name."
+    )
     scans: list[ScanBody] = Field(min_length=2, max_length=MAX_SCANS, description="In any order of time.")
     parameters: CadenceParametersBody = CadenceParametersBody()
 

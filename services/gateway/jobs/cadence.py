@@ -21,7 +21,7 @@ PRODUCER = "gateway"
 FEWEST_SCANS = 2
 
 ScanStatus = Literal["submitted", "processing", "complete", "failed", "deleted"]
-DELETED_CODE = "scan_deleted"
+DELETED_CODE, DELETED = "scan_deleted", "The job of this scan was deleted."
 TOO_FEW_CODE = "too_few_scans"
 
 
@@ -146,22 +146,21 @@ def status_of(cadence: Cadence, scan: Scan, jobs: Mapping[str, ScanJob]) -> Scan
 def ended_scans(cadence: Cadence, jobs: Mapping[str, ScanJob]) -> tuple[CadenceScan, ...] | None:
     """Return the scans with their results and failures, or None if some job has not ended."""
     scans = []
-    for number, scan in enumerate(cadence.scans, 1):
+    for scan in cadence.scans:
         job = status_of(cadence, scan, jobs)
         if not job.has_ended:
             return None
-        scans.append(_ended(number, scan, job))
+        scans.append(_ended(scan, job))
     return tuple(scans)
 
 
-def _ended(number: int, scan: Scan, job: ScanJob) -> CadenceScan:
+def _ended(scan: Scan, job: ScanJob) -> CadenceScan:
     known = {"role": scan.role, "job_id": scan.job_id, "upload": scan.upload}
     if job.status == "complete" and job.results_key is not None:
         return CadenceScan(**known, results_key=job.results_key)
     if job.failure is not None:
         return CadenceScan(**known, failure=job.failure.message, failure_code=job.failure.code)
-    sentence = f"Scan {number} ({scan.upload.file_name}) was deleted."
-    return CadenceScan(**known, failure=plain_sentence(sentence), failure_code=DELETED_CODE)
+    return CadenceScan(**known, failure=DELETED, failure_code=DELETED_CODE)
 
 
 def too_few(scans: Sequence[CadenceScan]) -> Failure | None:

@@ -207,7 +207,7 @@ async def test_a_scan_whose_job_is_deleted_counts_as_failed(user: Account) -> No
     assert (await user.ask("DELETE", f"/jobs/{jobs[2]}"))[0] == 200
     (ready,) = ready_events(user.gateway, cadence_id)
     assert [scan.failure_code for scan in ready.scans] == [None, None, "scan_deleted"]
-    assert ready.scans[2].failure == "Scan 3 (scan2.fil) was deleted."
+    assert ready.scans[2].failure == "The job of this scan was deleted."
     shown = await cadence_of(user, cadence_id)
     assert (shown["scans"][2]["status"], shown["scans"][2]["error_code"]) == ("deleted", "scan_deleted")
 

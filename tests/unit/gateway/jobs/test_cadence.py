@@ -103,7 +103,7 @@ def test_ended_scans_have_results_or_a_reason():
     assert [(scan.role, scan.results_key, scan.failure, scan.failure_code) for scan in scans] == [
         ("on", f"jobs/{first}/results.json", None, None),
         (None, None, "The file is empty.", "bad_observation"),
-        ("off", None, "Scan 3 (s2.fil) was deleted.", "scan_deleted"),
+        ("off", None, "The job of this scan was deleted.", "scan_deleted"),
     ]
     event = ready_event(cadence, scans)
     assert decode(event.to_bytes()) == event

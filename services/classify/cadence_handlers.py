@@ -130,7 +130,8 @@ class CadenceHandler:
             raise PermanentError("The cadence can't be read; start it again.", code="unreadable_cadence")
         joined, why = await asyncio.to_thread(_joined, ready, await self._read(ready))
         measured, warnings = await self._measured(wanted)
-        if any(len(found) != len(joined) for found in measured.values()):
+        searched = {scan.index for scan in joined.scans if scan.has_results}
+        if measured.keys() != searched or any(len(found) != len(joined) for found in measured.values()):
             logger.warning("parts of other tracks", parts=event.parts)
             return [progress]
         closed = await self._closed(ready, joined, measured, (*why, *warnings), parts=event.parts)

@@ -184,6 +184,17 @@ async def test_the_last_part_closes_the_cadence(blobs, handler):
     assert any("OFF" in warning for warning in document.warnings)
 
 
+@pytest.mark.parametrize("parts", [1, 2, 3])
+async def test_an_event_that_counts_fewer_parts_closes_nothing(blobs, handler, parts):
+    *ready_parts, _ = await handler.handle(ready())
+    for part in ready_parts:
+        measure(blobs, part)
+    forged = measure(blobs, ready_parts[0]).model_copy(update={"parts": parts})
+    (progress,) = await handler.handle(forged)
+    assert isinstance(progress, JobProgress)
+    assert artefact_key(CADENCE, "events.json") not in blobs.objects
+
+
 async def test_a_repeat_gives_the_same_bytes_and_bus_events(blobs, handler):
     begun = ready()
     started = await handler.handle(begun)

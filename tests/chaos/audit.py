@@ -61,7 +61,8 @@ class Audit:
     unaccounted: list[str] = field(default_factory=list)
     events: int = 0
     repeated_events: int = 0
-    dead_letters: int = 0
+    # Jobs on malformed files that left a dead letter: an event that was published twice leaves two.
+    dead_letters: set[str] = field(default_factory=set)
     artefacts: int = 0
     not_compared: set[str] = field(default_factory=set)
 
@@ -86,7 +87,7 @@ class Audit:
             ("wrong quota counters", str(len(self.wrong_counters))),
             ("orphaned objects in S3", str(len(self.orphans))),
             ("events unaccounted for", f"{len(self.unaccounted)} (of {self.events}; {self.repeated_events} repeats)"),
-            ("dead letters of malformed files", str(self.dead_letters)),
+            ("dead letters of malformed files", f"{len(self.dead_letters)} jobs"),
         ]
 
 
@@ -253,7 +254,7 @@ class Auditor:
         job = jobs.get((record.key or b"").decode().split(":")[0])
         headers = {name: value.decode() for name, value in record.headers}
         if job is not None and job.observation.is_malformed and headers.get("error_code") == "bad_observation":
-            audit.dead_letters += 1
+            audit.dead_letters.add(job.job_id)
         else:
             audit.unaccounted.append(f"unexpected dead letter {headers}")
 

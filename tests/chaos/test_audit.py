@@ -232,6 +232,15 @@ def test_bus_event_of_an_unknown_cadence_is_found():
     assert audit.unaccounted == [f"cadence.ready names the unknown job {event.job_id}"]
 
 
+def test_dead_letter_of_an_event_that_was_published_twice_counts_once(auditor):
+    audit, jobs = Audit(), {"second": Job("second", MALFORMED, "k", REFUSED), "sound": Job("sound", SOUND, "k")}
+    Letter = namedtuple("Letter", "key headers")
+    for key in (b"second", b"second", b"sound:3"):
+        auditor._look_at_letter(audit, Letter(key, [("error_code", b"bad_observation")]), jobs)
+    assert audit.dead_letters == {"second"}
+    assert len(audit.unaccounted) == 1
+
+
 @pytest.mark.parametrize(
     ("found", "is_right"), [([2.0, 1.0], True), ([1.0], False), ([1.0, 2.0, 2.0], False), ([1.0, 99.0], False)]
 )

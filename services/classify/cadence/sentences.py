@@ -28,19 +28,25 @@ def scan_sentence(joined: Joined, seen: Observed, judgement: Judgement, track: i
     text = f"{start} has SNR {snr:.1f} ± {seen.snr_error[track, at]:.1f} along the track"
     trials = seen.trials[track, at]
     text += f", the best of {trials:.0f} paths" if trials >= 2 else ""
-    ratio = judgement.ratio[track, at]
-    if scan.role == "on":
-        text += ": it is there" if present else ": it is not there"
-    else:
-        text += ": it is there too" if present else ": it is not there"
-    if np.isfinite(ratio) and (present and scan.role == "off"):
-        text += f", with {_part(ratio)} of its strength in the ON scans"
-    limit = judgement.ratio_limit[track, at]
-    if judgement.taken[track, at]:
-        text += ", for that is the line of another track"
-    elif not present and np.isfinite(limit):
-        text += f", with at most {_part(limit)} of its strength in the ON scans that show it (3 sigma)"
-    return f"{text}."
+    return f"{text}{_measured_end(judgement, track, scan, present)}."
+
+
+def _measured_end(judgement: Judgement, track: int, scan: Scan, present: bool) -> str:
+    """Return what the SNR along a track says."""
+    at, is_off = scan.index, scan.role == "off"
+    ratio, limit = judgement.ratio[track, at], judgement.ratio_limit[track, at]
+    taken = bool(judgement.taken[track, at])
+    if present:
+        strength = f", with {_part(ratio)} of its strength in the ON scans" if is_off and np.isfinite(ratio) else ""
+        text = f": it is there{' too' if is_off else ''}{strength}"
+        return f"{text}, for that is the line of another track" if taken else text
+    if taken:
+        return ": it is not there, for that is the line of another track"
+    if limit >= 1:
+        return ": that says nothing, for a signal as strong as in the ON scans would not be seen in it"
+    if np.isfinite(limit):
+        return f": it is not there, with at most {_part(limit)} of its strength in the ON scans that show it (3 sigma)"
+    return ": it is not there"
 
 
 def _listed_end(joined: Joined, scan: Scan, snr: float, present: bool) -> str:

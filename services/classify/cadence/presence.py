@@ -44,6 +44,39 @@ def normal_below(z: Floats) -> Floats:
     return np.where(z >= 0, 1 - above, above)
 
 
+def shown_together(snr: Floats, trials: Floats, use: npt.NDArray[np.bool_], least: float) -> npt.NDArray[np.bool_]:
+    """Return where several scans together are as unlikely in noise as the SNR `least` of one path.
+
+    The chance p of each, that the best of its paths in noise is as strong, gives -2 Σ ln p, which is distributed as chi
+    squared of twice as many degrees as there are scans (Fisher 1925). One scan alone is not judged.
+
+    Parameters
+    ----------
+    snr, trials
+        (n, scans) measured, and the paths of which the strongest was.
+    use
+        (n, scans) which to take together.
+    least
+        The SNR.
+
+    Returns
+    -------
+    bool (n,)
+    """
+    good = use & np.isfinite(snr)
+    below = np.clip(normal_below(np.where(good, snr, 0.0)), 1e-12, 1 - 1e-12)
+    chance = -np.expm1(np.maximum(np.nan_to_num(trials, nan=1.0), 1.0) * np.log(below))
+    half = -np.where(good, np.log(np.clip(chance, 1e-12, 1.0)), 0.0).sum(axis=1)
+    count = good.sum(axis=1)
+    # The chance that chi squared of 2 n degrees exceeds x is exp(-x / 2) Σ (x / 2)^i / i! over i < n.
+    term, total = np.ones_like(half), np.zeros_like(half)
+    for i in range(good.shape[1]):
+        total += np.where(i < count, term, 0.0)
+        term = term * half / (i + 1)
+    allowed = float(1 - normal_below(np.array([float(least)]))[0])
+    return np.asarray((count > 1) & (np.exp(-half) * total <= allowed), np.bool_)
+
+
 def presence_probability(snr: Floats, full_snr: Floats, trials: Floats) -> Floats:
     """Return how likely a scan holds at least `LEAST_PART` of the signal.
 

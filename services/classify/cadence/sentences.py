@@ -75,6 +75,8 @@ def rejections(joined: Joined, seen: Observed, judgement: Judgement, track: int)
     offs = [scan for scan in joined.scans if scan.role == "off" and judgement.present[track, scan.index]]
     if offs:
         reasons.append(f"{_names(offs, upper=True)} {'is' if len(offs) == 1 else 'are'} OFF and show{_s(offs)} it too.")
+    elif judgement.off_together[track]:
+        reasons.append("The OFF scans together show it too, though none does alone.")
     if judgement.double_of[track] >= 0:
         at = joined.association.fits.value[judgement.double_of[track], 0] / 1e6
         reasons.append(f"It is the line of the event at {at:.6f} MHz, which has more hits or a higher SNR.")

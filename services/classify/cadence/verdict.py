@@ -8,12 +8,21 @@ import numpy.typing as npt
 from services.classify.cadence.joining import Joined, needed_on_scans
 from services.classify.cadence.observed import IN_LISTED, IN_LOST, IN_OUTSIDE, IN_SILENT, Observed
 from services.classify.cadence.ownership import of_another_track
-from services.classify.cadence.presence import LEAST_PART, presence_probability, threshold, weighted_mean
+from services.classify.cadence.presence import (
+    LEAST_PART,
+    presence_probability,
+    shown_together,
+    threshold,
+    weighted_mean,
+)
 from shared.arrays import Floats, Indices
 
-# An ON scan shows a signal from this measured SNR on, as an OFF scan does: noise gets there once in 4300 paths. At 4.0,
-# one emitter in ten whose SNR is 4 to 9 in one ON scan is lost, at 3.5 one in 25.
+# An ON scan shows a track with hits in several scans from this measured SNR on, as an OFF scan does: noise gets there
+# once in 4300 paths. At 4.0, one emitter in ten whose SNR is 4 to 9 in one ON scan is lost, at 3.5 one in 25.
 PRESENT_SNR = 3.5
+# A track of one hit is looked for over many paths in all other scans, where the wings of a wandering line pass for it:
+# noise gets there once in 30,000 paths.
+PRESENT_SNR_OF_ONE_HIT = 4.0
 # Upper limits are at three sigma.
 LIMIT_ERRORS = 3.0
 # Less than this part of a track, in the band and with samples, says nothing of its absence.
@@ -50,6 +59,7 @@ class Judgement:
     stands_still: npt.NDArray[np.bool_]
     on_present: npt.NDArray[np.int64]
     off_present: npt.NDArray[np.int64]
+    off_together: npt.NDArray[np.bool_]
     needed: npt.NDArray[np.int64]
     is_event: npt.NDArray[np.bool_]
     rejected: Indices
@@ -77,12 +87,12 @@ def judged(joined: Joined, seen: Observed) -> Judgement:
     An ON scan shows a track if its SNR along the track is significant, with the number of paths that were tried, and at
     least `LEAST_PART` of the strength elsewhere within three errors; or if its hit list has a hit on it, where nothing
     could be measured of at least the SNR threshold. The line of another track shows that one alone. An OFF scan shows
-    it from `off_snr` on, likewise.
+    it from `off_snr` on, likewise; several may show it together, though none does alone.
     """
     is_on = np.array([scan.role == "on" for scan in joined.scans])
     parameters, measured = joined.parameters, seen.is_measured
     taken = of_another_track(joined, seen)
-    significant = measured & (seen.snr >= threshold(PRESENT_SNR, seen.trials)) & ~taken
+    significant = measured & (seen.snr >= _least_snr(joined, seen)) & ~taken
     listed_on = (seen.state == IN_LISTED) & (seen.snr >= parameters.snr_threshold)
     on_there = (significant | (measured & seen.has_hit) | listed_on) & is_on
     on_there &= ~_is_faint(seen, on_there)
@@ -104,7 +114,8 @@ def judged(joined: Joined, seen: Observed) -> Judgement:
         # All ON scans that could show it, but not fewer than two.
         able = (counted & is_on).sum(axis=1)
         needed = np.maximum(able, min(2, len(joined.ons)))
-    is_event = (on_present >= needed) & (off_present == 0) & ~still
+    off_together = shown_together(seen.snr, seen.trials, measured & ~is_on, parameters.off_snr)
+    is_event = (on_present >= needed) & (off_present == 0) & ~off_together & ~still
     snr = _together(seen, is_on & counted)
     rejected = by_strength(~is_event, np.where(np.isfinite(snr), snr, joined.snr))
     listed = np.concatenate([np.flatnonzero(is_event), rejected[:MOST_REJECTED]])
@@ -122,10 +133,19 @@ def judged(joined: Joined, seen: Observed) -> Judgement:
         stands_still=still,
         on_present=on_present,
         off_present=off_present,
+        off_together=off_together,
         needed=needed,
         is_event=is_event,
         rejected=rejected,
         double_of=np.full(len(joined), -1, np.int64),
+    )
+
+
+def _least_snr(joined: Joined, seen: Observed) -> Floats:
+    """Return the SNR from which an ON scan shows a track, with the number of paths that were tried."""
+    several = (joined.association.members >= 0).sum(axis=1) > 1
+    return np.where(
+        several[:, None], threshold(PRESENT_SNR, seen.trials), threshold(PRESENT_SNR_OF_ONE_HIT, seen.trials)
     )
 
 

@@ -46,6 +46,21 @@ def test_an_on_scan_that_lists_nothing_is_measured():
     assert (absent.on_present[0], absent.needed[0]) == (2, 3)
 
 
+def test_an_on_scan_without_a_hit_needs_a_higher_snr_if_one_hit_is_all_that_is_known():
+    one = CadenceParameters(min_on_scans=2)
+    known, _ = verdict((20.0, 0, 20.0, 0, 0, 0), (20.0, 0, 20.0, 0, 4.3, 0))
+    alone, _ = verdict((20.0, 0, 0, 0, 0, 0), (20.0, 0, 4.3, 0, 0, 0), parameters=one)
+    assert (known.on_present[0], alone.on_present[0]) == (3, 1)
+
+
+def test_off_scans_that_show_it_together_rule_it_out():
+    """Each of SNR 2.5, one in 160 in noise; all three of them one in 100,000."""
+    found, seen = verdict(ON_ONLY, (20.0, 2.5, 20.0, 2.5, 20.0, 2.5))
+    assert (found.off_present[0], found.off_together[0], found.is_event[0]) == (0, True, False)
+    assert verdict(ON_ONLY, (20.0, 2.5, 20.0, 0.0, 20.0, 0.0))[0].is_event.tolist() == [True]
+    assert seen.is_measured.all()
+
+
 def test_k_of_n_on_scans_are_enough_if_so_stated():
     two = CadenceParameters(min_on_scans=2)
     assert verdict((20.0, 0, 20.0, 0, 0, 0), parameters=two)[0].is_event.tolist() == [True]

@@ -1,7 +1,7 @@
 """The accuracy of the search, with its curves: `python -m science.measure`, some minutes on two cores.
 
 Writes figures and a table into out/science/, and two of the figures into docs/figures/ for the README. turboSETI
-searches the same files where it is installed.
+searches the same files where it is installed. `python -m science.measure.cadences` measures cadences alone.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from science.measure import beside, crossings, curves, gains, wide_structure
+from science.measure import beside, cadences, crossings, curves, gains, wide_structure
 from science.measure.chirps import NUMBER, chirps
 from science.measure.efficiency import efficiencies
 from science.measure.false_alarms import counted, threshold_for
@@ -209,6 +209,7 @@ def main() -> None:
         "--figures", type=Path, default=ROOT / "docs" / "figures", help="folder of the README's figures"
     )
     arguments = parser.parse_args()
+    cadences.quiet_logs()
     console, folder = Console(), arguments.out
     folder.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
@@ -232,6 +233,8 @@ def main() -> None:
         asked += crossings.lines(pool)
         asked += gain_lines(pool, tell)
         asked += chirp_lines(pool, tell)
+        of_cadences, cadences_beside = cadences.measure(pool, Path(scratch), lambda what: tell(f"cadences: {what}"))
+        asked += of_cadences
         compared = beside.compare(Path(scratch), pool, lambda what: tell(f"beside turboSETI: {what}"))
         tell("figures")
         small = [folder, arguments.figures]
@@ -239,7 +242,7 @@ def main() -> None:
         curves.recovery(compared, [to / "recovery.png" for to in small])
         curves.false_alarms(noise, len(NOISE_SEEDS), NOISE_CHANNELS, predicted, folder / "false_alarms.png")
         curves.stated_errors(rows, folder / "stated_errors.png")
-    write_table(folder, asked, beside_lines(compared), console)
+    write_table(folder, asked, beside_lines(compared) + cadences_beside, console)
     console.print(f"Figures and tables are in {folder} ({time.monotonic() - began:.0f} s).")
 
 

@@ -102,8 +102,10 @@ def _origin(transmitters: Sequence[Transmitter], at_hz: dict[int, float]) -> tup
     near: list[int] = np.flatnonzero(away <= NEAR_HZ).tolist()
     if not near:
         return NOISE, False
-    # What is on in most scans explains most; a burst may cover it.
-    nearest = transmitters[min(near, key=lambda i: (-transmitters[i].scans_on, away[i]))]
+    # Where several are near: one that chance made an event, else what is on in most scans, for a burst may cover it.
+    nearest = transmitters[
+        min(near, key=lambda i: (not transmitters[i].is_in_all_ons_alone(), -transmitters[i].scans_on, away[i]))
+    ]
     return nearest.kind, nearest.is_in_all_ons_alone()
 
 

@@ -150,6 +150,11 @@ def beside_lines(counted: Counted, rows: np.ndarray, theirs: np.ndarray | None) 
     return lines
 
 
+def quiet_logs() -> None:
+    """Leave out what the handlers log of every scan."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+
+
 def measure(pool: Executor, folder: Path, tell: Tell) -> tuple[Lines, Lines]:
     """Return the lines of Waterhole alone, and those beside turboSETI."""
     found = cadence_emitters.measure(EMITTERS, EMITTERS_SEED, pool, tell)
@@ -167,7 +172,7 @@ def main() -> None:
         prog="python -m science.measure.cadences", description="Measure simulated cadences."
     )
     parser.parse_args()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    quiet_logs()
     console, began = Console(), time.monotonic()
     with ThreadPoolExecutor(2) as pool, tempfile.TemporaryDirectory() as folder:
         alone, beside = measure(pool, Path(folder), lambda what: console.log(what))

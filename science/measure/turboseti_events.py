@@ -14,16 +14,26 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from science.measure.turboseti import MAX_DRIFT_HZ_S, REPOSITORY, SNR_THRESHOLD, mend
 
 FILTER = 3
+# It searches on one core.
+PROCESSES = 2
 Rows = list[list[float]]
 
 
-def events_of(cadences: Sequence[Sequence[Path]]) -> list[Rows]:
+def events_of(cadences: Sequence[Sequence[Path]], processes: int = PROCESSES) -> list[Rows]:
     """Return turboSETI's rows of each cadence: (ON scan, frequency MHz, drift Hz/s, SNR)."""
+    parts = [cadences[first::processes] for first in range(min(processes, len(cadences)))]
+    with ThreadPoolExecutor(processes) as pool:
+        found = list(pool.map(_events_of, parts))
+    return [found[place % processes][place // processes] for place in range(len(cadences))]
+
+
+def _events_of(cadences: Sequence[Sequence[Path]]) -> list[Rows]:
     joined = [",".join(map(str, scans)) for scans in cadences]
     command = [sys.executable, "-m", "science.measure.turboseti_events", *joined]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)

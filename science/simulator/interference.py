@@ -11,8 +11,9 @@ from science.simulator.scene import Scene
 from shared.arrays import Floats
 from shared.header import Header
 
-CARRIERS, DRIFTING, INTERMITTENT, COMBS, SATELLITES, WANDERING, BURSTS, WIDE = 8, 4, 12, 1, 3, 4, 3, 1
-SNRS = (12.0, 200.0)
+CARRIERS, DRIFTING, INTERMITTENT, COMBS, SATELLITES, WANDERING, BURSTS, WIDE = 8, 8, 12, 1, 3, 4, 3, 4
+# Evenly in the logarithm, from below the threshold of hits on: faint lines are what one list has and another has not.
+SNRS = (8.0, 200.0)
 # Of transmitters on the ground whose oscillators drift.
 GROUND_DRIFT_HZ_S = 0.5
 # Change of the drift rate of satellites: far from what the bound allows, and what a distant one shows.
@@ -20,7 +21,9 @@ SATELLITE_CHANGES_HZ_S2 = (2e-4, 3e-3)
 DUTY = (0.3, 0.9)
 TEETH, TEETH_HZ = 8, (400.0, 3000.0)
 WALKS_HZ = (2.0, 12.0)
-BURST_HZ, WIDE_HZ = (2e3, 2e4), (100.0, 600.0)
+BURST_HZ, WIDE_HZ = (2e3, 2e4), (100.0, 5000.0)
+# Modulated emissions scatter like noise, averaged as it is.
+SELF_NOISE = 51.0
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,11 @@ def scenes(cadence: SimulatedCadence, transmitters: tuple[Transmitter, ...]) -> 
         yield replace(scene, emissions=tuple(emission for emission in there if emission is not None))
 
 
+def _in_scan(emission: Emission, scan: int) -> Emission:
+    """Return an emission whose own noise differs from scan to scan."""
+    return replace(emission, seed=emission.seed + scan)
+
+
 class _Drawn:
     """Draws transmitters, one after another."""
 
@@ -109,8 +117,8 @@ class _Drawn:
         return Transmitter(
             kind,
             tuple(
-                Emission(track, snr, **fields) if there else None  # type: ignore[arg-type] # fields of an emission
-                for track, there in zip(tracks, on, strict=True)
+                _in_scan(Emission(track, snr, **fields), scan) if there else None  # type: ignore[arg-type]
+                for scan, (track, there) in enumerate(zip(tracks, on, strict=True))
             ),
         )
 
@@ -154,5 +162,13 @@ class _Drawn:
         return self._made("burst", self._tracks(0.0), on, profile="box", width_hz=width, envelope=envelope)
 
     def wide(self) -> Transmitter:
-        width = float(self._rng.uniform(*WIDE_HZ))
-        return self._made("wide emission", self._tracks(0.0), self._duty(), profile="gaussian", width_hz=width)
+        width = float(np.exp(self._rng.uniform(*np.log(WIDE_HZ))))
+        return self._made(
+            "wide emission",
+            self._tracks(0.0),
+            self._duty(),
+            profile="gaussian",
+            width_hz=width,
+            self_noise=SELF_NOISE,
+            seed=int(self._rng.integers(2**31)),
+        )

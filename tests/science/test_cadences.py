@@ -1,13 +1,12 @@
 """Simulated cadences through the services: every emitter is one event, interference is none, and SNRs are unbiased."""
 
-import logging
-
 import numpy as np
 import pytest
 import structlog
 
 from science.measure import cadence_emitters, cadence_interference
 from science.measure.cadence_emitters import CLEAR, FAINT_IN_ONE, LEAKING, OFFS, ONS
+from science.measure.cadences import quiet_logs
 from services.classify.cadence.presence import threshold
 from shared.cadence import CadenceParameters
 
@@ -17,7 +16,7 @@ OFF_SNR = CadenceParameters().off_snr
 
 @pytest.fixture(scope="module", autouse=True)
 def _quiet():
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    quiet_logs()
     yield
     structlog.reset_defaults()
 

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime
 
+from services.classify.cadence.sky_drift import warm_up
 from services.classify.cadence_handlers import CadenceHandler
 from services.classify.compile import compile_kernels
 from services.classify.handlers import Handler
@@ -25,6 +26,7 @@ async def serve(settings: Settings) -> None:
     model = load_model()
     # Without a cache on disk this takes half a minute, and the first job would wait for it.
     await asyncio.to_thread(compile_kernels, model)
+    await asyncio.to_thread(warm_up)
     async with open_storage(settings) as storage, open_publisher(settings) as publisher:
         handler = Handler(
             storage.results,

@@ -42,6 +42,10 @@ SITES = {
 }
 
 
+# Any date would do.
+J2000_MJD = 51_544.5
+
+
 class Place(NamedTuple):
     """From where, and where to, an observation looked."""
 
@@ -64,7 +68,7 @@ def sky_drift_per_hz(place: Place, mjd: float) -> float:
     The tables of the Earth's rotation that come with astropy are used, and for later dates its uniform rotation:
     nothing is downloaded. This moves the drift by less than 1e-6 of itself.
     """
-    # Importing astropy takes a second: only a cadence with events needs it.
+    # Importing astropy takes a second: programs that need no drift start without it.
     from astropy import units
     from astropy.coordinates import EarthLocation, SkyCoord
     from astropy.time import Time
@@ -87,6 +91,11 @@ def sky_drift_per_hz(place: Place, mjd: float) -> float:
         velocity = target.radial_velocity_correction("barycentric", obstime=times, location=location)
         change_m_s2 = float((velocity[1] - velocity[0]).to_value(units.m / units.s)) / STEP_S
     return change_m_s2 / LIGHT_M_S
+
+
+def warm_up() -> None:
+    """Load what the first drift needs, astropy and its tables: a second of work."""
+    sky_drift_per_hz(Place(next(iter(SITES)), 0.0, 0.0), J2000_MJD)
 
 
 def origin_of(drift_hz_s: float, error_hz_s: float, sky_hz_s: float | None) -> str:

@@ -30,6 +30,8 @@ _MODEL_SPECTRA = 32
 LEAST_THERE = 0.1
 # A path is allowed if it is within so many standard deviations of the track, by all its parameters together.
 MOST_SIGMA = 3.0
+# SNRs of paths that share a box differ by rounding alone.
+EQUAL_SNR = 1e-9
 
 
 class Window(NamedTuple):
@@ -224,6 +226,25 @@ def _nothing(track: Path) -> Found:
 
 
 @njit(cache=True, nogil=True)
+def _is_better(snr: float, path: Path, best: Found, track: Path) -> bool:
+    """Return whether a path is stronger than the best, or as strong and nearer to the track.
+
+    Paths a third of a channel apart share boxes, and so their SNR. What part of the emission is in the box differs. For
+    a line that hardly moves it would be another one in each scan, if not the track decided.
+    """
+    if not math.isfinite(best.snr):
+        return snr > best.snr
+    near = EQUAL_SNR * abs(best.snr)
+    return snr > best.snr + near or (snr >= best.snr - near and _away(path, track) < _away(best.path, track))
+
+
+@njit(cache=True, nogil=True)
+def _away(path: Path, track: Path) -> float:
+    """Return how far a path is from the track, channels."""
+    return abs(path.centre - track.centre) + abs(path.steps - track.steps) / 2 + abs(path.bend - track.bend)
+
+
+@njit(cache=True, nogil=True)
 def _line(window: Window, track: Path, place: tuple[float, float], choice: Choice, smears: Floats) -> tuple[Found, int]:
     """Return the best path with one slope and bend, `place` beyond those of the track, and how many there are."""
     steps, bend = place
@@ -251,8 +272,8 @@ def _line(window: Window, track: Path, place: tuple[float, float], choice: Choic
                 if variance[i] < least:
                     continue
                 value = power[i] / math.sqrt(variance[i])
-                if value > best.snr:
-                    here = Path(path.centre + i * phases * apart, path.steps, path.bend)
+                here = Path(path.centre + i * phases * apart, path.steps, path.bend)
+                if _is_better(value, here, best, track):
                     there = MovingBox(box.start + i * stride, box.steps, box.bend, box.width)
                     best = Found(value, here, there, share, variance[i], 1.0)
     return best, max(0, high - low + 1)
@@ -284,7 +305,7 @@ def best_path(window: Window, track: Path, choice: Choice, smears: Floats) -> Fo
         for s in range(-choice.reach[1], choice.reach[1] + 1):
             place = (s * choice.apart[1], b * choice.apart[2])
             found, count = _line(window, track, place, choice, smears)
-            if found.snr > best.snr:
+            if _is_better(found.snr, found.path, best, track):
                 best = found
             if count:
                 in_line = 1 + (count - 1) * choice.fresh[0]

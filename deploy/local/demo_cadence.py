@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.box import SIMPLE
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -96,8 +95,8 @@ def _show(document: Mapping[str, Any], console: Console) -> None:
 
 def _table(title: str, events: Iterable[Mapping[str, Any]]) -> Table:
     # Without lines between the columns it fits into 80 characters.
-    table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 1, 0, 0))
-    for heading in ("id", "MHz", "Hz/s", "SNR in ON scans", "in OFF scans", "family"):
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for heading in ("id", "MHz", "Hz/s", "SNR, ON", "SNR, OFF", "family"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("label", no_wrap=True)
     for event in events:
@@ -105,16 +104,17 @@ def _table(title: str, events: Iterable[Mapping[str, Any]]) -> Table:
             str(event["id"]),
             f"{event['frequency_hz'] / 1e6:.6f}",
             f"{event['drift_rate']:+.3f}",
-            _snrs(event["scans"], "on"),
-            _snrs(event["scans"], "off"),
+            _snrs(event["scans"], "on", 0),
+            _snrs(event["scans"], "off", 1),
             str(event["family"]),
             escape(event["classification"]),
         )
     return table
 
 
-def _snrs(scans: Sequence[Mapping[str, Any]], role: str) -> str:
-    return " ".join("-" if scan["snr"] is None else f"{scan['snr']:.1f}" for scan in scans if scan["role"] == role)
+def _snrs(scans: Sequence[Mapping[str, Any]], role: str, digits: int) -> str:
+    of_role = (scan["snr"] for scan in scans if scan["role"] == role)
+    return " ".join("-" if snr is None else f"{snr:.{digits}f}" for snr in of_role)
 
 
 def _check(document: Mapping[str, Any], cadence: SimulatedCadence, console: Console) -> None:

@@ -21,10 +21,10 @@ from services.classify.cadence.presence import LEAST_PART, normal_below, thresho
 from shared.arrays import Floats
 from shared.cadence import CadenceParameters
 
-EMITTERS, EMITTERS_SEED = 500, 7
+EMITTERS, EMITTERS_SEED = 500, 19
 # Their files are searched by turboSETI too.
 EMITTERS_BESIDE = 100
-INTERFERENCE, INTERFERENCE_SEED = 50, 11
+INTERFERENCE, INTERFERENCE_SEED = 50, 23
 OFF_SNR = CadenceParameters().off_snr
 PROBABILITY_EDGES = (0.0, 0.4, 0.7, 0.9, 0.97, 1.001)
 SNR_EDGES = (0.0, 2.0, 3.0, 4.0, 5.0, 9.1)

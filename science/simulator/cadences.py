@@ -7,8 +7,8 @@ from science.simulator.scene import Scene, make_header
 from science.simulator.tones import Tone
 from shared.cadence import Role
 from shared.header import Header
+from shared.tracks import SECONDS_PER_DAY
 
-SECONDS_PER_DAY = 86_400.0
 # From the start of one scan to that of the next, as at Green Bank: 292 s and the time to move to the other source.
 BL_SCAN_PERIOD_S = 318.0
 # The demo's band: 1624.6 to 1627.5 MHz. Iridium ends at 1626.5 MHz.

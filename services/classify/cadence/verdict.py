@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.classify.cadence.joining import Joined, needed_on_scans
-from services.classify.cadence.observed import IN_LISTED, IN_LOST, IN_OUTSIDE, IN_SILENT, Observed
+from services.classify.cadence.observed import IN_LISTED, IN_SILENT, Observed
 from services.classify.cadence.ownership import of_another_track
 from services.classify.cadence.presence import (
     LEAST_PART,
@@ -25,8 +25,6 @@ PRESENT_SNR = 3.5
 PRESENT_SNR_OF_ONE_HIT = 4.0
 # Upper limits are at three sigma.
 LIMIT_ERRORS = 3.0
-# Less than this part of a track, in the band and with samples, says nothing of its absence.
-LEAST_COVERAGE = 0.5
 # A track stands still if chi squared of drift rate and change, two values, is at most this: 1 in 100 that stand still
 # is beyond.
 STILL = 9.2
@@ -188,8 +186,3 @@ def _together(seen: Observed, use: npt.NDArray[np.bool_]) -> Floats:
     summed = (weight * np.where(good, seen.strength_hz, 0.0)).sum(axis=1)
     snr: Floats = summed / np.sqrt(np.where(total > 0, total, 1.0))
     return np.where(total > 0, snr, np.nan)
-
-
-def cannot_show(state: int) -> bool:
-    """Return whether a scan in this state says nothing of a track."""
-    return state in (IN_OUTSIDE, IN_LOST)

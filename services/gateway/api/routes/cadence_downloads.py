@@ -2,8 +2,8 @@
 
 from aiohttp import web
 
-from services.gateway.api import answers
 from services.gateway.api.auth import USER
+from services.gateway.api.download_answers import csv_itself, url_of
 from services.gateway.jobs.access import own_cadence
 from services.gateway.jobs.cadence import Cadence
 from services.gateway.jobs.errors import FormatNotAvailableError, UnknownFormatError
@@ -45,13 +45,11 @@ class CadenceDownloadRoutes:
         key, filename = _artefact(cadence, name)
         if name == EVENTS_CSV.name:
             try:
-                table = await self._results.get(key)
+                return await csv_itself(self._results, key)
             except ObjectNotFoundError as error:
                 raise _not_available(cadence, name) from error
-            return web.Response(body=table, content_type="text/csv", charset="utf-8")
         expires_s = self._settings.download_expires_s
-        url = await self._results.presign_get(key, expires_s=expires_s, filename=filename)
-        return answers.json_response(answers.Download(download_url=url, format=name, filename=filename))
+        return await url_of(self._results, key, name=name, filename=filename, expires_s=expires_s)
 
 
 def _artefact(cadence: Cadence, name: str) -> tuple[str, str]:

@@ -2,8 +2,8 @@
 
 from aiohttp import web
 
-from services.gateway.api import answers
 from services.gateway.api.auth import USER
+from services.gateway.api.download_answers import csv_itself, url_of
 from services.gateway.jobs.access import own_job
 from services.gateway.jobs.errors import FormatNotAvailableError, UnknownFormatError
 from services.gateway.jobs.model import Job
@@ -41,13 +41,11 @@ class DownloadRoutes:
         key, filename = _artefact(job, name)
         if name == CSV.name:
             try:
-                catalogue = await self._results.get(key)
+                return await csv_itself(self._results, key)
             except ObjectNotFoundError as error:
                 raise _not_available(job, name) from error
-            return web.Response(body=catalogue, content_type="text/csv", charset="utf-8")
         expires_s = self._settings.download_expires_s
-        url = await self._results.presign_get(key, expires_s=expires_s, filename=filename)
-        return answers.json_response(answers.Download(download_url=url, format=name, filename=filename))
+        return await url_of(self._results, key, name=name, filename=filename, expires_s=expires_s)
 
 
 def _artefact(job: Job, name: str) -> tuple[str, str]:

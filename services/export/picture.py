@@ -15,13 +15,14 @@ from matplotlib.ticker import MaxNLocator
 
 from services.export.drawing import COLOURS, LOST, MARK, colour_limits, new_figure, plain_text, to_png
 from services.export.mark_labels import join_labels
-from services.export.provenance import telescope_name, utc_date
+from services.export.provenance import utc_date
 from services.export.waterfall import max_reduce, with_lost_marked
 from shared.arrays import Power
 from shared.header import Header
 from shared.hits import Cutout
 from shared.labels import RFI_OR_NOISE
 from shared.results import HitRecord
+from shared.telescopes import telescope_name
 from shared.units import FREQUENCY_UNITS, TIME_UNITS, Unit, fitting_unit, frequency_text, time_text
 
 LEFT, WIDTH = 0.055, 0.875  # of the waterfall, as parts of the figure's width

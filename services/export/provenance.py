@@ -9,27 +9,9 @@ from importlib.metadata import version
 
 from shared.events import ObservationClassified
 from shared.results import NoiseRecord, Results
+from shared.telescopes import telescope_name
 
 SOFTWARE = f"Waterhole {version('waterhole')}"
-# SIGPROC's numbers of telescopes.
-TELESCOPES = {
-    1: "Arecibo",
-    2: "Ooty",
-    3: "Nancay",
-    4: "Parkes",
-    5: "Jodrell Bank",
-    6: "GBT",
-    7: "GMRT",
-    8: "Effelsberg",
-    9: "ATA",
-    10: "SRT",
-    11: "LOFAR",
-    12: "VLA",
-    20: "CHIME",
-    21: "FAST",
-    64: "MeerKAT",
-    65: "KAT-7",
-}
 MJD_EPOCH = datetime(1858, 11, 17, tzinfo=UTC)
 LAST_MJD = 2_973_483  # the end of the year 9999
 
@@ -56,11 +38,6 @@ class Provenance:
     def values(self) -> dict[str, str | float | int]:
         """Return the values by name."""
         return {fact.name: fact.value for fact in self.facts}
-
-
-def telescope_name(telescope_id: int) -> str:
-    """Return the name of a telescope by SIGPROC's number; 0 means unknown."""
-    return TELESCOPES.get(telescope_id, f"SIGPROC id {telescope_id}" if telescope_id else "unknown")
 
 
 def utc_date(mjd: float) -> str | None:

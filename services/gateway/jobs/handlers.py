@@ -13,7 +13,16 @@ import structlog
 
 from services.gateway.jobs.cadence import ClassifiedScan
 from services.gateway.jobs.cadences import Cadences
-from services.gateway.jobs.model import Failure, Progress, Reopening, StartedJob, believable_ms, shown, shown_summary
+from services.gateway.jobs.model import (
+    Failure,
+    Observed,
+    Progress,
+    Reopening,
+    StartedJob,
+    believable_ms,
+    shown,
+    shown_summary,
+)
 from services.gateway.jobs.ports import CadenceStore, JobStore, Quotas
 from services.gateway.jobs.removal import Removal
 from shared.errors import PermanentError
@@ -148,6 +157,7 @@ class WorkerEvents:
                 return await self._jobs.record_classified(
                     event.job_id,
                     shown_summary(event.summary),
+                    observation=Observed.of(event),
                     results_key=event.results_key,
                     completed_at=believable_ms(event, now_ms) // 1000,
                     due_ms=due_ms,

@@ -9,7 +9,17 @@ from typing import Protocol
 from services.gateway.jobs.cadence import Cadence, ClassifiedScan, ScanJob
 from services.gateway.jobs.idempotency import RequestKey
 from services.gateway.jobs.limits import Limit, PruningTurn, Slot
-from services.gateway.jobs.model import DueEvent, Failure, Job, ListedJob, Progress, RemovedJob, Reopening, StartedJob
+from services.gateway.jobs.model import (
+    DueEvent,
+    Failure,
+    Job,
+    ListedJob,
+    Observed,
+    Progress,
+    RemovedJob,
+    Reopening,
+    StartedJob,
+)
 from services.gateway.jobs.paging import Page
 from services.gateway.jobs.report import Report
 from services.gateway.jobs.stored_upload import StoredUpload, UploadLimit, UploadUsage
@@ -70,7 +80,14 @@ class JobStore(Protocol):
         """Store progress that is further than before; postpone the next publication. Return whether the job exists."""
 
     async def record_classified(
-        self, job_id: str, results: ResultsSummary, *, results_key: str, completed_at: int, due_ms: int
+        self,
+        job_id: str,
+        results: ResultsSummary,
+        *,
+        observation: Observed,
+        results_key: str,
+        completed_at: int,
+        due_ms: int,
     ) -> bool:
         """Complete an open job, or keep the results of a failed one in case that it is reopened.
 

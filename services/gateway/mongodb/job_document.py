@@ -8,8 +8,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from services.gateway.jobs.model import OPEN_STATUSES, Failure, Job, Progress, RemovedJob, Reopening, StartedJob
+from services.gateway.jobs.model import (
+    OPEN_STATUSES,
+    Failure,
+    Job,
+    Observed,
+    Progress,
+    RemovedJob,
+    Reopening,
+    StartedJob,
+)
+from shared.chunks import ChunkPlan
 from shared.events import Artefact, ResultsSummary, SearchParameters
+from shared.header import Header
 
 REMOVED = "removed"
 # Lower than the order of any progress.
@@ -17,7 +28,7 @@ NO_PROGRESS = -1
 # Fields that a removed job or cadence loses.
 CONTENT_FIELDS = (
     *("event", "filename", "source_name", "results", "results_key", "progress", "failure", "export_failure"),
-    *("artefacts", "completed_at", "expires_at", "due_ms", "parameters", "etag", "cadence_id"),
+    *("artefacts", "completed_at", "expires_at", "due_ms", "parameters", "etag", "cadence_id", "observation"),
     *("held", "reopened", "reopened_ms"),
     *("name", "scans", "cadence_parameters", "limits", "is_started", "check_ms", "classified_scans"),
 )
@@ -49,6 +60,8 @@ def document_of(job: Job) -> dict[str, Any]:
     document |= progress_fields(job.progress)
     if job.results is not None:
         document |= results_fields(job.results)
+    if job.observation is not None:
+        document |= observation_fields(job.observation)
     if job.failure is not None:
         document |= failure_fields(job.failure)
     if job.export_failure is not None:
@@ -68,6 +81,13 @@ def progress_fields(progress: Progress | None) -> dict[str, Any]:
 def results_fields(results: ResultsSummary) -> dict[str, Any]:
     """Return the fields that store results."""
     return {"results": results.model_dump(mode="json")}
+
+
+def observation_fields(observation: Observed) -> dict[str, Any]:
+    """Return the fields that store the header of an observation and the plan of its chunks."""
+    plan = observation.plan
+    stored = {"header": observation.header.model_dump(mode="json")}
+    return {"observation": stored if plan is None else stored | {"plan": plan.model_dump(mode="json")}}
 
 
 def failure_fields(failure: Failure) -> dict[str, Any]:
@@ -102,7 +122,7 @@ def job_of(document: Mapping[str, Any]) -> Job:
     """Return the job of a document."""
     results, progress = document.get("results"), document.get("progress")
     failure, export_failure = document.get("failure"), document.get("export_failure")
-    parameters = document.get("parameters")
+    parameters, observation = document.get("parameters"), document.get("observation")
     return Job(
         job_id=document["_id"],
         user_id=document["user_id"],
@@ -124,7 +144,13 @@ def job_of(document: Mapping[str, Any]) -> Job:
         parameters=SearchParameters.model_validate(parameters) if parameters else None,
         etag=document.get("etag"),
         cadence_id=document.get("cadence_id"),
+        observation=_observed(observation) if observation else None,
     )
+
+
+def _observed(stored: Mapping[str, Any]) -> Observed:
+    plan = stored.get("plan")
+    return Observed(Header.model_validate(stored["header"]), ChunkPlan.model_validate(plan) if plan else None)
 
 
 def cadences_of(document: Mapping[str, Any]) -> frozenset[str]:

@@ -16,6 +16,7 @@ from services.gateway.jobs.model import (
     Failure,
     Job,
     ListedJob,
+    Observed,
     Progress,
     RemovedJob,
     Reopening,
@@ -36,6 +37,7 @@ from services.gateway.mongodb.job_document import (
     failure_fields,
     job_of,
     never_started_document,
+    observation_fields,
     progress_fields,
     removed_fields,
     removed_of,
@@ -136,7 +138,14 @@ class MongoJobStore(JobDocuments):
         return is_open or await self._exists(job_id)
 
     async def record_classified(
-        self, job_id: str, results: ResultsSummary, *, results_key: str, completed_at: int, due_ms: int
+        self,
+        job_id: str,
+        results: ResultsSummary,
+        *,
+        observation: Observed,
+        results_key: str,
+        completed_at: int,
+        due_ms: int,
     ) -> bool:
         """Complete an open job, or keep the results of a failed one.
 
@@ -144,6 +153,7 @@ class MongoJobStore(JobDocuments):
         """
         fields = {
             **results_fields(results),
+            **observation_fields(observation),
             "results_key": results_key,
             "completed_at": completed_at,
             "due_ms": due_ms,

@@ -19,6 +19,7 @@ from services.gateway.mongodb.store import Store
 from services.gateway.settings import Settings
 from services.gateway.users import add_user
 from shared.blobs import Storage
+from shared.chunks import ChunkPlan
 from shared.errors import TransientError
 from shared.events import (
     Artefact,
@@ -158,9 +159,23 @@ async def account(gateway: Gateway, tier: str = "researcher") -> Account:
     return Account(gateway, user["user_id"], user["api_key"])
 
 
-# No test reads the header.
-NO_FIELDS: dict[str, Any] = {}
-HEADER = Header.model_construct(**NO_FIELDS)
+HEADER = Header(
+    file_format="fil",
+    n_spectra=16,
+    n_channels=4096,
+    n_ifs=1,
+    n_bits=32,
+    data_offset_bytes=300,
+    fch1_mhz=8421.386717353016,
+    foff_mhz=-2.7939677238464355e-06,
+    tsamp_s=18.253611008,
+    tstart_mjd=57650.78209490741,
+    source_name="Voyager1",
+    ra_hours=17.167773333,
+    dec_deg=12.183,
+    telescope_id=6,
+)
+PLAN = ChunkPlan(n_channels=4096, count=2, stride_channels=2048, parts=1, overlap_channels=100)
 SUMMARY = ResultsSummary(
     raw_hits=543,
     filtered_hits=163,
@@ -188,7 +203,8 @@ def classified(gateway: Gateway, job_id: str) -> Event:
         event_id=uuid.uuid4(),
         producer="classify",
         header=HEADER,
-        chunk_count=1,
+        chunk_count=2,
+        plan=PLAN,
         results_key=artefact_key(job_id, "results.json"),
         summary=SUMMARY,
     )

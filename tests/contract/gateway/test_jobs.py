@@ -17,7 +17,18 @@ from shared.events import (
     JobProgress,
     decode,
 )
-from tests.contract.gateway.parts import FILES, SUMMARY, UUID, Account, Gateway, account, classified, code, export
+from tests.contract.gateway.parts import (
+    FILES,
+    HEADER,
+    SUMMARY,
+    UUID,
+    Account,
+    Gateway,
+    account,
+    classified,
+    code,
+    export,
+)
 
 
 async def test_a_job_starts_with_its_event_on_the_bus(servers: EmbeddedServers, alice: Account) -> None:
@@ -145,6 +156,8 @@ async def test_a_job_from_start_to_end(alice: Account) -> None:
     assert (job["status"], job["exports_ready"]) == ("complete", False)
     assert job["completed_at"] == int(done.occurred_at.timestamp())
     assert job["results"] == json.loads(SUMMARY.model_dump_json())
+    assert job["observation"]["first_channel_hz"] == HEADER.fch1_mhz * 1e6
+    assert job["observation"]["telescope"] == "GBT"
     assert (await alice.ask("GET", f"/jobs/{job_id}/download"))[0] == 200
     assert code(await alice.ask("GET", f"/jobs/{job_id}/download?format=fits")) == (404, "format_not_available")
 

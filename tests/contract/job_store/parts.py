@@ -4,12 +4,12 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Any
 
 from services.gateway.jobs.model import Job
 from services.gateway.mongodb.store import Store
 from services.gateway.settings import Settings
 from shared.blobs import OpenMultipart, StoredObject
+from shared.chunks import ChunkPlan
 from shared.errors import TransientError
 from shared.events import (
     Artefact,
@@ -140,9 +140,23 @@ SUMMARY = ResultsSummary(
     processing_time_seconds=28.4,
     top_candidates=(CANDIDATE, CANDIDATE.model_copy(update={"snr": 1e-12})),
 )
-# No test reads the header.
-NO_FIELDS: dict[str, Any] = {}
-HEADER = Header.model_construct(**NO_FIELDS)
+HEADER = Header(
+    file_format="fil",
+    n_spectra=16,
+    n_channels=4096,
+    n_ifs=1,
+    n_bits=32,
+    data_offset_bytes=300,
+    fch1_mhz=8421.386717353016,
+    foff_mhz=-2.7939677238464355e-06,
+    tsamp_s=18.253611008,
+    tstart_mjd=57650.78209490741,
+    source_name="Voyager1",
+    ra_hours=17.167773333,
+    dec_deg=12.183,
+    telescope_id=6,
+)
+PLAN = ChunkPlan(n_channels=4096, count=2, stride_channels=2048, parts=1, overlap_channels=100)
 
 
 def classified(job_id: str, occurred_s: int = T0_MS // 1000 + 30) -> Event:
@@ -154,7 +168,8 @@ def classified(job_id: str, occurred_s: int = T0_MS // 1000 + 30) -> Event:
         upload=UPLOAD,
         parameters=SearchParameters(),
         header=HEADER,
-        chunk_count=1,
+        chunk_count=2,
+        plan=PLAN,
         results_key=f"jobs/{job_id}/results.json",
         summary=SUMMARY,
     )

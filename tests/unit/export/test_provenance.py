@@ -7,7 +7,7 @@ from astropy import units
 from astropy.io.votable.ucd import check_ucd
 from astropy.time import Time
 
-from services.export.provenance import provenance_of, telescope_name, utc_date
+from services.export.provenance import provenance_of, utc_date
 from shared.results import Results
 from tests.unit.export.jobs import make_header
 
@@ -20,10 +20,6 @@ def test_dates_are_those_of_astropy(mjd):
 @pytest.mark.parametrize("mjd", [0.0, -5.0, 1e7])
 def test_no_date_where_the_header_has_none(mjd):
     assert utc_date(mjd) is None
-
-
-def test_telescopes_have_names():
-    assert [telescope_name(number) for number in (6, 64, 0, 99)] == ["GBT", "MeerKAT", "unknown", "SIGPROC id 99"]
 
 
 async def provenance(job, header, **changes):

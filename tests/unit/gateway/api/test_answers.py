@@ -8,8 +8,9 @@ import pytest
 from services.gateway.accounts.model import ApiKey
 from services.gateway.api import answers
 from services.gateway.api.routes.job_events import state_of
-from services.gateway.jobs.model import Failure, Job, Progress
+from services.gateway.jobs.model import Failure, Job, Observed, Progress
 from shared.events import Artefact, ResultsSummary, SearchParameters
+from shared.header import Header
 
 RESULTS = ResultsSummary.model_validate(
     {
@@ -42,6 +43,24 @@ RESULTS = ResultsSummary.model_validate(
 EXPORTED = (Artefact(format="csv", key="k", filename="f", content_type="text/csv", size=1, sha256="0" * 64),)
 CHOSEN = SearchParameters(snr_threshold=12.5)
 EXPIRES = 1720220400
+HEADER = Header(
+    file_format="fil",
+    n_spectra=16,
+    n_channels=1048576,
+    n_ifs=1,
+    n_bits=32,
+    fch1_mhz=8421.0,
+    foff_mhz=-3e-06,
+    tsamp_s=18.25,
+    tstart_mjd=57650.5,
+    source_name="<b>Voyager1",
+    ra_hours=17.25,
+    dec_deg=12.5,
+    telescope_id=6,
+)
+WITHOUT_ORIGIN = HEADER.model_copy(
+    update={"tstart_mjd": 0.0, "source_name": "", "ra_hours": None, "dec_deg": None, "telescope_id": 0}
+)
 
 
 def a_job(**changes: Any) -> Job:
@@ -79,6 +98,8 @@ JOBS = {
     "complete_early_clock": a_job(
         status="complete", completed_at=1712444399, results=RESULTS, parameters=SearchParameters()
     ),
+    "observed": a_job(status="complete", results=RESULTS, observation=Observed(HEADER, None)),
+    "observed_without_origin": a_job(status="complete", results=RESULTS, observation=Observed(WITHOUT_ORIGIN, None)),
     "failed": a_job(
         status="failed", failure=Failure("ingest", "bad_observation", "x.fil is empty."), parameters=CHOSEN
     ),
@@ -102,6 +123,10 @@ RESULTS_JSON = (
     '{"frequency_hz": 8.4e+16, "drift_rate": -1e-12, "snr": 1e+22, "classification": "RFI", "interestingness": 0.0, '
     r'"rfi_source": "n\u00e9", "source": "x"}]}'
 )
+GRID_JSON = (
+    '"observation": {"file_format": "fil", "n_channels": 1048576, "n_spectra": 16, "n_ifs": 1, "n_bits": 32, '
+    '"first_channel_hz": 8421000000.0, "channel_width_hz": -3.0, "spectrum_s": 18.25'
+)
 EXPECTED = {
     "submitted": HEAD.replace("STATUS", "submitted") + '"exports_ready": false}',
     "processing": HEAD.replace("STATUS", "processing")
@@ -114,6 +139,12 @@ EXPECTED = {
     "complete_early_clock": HEAD.replace("STATUS", "complete")
     + '"exports_ready": false, "parameters": {"snr_threshold": 10.0, "max_drift_rate_hz_s": 4.0}, '
     + f'"completed_at": 1712444400, {RESULTS_JSON}}}',
+    "observed": HEAD.replace("STATUS", "complete")
+    + f'"exports_ready": false, {GRID_JSON}, "start_mjd": 57650.5, "telescope": "GBT", '
+    + rf'"source_name": "\u2039b\u203aVoyager1", "ra_hours": 17.25, "dec_deg": 12.5}}, {RESULTS_JSON}}}',
+    # Writers that don't know these write 0 or nothing.
+    "observed_without_origin": HEAD.replace("STATUS", "complete")
+    + f'"exports_ready": false, {GRID_JSON}}}, {RESULTS_JSON}}}',
     "failed": HEAD.replace("STATUS", "failed")
     + f'"exports_ready": false, {CHOSEN_JSON}, "error": "x.fil is empty.", '
     + '"error_detail": {"code": "bad_observation", "stage": "ingest"}}',

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.gateway.jobs.model import Failure, Job, Progress
+from services.gateway.jobs.model import Failure, Job, Observed, Progress
 from services.gateway.mongodb.job_document import (
     CONTENT_FIELDS,
     NO_PROGRESS,
@@ -16,7 +16,9 @@ from services.gateway.mongodb.job_document import (
     removed_fields,
     removed_of,
 )
+from shared.chunks import ChunkPlan
 from shared.events import Artefact, ResultsSummary, SearchParameters, TopCandidate
+from shared.header import Header
 
 NEW = Job("j-1", "u", "k", "f.fil", "né ☃", 5_000_000_000, 1_712_444_400_123)
 CANDIDATE = TopCandidate(
@@ -31,6 +33,19 @@ CANDIDATE = TopCandidate(
 RESULTS = ResultsSummary(
     raw_hits=3, filtered_hits=2, candidates=1, processing_time_seconds=28.4, top_candidates=(CANDIDATE,)
 )
+HEADER = Header(
+    file_format="fil",
+    n_spectra=16,
+    n_channels=4096,
+    n_ifs=2,
+    n_bits=32,
+    data_offset_bytes=300,
+    fch1_mhz=8421.386717353016,
+    foff_mhz=-2.7939677238464355e-06,
+    tsamp_s=18.253611008,
+    telescope_id=6,
+)
+PLAN = ChunkPlan(n_channels=4096, count=4, stride_channels=2048, parts=1, overlap_channels=100, searches=((0,), (1,)))
 FULL = replace(
     NEW,
     status="complete",
@@ -46,6 +61,7 @@ FULL = replace(
     etag='"0123"',
     parameters=SearchParameters(snr_threshold=12.5),
     cadence_id="c-1",
+    observation=Observed(HEADER, PLAN),
 )
 
 
@@ -70,6 +86,11 @@ def test_a_full_job_is_read_as_stored() -> None:
 def test_a_document_of_an_early_version_has_no_parameters() -> None:
     document = {**document_of(NEW), "parameters": None, "completed_at": None, "results": None}
     assert job_of(document) == NEW
+
+
+def test_an_observation_of_an_early_version_has_no_plan() -> None:
+    job = replace(FULL, observation=Observed(HEADER, None))
+    assert job_of(document_of(job)) == job
 
 
 def test_the_order_of_progress_is_stored_for_conditional_updates() -> None:

@@ -36,7 +36,7 @@ def associate(lines: Lines, bounds: Bounds) -> Association:
     it, of equally many the one with the least chi squared. What is left is joined again, until nothing is. Where lines
     of combs are seen to move by one common shift, all is joined a second time with it.
     """
-    rule = Rule(bounds.change_variance, bounds.jerk_hz_s3, GATE, STRENGTH_SCATTER)
+    rule = _rule(bounds)
     members = _joined(lines.kernel, lines.starts, rule)
     expected_hz = common_shifts(lines.kernel, members)
     if expected_hz.shape[1]:
@@ -47,6 +47,15 @@ def associate(lines: Lines, bounds: Bounds) -> Association:
         members[order],
         Fits(fits.value[order], fits.covariance[order], fits.chi_squared[order], fits.degrees_of_freedom[order]),
     )
+
+
+def hits_joined(lines: Lines, bounds: Bounds) -> Members:
+    """Return the hits of each track as `associate` joins them at first, before combs are known."""
+    return _joined(lines.kernel, lines.starts, _rule(bounds))
+
+
+def _rule(bounds: Bounds) -> Rule:
+    return Rule(bounds.change_variance, bounds.jerk_hz_s3, GATE, STRENGTH_SCATTER)
 
 
 def _joined(kernel: ScanLines, starts: Flags, rule: Rule) -> Members:

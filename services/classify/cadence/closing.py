@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from services.classify.cadence.chance import chance_warnings
 from services.classify.cadence.document import Origin, Verdicts, document
 from services.classify.cadence.doubles import without_doubles
 from services.classify.cadence.families import families_of, histories
@@ -44,6 +45,7 @@ def close(
     """
     seen = observed(joined, measured)
     judgement = without_doubles(joined, seen, judged(joined, seen))
+    more_warnings = (*more_warnings, *chance_warnings(joined, int(judgement.is_event.sum())))
     moving = (~judgement.stands_still).astype(np.uint8)
     families = families_of(joined.association, joined.lines, joined.ons, moving)
     history = histories(joined.association, middle_s(joined))

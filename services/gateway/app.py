@@ -172,7 +172,7 @@ async def serve(settings: Settings) -> None:
             *parts.routes,
             UsageRoutes(settings, store.quotas, parts.space, now_ms=clock),
             KeyRoutes(settings, store.users, now_s=clock.now_s),
-            ReportRoutes(store.reports, store.jobs, now_s=clock.now_s),
+            ReportRoutes(store.reports, store.jobs, store.cadences, now_s=clock.now_s),
         ]
         pepper = settings.api_key_pepper.get_secret_value()
         key_uses = KeyUses(store.users, now_s=clock.now_s)

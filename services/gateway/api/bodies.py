@@ -144,7 +144,9 @@ class CreateKeyBody(Body):
 class ReportBody(Body):
     """POST /reports."""
 
-    job_id: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    job_id: Annotated[str, StringConstraints(min_length=1, max_length=100)] = Field(
+        description="The job, or the cadence, that the report is about."
+    )
     error_type: Literal["pipeline_failure", "user_report"] = "user_report"
     description: Annotated[str, StringConstraints(max_length=5000)] = ""
     metadata: dict[str, Any] = Field(default_factory=dict)

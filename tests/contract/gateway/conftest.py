@@ -77,7 +77,7 @@ async def gateway(servers: EmbeddedServers, issuer: Issuer) -> AsyncIterator[Gat
             *jobs.routes,
             UsageRoutes(settings, store.quotas, jobs.space, now_ms=clock),
             KeyRoutes(settings, store.users, now_s=time.time),
-            ReportRoutes(store.reports, store.jobs, now_s=time.time),
+            ReportRoutes(store.reports, store.jobs, store.cadences, now_s=time.time),
         ]
         pepper = settings.api_key_pepper.get_secret_value()
         key_uses = KeyUses(store.users, now_s=time.time)

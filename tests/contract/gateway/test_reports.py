@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.contract.gateway.cadences import files, start_cadence
 from tests.contract.gateway.parts import Account, Gateway, code
 
 
@@ -48,6 +49,13 @@ async def test_post_reports_requires_only_a_job(alice: Account, job_id: str) -> 
 async def test_post_reports_accepts_only_the_users_own_jobs(alice: Account, bob: Account, job_id: str) -> None:
     assert code(await bob.ask("POST", "/reports", {"job_id": job_id})) == (403, "job_of_another_user")
     assert code(await alice.ask("POST", "/reports", {"job_id": str(uuid.uuid4())})) == (404, "job_not_found")
+
+
+async def test_post_reports_takes_cadences(alice: Account, bob: Account) -> None:
+    cadence_id = await start_cadence(alice, await files(alice, 2))
+    status, _ = await alice.ask("POST", "/reports", {"job_id": cadence_id, "description": "Scan 2 is OFF."})
+    assert status == 201
+    assert code(await bob.ask("POST", "/reports", {"job_id": cadence_id})) == (403, "cadence_of_another_user")
 
 
 def nested(levels: int) -> dict[str, Any]:

@@ -201,11 +201,11 @@ OPERATIONS = (
         "post",
         "/reports",
         "Account",
-        "Report an error or send feedback about a job",
+        "Report an error or send feedback about a job or a cadence",
         (ok("The report was stored.", answers.ReportAccepted, status=201),),
         body=bodies.ReportBody,
         body_example={"job_id": answers.JOB_EXAMPLE["job_id"], "error_type": "user_report", "description": "…"},
-        errors=OWN_JOB,
+        errors={403: ("job_of_another_user", "cadence_of_another_user"), 404: ("job_not_found",)},
     ),
     Operation(
         "get",

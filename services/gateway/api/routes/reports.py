@@ -11,8 +11,9 @@ from services.gateway.api import answers
 from services.gateway.api.auth import USER
 from services.gateway.api.bodies import ReportBody, read_body
 from services.gateway.api.errors import ApiError
-from services.gateway.jobs.access import own_job
-from services.gateway.jobs.ports import JobStore, Reports
+from services.gateway.jobs.access import own_cadence, own_job
+from services.gateway.jobs.errors import UnknownCadenceError, UnknownJobError
+from services.gateway.jobs.ports import CadenceStore, JobStore, Reports
 from services.gateway.jobs.report import Report, nesting_depth
 
 logger = structlog.get_logger(__name__)
@@ -24,9 +25,10 @@ MAX_METADATA_DEPTH = 5
 class ReportRoutes:
     """POST /reports."""
 
-    def __init__(self, reports: Reports, jobs: JobStore, *, now_s: Callable[[], float]) -> None:
+    def __init__(self, reports: Reports, jobs: JobStore, cadences: CadenceStore, *, now_s: Callable[[], float]) -> None:
         self._reports = reports
         self._jobs = jobs
+        self._cadences = cadences
         self._now_s = now_s
 
     def routes(self) -> list[web.RouteDef]:
@@ -34,7 +36,7 @@ class ReportRoutes:
         return [web.post("/reports", self.report)]
 
     async def report(self, request: web.Request) -> web.Response:
-        """POST /reports: store a report about a job.
+        """POST /reports: store a report about a job or a cadence.
 
         Raises
         ------
@@ -42,22 +44,34 @@ class ReportRoutes:
             No job has this id.
         JobOfAnotherUserError
             The job belongs to a different user.
+        CadenceOfAnotherUserError
+            The cadence belongs to a different user.
         """
         body = await read_body(request, ReportBody)
         metadata = _metadata(body)
-        job = await own_job(self._jobs, body.job_id, request[USER].user_id)
+        await self._require_own(body.job_id, request[USER].user_id)
         report = Report(
             report_id=f"rpt-{uuid.uuid4().hex}",
             user_id=request[USER].user_id,
-            job_id=job.job_id,
+            job_id=body.job_id,
             error_type=body.error_type,
             description=body.description,
             metadata=metadata,
             created_at=int(self._now_s()),
         )
         await self._reports.add(report)
-        logger.info("report submitted", report_id=report.report_id, job_id=job.job_id, error_type=report.error_type)
+        logger.info("report submitted", report_id=report.report_id, job_id=body.job_id, error_type=report.error_type)
         return answers.json_response(answers.ReportAccepted(report_id=report.report_id), status=201)
+
+    async def _require_own(self, job_id: str, user_id: str) -> None:
+        """Raise an error unless the job, or the cadence, with this id is the user's."""
+        try:
+            await own_job(self._jobs, job_id, user_id)
+        except UnknownJobError:
+            try:
+                await own_cadence(self._cadences, job_id, user_id)
+            except UnknownCadenceError:
+                raise UnknownJobError from None
 
 
 def _metadata(body: ReportBody) -> str:

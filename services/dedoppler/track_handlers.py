@@ -184,24 +184,25 @@ def _measured_tracks(
         measurements=table,
         cutout_tracks=tracks["id"][shown].tolist(),
         cutouts=[one.cutout for one in measurements if one.cutout is not None],
-        warnings=_warnings(event.header, plans, grid.header.n_spectra),
+        warnings=_warnings(event.header, plans, grid.header.n_spectra, event.scan),
         scan=event.scan,
     )
 
 
-def _warnings(header: Header, plans: Sequence[TrackPlan], n_spectra: int) -> list[str]:
-    vague = sum(plan.prediction.reaches_beyond(MOST_CHANNELS) for plan in plans)
+def _warnings(header: Header, plans: Sequence[TrackPlan], n_spectra: int, scan: int) -> list[str]:
+    """Return what could not be measured; the same sentence from all parts of a scan, so that it is shown once."""
+    vague = any(plan.prediction.reaches_beyond(MOST_CHANNELS) for plan in plans)
     inside = [plan.prediction for plan in plans if plan.needed is not None]
-    few = sum(tries_few(one, smears_of(one, n_spectra)) for one in inside)
+    few = any(tries_few(one, smears_of(one, n_spectra)) for one in inside)
     warnings = []
     if vague:
         warnings.append(
-            f"Where {vague} of the tracks are in this scan is known only to more than {MOST_CHANNELS} channels "
+            f"Where some of the tracks are in scan {scan + 1} is known only to more than {MOST_CHANNELS} channels "
             f"({MOST_CHANNELS * abs(header.foff_hz) / 1e3:.3g} kHz); no signal farther away was measured."
         )
     if few:
         warnings.append(
-            f"{few} of the tracks have more than {MOST_PATHS} paths in a scan, since it is long before or after their "
-            "hits or max_drift_change_hz_s2 is large; only the paths nearest to the prediction were tried."
+            f"Some of the tracks have more than {MOST_PATHS} paths in scan {scan + 1}, since it is long before or "
+            "after their hits or max_drift_change_hz_s2 is large; only the paths nearest to the prediction were tried."
         )
     return warnings

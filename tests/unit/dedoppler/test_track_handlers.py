@@ -262,7 +262,7 @@ async def test_a_track_that_is_hardly_known_is_said(scan, pool):
     await TrackHandler(of(scan[0]), blobs, pool).handle(ready(scan[1], stop_track=1))
     (warning,) = stored(blobs).warnings
     assert warning == (
-        "Where 1 of the tracks are in this scan is known only to more than 2048 channels (5.72 kHz); no signal farther "
+        "Where some of the tracks are in scan 3 is known only to more than 2048 channels (5.72 kHz); no signal farther "
         "away was measured."
     )
 
@@ -272,7 +272,7 @@ async def test_a_track_with_too_many_paths_is_said(scan, pool):
     await TrackHandler(of(scan[0]), blobs, pool).handle(ready(scan[1], stop_track=1))
     (warning,) = stored(blobs).warnings
     assert warning == (
-        "1 of the tracks have more than 32768 paths in a scan, since it is long before or after their hits or "
+        "Some of the tracks have more than 32768 paths in scan 3, since it is long before or after their hits or "
         "max_drift_change_hz_s2 is large; only the paths nearest to the prediction were tried."
     )
 

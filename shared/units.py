@@ -46,3 +46,8 @@ def sexagesimal(value: float | None, unit: str, decimals: int) -> str:
     sign = "-" if value < 0 else ""
     width = decimals + 3 if decimals else 2
     return f"{sign}{minutes // 60:02d}{unit}{minutes % 60:02d}m{seconds / scale:0{width}.{decimals}f}s"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural unless it is one: `1 event`, `2 events`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -16,6 +16,7 @@ from deploy.local.client import Waterhole
 from deploy.local.demo import DemoError, Timings, demo_client, follow, made_files, upload
 from science.simulator.cadences import Emitter, SimulatedCadence, demo_cadence
 from shared.formats import CADENCE_FORMATS, event_picture
+from shared.units import counted
 
 FOLDER = "cadence"
 TITLE = "Simulated cadence"
@@ -61,8 +62,8 @@ def _report(found: Mapping[str, Any], timings: Timings, console: Console) -> Non
         highlight=False,
     )
     console.print(
-        f"{results['events']} events of {results['families']} emitters, {results['candidates']} candidates; "
-        f"{results['rejected']} tracks rejected.\n",
+        f"{counted(results['events'], 'event')} of {counted(results['families'], 'emitter')}, "
+        f"{counted(results['candidates'], 'candidate')}; {counted(results['rejected'], 'track')} rejected.\n",
         highlight=False,
     )
 

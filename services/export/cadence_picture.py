@@ -21,7 +21,7 @@ from services.export.waterfall import max_reduce, with_lost_marked
 from shared.arrays import Floats, Power
 from shared.cadence_document import CadenceDocument, EventRecord, ScanRecord, TrackInScan
 from shared.hits import Cutout
-from shared.units import FREQUENCY_UNITS, fitting_unit
+from shared.units import FREQUENCY_UNITS, counted, fitting_unit
 
 WIDTH_PX, PANEL_PX, HEAD_PX, FOOT_PX, GAP_PX = 1000, 110, 92, 56, 8
 LEFT, RIGHT = 0.085, 0.70  # of the panels, as parts of the figure's width
@@ -114,7 +114,7 @@ def _number(value: float | None, error: float | None) -> str:
     return f"{value:.1f}" if error is None else f"{value:.1f} ± {error:.1f}"
 
 
-def _note(track: TrackInScan, scan: ScanRecord) -> list[str]:
+def note_of(track: TrackInScan, scan: ScanRecord) -> list[str]:
     """Return the lines beside a panel: SNR or limit, what the rule says, and when it was."""
     if track["snr"] is None:
         snr = {"outside": "outside the band", "lost": "samples lost", "missing": "no results"}.get(
@@ -123,10 +123,16 @@ def _note(track: TrackInScan, scan: ScanRecord) -> list[str]:
     elif track["is_present"]:
         snr = f"SNR {_number(track['snr'], track['snr_error'])}"
     else:
-        limit = "" if track["snr_limit"] is None else f", below {track['snr_limit']:.1f}"
-        snr = f"absent: SNR {_number(track['snr'], None)}{limit}"
+        snr = f"{_not_shown(track)}: SNR {_number(track['snr'], None)}"
+        snr += "" if track["snr_limit"] is None else f", below {track['snr_limit']:.1f}"
     mjd = "" if scan["tstart_mjd"] is None else f"MJD {scan['tstart_mjd']:.5f}"
     return [snr, plain_text(scan["source_name"] or scan["file_name"], NOTE_CHARACTERS), mjd]
+
+
+def _not_shown(track: TrackInScan) -> str:
+    """Return what a scan says that doesn't show a track: nothing, if it would not show its whole strength."""
+    limit = track["strength_ratio_limit"]
+    return "says nothing" if limit is not None and limit >= 1 else "absent"
 
 
 def _panel(figure: Figure, place: tuple[float, float, float, float], scan: ScanRecord, axis: _Axis) -> Axes:
@@ -152,7 +158,9 @@ def _title(figure: Figure, document: CadenceDocument, event: EventRecord) -> Non
     figure.text(0.985, 1 - 26 / height, f"event {event['id']}", fontsize=12, ha="right")
     error = event["drift_rate_error"]
     drift = f"{event['drift_rate']:+.4f}" + ("" if error is None else f" ± {error:.4f}")
-    snr = "" if event["snr"] is None else f"    SNR {event['snr']:.1f} in {event['on_scans_present']} ON scans"
+    snr = (
+        "" if event["snr"] is None else f"    SNR {event['snr']:.1f} in {counted(event['on_scans_present'], 'ON scan')}"
+    )
     text = f"{event['frequency_hz'] / 1e6:.6f} MHz    {drift} Hz/s{snr}    {verdict}"
     figure.text(LEFT, 1 - 48 / height, text, fontsize=10, parse_math=False)
     date = utc_date(document.epoch_mjd)
@@ -214,7 +222,7 @@ def _write_note(figure: Figure, track: TrackInScan, scan: ScanRecord, top: float
     line = 17 / figure.bbox.height
     # Red is for what counts: the signal in an ON scan, or what rules the event out.
     colours = [MARK if track["is_present"] else "#000000", "#444444", "#444444"]
-    for number, (text, colour) in enumerate(zip(_note(track, scan), colours, strict=True), start=1):
+    for number, (text, colour) in enumerate(zip(note_of(track, scan), colours, strict=True), start=1):
         figure.text(RIGHT + 0.015, top - number * line, text, fontsize=9, color=colour, parse_math=False)
 
 
@@ -254,7 +262,7 @@ def draw_overview(document: CadenceDocument) -> bytes:
     title = plain_text(document.source_name or document.name, 60)
     figure.text(0.1, 1 - 26 / height, title, fontsize=14, weight="bold", parse_math=False)
     counts = (
-        f"events: {summary.events} of {summary.families} emitters    candidates: {summary.candidates}    "
+        f"events: {summary.events} of {counted(summary.families, 'emitter')}    candidates: {summary.candidates}    "
         f"rejected tracks: {summary.rejected}"
     )
     figure.text(0.98, 1 - 26 / height, counts, fontsize=12, ha="right")

@@ -5,6 +5,7 @@ Without the scans' samples nothing can be measured: a scan whose list does not h
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from shared.csv_table import to_csv
 from shared.errors import PermanentError
 from shared.event_columns import contents_of, event_cells
 from shared.number_texts import number_columns
+from shared.units import counted
 
 DEFAULTS = CadenceParameters()
 SHOWN_REJECTED = 10
@@ -131,7 +133,10 @@ def report(document: CadenceDocument) -> list[str]:
     """Return what is printed: warnings, events, families, and why the strongest of the other tracks are no events."""
     summary = document.summary
     lines = [f"Warning: {warning}" for warning in document.warnings]
-    lines.append(f"{summary.events} events of {summary.families} emitters; {summary.rejected} tracks are no events.")
+    lines.append(
+        f"{counted(summary.events, 'event')} of {counted(summary.families, 'emitter')}; "
+        f"{counted(summary.rejected, 'track')} {'is' if summary.rejected == 1 else 'are'} no event."
+    )
     lines += [_line(event) for event in document.events]
     lines += [f"Family {family['id']}: {family['sentence']}" for family in document.families if family["events"]]
     for track in document.rejected[:SHOWN_REJECTED]:
@@ -153,7 +158,11 @@ def main(given: Sequence[str] | None = None) -> None:
             options.json.write_bytes(document.to_bytes())
     except (BadTableError, PermanentError, OSError) as error:
         sys.exit(str(error))
-    print("\n".join(report(document)))
+    try:
+        print("\n".join(report(document)), flush=True)
+    except BrokenPipeError:
+        # Whoever reads has seen enough, such as `head`. Python would complain once more when it closes the output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

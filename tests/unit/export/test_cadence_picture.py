@@ -15,10 +15,11 @@ from services.export.cadence_picture import (
     WIDTH_PX,
     draw_event,
     draw_overview,
+    note_of,
 )
 from services.export.drawing import COLOURS
 from shared.hits import Cutout
-from tests.unit.export.example_cadence import CHANNEL_WIDTH_HZ, N_SPECTRA, cutouts, document
+from tests.unit.export.example_cadence import CHANNEL_WIDTH_HZ, N_SPECTRA, cutouts, document, in_scan
 
 BRIGHTEST = np.array(COLOURS(1.0)[:3]) * 255
 
@@ -72,6 +73,13 @@ def test_a_scan_without_data_is_drawn_empty_and_nothing_is_needed():
     for shown in (cutouts(), {}):
         assert pixels_of(draw_event(drawn, drawn.events[0], shown)).shape[1] == WIDTH_PX
     assert draw_event(drawn, drawn.rejected[0], cutouts()) != draw_event(drawn, drawn.events[0], cutouts())
+
+
+def test_a_scan_that_would_not_show_the_signal_does_not_say_that_it_is_absent():
+    (record,) = [one for one in document().scans if one["index"] == 1]
+    for limit, text in ((0.2, "absent: SNR 0.3, below 3.3"), (1.4, "says nothing: SNR 0.3, below 3.3")):
+        track = {**in_scan(record, 0.3, present=False), "strength_ratio_limit": limit}
+        assert note_of(track, record)[0] == text
 
 
 def test_the_same_input_gives_the_same_bytes():

@@ -2,7 +2,11 @@
 
 import pytest
 
-from shared.units import TIME_UNITS, fitting_unit, frequency_text, time_text
+from shared.units import TIME_UNITS, counted, fitting_unit, frequency_text, time_text
+
+
+def test_nouns_are_in_the_plural_unless_there_is_one():
+    assert [counted(number, "event") for number in (0, 1, 2)] == ["0 events", "1 event", "2 events"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """The command that finds events in hit tables."""
 
 import json
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -36,7 +38,7 @@ def test_events_are_printed_and_written(tables, tmp_path, capsys):
     csv, document = tmp_path / "events.csv", tmp_path / "events.json"
     main([*map(str, tables[::-1]), "--csv", str(csv), "--json", str(document)])
     printed = capsys.readouterr().out
-    assert "1 events of 1 emitters; 1 tracks are no events." in printed
+    assert "1 event of 1 emitter; 1 track is no event." in printed
     assert "nothing could be measured" in printed
     (event,) = pd.read_csv(csv).to_dict("records")
     assert event["Freq"] == pytest.approx(8419.3, abs=1e-5)
@@ -55,7 +57,7 @@ def test_drifts_of_old_tables_can_be_turned(tables, capsys):
     for path in tables:
         path.write_text(path.read_text().replace("\t0.200000\t", "\t-0.200000\t"))
     main([*map(str, tables), "--flip-drift"])
-    assert "1 events of 1 emitters" in capsys.readouterr().out
+    assert "1 event of 1 emitter" in capsys.readouterr().out
 
 
 def test_roles_and_the_rule_can_be_stated(tables, capsys):
@@ -63,7 +65,7 @@ def test_roles_and_the_rule_can_be_stated(tables, capsys):
     assert "0 events" in capsys.readouterr().out
     tables[2].write_text(tables[2].read_text().replace("\t25.000000\t", "\t5.000000\t"))
     main([*map(str, tables), "--min-on", "2"])
-    assert "1 events of 1 emitters" in capsys.readouterr().out
+    assert "1 event of 1 emitter" in capsys.readouterr().out
     main([*map(str, tables), "--snr", "26"])
     assert "0 events" in capsys.readouterr().out
 
@@ -115,3 +117,11 @@ def test_a_file_that_is_no_text_is_named(tables, tmp_path):
     with pytest.raises(SystemExit) as refused:
         main([str(tables[0]), str(picture)])
     assert refused.value.code == "scan.png is no hit table: it is not text."
+
+
+def test_a_reader_that_stops_reading_is_no_error(tables):
+    command = [sys.executable, "-m", "services.classify.cadence", *map(str, tables)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait() == 0

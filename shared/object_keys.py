@@ -50,3 +50,23 @@ def measured_prefix(job_id: str) -> str:
 def measured_key(job_id: str, part: int) -> str:
     """Return the key of one part of a cadence's measured tracks."""
     return f"{measured_prefix(job_id)}{part:05d}.npz"
+
+
+def waterfall_prefix(job_id: str) -> str:
+    """Return the prefix of the objects of a job's zoomable waterfall."""
+    return f"{job_prefix(job_id)}waterfall/"
+
+
+def waterfall_manifest_key(job_id: str) -> str:
+    """Return the key of what says how a job's waterfall is to be read."""
+    return f"{waterfall_prefix(job_id)}manifest.json"
+
+
+def waterfall_key(job_id: str, chunk: int) -> str:
+    """Return the key of the pyramid of one chunk."""
+    return f"{waterfall_prefix(job_id)}{chunk:05d}.bin"
+
+
+def waterfall_samples_key(job_id: str, chunk: int) -> str:
+    """Return the key of one chunk's windows round hits, at full resolution."""
+    return f"{waterfall_prefix(job_id)}{chunk:05d}.samples.bin"

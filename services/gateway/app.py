@@ -30,6 +30,7 @@ from services.gateway.api.routes.keys import KeyRoutes
 from services.gateway.api.routes.reports import ReportRoutes
 from services.gateway.api.routes.uploads import UploadRoutes
 from services.gateway.api.routes.usage import UsageRoutes
+from services.gateway.api.routes.verdicts import VerdictRoutes
 from services.gateway.api.uploaded_files import UploadedFiles
 from services.gateway.jobs.cadences import Cadences
 from services.gateway.jobs.handlers import WorkerEvents
@@ -93,6 +94,7 @@ def make_job_parts(
         users=store.users,
         uploads=storage.uploads,
         results=storage.results,
+        verdicts=store.verdicts,
         now_ms=now_ms,
     )
     starts = Starts(
@@ -147,6 +149,7 @@ def make_job_parts(
             DownloadRoutes(settings, jobs=store.jobs, results=storage.results),
             CadenceRoutes(cadences, store=store.cadences, jobs=store.jobs, files=files, removal=removal),
             CadenceDownloadRoutes(settings, cadences=store.cadences, results=storage.results),
+            VerdictRoutes(store.verdicts, jobs=store.jobs, cadences=store.cadences, now_ms=now_ms),
         ),
     )
 

@@ -35,7 +35,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def _no_control_characters(text: str) -> str:
+def no_control_characters(text: str) -> str:
     if _CONTROL.search(text):
         raise ValueError("it must not hold control characters or line separators")
     return text
@@ -43,14 +43,10 @@ def _no_control_characters(text: str) -> str:
 
 # Patterns for the API's document, equivalent to the rules below and in `upload_names`.
 _FILE_NAME = Field(json_schema_extra={"pattern": r"[^./\\][^/\\]*\.([Ff][Ii][Ll]|[Hh]5)$"})
-_PRINTABLE = Field(json_schema_extra={"pattern": r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"})
+PRINTABLE = Field(json_schema_extra={"pattern": r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"})
 
-Name = Annotated[
-    str, StringConstraints(min_length=1, max_length=255), AfterValidator(_no_control_characters), _PRINTABLE
-]
-Key = Annotated[
-    str, StringConstraints(min_length=1, max_length=1024), AfterValidator(_no_control_characters), _PRINTABLE
-]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(no_control_characters), PRINTABLE]
+Key = Annotated[str, StringConstraints(min_length=1, max_length=1024), AfterValidator(no_control_characters), PRINTABLE]
 # S3's ETags, with or without the quotes that HTTP requires.
 ETag = Annotated[str, StringConstraints(pattern=r'^"?[0-9A-Za-z+/=_.-]{1,200}"?$')]
 

@@ -37,8 +37,11 @@ from services.gateway.jobs.errors import (
     ScanError,
     ScanJobFailedError,
     TooManyPartsError,
+    TooManyVerdictsError,
     UnknownCadenceError,
+    UnknownEventError,
     UnknownFormatError,
+    UnknownHitError,
     UnknownJobError,
     UnknownMultipartError,
     UploadLimitError,
@@ -159,6 +162,13 @@ def _bad_page(error: BadPageError) -> ErrorAnswer:
     return ErrorAnswer(400, code, f"The parameter {error.parameter} must be {expected}.")
 
 
+def _numbers(what: str, first: int, count: int) -> str:
+    """Return the sentence about a number that no hit or event has."""
+    if not count:
+        return f"There is no such {what}: there are none, or none yet."
+    return f"There is no such {what}: the {what}s have the numbers {first} to {first + count - 1}."
+
+
 # The answer of each type of error; `Any` stands for the type on the left.
 ANSWERS: Mapping[type[Exception], Callable[[Any], ErrorAnswer]] = {
     InvalidTokenError: lambda error: ErrorAnswer(403, error.code, error.message),
@@ -192,6 +202,11 @@ ANSWERS: Mapping[type[Exception], Callable[[Any], ErrorAnswer]] = {
     UnknownCadenceError: lambda _: ErrorAnswer(404, "cadence_not_found", "No cadence has this id."),
     CadenceOfAnotherUserError: lambda _: ErrorAnswer(
         403, "cadence_of_another_user", "This cadence belongs to a different user."
+    ),
+    UnknownHitError: lambda error: ErrorAnswer(404, "hit_not_found", _numbers("hit", 0, error.count)),
+    UnknownEventError: lambda error: ErrorAnswer(404, "event_not_found", _numbers("event", 1, error.count)),
+    TooManyVerdictsError: lambda error: ErrorAnswer(
+        409, "too_many_verdicts", f"It has {error.limit} verdicts, as many as are kept; take some back first."
     ),
     BadCadenceError: lambda error: ErrorAnswer(400, error.code, error.message),
     ScanError: _of_scan,

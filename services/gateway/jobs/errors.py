@@ -42,6 +42,30 @@ class CadenceOfAnotherUserError(JobError):
     """The cadence belongs to a different user."""
 
 
+class UnknownHitError(JobError):
+    """The job has no hit of this number; it has `count`."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"The job has {count} hits.")
+        self.count = count
+
+
+class UnknownEventError(JobError):
+    """The cadence has no event of this number; it has `count`."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"The cadence has {count} events.")
+        self.count = count
+
+
+class TooManyVerdictsError(JobError):
+    """A job or cadence has `limit` verdicts, as many as it may have."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"It has {limit} verdicts.")
+        self.limit = limit
+
+
 class ScanError(JobError):
     """Scan `number` of a cadence (counted from 1) is refused; `cause` says why."""
 

@@ -18,6 +18,7 @@ from services.gateway.jobs.cadence import new_job_id
 from services.gateway.jobs.limits import PruningTurn, beyond_history, next_purge_ms
 from services.gateway.jobs.model import RemovedJob
 from services.gateway.jobs.ports import Bucket, CadenceStore, JobStore, Quotas, ResultsBucket
+from services.gateway.jobs.verdict import VerdictStore
 from services.gateway.settings import Settings
 from shared.errors import WaterholeError
 from shared.object_keys import job_prefix
@@ -46,6 +47,7 @@ class Removal:
         users: UserDirectory,
         uploads: Bucket,
         results: ResultsBucket,
+        verdicts: VerdictStore,
         now_ms: Callable[[], int],
     ) -> None:
         self._settings = settings
@@ -55,6 +57,7 @@ class Removal:
         self._users = users
         self._uploads = uploads
         self._results = results
+        self._verdicts = verdicts
         self._now_ms = now_ms
 
     async def remove(
@@ -76,6 +79,7 @@ class Removal:
         removed = await self._jobs.removed(job_id)
         if removed is not None:
             await self._quotas.give_back(removed.user_id, job_id)
+        await self._verdicts.delete_of_job(job_id)
         return removed
 
     async def purge_soon(self, job: RemovedJob) -> None:
@@ -109,6 +113,8 @@ class Removal:
         if not await self._jobs.postpone_purge(job, until_ms=self._now_ms() + LEASE_MS):
             return 0
         await self._let_go(job)
+        # Once more: a request that was under way when the job was removed may have stored one.
+        await self._verdicts.delete_of_job(job.job_id)
         count = await delete_all(self._results, await self._results.list_keys(job_prefix(job.job_id)))
         REMOVED_OBJECTS.labels("result").inc(count)
         if job.file_key is not None and not await self._jobs.files_in_use([job.file_key]):

@@ -20,6 +20,7 @@ from services.gateway.mongodb.reports import MongoReports
 from services.gateway.mongodb.stored_uploads import MongoStoredUploads
 from services.gateway.mongodb.uploads import MongoUploadRecords
 from services.gateway.mongodb.users import MongoUserStore
+from services.gateway.mongodb.verdicts import MongoVerdicts
 from services.gateway.settings import Settings
 
 
@@ -36,6 +37,7 @@ class Store:
     idempotency_keys: MongoIdempotencyKeys
     uploads: MongoUploadRecords
     stored_uploads: MongoStoredUploads
+    verdicts: MongoVerdicts
 
     async def check(self) -> None:
         """Raise `TransientError` unless the server answers."""
@@ -75,6 +77,7 @@ class Store:
         await self.quotas.ensure_indexes()
         await self.idempotency_keys.ensure_indexes()
         await self.uploads.ensure_indexes()
+        await self.verdicts.ensure_indexes()
 
 
 @asynccontextmanager
@@ -114,6 +117,7 @@ async def open_store(settings: Settings, *, make_client: Callable[..., Any] | No
             MongoIdempotencyKeys(database["idempotency_keys"]),
             MongoUploadRecords(database["uploads"]),
             MongoStoredUploads(database["stored_uploads"]),
+            MongoVerdicts(database["verdicts"]),
         )
         await store.ensure_indexes()
         yield store

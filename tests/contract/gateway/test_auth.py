@@ -135,7 +135,7 @@ async def test_users_can_not_access_data_of_other_users(alice: Account, bob: Acc
     mallory = await account(alice.gateway, "enterprise")
     stranger = Account(alice.gateway, "", "", token=token("mallory"))
     for user in (bob, mallory, stranger):
-        for path in (f"/jobs/{job_id}", f"/jobs/{job_id}/download"):
+        for path in (f"/jobs/{job_id}", f"/jobs/{job_id}/download", f"/jobs/{job_id}/verdicts"):
             assert code(await user.ask("GET", path)) == (403, "job_of_another_user")
         assert code(await user.ask("POST", "/reports", {"job_id": job_id})) == (403, "job_of_another_user")
         status, jobs = await user.ask("GET", "/jobs")

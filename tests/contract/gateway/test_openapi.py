@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import uuid
 from typing import Any
 
@@ -11,9 +12,11 @@ from aiohttp import FormData, web
 from services.gateway.api.application import MAX_BODY_BYTES
 from services.gateway.api.document.operations import OPERATIONS
 from services.gateway.api.document.page import ASSETS, PAGE_PATH, ROOT_PATH, SCRIPT_PATH
+from services.gateway.jobs.verdict import GivenVerdict
 from services.gateway.settings import MEBIBYTE
 from shared.events import JobFailed
 from shared.formats import CADENCE_FORMATS, FORMATS
+from shared.verdicts import MAX_VERDICTS
 from tests.contract.gateway.cadences import cadence_classified, cadence_exported, finish_jobs, ready_events, scan_jobs
 from tests.contract.gateway.document import DOCUMENT, check_answer, events_of, operation_of
 from tests.contract.gateway.parts import Account, Gateway, account, classified, export
@@ -78,6 +81,7 @@ async def test_every_documented_answer_occurs_as_documented(gateway: Gateway) ->
     await one_job(tour, user, other, job_id)
     await streams(tour, user, other, job_id)
     await cadences(tour, user, other, job_id)
+    await verdicts(tour, user, other, job_id)
     await keys_and_reports(tour, user, other, free, job_id)
     await tour.ask(user, "DELETE", f"/jobs/{job_id}", 200)
     assert documented() - tour.exercised == set()
@@ -85,7 +89,7 @@ async def test_every_documented_answer_occurs_as_documented(gateway: Gateway) ->
 
 async def answers_common_to_all_operations(tour: Tour, user: Account) -> None:
     for operation in OPERATIONS:
-        path = operation.path.replace("{job_id}", "x").replace("{cadence_id}", "x").replace("{keyId}", "x")
+        path = re.sub(r"\{\w+\}", "x", operation.path)
         if operation.is_public:
             await tour.ask(None, operation.method, path, 200)
             continue
@@ -199,11 +203,34 @@ async def cadences(tour: Tour, user: Account, other: Account, job_id: str) -> No
     await tour.ask(user, "GET", path, 200)
     for name in (*CADENCE_FORMATS, "event_0001"):
         await tour.ask(user, "GET", f"{path}/download?format={name}", 200)
+    await verdicts_on(tour, user, other, path, 1)
     (fields,) = events_of(await tour.ask(user, "GET", f"{path}/events", 200))
     assert fields["event"] == "cadence"
     check_answer("GET", path, 200, JSON_HEADERS, json.loads(fields["data"]))
     await tour.ask(user, "GET", f"{path}/events", 204, headers={"Last-Event-ID": fields["id"]})
     await tour.ask(user, "DELETE", path, 200)
+
+
+async def verdicts(tour: Tour, user: Account, other: Account, job_id: str) -> None:
+    await verdicts_on(tour, user, other, f"/jobs/{job_id}", 0)
+    await tour.ask(user, "GET", "/verdicts", 200)
+
+
+async def verdicts_on(tour: Tour, user: Account, other: Account, path: str, number: int) -> None:
+    """Give verdicts, to the most that there may be, on hits or events that count from `number`."""
+    given: dict[str, Any] = {"json": {"verdict": "rfi", "note": "n"}}
+    at = f"{path}/verdicts/{number}"
+    for method, below, more in (("GET", "", {}), ("PUT", f"/{number}", given), ("DELETE", f"/{number}", {})):
+        await tour.ask(other, method, f"{path}/verdicts{below}", 403, **more)
+        await tour.ask(user, method, f"{path[:-36]}{uuid.uuid4()}/verdicts{below}", 404, **more)
+    await tour.ask(user, "PUT", at, 200, **given)
+    await tour.ask(user, "GET", f"{path}/verdicts", 200)
+    await tour.ask(user, "DELETE", at, 200)
+    many = [
+        GivenVerdict(user.user_id, "job", path[-36:], 1000 + extra, "rfi", "", extra) for extra in range(MAX_VERDICTS)
+    ]
+    await user.gateway.store.database["verdicts"].insert_many({"_id": one.verdict_id, **vars(one)} for one in many)
+    await tour.ask(user, "PUT", at, 409, **given)
 
 
 async def keys_and_reports(tour: Tour, user: Account, other: Account, free: Account, job_id: str) -> None:
@@ -226,7 +253,7 @@ async def keys_and_reports(tour: Tour, user: Account, other: Account, free: Acco
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda one: f"{one.method} {one.path}")
 async def test_other_methods_of_a_path_are_refused_with_the_allowed_ones(gateway: Gateway, operation: Any) -> None:
-    path = operation.path.replace("{job_id}", "x").replace("{cadence_id}", "x").replace("{keyId}", "x")
+    path = re.sub(r"\{\w+\}", "x", operation.path)
     there = {one.method.upper() for one in OPERATIONS if one.path == operation.path}
     for method in {"PUT", "PATCH", "TRACE", "DELETE", "POST", "GET"} - there:
         async with gateway.client.request(method, path) as response:

@@ -58,15 +58,17 @@ class World:
             "/cadences": {"scans": [{"file_key": key} for key in self.file_keys]},
             "/api-keys": {"name": "n"},
             "/reports": {"job_id": self.job_id},
+            "/jobs/{job_id}/verdicts/{hit}": {"verdict": "rfi"},
+            "/cadences/{cadence_id}/verdicts/{event}": {"verdict": "rfi"},
         }
         found = {}
         for one in OPERATIONS:
             path = one.path.replace("{job_id}", self.job_id).replace("{cadence_id}", self.cadence_id)
-            path = path.replace("{keyId}", "none")
+            path = path.replace("{keyId}", "none").replace("{hit}", "0").replace("{event}", "1")
             found[f"{one.method} {one.path}"] = (
                 one.method,
                 path,
-                bodies.get(one.path) if one.method == "post" else None,
+                bodies.get(one.path) if one.method in ("post", "put") else None,
             )
         found["post /upload-url in parts"] = ("post", "/upload-url", MANY_PARTS)
         found["get /jobs/{job_id}/download of the CSV"] = ("get", f"/jobs/{self.job_id}/download?format=csv", None)

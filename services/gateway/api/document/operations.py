@@ -21,6 +21,7 @@ from services.gateway.api.document.operation import (
     ok,
     page_parameters,
 )
+from services.gateway.api.document.verdict_operations import VERDICT_OPERATIONS
 from services.gateway.jobs.limits import Limit
 from services.gateway.jobs.stored_upload import UploadLimit
 from shared.formats import FORMATS
@@ -162,6 +163,7 @@ OPERATIONS = (
         errors={400: ("invalid_format",), 403: OWN_JOB[403], 404: (*OWN_JOB[404], "format_not_available")},
     ),
     *CADENCE_OPERATIONS,
+    *VERDICT_OPERATIONS,
     Operation(
         "get",
         "/usage",

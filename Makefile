@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up user test test-fast test-real chaos rolling backlog check bench science train clean
+.PHONY: help setup demo up link user test test-fast test-real chaos rolling backlog check bench science train clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -43,8 +43,11 @@ demo: export OBSERVATION = $(value FILE)
 demo: setup ## Analyze an observation end to end (FILE=path for your own, CADENCE=1 for six scans); results in out/.
 	@$(BIN)/python -m deploy.local demo $(if $(value FILE),--file "$$OBSERVATION") $(if $(CADENCE),--cadence)
 
-up: setup ## Run all services on this machine until Ctrl-C; prints the URL and an API key.
+up: setup ## Run all services on this machine until Ctrl-C; prints a link that signs a browser in.
 	@$(BIN)/python -m deploy.local up
+
+link: setup ## Print a link that signs a browser in, once, as the demo user of the running stack.
+	@$(BIN)/python -m deploy.local link
 
 user: setup ## Create a user on the running stack and print an API key once (TIER=researcher).
 	@$(BIN)/python -m deploy.local user --tier '$(or $(TIER),researcher)'

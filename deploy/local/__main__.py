@@ -1,4 +1,4 @@
-"""Waterhole on this machine: `python -m deploy.local up | user | demo`."""
+"""Waterhole on this machine: `python -m deploy.local up | link | user | demo`."""
 
 import argparse
 import asyncio
@@ -11,7 +11,7 @@ from typing import Any
 from deploy.local.data_folder import DataFolder
 from deploy.local.errors import LocalError
 from deploy.local.log_view import LogView
-from deploy.local.stack import create_user, environment_of_running, running_stack
+from deploy.local.stack import create_user, environment_of_running, running_stack, sign_in_link
 
 INTERRUPTED = 130
 
@@ -22,6 +22,7 @@ def arguments() -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="run all services until Ctrl-C")
     up.add_argument("--port", type=int, help="port of the API (default: 8080, or a free port if 8080 is taken)")
+    link = commands.add_parser("link", help="print a link that signs a browser in once, as the demo user")
     user = commands.add_parser("user", help="create a user on the running stack and print an API key once")
     user.add_argument("--tier", default="researcher", help="tier of the user (default: researcher)")
     user.add_argument("--name", default="user", help="name of the user (default: user)")
@@ -29,7 +30,7 @@ def arguments() -> argparse.Namespace:
     demo.add_argument("--file", type=Path, help="your filterbank file, .fil or .h5 (default: simulated Voyager 1 data)")
     demo.add_argument("--cadence", action="store_true", help="six simulated scans, ON and OFF, instead of one file")
     demo.add_argument("--out", type=Path, default=Path("out"), help="folder for the results (default: out)")
-    for command in (up, user, demo):
+    for command in (up, link, user, demo):
         command.add_argument(
             "--data", type=Path, default=Path(".waterhole"), help="folder of data and logs (default: .waterhole)"
         )
@@ -40,15 +41,25 @@ async def up(data_dir: Path, port: int | None) -> None:
     """Serve until this task is cancelled."""
     log = LogView(DataFolder(data_dir).logs, sys.stderr)
     async with running_stack(data_dir, port=port, log=log) as stack:
+        link = await stack.sign_in_link()
         print(
             f"\nWaterhole is running.\n"
             f"  URL  {stack.url}\n"
             f"  key  {stack.api_key}\n"
+            f"Open {link}\n"
+            f"     in a browser: the link signs you in, once and within an hour (`make link` prints another).\n"
             f"Try  curl -s -H 'x-api-key: {stack.api_key}' {stack.url}/jobs\n"
             f"Press Ctrl-C to stop. Logs: {log.folder}.\n",
             flush=True,
         )
         await stack.until_broken()
+
+
+async def link(data_dir: Path) -> None:
+    """Print a link that signs a browser in once, as the demo user."""
+    folder = DataFolder(data_dir)
+    environment, up = environment_of_running(folder), folder.running()
+    print(await sign_in_link(environment, up.url, folder.demo_user()["user_id"]))
 
 
 async def user(data_dir: Path, tier: str, name: str) -> None:
@@ -101,6 +112,8 @@ def main() -> None:
     work: Coroutine[Any, Any, None]
     if options.command == "up":
         work = up(options.data, options.port)
+    elif options.command == "link":
+        work = link(options.data)
     elif options.command == "user":
         work = user(options.data, options.tier, options.name)
     else:

@@ -71,6 +71,7 @@ class DataFolder:
         self.logs = self.path / "logs"
         self._lock_file = self.path / "lock"
         self._up_file = self.path / "up.json"
+        self._demo_user_file = self.path / "demo_user.json"
 
     def subfolder(self, name: str) -> Path:
         """Return a subfolder that only the owner can enter; create it if it does not exist."""
@@ -118,6 +119,14 @@ class DataFolder:
             )
             write_private(path, known)
         return Secrets(**known)
+
+    def demo_user(self) -> dict[str, str]:
+        """Return {"user_id", "tier", "api_key"} of the demo user, or an empty dictionary before the first run."""
+        return read_json(self._demo_user_file)
+
+    def keep_demo_user(self, user: dict[str, str]) -> None:
+        """Store the demo user for later runs."""
+        write_private(self._demo_user_file, user)
 
     def publish(self, up: UpFile) -> None:
         """Write `up.json`."""

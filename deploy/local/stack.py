@@ -7,10 +7,11 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
-from deploy.local.data_folder import DataFolder, UpFile, read_json, write_private
+from deploy.local.data_folder import DataFolder, UpFile
 from deploy.local.errors import LocalError
 from deploy.local.log_view import LogView
 from deploy.local.ports import HOST, free_ports, is_free, preferred_or_free
@@ -37,7 +38,30 @@ class PortTakenError(LocalError):
 
 
 class UserError(LocalError):
-    """A user could not be created."""
+    """A user, or a link to sign in, could not be created."""
+
+
+async def gateway_command(environment: Mapping[str, str], module: str, *arguments: str) -> dict[str, Any]:
+    """Run a command of the gateway with its settings; return the JSON that it prints.
+
+    Raises
+    ------
+    UserError
+        The command failed; the message says why.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", module, *arguments),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=REPOSITORY,
+        env=child_environment(environment),
+    )
+    output, errors = await process.communicate()
+    if process.returncode != 0:
+        raise UserError(errors.decode(errors="replace").strip()[-2000:])
+    printed: dict[str, Any] = json.loads(output)
+    return printed
 
 
 async def create_user(
@@ -50,19 +74,27 @@ async def create_user(
     UserError
         The command failed; the message says why.
     """
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", f"{module}.users", "--tier", tier, "--name", name),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        cwd=REPOSITORY,
-        env=child_environment(environment),
-    )
-    output, errors = await process.communicate()
-    if process.returncode != 0:
-        raise UserError(f"Could not create a user of tier {tier}: {errors.decode(errors='replace').strip()[-2000:]}")
-    user: dict[str, str] = json.loads(output)
-    return user
+    try:
+        return await gateway_command(environment, f"{module}.users", "--tier", tier, "--name", name)
+    except UserError as error:
+        raise UserError(f"Could not create a user of tier {tier}: {error}") from error
+
+
+async def sign_in_link(
+    environment: Mapping[str, str], url: str, user_id: str, *, module: str = SERVICES[GATEWAY]
+) -> str:
+    """Return a link to the dashboard at `url` that signs the user's browser in once.
+
+    Raises
+    ------
+    UserError
+        The gateway's command failed; the message says why.
+    """
+    try:
+        made = await gateway_command(environment, f"{module}.sign_in_link", "--user-id", user_id)
+    except UserError as error:
+        raise UserError(f"Could not make a link to sign in: {error}") from error
+    return f"{url}/app/sign-in#link={made['link_token']}"
 
 
 def without_drain() -> dict[str, str]:
@@ -166,6 +198,17 @@ class Stack:
         """
         return await create_user(self.environment, tier, name, module=self._services[GATEWAY])
 
+    async def sign_in_link(self) -> str:
+        """Return a link that signs the demo user's browser in once.
+
+        Raises
+        ------
+        UserError
+            The gateway's command failed.
+        """
+        user_id = self.folder.demo_user()["user_id"]
+        return await sign_in_link(self.environment, self.url, user_id, module=self._services[GATEWAY])
+
     async def start(self) -> None:
         """Start the services, find or create the demo user, and write `up.json`."""
         await self._supervisor.start([self._spec(name, module) for name, module in self._services.items()])
@@ -190,12 +233,11 @@ class Stack:
 
     async def _demo_key(self) -> str:
         """Return the demo user's API key: that of an earlier run if it still works, so that its jobs are listed."""
-        path = self.folder.path / "demo_user.json"
-        known = str(read_json(path).get("api_key", ""))
+        known = self.folder.demo_user().get("api_key", "")
         if known and await is_accepted(self.url, known):
             return known
         user = await self.create_user(DEMO_TIER, "demo")
-        write_private(path, user)
+        self.folder.keep_demo_user(user)
         return user["api_key"]
 
     def _spec(self, name: str, module: str) -> ChildSpec:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import uvloop
 
 from services.gateway.accounts.key_use import KeyUses
+from services.gateway.accounts.session import SessionLives
+from services.gateway.accounts.sessions import Sessions
 from services.gateway.accounts.user_cache import UserCache
 from services.gateway.api.application import Routes, make_http_app
-from services.gateway.api.auth import ApiKeyAuthentication, Authentication, TokenAuthentication
+from services.gateway.api.auth import ApiKeyAuthentication, Authentication, TokenAuthentication, Tokens
 from services.gateway.api.client_address import ClientAddresses
 from services.gateway.api.document.asyncapi import make_asyncapi
 from services.gateway.api.document.openapi import make_openapi
@@ -28,9 +30,14 @@ from services.gateway.api.routes.job_events import JobEventRoutes
 from services.gateway.api.routes.jobs import JobRoutes
 from services.gateway.api.routes.keys import KeyRoutes
 from services.gateway.api.routes.reports import ReportRoutes
+from services.gateway.api.routes.session import BrowserSessions, SessionRoutes
 from services.gateway.api.routes.uploads import UploadRoutes
 from services.gateway.api.routes.usage import UsageRoutes
 from services.gateway.api.routes.verdicts import VerdictRoutes
+from services.gateway.api.same_origin import SameOrigin
+from services.gateway.api.session_auth import SessionAuthentication
+from services.gateway.api.session_cookie import Cookies
+from services.gateway.api.sign_ins import FailedSignIns
 from services.gateway.api.uploaded_files import UploadedFiles
 from services.gateway.jobs.cadences import Cadences
 from services.gateway.jobs.handlers import WorkerEvents
@@ -154,6 +161,51 @@ def make_job_parts(
     )
 
 
+@dataclass(frozen=True)
+class AccountParts:
+    """The objects that find out who sends a request, and the routes of signing in."""
+
+    authenticate: Authentication
+    key_uses: KeyUses
+    routes: tuple[Routes, ...]
+
+
+def make_account_parts(
+    settings: Settings, *, store: Store, tokens: Tokens | None, limits: RateLimits, now_s: Callable[[], float]
+) -> AccountParts:
+    """Construct them."""
+    pepper = settings.api_key_pepper.get_secret_value()
+    key_uses = KeyUses(store.users, now_s=now_s)
+    users = UserCache(store.users, lifetime_s=settings.user_cache_s)
+    by_key = ApiKeyAuthentication(users, pepper=pepper, now_s=now_s, note_use=key_uses.note)
+    by_token = TokenAuthentication(tokens, users, tier=settings.oidc_tier, now_s=now_s)
+    sessions = Sessions(
+        store.sessions,
+        users,
+        pepper=pepper,
+        lives=SessionLives(settings.session_idle_s, settings.session_absolute_s),
+        now_s=now_s,
+        cache_s=settings.user_cache_s,
+    )
+    cookies = Cookies(limits.addresses, is_tls=settings.tls)
+    same_origin = SameOrigin(settings.public_url)
+    browsers = BrowserSessions(sessions, cookies, cookie_lasts_s=settings.session_absolute_s)
+    return AccountParts(
+        authenticate=Authentication(by_key, by_token, SessionAuthentication(sessions, cookies, same_origin)),
+        key_uses=key_uses,
+        routes=(
+            SessionRoutes(
+                sessions,
+                browsers,
+                keys=by_key,
+                same_origin=same_origin,
+                failed=FailedSignIns(limits),
+                has_oidc=False,
+            ),
+        ),
+    )
+
+
 async def serve(settings: Settings) -> None:
     """Run until the process receives SIGTERM or SIGINT."""
     async with (
@@ -167,23 +219,21 @@ async def serve(settings: Settings) -> None:
         parts = make_job_parts(settings, store=store, storage=storage, bus=publisher, now_ms=clock)
         changes = JobChanges()
         streams = EventStreams(settings, changes)
+        limits = RateLimits(
+            settings.rate_limits.share(settings.gateway_replicas), ClientAddresses(settings.trusted_proxies)
+        )
+        accounts = make_account_parts(settings, store=store, tokens=tokens, limits=limits, now_s=clock.now_s)
         subjects: list[Routes] = [
             HealthRoutes(service.VERSION),
             DocumentRoutes(openapi=make_openapi(service.VERSION), asyncapi=make_asyncapi(service.VERSION)),
             JobEventRoutes(streams, jobs=store.jobs),
             CadenceEventRoutes(streams, cadences=store.cadences),
             *parts.routes,
+            *accounts.routes,
             UsageRoutes(settings, store.quotas, parts.space, now_ms=clock),
             KeyRoutes(settings, store.users, now_s=clock.now_s),
             ReportRoutes(store.reports, store.jobs, store.cadences, now_s=clock.now_s),
         ]
-        pepper = settings.api_key_pepper.get_secret_value()
-        key_uses = KeyUses(store.users, now_s=clock.now_s)
-        users = UserCache(store.users, lifetime_s=settings.user_cache_s)
-        authenticate = Authentication(
-            ApiKeyAuthentication(users, pepper=pepper, now_s=clock.now_s, note_use=key_uses.note),
-            TokenAuthentication(tokens, users, tier=settings.oidc_tier, now_s=clock.now_s),
-        )
         consumer = Consumer(
             settings,
             group="gateway",
@@ -193,10 +243,8 @@ async def serve(settings: Settings) -> None:
         )
         app = make_http_app(
             subjects,
-            authenticate,
-            limits=RateLimits(
-                settings.rate_limits.share(settings.gateway_replicas), ClientAddresses(settings.trusted_proxies)
-            ),
+            accounts.authenticate,
+            limits=limits,
             cors_origins=settings.cors_origins,
             is_tls=settings.tls,
             request_timeout_s=settings.request_timeout_s,
@@ -211,7 +259,7 @@ async def serve(settings: Settings) -> None:
             make_runner=GatewayRunner,
             consumer=consumer,
             checks={"mongodb": store.check, "s3": storage.check, "kafka": publisher.check},
-            background=[clock.run, parts.outbox.run, parts.sweeper.run, key_uses.run],
+            background=[clock.run, parts.outbox.run, parts.sweeper.run, accounts.key_uses.run],
             # Streams end at once, so that their clients reconnect to another gateway.
             on_stop=[changes.close],
             drain_s=settings.drain_s,

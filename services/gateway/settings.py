@@ -206,6 +206,22 @@ class Settings(ServiceSettings):
     )
     oidc_tier: str = Field(default="free", description="Tier of a user who is created by a token.")
 
+    session_idle_s: float = Field(
+        default=28_800.0, gt=0, description="How long a browser's session lasts without a use, s."
+    )
+    session_absolute_s: float = Field(
+        default=604_800.0, gt=0, description="How long a browser's session lasts in any case, s."
+    )
+    sign_in_link_s: float = Field(
+        default=3600.0, gt=0, description="How long a link that signs a user in once is valid, s."
+    )
+    public_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/?#\\\s]+/?$",
+        description="URL at which browsers reach the gateway, such as https://waterhole.example; none: the Host of "
+        "each request.",
+    )
+
     upload_expires_s: int = Field(default=3600, ge=1, description="How long presigned upload URLs are valid, s.")
     download_expires_s: int = Field(default=3600, ge=1, description="How long presigned download URLs are valid, s.")
     multipart_threshold_bytes: int = Field(

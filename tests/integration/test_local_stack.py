@@ -17,7 +17,7 @@ from deploy.local.data_folder import DataFolder, DataFolderInUseError, NoStackRu
 from deploy.local.log_view import LogView
 from deploy.local.ports import free_ports, is_free
 from deploy.local.servers import SERVERS
-from deploy.local.stack import PortTakenError, Stack, UserError, environment_of_running, running_stack
+from deploy.local.stack import PortTakenError, Stack, UserError, environment_of_running, running_stack, sign_in_link
 from deploy.local.supervisor import ChildSpec, Command, StartError, Supervisor
 
 REPOSITORY = Path(__file__).parents[2]
@@ -195,6 +195,12 @@ async def test_two_stacks_run_side_by_side_and_leave_nothing(stack, tmp_path):
     assert stack.pid_of("gateway")
 
 
+async def test_the_stack_makes_links_that_sign_the_demo_user_in(stack):
+    assert await stack.sign_in_link() == f"{stack.url}/app/sign-in#link=link-of-demo"
+    with pytest.raises(UserError, match="link to sign in"):
+        await sign_in_link(stack.environment, stack.url, "demo", module="no.such.module")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="uses a Linux-only kernel function")
 async def test_children_die_with_a_killed_supervisor(tmp_path):
     argv = (sys.executable, "-c", UP, str(tmp_path), str(free_ports(1)[0]))
@@ -224,7 +230,8 @@ async def test_up_serves_until_a_signal_stops_it(tmp_path, signum):
         shown = await asyncio.wait_for(up.stdout.readuntil(b"to stop"), PATIENCE_S)
         up_file = json.loads((tmp_path / "up.json").read_text())
         assert up_file["url"] == f"http://127.0.0.1:{port}"
-        assert {up_file["url"], up_file["api_key"]} <= set(shown.decode().split())
+        link = f"{up_file['url']}/app/sign-in#link=link-of-demo"
+        assert {up_file["url"], up_file["api_key"], link} <= set(shown.decode().split())
     finally:
         up.send_signal(signum)
         up.send_signal(signum)
@@ -232,6 +239,7 @@ async def test_up_serves_until_a_signal_stops_it(tmp_path, signum):
     assert up.returncode == 0
     assert re.search(r"\d\d:\d\d:\d\d gateway +\[info\] service started +broker=127", log.decode())
     assert up_file["api_key"] not in log.decode()
+    assert "link-of-demo" not in log.decode()
     assert "Traceback" not in log.decode()
     assert is_free(port)
     assert not (tmp_path / "up.json").exists()

@@ -100,8 +100,13 @@ def hash_api_key(api_key: str, pepper: str) -> str:
     Keys are looked up by this hash, so the time of a look-up does not depend on the key, and the stored hash is useless
     without the pepper.
     """
+    return keyed_hash(api_key, pepper)
+
+
+def keyed_hash(text: str, pepper: str) -> str:
+    """Return the HMAC-SHA256 of a text under the pepper, in hex. Texts of different kinds have different prefixes."""
     keyed = _keyed(pepper).copy()
-    keyed.update(api_key.encode())
+    keyed.update(text.encode())
     return keyed.hexdigest()
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from services.gateway.accounts.model import ApiKey, KeySlot, User
+from services.gateway.accounts.session import Session
 
 
 class UserDirectory(Protocol):
@@ -59,3 +60,34 @@ class UserStore(UserDirectory, Protocol):
 
     async def count_key_slots(self, user_id: str, slots: Sequence[KeySlot]) -> None:
         """Start counting a user's slots with these, unless counting has started already."""
+
+
+class SessionStore(Protocol):
+    """Sessions, by the hashes of their tokens, and links that sign in once, by the hashes of theirs.
+
+    Times are unix seconds. A session or link may stay stored for some time after its end.
+    """
+
+    async def add_session(self, session: Session, ends_at: int) -> None:
+        """Store a new session."""
+
+    async def session(self, session_id: str) -> Session | None:
+        """Return a session, or None."""
+
+    async def record_session_use(self, session: Session, ends_at: int) -> None:
+        """Store the last use of a session, unless it was deleted."""
+
+    async def delete_session(self, session_id: str) -> None:
+        """Delete a session. Repeating this changes nothing."""
+
+    async def delete_oldest_sessions(self, user_id: str, kept: int) -> None:
+        """Delete a user's sessions except for the `kept` that were opened last."""
+
+    async def add_link(self, link_hash: str, user_id: str, ends_at: int) -> None:
+        """Store a new link."""
+
+    async def take_link(self, link_hash: str, now: int) -> str | None:
+        """Delete a link and return its user's id; None if there is none, or it has ended. Only one caller gets it."""
+
+    async def delete_ended(self, now: int) -> int:
+        """Delete sessions and links that have ended. Return how many."""

@@ -16,6 +16,7 @@ from services.gateway.api.request_log import add_request_id, request_log_middlew
 from services.gateway.api.request_timeout import request_timeout_middleware
 from services.gateway.api.routes import cadence_events, job_events
 from services.gateway.api.security_headers import security_headers
+from services.gateway.api.session_auth import vary_on_cookie
 from services.gateway.api.sign_ins import LimitedAuthentication
 from services.gateway.settings import UNLIMITED_RATES
 
@@ -60,6 +61,7 @@ def make_http_app(
     app.on_response_prepare.append(add_request_id)
     app.on_response_prepare.append(security_headers(limits.addresses, is_tls=is_tls))
     app.on_response_prepare.append(limits.add_headers)
+    app.on_response_prepare.append(vary_on_cookie)
     if cors_origins:
         app.on_response_prepare.append(cors.add_headers)
     for subject in subjects:

@@ -1,7 +1,8 @@
-"""Authentication: an API key in `x-api-key`, or a token in `Authorization: Bearer`.
+"""Authentication: an API key in `x-api-key`, a token in `Authorization: Bearer`, or a browser's session cookie.
 
-A request must send exactly one of the two, once. A request with both is refused, because a client that sends a bad key
-with a good token (or the reverse) is mistaken about its user. Every refusal is a 403.
+A request must send exactly one key or token, once. A request with both is refused, because a client that sends a bad
+key with a good token (or the reverse) is mistaken about its user. The cookie only counts without either: browsers add
+it by themselves. Every refusal is a 403.
 """
 
 from collections.abc import Awaitable, Callable
@@ -19,7 +20,9 @@ from services.gateway.api.oidc import Claimant
 
 API_KEY_HEADER = "x-api-key"
 BEARER = "bearer"
-PUBLIC_PATHS = frozenset({"/health", "/ready", "/metrics"}) | DOCUMENT_PATHS
+# Its own routes say what they need.
+SESSION_PATHS = frozenset({"/session", "/session/oidc", "/session/oidc/callback"})
+PUBLIC_PATHS = frozenset({"/health", "/ready", "/metrics"}) | DOCUMENT_PATHS | SESSION_PATHS
 USER = web.RequestKey("user", User)
 # The id of the API key, in requests with one.
 KEY_ID = web.RequestKey("key_id", str)
@@ -63,6 +66,20 @@ class ApiKeyAuthentication:
         given = request.headers.get(API_KEY_HEADER, "").strip()
         if not given:
             raise _missing_credentials()
+        user, key = await self.owner(given)
+        request[KEY_ID] = key.key_id
+        return user
+
+    async def owner(self, given: str) -> tuple[User, ApiKey]:
+        """Return the user of an API key, and what is stored of the key.
+
+        Raises
+        ------
+        ApiError
+            403, the key is malformed, unknown, revoked or expired.
+        TransientError
+            MongoDB is unavailable.
+        """
         if not is_api_key(given):
             raise ApiError(403, "invalid_api_key", "The API key is not valid.")
         # Nothing is compared with the key or its hash here: the time of a look-up by hash discloses no other keys.
@@ -78,8 +95,7 @@ class ApiKeyAuthentication:
             raise ApiError(403, "invalid_api_key", "The API key is not valid.")
         if self._note_use is not None:
             self._note_use(key)
-        request[KEY_ID] = key.key_id
-        return user
+        return user, key
 
 
 class TokenAuthentication:
@@ -110,9 +126,18 @@ class TokenAuthentication:
         scheme, _, token = request.headers[hdrs.AUTHORIZATION].strip().partition(" ")
         if scheme.lower() != BEARER or not token.strip():
             raise ApiError(403, "invalid_token", "The header Authorization must be 'Bearer' and a token.")
-        return await self._user_of(await self._tokens.verify(token.strip()))
+        return await self.user_of(await self._tokens.verify(token.strip()))
 
-    async def _user_of(self, claimant: Claimant) -> User:
+    async def user_of(self, claimant: Claimant) -> User:
+        """Return the user of a token's subject; create the user for the first token.
+
+        Raises
+        ------
+        ApiError
+            403, the user has just been removed.
+        TransientError
+            MongoDB is unavailable.
+        """
         user_id = token_user_id(claimant.issuer, claimant.subject)
         user = await self._directory.user(user_id)
         if user is not None:
@@ -127,12 +152,23 @@ class TokenAuthentication:
         return found
 
 
-class Authentication:
-    """Finds the user of a request by its key or its token."""
+class ByCookie(Protocol):
+    """Finds the user of a request's session cookie."""
 
-    def __init__(self, by_key: Authenticate, by_token: Authenticate) -> None:
+    def has_cookie(self, request: web.Request) -> bool:
+        """Return whether a request has a session cookie, of any value."""
+
+    async def __call__(self, request: web.Request) -> User:
+        """Return the user."""
+
+
+class Authentication:
+    """Finds the user of a request by its key or its token, or else by its session cookie."""
+
+    def __init__(self, by_key: Authenticate, by_token: Authenticate, by_cookie: ByCookie | None = None) -> None:
         self._by_key = by_key
         self._by_token = by_token
+        self._by_cookie = by_cookie
 
     async def __call__(self, request: web.Request) -> User:
         """Return the user.
@@ -140,7 +176,7 @@ class Authentication:
         Raises
         ------
         ApiError
-            403, the request has no key and no token, more than one of them, or a key that is not usable.
+            403, the request has no key, token or session, more than one of them, or one that is not usable.
         InvalidTokenError
             The token is not valid, or has expired.
         TransientError
@@ -152,11 +188,15 @@ class Authentication:
             raise ApiError(403, "ambiguous_credentials", "Send exactly one API key or one token.")
         if tokens:
             return await self._by_token(request)
+        if not keys and self._by_cookie is not None and self._by_cookie.has_cookie(request):
+            return await self._by_cookie(request)
         return await self._by_key(request)
 
 
 def _missing_credentials() -> ApiError:
-    message = "Authentication is required: send an API key as x-api-key, or a token as Authorization: Bearer."
+    message = (
+        "Authentication is required: send an API key as x-api-key, or a token as Authorization: Bearer; or sign in."
+    )
     return ApiError(403, "missing_api_key", message)
 
 

@@ -137,6 +137,17 @@ class CreateKeyBody(Body):
     ttl_days: int = Field(default=90, ge=1, le=365)
 
 
+class SignInBody(Body):
+    """POST /session: exactly one of the two."""
+
+    api_key: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
+        default=None, description="An API key; the session ends when the key does."
+    )
+    link_token: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = Field(
+        default=None, description="The token of a link that signs in once."
+    )
+
+
 class ReportBody(Body):
     """POST /reports."""
 

@@ -9,8 +9,11 @@ token nor turn. A bearer token needs no look-up: it is always verified, and only
 """
 
 import asyncio
+import functools
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
+from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from aiohttp import hdrs, web
@@ -19,12 +22,57 @@ from services.gateway.accounts.model import User
 from services.gateway.api.auth import API_KEY_HEADER, Authenticate
 from services.gateway.api.errors import ApiError
 from services.gateway.api.oidc import InvalidTokenError
-from services.gateway.api.rate_limits import Limit, RateLimits
+from services.gateway.api.rate_limits import RateLimits
 
 # Keys that were right before, some 100 bytes each. Beyond that, the one that was unused for longest is forgotten.
 MAX_KNOWN = 50_000
 # Codes of refusals of a wrong credential.
-WRONG = frozenset({"invalid_api_key", "revoked_api_key", "expired_api_key", "invalid_token", "expired_token"})
+WRONG = frozenset(
+    {"invalid_api_key", "revoked_api_key", "expired_api_key", "invalid_token", "expired_token", "invalid_link"}
+)
+
+T = TypeVar("T")
+
+
+class FailedSignIns:
+    """Counts the wrong credentials of each address, and slows down those with too many."""
+
+    def __init__(self, limits: RateLimits) -> None:
+        self._limits = limits
+        # Held by an address beyond its limit while a key of it is looked up; dropped when nobody waits.
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def counted(self, request: web.Request, check: Callable[[], Awaitable[T]], *, is_looked_up: bool) -> T:
+        """Return what `check` finds out about a credential that may be wrong; count a wrong one for its address.
+
+        Raises
+        ------
+        ApiError
+            As `check` does; 429 if the credential is wrong and the address has sent too many wrong ones.
+        InvalidTokenError
+            As `check` does.
+        TransientError
+            As `check` does.
+        """
+        failed = self._limits.failed_sign_ins
+        if failed is None:
+            return await check()
+        address = self._limits.addresses.of(request)
+        lacking = failed.take(address)
+        is_refused = failed.is_refused(lacking)
+        turn = self._turns.setdefault(address, asyncio.Lock()) if is_refused and is_looked_up else nullcontext()
+        is_wrong = False
+        try:
+            async with turn:
+                return await check()
+        except (ApiError, InvalidTokenError) as error:
+            is_wrong = _code(error) in WRONG
+            if is_wrong and is_refused:
+                raise failed.refusal(request, lacking) from error
+            raise
+        finally:
+            if not is_wrong and not is_refused:
+                failed.give_back(address)
 
 
 class LimitedAuthentication:
@@ -36,8 +84,7 @@ class LimitedAuthentication:
         self._max_known = max_known
         # Hashes with this process's random seed: no key is kept, and none can be found from them.
         self._known: OrderedDict[int, None] = OrderedDict()
-        # Held by an address beyond its limit while a key of it is looked up; dropped when nobody waits.
-        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._failed = FailedSignIns(limits)
 
     async def __call__(self, request: web.Request) -> User:
         """Return the user.
@@ -54,10 +101,11 @@ class LimitedAuthentication:
         key = hash(request.headers.get(API_KEY_HEADER, ""))
         has_key, has_token = API_KEY_HEADER in request.headers, hdrs.AUTHORIZATION in request.headers
         try:
-            if self._limits.failed_sign_ins is None or key in self._known or not (has_key or has_token):
+            if key in self._known or not (has_key or has_token):
                 user = await self._authenticate(request)
             else:
-                user = await self._limited(request, self._limits.failed_sign_ins, is_looked_up=not has_token)
+                check = functools.partial(self._authenticate, request)
+                user = await self._failed.counted(request, check, is_looked_up=not has_token)
         except (ApiError, InvalidTokenError) as error:
             # A key that was revoked or has expired counts like any other from now on.
             self._known.pop(key, None)
@@ -70,25 +118,6 @@ class LimitedAuthentication:
             if len(self._known) > self._max_known:
                 self._known.popitem(last=False)
         return user
-
-    async def _limited(self, request: web.Request, failed: Limit, *, is_looked_up: bool) -> User:
-        """Authenticate a request that may have a wrong key or token; count those of its address."""
-        address = self._limits.addresses.of(request)
-        lacking = failed.take(address)
-        is_refused = failed.is_refused(lacking)
-        turn = self._turns.setdefault(address, asyncio.Lock()) if is_refused and is_looked_up else nullcontext()
-        is_wrong = False
-        try:
-            async with turn:
-                return await self._authenticate(request)
-        except (ApiError, InvalidTokenError) as error:
-            is_wrong = _code(error) in WRONG
-            if is_wrong and is_refused:
-                raise failed.refusal(request, lacking) from error
-            raise
-        finally:
-            if not is_wrong and not is_refused:
-                failed.give_back(address)
 
 
 def _code(error: ApiError | InvalidTokenError) -> str:

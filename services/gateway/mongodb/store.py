@@ -17,6 +17,7 @@ from services.gateway.mongodb.idempotency_keys import MongoIdempotencyKeys
 from services.gateway.mongodb.jobs import MongoJobStore
 from services.gateway.mongodb.quotas import MongoQuotas
 from services.gateway.mongodb.reports import MongoReports
+from services.gateway.mongodb.sessions import MongoSessions
 from services.gateway.mongodb.stored_uploads import MongoStoredUploads
 from services.gateway.mongodb.uploads import MongoUploadRecords
 from services.gateway.mongodb.users import MongoUserStore
@@ -38,6 +39,7 @@ class Store:
     uploads: MongoUploadRecords
     stored_uploads: MongoStoredUploads
     verdicts: MongoVerdicts
+    sessions: MongoSessions
 
     async def check(self) -> None:
         """Raise `TransientError` unless the server answers."""
@@ -78,6 +80,7 @@ class Store:
         await self.idempotency_keys.ensure_indexes()
         await self.uploads.ensure_indexes()
         await self.verdicts.ensure_indexes()
+        await self.sessions.ensure_indexes()
 
 
 @asynccontextmanager
@@ -118,6 +121,7 @@ async def open_store(settings: Settings, *, make_client: Callable[..., Any] | No
             MongoUploadRecords(database["uploads"]),
             MongoStoredUploads(database["stored_uploads"]),
             MongoVerdicts(database["verdicts"]),
+            MongoSessions(database["sessions"], database["sign_in_links"]),
         )
         await store.ensure_indexes()
         yield store

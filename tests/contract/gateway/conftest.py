@@ -10,14 +10,13 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from deploy.local.servers import EmbeddedServers
-from services.gateway.accounts.key_use import KeyUses
-from services.gateway.accounts.user_cache import UserCache
 from services.gateway.api.application import Routes, make_http_app
-from services.gateway.api.auth import ApiKeyAuthentication, Authentication, TokenAuthentication
+from services.gateway.api.client_address import ClientAddresses
 from services.gateway.api.document.asyncapi import make_asyncapi
 from services.gateway.api.document.openapi import make_openapi
 from services.gateway.api.event_streams import EventStreams, JobChanges
 from services.gateway.api.oidc import open_token_verifier
+from services.gateway.api.rate_limits import RateLimits
 from services.gateway.api.routes.cadence_events import CadenceEventRoutes
 from services.gateway.api.routes.documents import DocumentRoutes
 from services.gateway.api.routes.health import HealthRoutes
@@ -25,9 +24,9 @@ from services.gateway.api.routes.job_events import JobEventRoutes
 from services.gateway.api.routes.keys import KeyRoutes
 from services.gateway.api.routes.reports import ReportRoutes
 from services.gateway.api.routes.usage import UsageRoutes
-from services.gateway.app import make_job_parts
+from services.gateway.app import make_account_parts, make_job_parts
 from services.gateway.mongodb.store import open_store
-from services.gateway.settings import DEFAULT_TIERS, Settings
+from services.gateway.settings import DEFAULT_TIERS, UNLIMITED_RATES, Settings
 from shared.blobs import open_storage
 from shared.bus import open_publisher
 from tests.contract.gateway.issuer import AUDIENCE, NAME, Issuer, running_issuer
@@ -69,27 +68,24 @@ async def gateway(servers: EmbeddedServers, issuer: Issuer) -> AsyncIterator[Gat
         jobs = make_job_parts(settings, store=store, storage=storage, bus=bus, now_ms=clock)
         changes = JobChanges()
         streams = EventStreams(settings, changes)
+        limits = RateLimits(UNLIMITED_RATES, ClientAddresses())
+        accounts = make_account_parts(settings, store=store, tokens=tokens, limits=limits, now_s=time.time)
         subjects: list[Routes] = [
             HealthRoutes("0.3.0"),
             DocumentRoutes(openapi=make_openapi("0.3.0"), asyncapi=make_asyncapi("0.3.0")),
             JobEventRoutes(streams, jobs=store.jobs),
             CadenceEventRoutes(streams, cadences=store.cadences),
             *jobs.routes,
+            *accounts.routes,
             UsageRoutes(settings, store.quotas, jobs.space, now_ms=clock),
             KeyRoutes(settings, store.users, now_s=time.time),
             ReportRoutes(store.reports, store.jobs, store.cadences, now_s=time.time),
         ]
-        pepper = settings.api_key_pepper.get_secret_value()
-        key_uses = KeyUses(store.users, now_s=time.time)
-        users = UserCache(store.users, lifetime_s=settings.user_cache_s)
-        authenticate = Authentication(
-            ApiKeyAuthentication(users, pepper=pepper, now_s=time.time, note_use=key_uses.note),
-            TokenAuthentication(tokens, users, tier=settings.oidc_tier, now_s=time.time),
-        )
-        app = make_http_app(subjects, authenticate)
+        app = make_http_app(subjects, accounts.authenticate)
         app.on_shutdown.append(changes.close)
-        async with TestClient(TestServer(app)) as client:
-            yield Gateway(client, settings, store, storage, bus, clock, jobs, anybody, key_uses=key_uses)
+        # Tests that use cookies send them: a jar would add those of one test to another's requests.
+        async with TestClient(TestServer(app), cookie_jar=aiohttp.DummyCookieJar()) as client:
+            yield Gateway(client, settings, store, storage, bus, clock, jobs, anybody, key_uses=accounts.key_uses)
 
 
 @pytest.fixture(scope="module")

@@ -12,13 +12,17 @@ from services.gateway.api import answers
 from services.gateway.api.document.operation import JSON, Operation, Parameter, Success
 from services.gateway.api.document.operations import OPERATIONS
 from services.gateway.api.rate_limit_fields import EXEMPT_PATHS, LIMIT_HEADER, POLICY_HEADER
+from services.gateway.api.session_auth import CSRF_HEADER
+from services.gateway.api.session_cookie import NAME as COOKIE
+from services.gateway.api.session_cookie import TLS_PREFIX
 
 REF_TEMPLATE = "#/components/schemas/{model}"
 DESCRIPTION = """Search radio observations for technosignatures: upload a filterbank file, start an analysis, and get a
 ranked list of drifting narrowband signals with labels, plots and catalogues.
 
-Authenticate with an API key in `x-api-key`, or with a token in `Authorization: Bearer`. Every error has the form
-`{"error": {"code", "message"}}`; the code is stable. Every answer has an `X-Request-Id`, which you may choose."""
+Authenticate with an API key in `x-api-key`, or with a token in `Authorization: Bearer`. Pages of this service sign in
+with `POST /session` and a cookie; with it, methods other than GET need the header `X-CSRF-Token`. Every error has the
+form `{"error": {"code", "message"}}`; the code is stable. Every answer has an `X-Request-Id`, which you may choose."""
 
 # Errors of every route, in addition to its own.
 COMMON_ERRORS: Mapping[int, tuple[str, ...]] = {500: ("internal_error",), 503: ("temporarily_unavailable",)}
@@ -32,6 +36,10 @@ ACCESS_ERRORS: Mapping[int, tuple[str, ...]] = {
         "expired_token",
         "tokens_not_accepted",
         "ambiguous_credentials",
+        "session_ended",
+        "csrf_token_missing",
+        "csrf_token_wrong",
+        "cross_site_request",
     ),
 }
 LIMIT_ERRORS: Mapping[int, tuple[str, ...]] = {429: ("too_many_requests",)}
@@ -187,7 +195,7 @@ def make_openapi(version: str, operations: Iterable[Operation] = OPERATIONS) -> 
         "openapi": "3.1.0",
         "info": {"title": "Waterhole", "version": version, "description": DESCRIPTION},
         "servers": [{"url": "/", "description": "The server of this document."}],
-        "security": [{"apiKey": []}, {"bearer": []}],
+        "security": [{"apiKey": []}, {"bearer": []}, {"cookieAuth": []}],
         "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in operations)],
         "paths": paths,
         "components": {
@@ -201,6 +209,13 @@ def make_openapi(version: str, operations: Iterable[Operation] = OPERATIONS) -> 
             "securitySchemes": {
                 "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                "cookieAuth": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": COOKIE,
+                    "description": f"A browser's session; over TLS the name is {TLS_PREFIX}{COOKIE}. Methods other "
+                    f"than GET need the header {CSRF_HEADER} with csrf_token of GET /session.",
+                },
             },
         },
     }

@@ -21,6 +21,7 @@ from services.gateway.api.document.operation import (
     ok,
     page_parameters,
 )
+from services.gateway.api.document.session_operations import SESSION_OPERATIONS
 from services.gateway.api.document.verdict_operations import VERDICT_OPERATIONS
 from services.gateway.jobs.limits import Limit
 from services.gateway.jobs.stored_upload import UploadLimit
@@ -164,6 +165,7 @@ OPERATIONS = (
     ),
     *CADENCE_OPERATIONS,
     *VERDICT_OPERATIONS,
+    *SESSION_OPERATIONS,
     Operation(
         "get",
         "/usage",

@@ -7,7 +7,7 @@ raises `ObjectChangedError` if the object has another one: it was replaced.
 import string
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -18,6 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from shared.content import Content
+from shared.cors_rules import PageRule, with_rule
 from shared.errors import ObjectChangedError, ObjectNotFoundError, PermanentError, TransientError
 from shared.range_requests import Range, RangeRequests, is_behind_proxy
 from shared.settings import ServiceSettings
@@ -79,7 +80,7 @@ def _translated(key: str) -> Iterator[None]:
     except ClientError as error:
         code = str(error.response.get("Error", {}).get("Code", ""))
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if code in TRANSIENT_CODES or status >= 500 or status == 429:
+        if code in TRANSIENT_CODES or (status >= 500 and status != 501) or status == 429:
             raise TransientError(f"Storage could not serve {key!r}: {code}") from error
         if code in MISSING_CODES or status == 404:
             raise ObjectNotFoundError(f"The object {key!r} is not in storage.") from error
@@ -135,6 +136,18 @@ class Blobs:
         """Raise unless the bucket answers."""
         with _translated(self.bucket):
             await self._client.head_bucket(Bucket=self.bucket)
+
+    async def allow_pages(self, rule: PageRule) -> bool:
+        """Let web pages use presigned URLs as the rule says. Return whether the bucket's rules had to be changed."""
+        found: list[dict[str, Any]] = []
+        with suppress(ObjectNotFoundError), _translated(self.bucket):
+            found = (await self._client.get_bucket_cors(Bucket=self.bucket)).get("CORSRules", [])
+        rules = with_rule(found, rule)
+        if rules == found:
+            return False
+        with _translated(self.bucket):
+            await self._client.put_bucket_cors(Bucket=self.bucket, CORSConfiguration={"CORSRules": rules})
+        return True
 
     async def get(self, key: str) -> bytes:
         """Return a whole object; for objects that are known to be small."""

@@ -12,6 +12,7 @@ from services.gateway.accounts.sessions import Sessions
 from services.gateway.accounts.user_cache import UserCache
 from services.gateway.api.application import Routes, make_http_app
 from services.gateway.api.auth import ApiKeyAuthentication, Authentication, TokenAuthentication, Tokens
+from services.gateway.api.bucket_origins import BucketOrigins
 from services.gateway.api.client_address import ClientAddresses
 from services.gateway.api.document.asyncapi import make_asyncapi
 from services.gateway.api.document.openapi import make_openapi
@@ -259,7 +260,13 @@ async def serve(settings: Settings) -> None:
             make_runner=GatewayRunner,
             consumer=consumer,
             checks={"mongodb": store.check, "s3": storage.check, "kafka": publisher.check},
-            background=[clock.run, parts.outbox.run, parts.sweeper.run, accounts.key_uses.run],
+            background=[
+                clock.run,
+                parts.outbox.run,
+                parts.sweeper.run,
+                accounts.key_uses.run,
+                BucketOrigins(settings, storage).run,
+            ],
             # Streams end at once, so that their clients reconnect to another gateway.
             on_stop=[changes.close],
             drain_s=settings.drain_s,

@@ -302,6 +302,11 @@ class Settings(ServiceSettings):
     cors_origins: list[str] = Field(
         default=[], description='Origins of web pages that may read answers, such as ["https://example.org"]; or ["*"].'
     )
+    bucket_origins: list[str] | None = Field(
+        default=None,
+        description='Origins of web pages that may use presigned URLs, such as ["https://example.org"]; the gateway '
+        "tells the buckets at its start. None: that of public_url, or any. []: the rules of the buckets stay.",
+    )
     events_poll_s: float = Field(
         default=2.0, gt=0, description="Time between two reads of a job whose events are streamed, s."
     )

@@ -14,6 +14,7 @@ from services.gateway.api.application import Routes, make_http_app
 from services.gateway.api.auth import ApiKeyAuthentication, Authentication, TokenAuthentication, Tokens
 from services.gateway.api.bucket_origins import BucketOrigins
 from services.gateway.api.client_address import ClientAddresses
+from services.gateway.api.dashboard_files import store_sources
 from services.gateway.api.document.asyncapi import make_asyncapi
 from services.gateway.api.document.openapi import make_openapi
 from services.gateway.api.event_streams import EventStreams, JobChanges
@@ -24,6 +25,7 @@ from services.gateway.api.routes.analyze import AnalyzeRoutes
 from services.gateway.api.routes.cadence_downloads import CadenceDownloadRoutes
 from services.gateway.api.routes.cadence_events import CadenceEventRoutes
 from services.gateway.api.routes.cadences import CadenceRoutes
+from services.gateway.api.routes.dashboard import DashboardRoutes
 from services.gateway.api.routes.documents import DocumentRoutes
 from services.gateway.api.routes.downloads import DownloadRoutes
 from services.gateway.api.routes.health import HealthRoutes
@@ -227,6 +229,7 @@ async def serve(settings: Settings) -> None:
         subjects: list[Routes] = [
             HealthRoutes(service.VERSION),
             DocumentRoutes(openapi=make_openapi(service.VERSION), asyncapi=make_asyncapi(service.VERSION)),
+            DashboardRoutes(store_sources(settings)),
             JobEventRoutes(streams, jobs=store.jobs),
             CadenceEventRoutes(streams, cadences=store.cadences),
             *parts.routes,

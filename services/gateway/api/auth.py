@@ -14,6 +14,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from services.gateway.accounts.model import ApiKey, User, hash_api_key, is_api_key, token_user_id
 from services.gateway.accounts.ports import UserDirectory
+from services.gateway.api.dashboard_paths import APP_PREFIX, APP_ROOT
 from services.gateway.api.document.page import DOCUMENT_PATHS
 from services.gateway.api.errors import ApiError
 from services.gateway.api.oidc import Claimant
@@ -22,7 +23,7 @@ API_KEY_HEADER = "x-api-key"
 BEARER = "bearer"
 # Its own routes say what they need.
 SESSION_PATHS = frozenset({"/session", "/session/oidc", "/session/oidc/callback"})
-PUBLIC_PATHS = frozenset({"/health", "/ready", "/metrics"}) | DOCUMENT_PATHS | SESSION_PATHS
+PUBLIC_PATHS = frozenset({"/health", "/ready", "/metrics", APP_ROOT}) | DOCUMENT_PATHS | SESSION_PATHS
 USER = web.RequestKey("user", User)
 # The id of the API key, in requests with one.
 KEY_ID = web.RequestKey("key_id", str)
@@ -200,12 +201,17 @@ def _missing_credentials() -> ApiError:
     return ApiError(403, "missing_api_key", message)
 
 
+def is_public(path: str) -> bool:
+    """Return whether a path needs no credentials."""
+    return path in PUBLIC_PATHS or path.startswith(APP_PREFIX)
+
+
 def auth_middleware(authenticate: Authenticate) -> Middleware:
     """Return a middleware that refuses requests without a known user, except on public paths."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path in PUBLIC_PATHS or request.match_info.http_exception is not None:
+        if is_public(request.path) or request.match_info.http_exception is not None:
             return await handler(request)
         user = await authenticate(request)
         request[USER] = user

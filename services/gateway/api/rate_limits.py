@@ -20,7 +20,7 @@ from prometheus_client import Counter
 from services.gateway.api.auth import KEY_ID, USER
 from services.gateway.api.client_address import ClientAddresses
 from services.gateway.api.errors import ApiError
-from services.gateway.api.rate_limit_fields import EXEMPT_PATHS, LIMIT_HEADER, POLICY_HEADER
+from services.gateway.api.rate_limit_fields import LIMIT_HEADER, POLICY_HEADER, is_exempt
 from services.gateway.api.token_buckets import TokenBuckets
 from services.gateway.settings import Rate, RateLimitSettings
 
@@ -110,7 +110,7 @@ class RateLimits:
                 (self._user, user.user_id),
             )
             self._count(request, counted)
-        elif request.path not in EXEMPT_PATHS:
+        elif not is_exempt(request.path):
             self.count_address(request)
         return await handler(request)
 

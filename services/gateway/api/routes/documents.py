@@ -6,6 +6,7 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
+from services.gateway.api.dashboard_paths import APP_PREFIX
 from services.gateway.api.document.page import (
     ASSET_HEADERS,
     ASSETS,
@@ -48,9 +49,11 @@ class DocumentRoutes:
         """GET /asyncapi.json: the events on the bus."""
         return web.Response(body=self._asyncapi, content_type="application/json", charset="utf-8")
 
-    async def root(self, _request: web.Request) -> web.Response:
-        """GET /: redirect to the page."""
-        return web.Response(status=302, headers={hdrs.LOCATION: PAGE_PATH.removeprefix("/")})
+    async def root(self, request: web.Request) -> web.Response:
+        """GET /: redirect people to the dashboard, and programs to the page about the API."""
+        is_browser = "text/html" in request.headers.get(hdrs.ACCEPT, "")
+        path = APP_PREFIX if is_browser else PAGE_PATH
+        return web.Response(status=302, headers={hdrs.LOCATION: path.removeprefix("/"), hdrs.VARY: hdrs.ACCEPT})
 
     async def page(self, _request: web.Request) -> web.Response:
         """GET /docs: the page to read and try the REST API."""

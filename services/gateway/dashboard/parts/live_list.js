@@ -1,0 +1,78 @@
+// A list of jobs or cadences that follows the user's stream of changes, unless it is paused.
+import { request_page } from "../api.js";
+import { on } from "../events.js";
+import { useCallback, useEffect, useMemo, useRef, useState } from "../vendor/preact_htm.js";
+import { with_change, without } from "./list_changes.js";
+
+export const PAGE_SIZE = 50;
+const LARGEST_PAGE = 100;
+const EMPTY = { items: [], total: null, next_cursor: null };
+
+// Read as many entries as are shown, in as few requests as the API allows.
+const read = async (path, query, count, signal) => {
+  let list = EMPTY;
+  do {
+    const limit = Math.min(LARGEST_PAGE, Math.max(PAGE_SIZE, count - list.items.length));
+    const page = await request_page(path, { query: { ...query, limit, cursor: list.next_cursor }, signal });
+    list = { ...page, items: [...list.items, ...page.items] };
+  } while (list.next_cursor !== null && list.items.length < count);
+  return list;
+};
+
+/**
+ * @param {{path: "/jobs" | "/cadences", kind: "job" | "cadence", id_key: string, status: string, q: string,
+ *   is_paused: boolean}} props
+ * @returns {{list: object, state: "loading" | "ready" | "error", error: Error | null, waiting: number,
+ *   load_more: () => Promise<void>, reload: () => void, remove: (id: string) => void}}
+ *   waiting: changes that a paused list does not show
+ */
+export const use_live_list = ({ path, kind, id_key, status, q, is_paused }) => {
+  const filter = useMemo(() => ({ id_key, status, q }), [id_key, status, q]);
+  const [view, set_view] = useState({ state: "loading", list: EMPTY, error: null });
+  const [waiting, set_waiting] = useState(0);
+  const shown = useRef({ count: 0, reading: null });
+  shown.current.count = view.list.items.length;
+
+  const load = useCallback((count) => {
+    shown.current.reading?.abort();
+    const reading = new AbortController();
+    shown.current.reading = reading;
+    set_waiting(0);
+    return read(path, { status, q }, count, reading.signal).then(
+      (list) => set_view({ state: "ready", list, error: null }),
+      (error) => error.name !== "AbortError" && set_view((old) => ({ ...old, state: "error", error })),
+    );
+  }, [path, status, q]);
+
+  useEffect(() => {
+    set_view({ state: "loading", list: EMPTY, error: null });
+    load(PAGE_SIZE);
+    return () => shown.current.reading?.abort();
+  }, [load]);
+
+  const change = useCallback((update) => set_view((old) => ({ ...old, list: update(old.list) })), []);
+
+  useEffect(() => {
+    if (is_paused) {
+      const note = () => set_waiting((count) => count + 1);
+      const offs = [on(kind, note), on("removed", (removed) => removed.kind === kind && note())];
+      return () => offs.forEach((off) => off());
+    }
+    if (waiting > 0) load(shown.current.count);
+    const offs = [
+      on(kind, (item) => change((list) => with_change(list, item, filter))),
+      on("removed", (removed) => removed.kind === kind && change((list) => without(list, removed.id, filter))),
+      // What happened while there was no stream was not told.
+      on("open", () => load(shown.current.count)),
+    ];
+    return () => offs.forEach((off) => off());
+  }, [kind, filter, is_paused, load]);
+
+  return {
+    ...view,
+    waiting,
+    reload: () => load(Math.max(PAGE_SIZE, shown.current.count)),
+    load_more: () => load(shown.current.count + PAGE_SIZE),
+    remove: (id) => change((list) => without(list, id, filter)),
+  };
+};

@@ -8,6 +8,7 @@ from hypothesis import settings
 TESTS = Path(__file__).parent
 # Markers of all tests in a folder; pyproject.toml describes the markers. A test may add its own.
 MARKERS_OF_FOLDER = {
+    "browser": ("browser", "slow"),
     "chaos": ("chaos", "servers", "slow"),
     "contract": ("servers",),
     "e2e": ("servers", "slow"),

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.gateway.accounts import model as accounts
 from services.gateway.jobs import model as jobs
 from services.gateway.jobs.model import Status
-from shared.events import ResultsSummary, SearchParameters, Stage
+from shared.events import Artefact, ResultsSummary, SearchParameters, Stage
 from shared.header import Header
 from shared.telescopes import telescope_name
 
@@ -284,6 +284,28 @@ class Download(Answer):
     download_url: str = Field(description="GET the file from this URL, without a key.")
     format: str
     filename: str
+
+
+class DownloadableFile(Answer):
+    """One file that a job or cadence offers for download."""
+
+    format: str = Field(description="Name of its format, for the parameter `format`.")
+    filename: str
+    content_type: str
+    size: int = Field(description="Size, bytes.")
+    sha256: str = Field(description="SHA-256 of the file, in lower-case hexadecimal.")
+
+
+class DownloadableFiles(Answer):
+    """The files that a job or cadence offers for download; none until its exports are ready."""
+
+    files: list[DownloadableFile]
+
+    @classmethod
+    def of(cls, artefacts: Sequence[Artefact]) -> "DownloadableFiles":
+        """Return the files of a job or cadence as the API shows them."""
+        names = DownloadableFile.model_fields
+        return cls(files=[DownloadableFile(**{name: getattr(one, name) for name in names}) for one in artefacts])
 
 
 class TierDetails(Answer):

@@ -126,6 +126,10 @@ async def test_each_file_is_downloaded(user: Account) -> None:
         async with gateway.anybody.get(answer["download_url"]) as response:
             assert await response.text() == f"{name} of {cadence_id}\n"
             assert answer["filename"] in response.headers["Content-Disposition"]
+    _, listed = await user.ask("GET", f"/cadences/{cadence_id}/downloads")
+    sizes = {one["format"]: one["size"] for one in listed["files"]}
+    assert sizes["event_0002"] == len(f"event_0002 of {cadence_id}\n")
+    assert set(sizes) >= {*CADENCE_FORMATS, "event_0001"}
     missing = await user.ask("GET", f"/cadences/{cadence_id}/download?format=event_0007")
     assert code(missing) == (404, "format_not_available")
     for unknown in ("waterfall", "event_1", "event_00001", "event_"):

@@ -160,6 +160,7 @@ async def test_a_job_from_start_to_end(alice: Account) -> None:
     assert job["observation"]["telescope"] == "GBT"
     assert (await alice.ask("GET", f"/jobs/{job_id}/download"))[0] == 200
     assert code(await alice.ask("GET", f"/jobs/{job_id}/download?format=fits")) == (404, "format_not_available")
+    assert await alice.ask("GET", f"/jobs/{job_id}/downloads") == (200, {"files": []})
 
     await gateway.worker_events.handle(await export(gateway, job_id))
     _, job = await alice.ask("GET", f"/jobs/{job_id}")
@@ -167,6 +168,9 @@ async def test_a_job_from_start_to_end(alice: Account) -> None:
     for name in FILES:
         await check_download(alice, job_id, name)
     assert code(await alice.ask("GET", f"/jobs/{job_id}/download?format=exe")) == (400, "invalid_format")
+    _, listed = await alice.ask("GET", f"/jobs/{job_id}/downloads")
+    assert {one["format"]: one["filename"] for one in listed["files"]} == FILES
+    assert [one["size"] for one in listed["files"]] == [len(f"{name} of {job_id}\n") for name in FILES]
 
 
 async def check_download(user: Account, job_id: str, name: str) -> None:

@@ -127,4 +127,13 @@ CADENCE_OPERATIONS = (
         ),
         errors={400: ("invalid_format",), 403: OWN_CADENCE[403], 404: (*OWN_CADENCE[404], "format_not_available")},
     ),
+    Operation(
+        "get",
+        "/cadences/{cadence_id}/downloads",
+        "Cadences",
+        "List the files that a cadence offers for download, with their sizes",
+        (ok("The files; none until `exports_ready` is true.", answers.DownloadableFiles),),
+        parameters=(CADENCE_ID,),
+        errors=OWN_CADENCE,
+    ),
 )

@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from services.gateway.api import answers
 from services.gateway.api.auth import USER
 from services.gateway.api.download_answers import csv_itself, url_of
 from services.gateway.jobs.access import own_cadence
@@ -19,7 +20,7 @@ PICTURES = "event_0001 and so on"
 
 
 class CadenceDownloadRoutes:
-    """GET /cadences/{cadence_id}/download."""
+    """GET /cadences/{cadence_id}/download and /cadences/{cadence_id}/downloads."""
 
     def __init__(self, settings: Settings, *, cadences: CadenceStore, results: ResultsBucket) -> None:
         self._settings = settings
@@ -27,8 +28,16 @@ class CadenceDownloadRoutes:
         self._results = results
 
     def routes(self) -> list[web.RouteDef]:
-        """Return the route."""
-        return [web.get("/cadences/{cadence_id}/download", self.download)]
+        """Return the routes."""
+        return [
+            web.get("/cadences/{cadence_id}/download", self.download),
+            web.get("/cadences/{cadence_id}/downloads", self.list_files),
+        ]
+
+    async def list_files(self, request: web.Request) -> web.Response:
+        """GET /cadences/{cadence_id}/downloads: the files that there are, with their sizes."""
+        cadence = await own_cadence(self._cadences, request.match_info["cadence_id"], request[USER].user_id)
+        return answers.json_response(answers.DownloadableFiles.of(cadence.artefacts))
 
     async def download(self, request: web.Request) -> web.Response:
         """GET /cadences/{cadence_id}/download: a presigned URL of a file, or the CSV table itself.

@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from services.gateway.api import answers
 from services.gateway.api.auth import USER
 from services.gateway.api.download_answers import csv_itself, url_of
 from services.gateway.jobs.access import own_job
@@ -15,7 +16,7 @@ from shared.object_keys import artefact_key
 
 
 class DownloadRoutes:
-    """GET /jobs/{job_id}/download."""
+    """GET /jobs/{job_id}/download and /jobs/{job_id}/downloads."""
 
     def __init__(self, settings: Settings, *, jobs: JobStore, results: ResultsBucket) -> None:
         self._settings = settings
@@ -23,8 +24,16 @@ class DownloadRoutes:
         self._results = results
 
     def routes(self) -> list[web.RouteDef]:
-        """Return the route."""
-        return [web.get("/jobs/{job_id}/download", self.download)]
+        """Return the routes."""
+        return [
+            web.get("/jobs/{job_id}/download", self.download),
+            web.get("/jobs/{job_id}/downloads", self.list_files),
+        ]
+
+    async def list_files(self, request: web.Request) -> web.Response:
+        """GET /jobs/{job_id}/downloads: the files that there are, with their sizes."""
+        job = await own_job(self._jobs, request.match_info["job_id"], request[USER].user_id)
+        return answers.json_response(answers.DownloadableFiles.of(job.artefacts))
 
     async def download(self, request: web.Request) -> web.Response:
         """GET /jobs/{job_id}/download: a presigned URL of a file, or the CSV catalogue itself.

@@ -36,12 +36,14 @@ from services.gateway.api.routes.reports import ReportRoutes
 from services.gateway.api.routes.session import BrowserSessions, SessionRoutes
 from services.gateway.api.routes.uploads import UploadRoutes
 from services.gateway.api.routes.usage import UsageRoutes
+from services.gateway.api.routes.user_events import UserEventRoutes
 from services.gateway.api.routes.verdicts import VerdictRoutes
 from services.gateway.api.same_origin import SameOrigin
 from services.gateway.api.session_auth import SessionAuthentication
 from services.gateway.api.session_cookie import Cookies
 from services.gateway.api.sign_ins import FailedSignIns
 from services.gateway.api.uploaded_files import UploadedFiles
+from services.gateway.api.user_changes import UserChanges
 from services.gateway.jobs.cadences import Cadences
 from services.gateway.jobs.handlers import WorkerEvents
 from services.gateway.jobs.outbox import Outbox
@@ -226,12 +228,16 @@ async def serve(settings: Settings) -> None:
             settings.rate_limits.share(settings.gateway_replicas), ClientAddresses(settings.trusted_proxies)
         )
         accounts = make_account_parts(settings, store=store, tokens=tokens, limits=limits, now_s=clock.now_s)
+        user_changes = UserChanges(
+            settings, changes=store.changes, jobs=store.jobs, cadences=store.cadences, now_ms=clock
+        )
         subjects: list[Routes] = [
             HealthRoutes(service.VERSION),
             DocumentRoutes(openapi=make_openapi(service.VERSION), asyncapi=make_asyncapi(service.VERSION)),
             DashboardRoutes(store_sources(settings)),
             JobEventRoutes(streams, jobs=store.jobs),
             CadenceEventRoutes(streams, cadences=store.cadences),
+            UserEventRoutes(settings, user_changes),
             *parts.routes,
             *accounts.routes,
             UsageRoutes(settings, store.quotas, parts.space, now_ms=clock),
@@ -253,7 +259,7 @@ async def serve(settings: Settings) -> None:
             is_tls=settings.tls,
             request_timeout_s=settings.request_timeout_s,
         )
-        app.on_shutdown.append(changes.close)
+        app.on_shutdown.extend((changes.close, user_changes.close))
         # Everything allocated so far stays. Scanning it again takes the collector 0.1 s, and blocks all requests.
         gc.freeze()
         await service.run(
@@ -268,10 +274,11 @@ async def serve(settings: Settings) -> None:
                 parts.outbox.run,
                 parts.sweeper.run,
                 accounts.key_uses.run,
+                user_changes.run,
                 BucketOrigins(settings, storage).run,
             ],
             # Streams end at once, so that their clients reconnect to another gateway.
-            on_stop=[changes.close],
+            on_stop=[changes.close, user_changes.close],
             drain_s=settings.drain_s,
         )
 

@@ -317,7 +317,15 @@ class Settings(ServiceSettings):
         default=900.0, gt=0, description="How long an event stream lasts before its client must reconnect, s."
     )
     events_per_user: int = Field(
-        default=10, ge=1, description="Event streams that one user may have open at one gateway."
+        default=10,
+        ge=1,
+        description="Event streams that one user may have open at one gateway: as many of single jobs and cadences, "
+        "and as many of all changes.",
+    )
+    changes_poll_s: float = Field(
+        default=0.5,
+        gt=0,
+        description="Time between two reads of what has changed, while a stream of all changes of a user is open, s.",
     )
 
     @model_validator(mode="after")

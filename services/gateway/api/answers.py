@@ -271,6 +271,17 @@ class JobEvent(Answer):
     )
 
 
+class UserEvent(Answer):
+    """One server-sent event of the stream of all changes, by its fields; `data` is JSON.
+
+    `open` comes first, with an empty object. `job` and `cadence` have the job or cadence as their lists have it, and
+    `removed` has the `kind` (`job` or `cadence`) and `id` of what is gone.
+    """
+
+    event: Literal["open", "job", "cadence", "removed"]
+    data: str = Field(json_schema_extra={"contentMediaType": "application/json"})
+
+
 class JobDeleted(Answer):
     """A job and its results were deleted."""
 

@@ -97,6 +97,75 @@ class State:
         return event_id, f"event: {self.name}\nid: {event_id}\ndata: {data}\n\n".encode()
 
 
+class StreamSlots:
+    """How many streams each user has open at this gateway."""
+
+    def __init__(self, per_user: int) -> None:
+        self._per_user = per_user
+        self._open: Counter[str] = Counter()
+
+    @contextmanager
+    def taken(self, user_id: str) -> Iterator[None]:
+        """Count a stream that is open in the context.
+
+        Raises
+        ------
+        ApiError
+            429, the user has too many streams open.
+        """
+        if self._open[user_id] >= self._per_user:
+            raise ApiError(
+                429,
+                "too_many_streams",
+                f"You have {self._open[user_id]} event streams open; close one first.",
+                retry_after_s=RETRY_AFTER_S,
+            )
+        self._open[user_id] += 1
+        try:
+            yield
+        finally:
+            self._open[user_id] -= 1
+            if not self._open[user_id]:
+                del self._open[user_id]
+
+
+def stream_response() -> web.StreamResponse:
+    """Return the answer that a stream is written to."""
+    response = web.StreamResponse(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    response.content_type = "text/event-stream"
+    response.charset = "utf-8"
+    return response
+
+
+async def begin(request: web.Request, response: web.StreamResponse) -> None:
+    """Send the headers, and when a client shall reconnect.
+
+    Raises
+    ------
+    ConnectionError
+        The client has disconnected.
+    """
+    await response.prepare(request)
+    await write(request, response, f"retry: {RETRY_MS}\n\n".encode())
+
+
+async def write(request: web.Request, response: web.StreamResponse, data: bytes) -> None:
+    """Send bytes; close the connection of a client that accepts none.
+
+    Raises
+    ------
+    ConnectionError
+        The client has disconnected or has stopped reading.
+    """
+    try:
+        async with asyncio.timeout(WRITE_TIMEOUT_S):
+            await response.write(data)
+    except TimeoutError as error:
+        if request.transport is not None:
+            request.transport.abort()
+        raise ConnectionResetError("The client has stopped reading.") from error
+
+
 # Reads the state again; None if there is nothing to show any more.
 Read = Callable[[], Awaitable[State | None]]
 
@@ -107,7 +176,7 @@ class EventStreams:
     def __init__(self, settings: Settings, changes: JobChanges) -> None:
         self._settings = settings
         self._changes = changes
-        self._streams: Counter[str] = Counter()
+        self._slots = StreamSlots(settings.events_per_user)
 
     async def answer(self, request: web.Request, job_id: str, first: State, read: Read) -> web.StreamResponse:
         """Answer with the state now, and after each change until it is final.
@@ -127,15 +196,11 @@ class EventStreams:
         if first.is_last and seen == first.event()[0]:
             # The only answer after which an EventSource does not reconnect.
             return web.Response(status=204)
-        with self._slot(request[USER].user_id), self._changes.watch(job_id) as changed:
-            headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-            response = web.StreamResponse(headers=headers)
-            response.content_type = "text/event-stream"
-            response.charset = "utf-8"
+        with self._slots.taken(request[USER].user_id), self._changes.watch(job_id) as changed:
+            response = stream_response()
             # A client may disconnect at any time.
             with suppress(ConnectionError):
-                await response.prepare(request)
-                await self._write(request, response, f"retry: {RETRY_MS}\n\n".encode())
+                await begin(request, response)
                 await self._follow(request, response, first, read, changed)
             return response
 
@@ -149,10 +214,10 @@ class EventStreams:
         while shown is not None:
             event_id, text = shown.event()
             if event_id != seen:
-                await self._write(request, response, text)
+                await write(request, response, text)
                 seen, written_s = event_id, clock()
             elif clock() - written_s >= self._settings.events_keep_alive_s:
-                await self._write(request, response, KEEP_ALIVE)
+                await write(request, response, KEEP_ALIVE)
                 written_s = clock()
             if shown.is_last or self._changes.closed or clock() - began_s >= self._settings.events_max_s:
                 return
@@ -166,29 +231,3 @@ class EventStreams:
             except TransientError as error:
                 # The stream survives an outage, and shows the next change it can read.
                 logger.warning("state not read for a stream", error=error.message)
-
-    async def _write(self, request: web.Request, response: web.StreamResponse, data: bytes) -> None:
-        try:
-            async with asyncio.timeout(WRITE_TIMEOUT_S):
-                await response.write(data)
-        except TimeoutError as error:
-            if request.transport is not None:
-                request.transport.abort()
-            raise ConnectionResetError("The client has stopped reading.") from error
-
-    @contextmanager
-    def _slot(self, user_id: str) -> Iterator[None]:
-        if self._streams[user_id] >= self._settings.events_per_user:
-            raise ApiError(
-                429,
-                "too_many_streams",
-                f"You have {self._streams[user_id]} event streams open; close one first.",
-                retry_after_s=RETRY_AFTER_S,
-            )
-        self._streams[user_id] += 1
-        try:
-            yield
-        finally:
-            self._streams[user_id] -= 1
-            if not self._streams[user_id]:
-                del self._streams[user_id]

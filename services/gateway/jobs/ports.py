@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 from services.gateway.jobs.cadence import Cadence, ClassifiedScan, ScanJob
+from services.gateway.jobs.change import Change
 from services.gateway.jobs.idempotency import RequestKey
 from services.gateway.jobs.limits import Limit, PruningTurn, Slot
 from services.gateway.jobs.model import (
@@ -48,6 +49,9 @@ class JobStore(Protocol):
 
     async def get(self, job_id: str) -> Job | None:
         """Return the job, or None."""
+
+    async def some(self, job_ids: Sequence[str]) -> Sequence[Job]:
+        """Return those of the jobs that exist."""
 
     async def list_recent(self, user_id: str, page: Page) -> Sequence[Job]:
         """Return a page of a user's jobs, most recent first."""
@@ -137,6 +141,9 @@ class CadenceStore(Protocol):
     async def get(self, cadence_id: str) -> Cadence | None:
         """Return the cadence, or None."""
 
+    async def some(self, cadence_ids: Sequence[str]) -> Sequence[Cadence]:
+        """Return those of the cadences that exist."""
+
     async def list_recent(self, user_id: str, page: Page) -> Sequence[Cadence]:
         """Return a page of a user's cadences, most recent first."""
 
@@ -190,6 +197,16 @@ class CadenceStore(Protocol):
 
     async def forget_removed(self, cadence_id: str) -> None:
         """Store that a removed cadence has let go of its jobs."""
+
+
+class Changes(Protocol):
+    """The changes of jobs and cadences that users see, by any gateway."""
+
+    async def since(self, at_ms: int) -> Sequence[Change]:
+        """Return the last change of each job and cadence that has changed since `at_ms`, by the database's clock."""
+
+    async def cadences_with(self, user_id: str, job_ids: Sequence[str]) -> set[str]:
+        """Return those of a user's cadences, ended ones included, that have one of the jobs as a scan."""
 
 
 class Quotas(Protocol):

@@ -45,6 +45,12 @@ class MongoCadenceStore(JobDocuments):
             document = await self._jobs.find_one({"_id": cadence_id, "kind": CADENCE, "status": NOT_REMOVED})
         return cadence_of(document) if document is not None else None
 
+    async def some(self, cadence_ids: Sequence[str]) -> list[Cadence]:
+        """Return those of the cadences that exist."""
+        query = {"_id": {"$in": list(cadence_ids)}, "kind": CADENCE, "status": NOT_REMOVED}
+        with translated():
+            return [cadence_of(document) async for document in self._jobs.find(query)]
+
     async def list_recent(self, user_id: str, page: Page) -> list[Cadence]:
         """Return a page of a user's cadences, most recent first."""
         query: dict[str, Any] = {"kind": CADENCE, "user_id": user_id, "status": page.status or NOT_REMOVED}
@@ -76,7 +82,7 @@ class MongoCadenceStore(JobDocuments):
 
     async def mark_started(self, cadence_id: str) -> None:
         """Store that all jobs of new scans are stored."""
-        await self._set({"_id": cadence_id, "status": OPEN}, {"is_started": True})
+        await self._change({"_id": cadence_id, "status": OPEN}, {"is_started": True})
 
     async def mark_processing(self, cadence_id: str) -> None:
         """Move a submitted cadence to processing."""
@@ -100,14 +106,12 @@ class MongoCadenceStore(JobDocuments):
         """
         query = {"_id": cadence_id, "kind": CADENCE, "status": OPEN, "event": {"$exists": False}}
         fields = {"status": "processing", "event": event, "due_ms": due_ms, "publications": 1}
-        with translated():
-            updated = await self._jobs.update_one(query, {"$set": fields, "$unset": {"check_ms": ""}})
-        return bool(updated.matched_count)
+        return await self._change(query, fields, "check_ms")
 
     async def fail_waiting(self, cadence_id: str, failure: Failure) -> bool:
         """Fail a cadence that waits for its jobs. Return False if it does not wait (any more)."""
         query = {"_id": cadence_id, "kind": CADENCE, "status": OPEN, "event": {"$exists": False}}
-        return await self._set(query, {"status": "failed", **failure_fields(failure)})
+        return await self._change(query, {"status": "failed", **failure_fields(failure)})
 
     async def record_classified(
         self,
@@ -131,7 +135,8 @@ class MongoCadenceStore(JobDocuments):
     async def record_exported(self, cadence_id: str, artefacts: Sequence[Artefact]) -> bool:
         """Store the artefacts and the end of the export, whatever the status; as `record_exported` of jobs."""
         query = {"_id": cadence_id, "kind": CADENCE, "status": NOT_REMOVED}
-        return await self._set(query, artefacts_fields(artefacts) | exported_fields()) or await self._exists(cadence_id)
+        fields = artefacts_fields(artefacts) | exported_fields()
+        return await self._change(query, fields) or await self._exists(cadence_id)
 
     async def forget_removed(self, cadence_id: str) -> None:
         """Store that a removed cadence has let go of its jobs."""

@@ -18,6 +18,9 @@ OPEN = {"$in": list(OPEN_STATUSES)}
 CADENCE = "cadence"
 # The field `kind` of a job's document and of a cadence's.
 JOB_KIND: dict[str, Any] = {"$exists": False}
+# Every change that users see has a time, by the server's clock, and a number. By them, event streams find the changes
+# of all gateways; see `services.gateway.mongodb.changes`.
+REPORTED: dict[str, Any] = {"$currentDate": {"changed_at": True}, "$inc": {"revision": 1}}
 # The status changes at most a few times while one event is recorded.
 TRIES = 3
 
@@ -33,10 +36,19 @@ class JobDocuments:
             updated = await self._jobs.update_one(query, {"$set": fields})
         return bool(updated.matched_count)
 
+    async def _change(self, query: Mapping[str, Any], fields: Mapping[str, Any], *lost: str) -> bool:
+        """Set fields that users see, and remove those that are `lost`. Event streams report the change."""
+        update = {"$set": fields, **({"$unset": dict.fromkeys(lost, "")} if lost else {}), **REPORTED}
+        with translated():
+            return bool((await self._jobs.update_one(query, update)).matched_count)
+
     async def _insert(self, document: Mapping[str, Any]) -> bool:
+        # An insert can't have the server's time. This is one: each document has a status, so none matches.
+        absent = {"_id": document["_id"], "status": {"$exists": False}}
+        fields = {name: value for name, value in document.items() if name != "_id"}
         try:
             with translated():
-                await self._jobs.insert_one(document)
+                await self._jobs.update_one(absent, {"$set": fields, **REPORTED}, upsert=True)
         except DuplicateKeyError:
             return False
         return True
@@ -46,7 +58,7 @@ class JobDocuments:
             return await self._jobs.find_one({"_id": job_id, "status": NOT_REMOVED}, {"_id": 1}) is not None
 
     async def _advance(self, job_id: str, status: Status, fields: Mapping[str, Any], **more: Any) -> bool:
-        return await self._set(
+        return await self._change(
             {"_id": job_id, "status": {"$in": list(allowed_from(status))}, **more}, {"status": status, **fields}
         )
 

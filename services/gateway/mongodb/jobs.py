@@ -85,6 +85,12 @@ class MongoJobStore(JobDocuments):
         is_job = document is not None and document["status"] != REMOVED and "kind" not in document
         return job_of(document) if is_job else None
 
+    async def some(self, job_ids: Sequence[str]) -> list[Job]:
+        """Return those of the jobs that exist."""
+        query = {"_id": {"$in": list(job_ids)}, "kind": JOB_KIND, "status": NOT_REMOVED}
+        with translated():
+            return [job_of(document) async for document in self._jobs.find(query)]
+
     async def list_recent(self, user_id: str, page: Page) -> list[Job]:
         """Return a page of a user's jobs, most recent first."""
         query: dict[str, Any] = {"user_id": user_id, "kind": JOB_KIND, "status": page.status or NOT_REMOVED}
@@ -134,7 +140,7 @@ class MongoJobStore(JobDocuments):
             "status": {"$in": [*OPEN_STATUSES, "complete"]},
             "progress_rank": {"$lt": progress.order},
         }
-        await self._set(further, progress_fields(progress))
+        await self._change(further, progress_fields(progress))
         return is_open or await self._exists(job_id)
 
     async def record_classified(
@@ -163,7 +169,8 @@ class MongoJobStore(JobDocuments):
     async def record_exported(self, job_id: str, artefacts: Sequence[Artefact]) -> bool:
         """Store the artefacts and the end of the export, whatever the status: they may arrive before the results."""
         query = {"_id": job_id, "kind": JOB_KIND, "status": NOT_REMOVED}
-        return await self._set(query, artefacts_fields(artefacts) | exported_fields()) or await self._exists(job_id)
+        fields = artefacts_fields(artefacts) | exported_fields()
+        return await self._change(query, fields) or await self._exists(job_id)
 
     async def record_failed(self, job_id: str, failure: Failure, *, failed_ms: int) -> bool:
         """Fail an open job. If it has results but no artefacts yet, store that there will be none.
@@ -172,9 +179,9 @@ class MongoJobStore(JobDocuments):
         """
         for reopened in _before(failed_ms):
             query = {"_id": job_id, "status": {"$in": list(allowed_from("failed"))}, "reopened_ms": reopened}
-            if await self._set(query, {"status": "failed", **failure_fields(failure)}):
+            if await self._change(query, {"status": "failed", **failure_fields(failure)}):
                 return True
-        await self._set({"_id": job_id, **_WITHOUT_EXPORTS}, export_failure_fields(failure))
+        await self._change({"_id": job_id, **_WITHOUT_EXPORTS}, export_failure_fields(failure))
         return await self._exists(job_id)
 
     async def record_reopened(self, job_id: str, reopening: Reopening, *, due_ms: int) -> bool:
@@ -185,8 +192,7 @@ class MongoJobStore(JobDocuments):
         opened = {"status": "processing", "due_ms": due_ms, **reopening_fields(reopening)}
         for reopened in _before(reopening.at_ms):
             query = {"_id": job_id, "status": "failed", "reopened_ms": reopened}
-            with translated():
-                await self._jobs.update_one(query, {"$set": opened, "$unset": {"failure": ""}})
+            await self._change(query, opened, "failure")
             open_query = {"_id": job_id, "status": OPEN, "reopened_ms": reopened}
             await self._set(open_query, reopening_fields(reopening))
         with translated():
@@ -197,7 +203,7 @@ class MongoJobStore(JobDocuments):
 
     async def record_export_failed(self, job_id: str, failure: Failure) -> bool:
         """Store that there will be no artefacts, whatever the status."""
-        return await self._set({"_id": job_id, "status": NOT_REMOVED}, export_failure_fields(failure))
+        return await self._change({"_id": job_id, "status": NOT_REMOVED}, export_failure_fields(failure))
 
     async def started(self, job_ids: Sequence[str]) -> dict[str, StartedJob]:
         """Return those of the jobs that were ever started, removed ones included."""
@@ -231,12 +237,7 @@ class MongoJobStore(JobDocuments):
         query: dict[str, Any] = {"_id": job_id, "status": NOT_REMOVED if even_open else {"$in": list(ENDED_STATUSES)}}
         if uses is not None:
             query["uses"] = uses or {"$exists": False}
-        with translated():
-            updated = await self._jobs.update_one(
-                query,
-                {"$set": removed_fields(now_ms), "$unset": dict.fromkeys(CONTENT_FIELDS, "")},
-            )
-        return bool(updated.matched_count)
+        return await self._change(query, removed_fields(now_ms), *CONTENT_FIELDS)
 
     async def prevent_insert(self, job_id: str, user_id: str, *, now_ms: int) -> bool:
         """Block an insert of this job that may still be pending. Return False if the job is stored already."""

@@ -12,6 +12,7 @@ from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from services.gateway.mongodb.cadences import MongoCadenceStore
+from services.gateway.mongodb.changes import MongoChanges
 from services.gateway.mongodb.errors import translated
 from services.gateway.mongodb.idempotency_keys import MongoIdempotencyKeys
 from services.gateway.mongodb.jobs import MongoJobStore
@@ -32,6 +33,7 @@ class Store:
     database: Any
     jobs: MongoJobStore
     cadences: MongoCadenceStore
+    changes: MongoChanges
     users: MongoUserStore
     reports: MongoReports
     quotas: MongoQuotas
@@ -74,6 +76,7 @@ class Store:
         """Create every index that does not exist yet."""
         await self.jobs.ensure_indexes()
         await self.cadences.ensure_indexes()
+        await self.changes.ensure_indexes()
         await self.users.ensure_indexes()
         await self.reports.ensure_indexes()
         await self.quotas.ensure_indexes()
@@ -114,6 +117,7 @@ async def open_store(settings: Settings, *, make_client: Callable[..., Any] | No
             database,
             MongoJobStore(database["jobs"]),
             MongoCadenceStore(database["jobs"]),
+            MongoChanges(database["jobs"]),
             MongoUserStore(database["users"], database["api_keys"]),
             MongoReports(database["reports"]),
             MongoQuotas(database["quotas"]),

@@ -24,6 +24,8 @@ from services.gateway.api.routes.job_events import JobEventRoutes
 from services.gateway.api.routes.keys import KeyRoutes
 from services.gateway.api.routes.reports import ReportRoutes
 from services.gateway.api.routes.usage import UsageRoutes
+from services.gateway.api.routes.user_events import UserEventRoutes
+from services.gateway.api.user_changes import UserChanges
 from services.gateway.app import make_account_parts, make_job_parts
 from services.gateway.mongodb.store import open_store
 from services.gateway.settings import DEFAULT_TIERS, UNLIMITED_RATES, Settings
@@ -70,11 +72,15 @@ async def gateway(servers: EmbeddedServers, issuer: Issuer) -> AsyncIterator[Gat
         streams = EventStreams(settings, changes)
         limits = RateLimits(UNLIMITED_RATES, ClientAddresses())
         accounts = make_account_parts(settings, store=store, tokens=tokens, limits=limits, now_s=time.time)
+        user_changes = UserChanges(
+            settings, changes=store.changes, jobs=store.jobs, cadences=store.cadences, now_ms=clock
+        )
         subjects: list[Routes] = [
             HealthRoutes("0.3.0"),
             DocumentRoutes(openapi=make_openapi("0.3.0"), asyncapi=make_asyncapi("0.3.0")),
             JobEventRoutes(streams, jobs=store.jobs),
             CadenceEventRoutes(streams, cadences=store.cadences),
+            UserEventRoutes(settings, user_changes),
             *jobs.routes,
             *accounts.routes,
             UsageRoutes(settings, store.quotas, jobs.space, now_ms=clock),
@@ -82,7 +88,7 @@ async def gateway(servers: EmbeddedServers, issuer: Issuer) -> AsyncIterator[Gat
             ReportRoutes(store.reports, store.jobs, store.cadences, now_s=time.time),
         ]
         app = make_http_app(subjects, accounts.authenticate)
-        app.on_shutdown.append(changes.close)
+        app.on_shutdown.extend((changes.close, user_changes.close))
         # Tests that use cookies send them: a jar would add those of one test to another's requests.
         async with TestClient(TestServer(app), cookie_jar=aiohttp.DummyCookieJar()) as client:
             yield Gateway(client, settings, store, storage, bus, clock, jobs, anybody, key_uses=accounts.key_uses)

@@ -180,6 +180,16 @@ async def streams(tour: Tour, user: Account, other: Account, job_id: str) -> Non
     for response in opened:
         response.close()
     await asyncio.sleep(0)
+    await all_changes(tour, user)
+
+
+async def all_changes(tour: Tour, user: Account) -> None:
+    async with user.gateway.client.get("/events", headers={"x-api-key": user.api_key}) as response:
+        # The stream goes on: it ends in the middle of no event.
+        text = (await response.content.readuntil(b"data: {}\n\n")).decode()
+        check_answer("GET", "/events", response.status, response.headers, text)
+    assert [event["event"] for event in events_of(text)] == ["open"]
+    tour.exercised.add(("get", "/events", "200"))
 
 
 JSON_HEADERS = {"Content-Type": "application/json", "X-Request-Id": "x"}

@@ -44,13 +44,13 @@ async def test_showing_a_job_takes_one_read(commands: Commands, alice: Account) 
     assert commands.sent == ["find jobs"] * 3
 
 
-async def test_starting_a_job_takes_one_update_and_one_insert(commands: Commands, alice: Account) -> None:
+async def test_starting_a_job_takes_two_updates(commands: Commands, alice: Account) -> None:
     key = await alice.upload()
     await alice.start(key)
     commands.sent.clear()
     for _ in range(3):
         await alice.start(key, filename="Voyager1.fil")
-    assert commands.sent == ["update quotas", "insert jobs"] * 3
+    assert commands.sent == ["update quotas", "update jobs"] * 3
 
 
 async def test_the_history_is_not_read_when_a_job_ends_and_the_history_is_not_full(

@@ -48,9 +48,9 @@ class _Collection:
         if name not in WRITES:
             return method
 
-        async def write(*args: Any) -> Any:
+        async def write(*args: Any, **more: Any) -> Any:
             async def work() -> Any:
-                return await method(*args)
+                return await method(*args, **more)
 
             return await self._life.step(work)
 

@@ -177,6 +177,25 @@ OPERATIONS = (
     *SESSION_OPERATIONS,
     Operation(
         "get",
+        "/events",
+        "Jobs",
+        "Stream all changes of your jobs and cadences as server-sent events",
+        (
+            Success(
+                200,
+                "First the event `open`; then, within a second of each change, `job` or `cadence`, whose data is the "
+                "job or cadence as GET /jobs or GET /cadences returns it, or `removed`, whose data is the kind and id "
+                "of what was deleted. Comments keep the connection open.",
+                {"text/event-stream": answers.UserEvent},
+            ),
+        ),
+        description="Nothing is lost between a list and the stream if you open the stream first and read the list "
+        "after `open`. The stream ends after a while: connect again, and read the list again. Several changes of one "
+        "job may come as one event, with its last state; an event may repeat a state that you have.",
+        errors={429: ("too_many_streams",)},
+    ),
+    Operation(
+        "get",
         "/usage",
         "Account",
         "Get this month's usage, what your uploads take, and the limits of your tier",

@@ -9,7 +9,9 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 ALLOWED_HEADERS = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-Api-Key, X-Request-Id"
-EXPOSED_HEADERS = "ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, X-Next-Cursor, X-Request-Id"
+EXPOSED_HEADERS = (
+    "ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, X-Next-Cursor, X-Request-Id, X-Total-Count"
+)
 # How long a browser caches a preflight, s.
 MAX_AGE_S = 600
 ANY = "*"

@@ -49,7 +49,7 @@ from services.gateway.jobs.errors import (
     UploadRefusedError,
 )
 from services.gateway.jobs.limits import BUSY_RETRY_AFTER_S, Limit
-from services.gateway.jobs.paging import STATUSES
+from services.gateway.jobs.paging import MAX_TEXT, STATUSES
 from services.gateway.jobs.stored_upload import UploadLimit
 from shared.errors import TransientError
 
@@ -157,6 +157,7 @@ def _bad_page(error: BadPageError) -> ErrorAnswer:
     code, expected = {
         "limit": ("invalid_limit", "a whole number from 1 to 100"),
         "status": ("invalid_status", f"one of {', '.join(STATUSES)}"),
+        "q": ("invalid_q", f"a text of at most {MAX_TEXT} characters, none of them a control character"),
         "cursor": ("invalid_cursor", f"one that came with {CURSOR_HEADER}"),
     }[error.parameter]
     return ErrorAnswer(400, code, f"The parameter {error.parameter} must be {expected}.")

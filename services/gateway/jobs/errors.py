@@ -113,7 +113,7 @@ class BadIdempotencyKeyError(JobError):
 class BadPageError(JobError):
     """A parameter of a list request is not valid."""
 
-    def __init__(self, parameter: Literal["limit", "status", "cursor"]) -> None:
+    def __init__(self, parameter: Literal["limit", "status", "cursor", "q"]) -> None:
         super().__init__(f"The parameter {parameter} is not valid.")
         self.parameter = parameter
 

@@ -13,6 +13,7 @@ from services.gateway.jobs.model import Followed, Status
 
 DEFAULT_JOBS = 50
 MAX_JOBS = 100
+MAX_TEXT = 100
 STATUSES: tuple[Status, ...] = get_args(Status)
 _CURSOR = re.compile(r"([0-9]{1,15}):([0-9a-f-]{1,64})")
 
@@ -53,8 +54,12 @@ class Cursor:
 
 @dataclass(frozen=True)
 class Page:
-    """Which entries of a list to return: at most `limit`, of one status or of all, and only those after a cursor."""
+    """Which entries of a list to return: at most `limit`, of one status or of all, and only those after a cursor.
+
+    With a `text`, only entries with a file name or source name that contains it, in upper or lower case.
+    """
 
     limit: int = DEFAULT_JOBS
     status: Status | None = None
     after: Cursor | None = None
+    text: str = ""

@@ -56,6 +56,9 @@ class JobStore(Protocol):
     async def list_recent(self, user_id: str, page: Page) -> Sequence[Job]:
         """Return a page of a user's jobs, most recent first."""
 
+    async def count(self, user_id: str, page: Page) -> int:
+        """Return how many jobs all pages of a user's list have."""
+
     async def list_all(self, user_id: str) -> Sequence[ListedJob]:
         """Return all jobs that the user sees, oldest first."""
 
@@ -146,6 +149,9 @@ class CadenceStore(Protocol):
 
     async def list_recent(self, user_id: str, page: Page) -> Sequence[Cadence]:
         """Return a page of a user's cadences, most recent first."""
+
+    async def count(self, user_id: str, page: Page) -> int:
+        """Return how many cadences all pages of a user's list have."""
 
     async def list_all(self, user_id: str) -> Sequence[ListedJob]:
         """Return all cadences that the user sees, oldest first."""

@@ -20,6 +20,10 @@ def document_of_cadence(cadence: Cadence) -> dict[str, Any]:
         "user_id": cadence.user_id,
         "status": cadence.status,
         "name": cadence.name,
+        # As one text: not every server finds a document by an entry of an array.
+        "scan_names": "\n".join(
+            name for scan in cadence.scans for name in (scan.upload.file_name, scan.upload.source_name)
+        ),
         "scans": [_document_of_scan(scan) for scan in cadence.scans],
         "cadence_parameters": cadence.parameters.model_dump(mode="json"),
         "parameters": cadence.search.model_dump(mode="json"),

@@ -22,8 +22,12 @@ from services.gateway.mongodb.cadence_document import (
 from services.gateway.mongodb.documents import CADENCE, NOT_REMOVED, OPEN, JobDocuments
 from services.gateway.mongodb.errors import translated
 from services.gateway.mongodb.job_document import artefacts_fields, exported_fields, failure_fields
+from services.gateway.mongodb.page_query import list_conditions, page_conditions
 from shared.cadence import CadenceSummary
 from shared.events import Artefact
+
+# Where a list's text is looked for. The second one holds the names of the scans.
+TEXT_FIELDS = ("name", "scan_names")
 
 
 class MongoCadenceStore(JobDocuments):
@@ -53,13 +57,15 @@ class MongoCadenceStore(JobDocuments):
 
     async def list_recent(self, user_id: str, page: Page) -> list[Cadence]:
         """Return a page of a user's cadences, most recent first."""
-        query: dict[str, Any] = {"kind": CADENCE, "user_id": user_id, "status": page.status or NOT_REMOVED}
-        if page.after is not None:
-            at = page.after.submitted_ms
-            query["$or"] = [{"submitted_ms": {"$lt": at}}, {"submitted_ms": at, "_id": {"$lt": page.after.job_id}}]
+        query = page_conditions(_listed(user_id), page, TEXT_FIELDS)
         with translated():
             cursor = self._jobs.find(query).sort([("submitted_ms", DESCENDING), ("_id", DESCENDING)])
             return [cadence_of(document) async for document in cursor.limit(page.limit)]
+
+    async def count(self, user_id: str, page: Page) -> int:
+        """Return how many cadences all pages of a user's list have."""
+        with translated():
+            return int(await self._jobs.count_documents(list_conditions(_listed(user_id), page, TEXT_FIELDS)))
 
     async def use_jobs(self, cadence_id: str, job_ids: Sequence[str]) -> None:
         """Note at jobs that a cadence uses them. From then on, no pruning that has not seen this removes them."""
@@ -145,11 +151,14 @@ class MongoCadenceStore(JobDocuments):
 
     async def list_all(self, user_id: str) -> list[ListedJob]:
         """Return all cadences that the user sees, oldest first."""
-        query = {"kind": CADENCE, "user_id": user_id, "status": NOT_REMOVED}
         with translated():
-            cursor = self._jobs.find(query, {"status": 1, "submitted_ms": 1})
+            cursor = self._jobs.find(_listed(user_id), {"status": 1, "submitted_ms": 1})
             ordered = cursor.sort([("submitted_ms", ASCENDING), ("_id", ASCENDING)])
             return [ListedJob(found["_id"], found["status"] in OPEN_STATUSES) async for found in ordered]
+
+
+def _listed(user_id: str) -> dict[str, Any]:
+    return {"kind": CADENCE, "user_id": user_id, "status": NOT_REMOVED}
 
 
 def _use(cadence_id: str) -> str:

@@ -30,7 +30,7 @@ CONTENT_FIELDS = (
     *("event", "filename", "source_name", "results", "results_key", "progress", "failure", "export_failure"),
     *("artefacts", "completed_at", "expires_at", "due_ms", "parameters", "etag", "cadence_id", "observation"),
     *("held", "reopened", "reopened_ms"),
-    *("name", "scans", "cadence_parameters", "limits", "is_started", "check_ms", "classified_scans"),
+    *("name", "scan_names", "scans", "cadence_parameters", "limits", "is_started", "check_ms", "classified_scans"),
 )
 
 

@@ -45,8 +45,11 @@ from services.gateway.mongodb.job_document import (
     results_fields,
     started_of,
 )
+from services.gateway.mongodb.page_query import list_conditions, page_conditions
 from shared.events import CADENCE_READY, OBSERVATION_SUBMITTED, Artefact, ResultsSummary
 
+# Where a list's text is looked for.
+TEXT_FIELDS = ("filename", "source_name")
 # Complete, with neither artefacts nor the news that there will be none.
 _WITHOUT_EXPORTS: dict[str, Any] = {
     "status": "complete",
@@ -93,13 +96,15 @@ class MongoJobStore(JobDocuments):
 
     async def list_recent(self, user_id: str, page: Page) -> list[Job]:
         """Return a page of a user's jobs, most recent first."""
-        query: dict[str, Any] = {"user_id": user_id, "kind": JOB_KIND, "status": page.status or NOT_REMOVED}
-        if page.after is not None:
-            at = page.after.submitted_ms
-            query["$or"] = [{"submitted_ms": {"$lt": at}}, {"submitted_ms": at, "_id": {"$lt": page.after.job_id}}]
+        query = page_conditions(_listed(user_id), page, TEXT_FIELDS)
         with translated():
             cursor = self._jobs.find(query).sort([("submitted_ms", DESCENDING), ("_id", DESCENDING)])
             return [job_of(document) async for document in cursor.limit(page.limit)]
+
+    async def count(self, user_id: str, page: Page) -> int:
+        """Return how many jobs all pages of a user's list have."""
+        with translated():
+            return int(await self._jobs.count_documents(list_conditions(_listed(user_id), page, TEXT_FIELDS)))
 
     async def due_events(self, now_ms: int, limit: int) -> Sequence[DueEvent]:
         """Return due events of open jobs and of jobs without artefacts yet, most overdue first."""
@@ -276,6 +281,10 @@ class MongoJobStore(JobDocuments):
         query = {"file_key": {"$in": list(file_keys)}, "status": REMOVED}
         with translated():
             return {found["file_key"] async for found in self._jobs.find(query, {"file_key": 1})}
+
+
+def _listed(user_id: str) -> dict[str, Any]:
+    return {"user_id": user_id, "kind": JOB_KIND, "status": NOT_REMOVED}
 
 
 def _due_of(document: Mapping[str, Any]) -> DueEvent:

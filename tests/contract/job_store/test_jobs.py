@@ -1,6 +1,7 @@
 """Jobs, users and keys as they are stored, and how events of workers change them."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,9 +9,10 @@ import pytest
 from services.gateway.accounts.issue import create_user, issue_key
 from services.gateway.accounts.model import hash_api_key
 from services.gateway.api import answers
+from services.gateway.jobs.change import Change
 from services.gateway.jobs.handlers import WorkerEvents
 from services.gateway.jobs.model import Failure, Job, Observed, Progress
-from services.gateway.jobs.paging import Page
+from services.gateway.jobs.paging import Cursor, Page
 from services.gateway.mongodb.store import Store, open_store
 from services.gateway.settings import Settings
 from shared.errors import PermanentError, TransientError
@@ -21,6 +23,7 @@ from tests.contract.job_store.parts import (
     PLAN,
     SUMMARY,
     T0_MS,
+    Clock,
     a_job,
     added,
     classified,
@@ -200,3 +203,58 @@ async def test_an_unavailable_server_is_a_transient_error() -> None:
     with pytest.raises(TransientError):
         async with open_store(settings):
             pass
+
+
+async def test_jobs_are_found_by_a_part_of_a_name_counted_and_cut_into_pages(store: Store) -> None:
+    for number in range(5):
+        job = replace(a_job("u1", T0_MS + number), filename=f"Größe {number}.fil", source_name="[a](b)*" * (number % 2))
+        await added(store, job)
+    plain = await added(store, replace(a_job("u2"), filename="Voyager1.fil", source_name="Voyager 1"))
+    for text, count in (("GRÖ", 5), ("[A](b)*", 2), ("E 3.F", 1), (".*", 0), ("", 5)):
+        assert await store.jobs.count("u1", Page(text=text)) == count
+        assert len(await store.jobs.list_recent("u1", Page(text=text))) == count
+    assert await store.jobs.count("u1", Page(status="failed", text="gr")) == 0
+    first = await store.jobs.list_recent("u1", Page(3, text="gr"))
+    rest = await store.jobs.list_recent("u1", Page(3, None, Cursor.at(first[-1]), "gr"))
+    assert [job.submitted_ms - T0_MS for job in (*first, *rest)] == [4, 3, 2, 1, 0]
+    assert await store.jobs.count("u1", Page(3, None, Cursor.at(first[-1]), "gr")) == 5
+    names = f"{plain.filename} {plain.source_name}".lower()
+    for character in map(chr, range(32, 127)):
+        assert await store.jobs.count("u2", Page(text=character)) == (character.lower() in names)
+
+
+async def test_changes_are_known_by_time_and_number_whoever_made_them(
+    store: Store, worker_events: WorkerEvents, clock: Clock
+) -> None:
+    began_ms = await store.now_ms()
+    job, other = await added(store), await added(store, a_job("u2"))
+
+    async def changes() -> dict[str, Change]:
+        return {one.job_id: one for one in await store.changes.since(began_ms - 1000)}
+
+    first = await changes()
+    assert first == {
+        job.job_id: Change(job.job_id, "u1", 1, "submitted"),
+        other.job_id: Change(other.job_id, "u2", 1, "submitted"),
+    }
+    await store.jobs.mark_published(job.job_id, due_ms=T0_MS)
+    assert await changes() == first
+    for event in (progress(job.job_id, "ingest", 1, 1), classified(job.job_id), exported(job.job_id)):
+        before = (await changes())[job.job_id].revision
+        await worker_events.handle(event)
+        assert (await changes())[job.job_id].revision > before
+    assert (await changes())[job.job_id].status == "complete"
+    assert await store.jobs.remove(job.job_id, now_ms=clock(), even_open=True)
+    removed = (await changes())[job.job_id]
+    assert (removed.is_removed, removed.user_id, removed.is_cadence) == (True, "u1", False)
+    assert (await changes())[other.job_id] == first[other.job_id]
+    assert await store.changes.since(await store.now_ms() + 60_000) == []
+
+
+async def test_a_job_is_inserted_once_however_many_try(store: Store) -> None:
+    job = a_job()
+    event = submitted(job).to_bytes().decode()
+    outcomes = await asyncio.gather(*(store.jobs.insert(job, event, due_ms=T0_MS) for _ in range(20)))
+    assert outcomes.count(True) == 1
+    (change,) = [one for one in await store.changes.since(await store.now_ms() - 60_000) if one.job_id == job.job_id]
+    assert change.revision == 1

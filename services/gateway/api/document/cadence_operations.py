@@ -67,7 +67,7 @@ CADENCE_OPERATIONS = (
         "Cadences",
         "List your cadences, most recent first",
         (ok("A page of your cadences.", list[cadence_answers.Cadence], headers=PAGE_HEADERS),),
-        parameters=page_parameters("cadences"),
+        parameters=page_parameters("cadences", "their name, or in the name of a scan's file or source"),
         errors=PAGE_ERRORS,
     ),
     Operation(

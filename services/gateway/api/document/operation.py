@@ -6,7 +6,7 @@ from typing import Any
 
 from services.gateway.api import bodies
 from services.gateway.api.idempotency import IDEMPOTENCY_HEADER
-from services.gateway.api.page_query import CURSOR_HEADER
+from services.gateway.api.page_query import CURSOR_HEADER, TOTAL_HEADER
 from services.gateway.jobs import paging
 
 JSON = "application/json"
@@ -69,15 +69,16 @@ LAST_EVENT_ID = Parameter(
     {"type": "string"},
     "Id of the last event that you received; its state is not sent again.",
 )
-PAGE_HEADERS = {
+NEXT_HEADERS = {
     CURSOR_HEADER: "The value of the parameter cursor for the next page, if there is one.",
     "Link": 'Path of the next page, as rel="next".',
 }
-PAGE_ERRORS = {400: ("invalid_limit", "invalid_status", "invalid_cursor")}
+PAGE_HEADERS = {TOTAL_HEADER: "How many entries all pages have.", **NEXT_HEADERS}
+PAGE_ERRORS = {400: ("invalid_limit", "invalid_status", "invalid_q", "invalid_cursor")}
 
 
-def page_parameters(what: str) -> tuple[Parameter, ...]:
-    """Return the query parameters of a list of `what`."""
+def page_parameters(what: str, where: str) -> tuple[Parameter, ...]:
+    """Return the query parameters of a list of `what`; a text is looked for in `where`."""
     return (
         Parameter(
             "limit",
@@ -91,6 +92,13 @@ def page_parameters(what: str) -> tuple[Parameter, ...]:
             "query",
             {"type": "string", "enum": list(paging.STATUSES)},
             f"Return only {what} with this status.",
+        ),
+        Parameter(
+            "q",
+            "query",
+            {"type": "string", "maxLength": paging.MAX_TEXT, "pattern": r"^[^\u0000-\u001f\u007f-\u009f]*$"},
+            f"Return only {what} with this text in {where}, in upper or lower case.",
+            "voyager",
         ),
         Parameter("cursor", "query", {"type": "string"}, "The X-Next-Cursor of the previous page."),
     )

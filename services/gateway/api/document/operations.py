@@ -105,7 +105,7 @@ OPERATIONS = (
         "Jobs",
         "List your jobs, most recent first",
         (ok("A page of your jobs.", list[answers.Job], headers=PAGE_HEADERS),),
-        parameters=page_parameters("jobs"),
+        parameters=page_parameters("jobs", "the name of the file or of the source"),
         errors=PAGE_ERRORS,
     ),
     Operation(

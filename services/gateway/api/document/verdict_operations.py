@@ -2,7 +2,7 @@
 
 from services.gateway.api import answers, verdict_answers, verdict_bodies
 from services.gateway.api.document.cadence_operations import CADENCE_ID, OWN_CADENCE
-from services.gateway.api.document.operation import PAGE_HEADERS, Operation, Parameter, ok, page_parameters
+from services.gateway.api.document.operation import NEXT_HEADERS, Operation, Parameter, ok, page_parameters
 
 JOB_ID = Parameter("job_id", "path", {"type": "string", "minLength": 1}, "Id of a job.", answers.JOB_EXAMPLE["job_id"])
 OWN_JOB = {403: ("job_of_another_user",), 404: ("job_not_found",)}
@@ -21,8 +21,8 @@ VERDICT_OPERATIONS = (
         "/verdicts",
         "Verdicts",
         "List your verdicts, those changed last first",
-        (ok("A page of your verdicts.", verdict_answers.ListedVerdicts, headers=PAGE_HEADERS),),
-        parameters=tuple(one for one in page_parameters("verdicts") if one.name in ("limit", "cursor")),
+        (ok("A page of your verdicts.", verdict_answers.ListedVerdicts, headers=NEXT_HEADERS),),
+        parameters=tuple(one for one in page_parameters("verdicts", "them") if one.name in ("limit", "cursor")),
         errors={400: ("invalid_limit", "invalid_cursor")},
     ),
     Operation(

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 
 from aiohttp import web
 
@@ -12,7 +11,7 @@ from services.gateway.api.auth import USER
 from services.gateway.api.bodies import read_body
 from services.gateway.api.cadence_bodies import CadenceBody, ScanBody
 from services.gateway.api.idempotency import request_key
-from services.gateway.api.page_query import next_page_headers, page_of
+from services.gateway.api.page_query import page_of, read_page
 from services.gateway.api.uploaded_files import UploadedFiles
 from services.gateway.jobs.access import own_cadence, own_job
 from services.gateway.jobs.cadence import Cadence
@@ -79,14 +78,10 @@ class CadenceRoutes:
         Raises
         ------
         BadPageError
-            `limit`, `status` or `cursor` is not valid.
+            `limit`, `status`, `q` or `cursor` is not valid.
         """
-        page = page_of(request.query)
-        # One more cadence than the page shows reveals whether there is another page.
-        found = await self._store.list_recent(request[USER].user_id, replace(page, limit=page.limit + 1))
-        shown = found[: page.limit]
-        headers = next_page_headers(PATH, page, shown[-1]) if len(found) > len(shown) else None
-        return answers.json_response(await self._answers(shown), headers=headers)
+        found, headers = await read_page(self._store, PATH, request[USER].user_id, page_of(request.query))
+        return answers.json_response(await self._answers(found), headers=headers)
 
     async def get_cadence(self, request: web.Request) -> web.Response:
         """GET /cadences/{cadence_id}: status, scans and results."""

@@ -1,12 +1,10 @@
 """Jobs: list, show, delete."""
 
-from dataclasses import replace
-
 from aiohttp import web
 
 from services.gateway.api import answers
 from services.gateway.api.auth import USER
-from services.gateway.api.page_query import next_page_headers, page_of
+from services.gateway.api.page_query import page_of, read_page
 from services.gateway.jobs.access import own_job
 from services.gateway.jobs.cadences import Cadences
 from services.gateway.jobs.errors import UnknownJobError
@@ -36,14 +34,10 @@ class JobRoutes:
         Raises
         ------
         BadPageError
-            `limit`, `status` or `cursor` is not valid.
+            `limit`, `status`, `q` or `cursor` is not valid.
         """
-        page = page_of(request.query)
-        # One more job than the page shows reveals whether there is another page.
-        jobs = await self._jobs.list_recent(request[USER].user_id, replace(page, limit=page.limit + 1))
-        shown = jobs[: page.limit]
-        headers = next_page_headers("/jobs", page, shown[-1]) if len(jobs) > len(shown) else None
-        return answers.json_response([answers.Job.of(job) for job in shown], headers=headers)
+        jobs, headers = await read_page(self._jobs, "/jobs", request[USER].user_id, page_of(request.query))
+        return answers.json_response([answers.Job.of(job) for job in jobs], headers=headers)
 
     async def get_job(self, request: web.Request) -> web.Response:
         """GET /jobs/{job_id}: status and results."""

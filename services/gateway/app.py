@@ -152,6 +152,7 @@ def make_job_parts(
             keys=store.idempotency_keys,
             records=store.uploads,
             uploads=storage.uploads,
+            sessions=store.sessions,
             now_ms=now_ms,
         ),
         routes=(

@@ -1,8 +1,8 @@
 """The sweeper finishes and cleans up what no request does.
 
 It frees slots whose jobs have ended or were never stored, advances cadences that wait for their jobs, removes expired
-jobs, purges the objects of removed jobs, finishes interrupted prunings of histories, and deletes uploads that no job
-uses. Each step may be interrupted at any point, repeated, and run by several gateways at once.
+jobs, purges the objects of removed jobs, finishes interrupted prunings of histories, and deletes ended sessions and
+uploads that no job uses. Each step may be interrupted at any point, repeated, and run by several gateways at once.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from contextlib import suppress
 import structlog
 from prometheus_client import Counter
 
+from services.gateway.accounts.ports import SessionStore
 from services.gateway.jobs.cadences import Cadences
 from services.gateway.jobs.ports import IdempotencyKeys, JobStore, Quotas, UploadRecords, UploadsBucket
 from services.gateway.jobs.removal import REMOVED_OBJECTS, Removal, delete_all
@@ -43,6 +44,7 @@ class Sweeper:
         keys: IdempotencyKeys,
         records: UploadRecords,
         uploads: UploadsBucket,
+        sessions: SessionStore,
         now_ms: Callable[[], int],
     ) -> None:
         self._settings = settings
@@ -53,6 +55,7 @@ class Sweeper:
         self._keys = keys
         self._records = records
         self._uploads = uploads
+        self._sessions = sessions
         self._now_ms = now_ms
         self._storage_due_ms = 0
 
@@ -70,6 +73,7 @@ class Sweeper:
         await self._step("expired", self.remove_expired)
         await self._step("histories", self.finish_prunings)
         await self._step("objects", self.purge_removed)
+        await self._step("sessions", self.delete_ended_sessions)
         if self._now_ms() >= self._storage_due_ms:
             done = await self._step("uploads", self.delete_unused_uploads)
             done = await self._step("multiparts", self.abort_multiparts) and done
@@ -183,6 +187,16 @@ class Sweeper:
                     count += 1
         REMOVED_OBJECTS.labels("multipart").inc(count)
         return count
+
+    async def delete_ended_sessions(self) -> int:
+        """Delete sessions and sign-in links that have ended. Return how many.
+
+        Raises
+        ------
+        TransientError
+            MongoDB is unavailable.
+        """
+        return await self._sessions.delete_ended(self._now_ms() // 1000)
 
     async def delete_old_records(self) -> int:
         """Delete expired idempotency keys and old upload records. Return how many.

@@ -69,6 +69,11 @@ class World:
         self._called("delete_expired")
         return 0
 
+    async def delete_ended(self, now_s: int) -> int:
+        assert 0 <= now_s - NOW_S <= 3600
+        self._called("delete_ended")
+        return 0
+
     async def delete_before(self, _asked_ms: int) -> int:
         return 0
 
@@ -112,11 +117,13 @@ def clock() -> Clock:
 @pytest.fixture
 def sweeper(world: World, clock: Clock) -> Sweeper:
     settings = Settings(api_key_pepper="a pepper of some length", sweep_interval_s=0.01)
-    parts: Any = dict.fromkeys(("jobs", "cadences", "quotas", "removal", "keys", "records", "uploads"), world)
+    parts: Any = dict.fromkeys(
+        ("jobs", "cadences", "quotas", "removal", "keys", "records", "uploads", "sessions"), world
+    )
     return Sweeper(settings, now_ms=clock, **parts)
 
 
-OFTEN = ["slots", "check_due", "expired", "abandoned_prunings", "due_purges"]
+OFTEN = ["slots", "check_due", "expired", "abandoned_prunings", "due_purges", "delete_ended"]
 SELDOM = ["list_pages", "list_multiparts", "delete_expired"]
 
 

@@ -20,6 +20,7 @@ from services.gateway.api.document.openapi import make_openapi
 from services.gateway.api.event_streams import EventStreams, JobChanges
 from services.gateway.api.http_server import GatewayRunner
 from services.gateway.api.oidc import open_token_verifier
+from services.gateway.api.oidc_client import OidcClient, open_oidc_client
 from services.gateway.api.rate_limits import RateLimits
 from services.gateway.api.routes.analyze import AnalyzeRoutes
 from services.gateway.api.routes.cadence_downloads import CadenceDownloadRoutes
@@ -32,6 +33,7 @@ from services.gateway.api.routes.health import HealthRoutes
 from services.gateway.api.routes.job_events import JobEventRoutes
 from services.gateway.api.routes.jobs import JobRoutes
 from services.gateway.api.routes.keys import KeyRoutes
+from services.gateway.api.routes.oidc_sign_in import OidcSignInRoutes
 from services.gateway.api.routes.reports import ReportRoutes
 from services.gateway.api.routes.session import BrowserSessions, SessionRoutes
 from services.gateway.api.routes.uploads import UploadRoutes
@@ -41,6 +43,7 @@ from services.gateway.api.routes.verdicts import VerdictRoutes
 from services.gateway.api.same_origin import SameOrigin
 from services.gateway.api.session_auth import SessionAuthentication
 from services.gateway.api.session_cookie import Cookies
+from services.gateway.api.sign_in_attempts import COOKIE as ATTEMPT_COOKIE
 from services.gateway.api.sign_ins import FailedSignIns
 from services.gateway.api.uploaded_files import UploadedFiles
 from services.gateway.api.user_changes import UserChanges
@@ -177,7 +180,13 @@ class AccountParts:
 
 
 def make_account_parts(
-    settings: Settings, *, store: Store, tokens: Tokens | None, limits: RateLimits, now_s: Callable[[], float]
+    settings: Settings,
+    *,
+    store: Store,
+    tokens: Tokens | None,
+    oidc: OidcClient | None,
+    limits: RateLimits,
+    now_s: Callable[[], float],
 ) -> AccountParts:
     """Construct them."""
     pepper = settings.api_key_pepper.get_secret_value()
@@ -193,9 +202,11 @@ def make_account_parts(
         now_s=now_s,
         cache_s=settings.user_cache_s,
     )
-    cookies = Cookies(limits.addresses, is_tls=settings.tls)
+    is_tls = settings.tls or (settings.public_url or "").startswith("https:")
+    cookies = Cookies(limits.addresses, is_tls=is_tls)
     same_origin = SameOrigin(settings.public_url)
     browsers = BrowserSessions(sessions, cookies, cookie_lasts_s=settings.session_absolute_s)
+    failed = FailedSignIns(limits)
     return AccountParts(
         authenticate=Authentication(by_key, by_token, SessionAuthentication(sessions, cookies, same_origin)),
         key_uses=key_uses,
@@ -205,8 +216,19 @@ def make_account_parts(
                 browsers,
                 keys=by_key,
                 same_origin=same_origin,
-                failed=FailedSignIns(limits),
-                has_oidc=False,
+                failed=failed,
+                has_oidc=oidc is not None,
+            ),
+            OidcSignInRoutes(
+                oidc,
+                sessions,
+                browsers,
+                users=by_token,
+                attempts=Cookies(limits.addresses, is_tls=is_tls, name=ATTEMPT_COOKIE),
+                same_origin=same_origin,
+                failed=failed,
+                pepper=pepper,
+                now_s=now_s,
             ),
         ),
     )
@@ -219,6 +241,7 @@ async def serve(settings: Settings) -> None:
         open_storage(settings) as storage,
         open_publisher(settings) as publisher,
         open_token_verifier(settings) as tokens,
+        open_oidc_client(settings, tokens) as oidc,
     ):
         clock = DatabaseClock(store.now_ms)
         await clock.set()
@@ -228,7 +251,7 @@ async def serve(settings: Settings) -> None:
         limits = RateLimits(
             settings.rate_limits.share(settings.gateway_replicas), ClientAddresses(settings.trusted_proxies)
         )
-        accounts = make_account_parts(settings, store=store, tokens=tokens, limits=limits, now_s=clock.now_s)
+        accounts = make_account_parts(settings, store=store, tokens=tokens, oidc=oidc, limits=limits, now_s=clock.now_s)
         user_changes = UserChanges(
             settings, changes=store.changes, jobs=store.jobs, cadences=store.cadences, now_ms=clock
         )

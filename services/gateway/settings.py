@@ -206,6 +206,22 @@ class Settings(ServiceSettings):
     )
     oidc_tier: str = Field(default="free", description="Tier of a user who is created by a token.")
 
+    oidc_client_id: str | None = Field(
+        default=None, min_length=1, description="Client id with which browsers sign in at the issuer; none: they can't."
+    )
+    oidc_client_secret: SecretStr | None = Field(
+        default=None, description="Secret of that client; none for a public client, which only has its code's proof."
+    )
+    oidc_authorization_url: str | None = Field(
+        default=None, pattern=r"^https?://", description="The issuer's authorization endpoint; needed with a client id."
+    )
+    oidc_token_url: str | None = Field(
+        default=None, pattern=r"^https?://", description="The issuer's token endpoint; needed with a client id."
+    )
+    oidc_scopes: str = Field(
+        default="openid", pattern=r"^(.* )?openid( .*)?$", description="Scopes that a sign-in asks the issuer for."
+    )
+
     session_idle_s: float = Field(
         default=28_800.0, gt=0, description="How long a browser's session lasts without a use, s."
     )
@@ -336,6 +352,9 @@ class Settings(ServiceSettings):
             raise ValueError(
                 "oidc_fetch_interval_s, oidc_keys_lifetime_s and oidc_keys_max_age_s must grow in this order"
             )
+        needed = (self.oidc_issuer, self.oidc_authorization_url, self.oidc_token_url, self.public_url)
+        if self.oidc_client_id is not None and None in needed:
+            raise ValueError("oidc_client_id needs oidc_issuer, oidc_authorization_url, oidc_token_url and public_url")
         if self.oidc_tier not in self.tiers:
             raise ValueError("oidc_tier must be one of the tiers")
         return self

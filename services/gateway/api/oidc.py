@@ -6,7 +6,9 @@ are old, or when a token names an unknown key, but never more often than once pe
 """
 
 import asyncio
+import hmac
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -23,7 +25,7 @@ from shared.errors import TransientError
 logger = structlog.get_logger(__name__)
 
 MAX_KEYS = 100
-MAX_KEY_SET_BYTES = 256 * 1024
+MAX_ANSWER_BYTES = 256 * 1024
 MAX_SUBJECT_LENGTH = 255
 REQUIRED_CLAIMS = ["exp", "iss", "aud", "sub"]
 # The id of a key without an id.
@@ -173,11 +175,34 @@ class TokenVerifier:
         TransientError
             The issuer is unavailable and the key is not cached.
         """
+        return _claimant(await self._claims(token, self._settings.oidc_audience))
+
+    async def verify_id_token(self, token: str, *, client_id: str, nonce: str) -> Claimant:
+        """Return whom a valid ID token names, which the issuer has made for a sign-in with this nonce.
+
+        Raises
+        ------
+        InvalidTokenError
+            The token is not valid, or for another client or sign-in.
+        TransientError
+            The issuer is unavailable and the key is not cached.
+        """
+        claims = await self._claims(token, client_id)
+        # A token for several audiences has to name the client that asked for it.
+        is_for_one = isinstance(claims["aud"], str) or len(claims["aud"]) == 1
+        if claims.get("azp", client_id if is_for_one else None) != client_id:
+            raise InvalidTokenError("The token is for another client.")
+        given = claims.get("nonce")
+        if not isinstance(given, str) or not hmac.compare_digest(os.fsencode(given), nonce.encode()):
+            raise InvalidTokenError("The token is for another sign-in.")
+        return _claimant(claims)
+
+    async def _claims(self, token: str, audience: str | None) -> dict[str, Any]:
         kid, algorithm = self._header(token)
         key = await self._keys.find(kid)
         if key is None or key.algorithm not in (None, algorithm):
             raise InvalidTokenError("The token is not signed with a key of the issuer.")
-        return self._verified(token, key, algorithm)
+        return self._verified(token, key, algorithm, audience)
 
     def _header(self, token: str) -> tuple[str, str]:
         try:
@@ -190,13 +215,13 @@ class TokenVerifier:
             raise InvalidTokenError("The token is signed with an algorithm that is not accepted.")
         return header.get("kid") or NO_KEY_ID, algorithm
 
-    def _verified(self, token: str, key: SigningKey, algorithm: str) -> Claimant:
+    def _verified(self, token: str, key: SigningKey, algorithm: str, audience: str | None) -> dict[str, Any]:
         try:
-            claims = jwt.decode(
+            claims: dict[str, Any] = jwt.decode(
                 token,
                 key.public,
                 algorithms=[algorithm],
-                audience=self._settings.oidc_audience,
+                audience=audience,
                 issuer=self._settings.oidc_issuer,
                 leeway=self._settings.oidc_clock_skew_s,
                 options={"require": REQUIRED_CLAIMS, "enforce_minimum_key_length": True},
@@ -213,10 +238,14 @@ class TokenVerifier:
             raise InvalidTokenError(f"The token lacks the claim {error.claim}.") from error
         except (jwt.PyJWTError, RecursionError, TypeError) as error:
             raise InvalidTokenError("The token is not valid.") from error
-        subject = claims["sub"]
-        if not 1 <= len(subject) <= MAX_SUBJECT_LENGTH or not subject.isprintable():
-            raise InvalidTokenError("The token's subject is not valid.")
-        return Claimant(claims["iss"], subject)
+        return claims
+
+
+def _claimant(claims: Mapping[str, Any]) -> Claimant:
+    subject = claims["sub"]
+    if not 1 <= len(subject) <= MAX_SUBJECT_LENGTH or not subject.isprintable():
+        raise InvalidTokenError("The token's subject is not valid.")
+    return Claimant(claims["iss"], subject)
 
 
 def fetch_from(http: aiohttp.ClientSession, url: str, *, timeout_s: float) -> Fetch:
@@ -233,19 +262,26 @@ def fetch_from(http: aiohttp.ClientSession, url: str, *, timeout_s: float) -> Fe
             async with http.get(url, timeout=timeout, allow_redirects=False) as response:
                 if response.status != 200:
                     raise TransientError(f"The token issuer answered {response.status}.")
-                return await _read(response)
+                return await read_bounded(response)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise TransientError(f"The token issuer is unavailable: {type(error).__name__}.") from error
 
     return fetch
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
+async def read_bounded(response: aiohttp.ClientResponse) -> bytes:
+    """Return the body of an issuer's answer.
+
+    Raises
+    ------
+    TransientError
+        It is longer than 256 KiB.
+    """
     content = bytearray()
     async for chunk in response.content.iter_any():
         content += chunk
-        if len(content) > MAX_KEY_SET_BYTES:
-            raise TransientError(f"The token issuer's answer is longer than {MAX_KEY_SET_BYTES} bytes.")
+        if len(content) > MAX_ANSWER_BYTES:
+            raise TransientError(f"The token issuer's answer is longer than {MAX_ANSWER_BYTES} bytes.")
     return bytes(content)
 
 

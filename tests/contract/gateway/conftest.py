@@ -16,6 +16,7 @@ from services.gateway.api.document.asyncapi import make_asyncapi
 from services.gateway.api.document.openapi import make_openapi
 from services.gateway.api.event_streams import EventStreams, JobChanges
 from services.gateway.api.oidc import open_token_verifier
+from services.gateway.api.oidc_client import open_oidc_client
 from services.gateway.api.rate_limits import RateLimits
 from services.gateway.api.routes.cadence_events import CadenceEventRoutes
 from services.gateway.api.routes.documents import DocumentRoutes
@@ -31,7 +32,7 @@ from services.gateway.mongodb.store import open_store
 from services.gateway.settings import DEFAULT_TIERS, UNLIMITED_RATES, Settings
 from shared.blobs import open_storage
 from shared.bus import open_publisher
-from tests.contract.gateway.issuer import AUDIENCE, NAME, Issuer, running_issuer
+from tests.contract.gateway.issuer import AUDIENCE, CLIENT_ID, CLIENT_SECRET, NAME, PUBLIC_URL, Issuer, running_issuer
 from tests.contract.gateway.parts import Account, Bus, Clock, Gateway, account
 from tests.contract.gateway.process import settings_of
 
@@ -56,13 +57,18 @@ async def issuer() -> AsyncIterator[Issuer]:
 
 @pytest.fixture(scope="module")
 async def gateway(servers: EmbeddedServers, issuer: Issuer) -> AsyncIterator[Gateway]:
-    oidc = {"oidc_issuer": NAME, "oidc_audience": AUDIENCE, "oidc_jwks_url": issuer.url}
-    settings = settings_of(Settings, servers.gateway_environment, **oidc, tiers=TIERS, mongodb_timeout_s=30)
+    sign_in = {"oidc_client_id": CLIENT_ID, "oidc_client_secret": CLIENT_SECRET, "public_url": PUBLIC_URL}
+    known = {"oidc_issuer": NAME, "oidc_audience": AUDIENCE, "oidc_jwks_url": issuer.url}
+    places = {"oidc_authorization_url": f"{NAME}/authorize?tenant=1", "oidc_token_url": issuer.token_url}
+    settings = settings_of(
+        Settings, servers.gateway_environment, **sign_in, **known, **places, tiers=TIERS, mongodb_timeout_s=30
+    )
     async with (
         open_store(settings) as store,
         open_storage(settings) as storage,
         open_publisher(settings) as publisher,
         open_token_verifier(settings) as tokens,
+        open_oidc_client(settings, tokens) as oidc,
         aiohttp.ClientSession() as anybody,
     ):
         bus = Bus(publisher.publish_raw)
@@ -71,7 +77,9 @@ async def gateway(servers: EmbeddedServers, issuer: Issuer) -> AsyncIterator[Gat
         changes = JobChanges()
         streams = EventStreams(settings, changes)
         limits = RateLimits(UNLIMITED_RATES, ClientAddresses())
-        accounts = make_account_parts(settings, store=store, tokens=tokens, limits=limits, now_s=time.time)
+        accounts = make_account_parts(
+            settings, store=store, tokens=tokens, oidc=oidc, limits=limits, now_s=lambda: clock() / 1000
+        )
         user_changes = UserChanges(
             settings, changes=store.changes, jobs=store.jobs, cadences=store.cadences, now_ms=clock
         )

@@ -1,11 +1,14 @@
 """An OpenID Connect issuer on the loopback interface: its keys, its key set over HTTP, and valid and invalid tokens."""
 
+import hashlib
 import json
 import time
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote_plus
 
 import jwt
 from aiohttp import web
@@ -16,6 +19,9 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 NAME = "https://issuer.example"
 AUDIENCE = "waterhole"
+CLIENT_ID = "waterhole dashboard"
+CLIENT_SECRET = "a:secret/of the client"
+PUBLIC_URL = "http://waterhole.example"
 RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 EC_KEY = ec.generate_private_key(ec.SECP256R1())
 STRANGERS_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -54,9 +60,17 @@ def unsafe_token(header: dict[str, Any], signature: bytes = b"", claims: dict[st
 
 @dataclass
 class Issuer:
-    """The server at the address of the key set. It can be unavailable or return any content."""
+    """The server at the address of the key set. It can be unavailable or return any content.
+
+    `codes` holds the ID token of each code that a browser may bring back, with the challenge that its exchange must
+    meet. The exchange can be made to answer with another status.
+    """
 
     url: str = ""
+    token_url: str = ""
+    codes: dict[str, tuple[str, str]] = field(default_factory=dict)
+    token_status: int = 200
+    exchanges: list[dict[str, str]] = field(default_factory=list)
     keys: list[dict[str, Any]] = field(default_factory=lambda: [jwk(RSA_KEY, "rsa-1"), jwk(EC_KEY, "ec-1")])
     content: bytes | None = None
     status: int = 200
@@ -68,6 +82,21 @@ class Issuer:
         headers = {"Location": "/elsewhere"} if 300 <= self.status < 400 else None
         return web.Response(body=content, status=self.status, headers=headers)
 
+    async def exchange(self, request: web.Request) -> web.Response:
+        """POST /token: exchange a code once, as RFC 6749 and RFC 7636 say."""
+        form = {name: str(value) for name, value in (await request.post()).items()}
+        self.exchanges.append(form)
+        if self.token_status != 200:
+            return web.Response(status=self.token_status, headers={"Location": "/elsewhere"})
+        login, _, password = b64decode(request.headers["Authorization"].partition(" ")[2]).decode().partition(":")
+        if (unquote_plus(login), unquote_plus(password)) != (CLIENT_ID, CLIENT_SECRET):
+            return web.json_response({"error": "invalid_client"}, status=401)
+        challenge, id_token = self.codes.pop(form["code"], ("", ""))
+        digest = hashlib.sha256(form["code_verifier"].encode()).digest()
+        if jwt.utils.base64url_encode(digest).decode() != challenge:
+            return web.json_response({"error": "invalid_grant"}, status=400)
+        return web.json_response({"access_token": "x", "token_type": "Bearer", "id_token": id_token})
+
 
 @asynccontextmanager
 async def running_issuer() -> AsyncIterator[Issuer]:
@@ -75,6 +104,8 @@ async def running_issuer() -> AsyncIterator[Issuer]:
     issuer = Issuer()
     app = web.Application()
     app.router.add_get("/jwks.json", issuer.answer)
+    app.router.add_post("/token", issuer.exchange)
     async with TestServer(app) as server:
         issuer.url = str(server.make_url("/jwks.json"))
+        issuer.token_url = str(server.make_url("/token"))
         yield issuer

@@ -269,6 +269,9 @@ async def sessions(tour: Tour, user: Account) -> None:
     elsewhere = {"Sec-Fetch-Site": "cross-site"}
     for method in ("GET", "POST", "DELETE"):
         await tour.ask(None, method, "/session", 403, headers=elsewhere)
+    for path, status in (("/session/oidc", 302), ("/session/oidc/callback", 303)):
+        await tour.ask(None, "GET", path, 403, headers=elsewhere)
+        await tour.ask(None, "GET", path, status, allow_redirects=False)
     await tour.ask(None, "POST", "/session", 400, data=b"{")
     await tour.ask(None, "POST", "/session", 413, data=b" " * (MAX_BODY_BYTES + 1))
     await tour.ask(None, "POST", "/session", 415, data=b"{}", headers={"Content-Encoding": "compress"})

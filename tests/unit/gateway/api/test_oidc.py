@@ -14,7 +14,7 @@ from jwt.warnings import InsecureKeyLengthWarning
 from pydantic import ValidationError
 
 from services.gateway.api.oidc import (
-    MAX_KEY_SET_BYTES,
+    MAX_ANSWER_BYTES,
     Claimant,
     InvalidTokenError,
     KeySet,
@@ -331,7 +331,7 @@ async def test_only_a_plain_answer_of_a_limited_size_is_read() -> None:
         server.status = 500
         with pytest.raises(TransientError, match="500"):
             await fetch()
-        server.status, server.content = 200, b" " * (MAX_KEY_SET_BYTES + 1)
+        server.status, server.content = 200, b" " * (MAX_ANSWER_BYTES + 1)
         with pytest.raises(TransientError, match="longer"):
             await fetch()
     async with aiohttp.ClientSession() as http:

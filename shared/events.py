@@ -46,6 +46,12 @@ from shared.event_fields import (
     Steps,
 )
 from shared.header import Header
+from shared.review_events import CADENCE_REVIEWED as CADENCE_REVIEWED
+from shared.review_events import OBSERVATION_REVIEWED as OBSERVATION_REVIEWED
+from shared.review_events import REVIEW_EXPORTED as REVIEW_EXPORTED
+from shared.review_events import CadenceReviewed as CadenceReviewed
+from shared.review_events import ObservationReviewed as ObservationReviewed
+from shared.review_events import ReviewExported as ReviewExported
 from shared.search_parameters import JobLimits as JobLimits
 from shared.search_parameters import MaxDriftRate as MaxDriftRate
 from shared.search_parameters import SearchParameters as SearchParameters
@@ -74,6 +80,9 @@ TOPICS = (
     TRACK_MEASURED,
     CADENCE_CLASSIFIED,
     CADENCE_EXPORTED,
+    OBSERVATION_REVIEWED,
+    CADENCE_REVIEWED,
+    REVIEW_EXPORTED,
 )
 
 
@@ -287,7 +296,10 @@ AnyEvent = Annotated[
     | TrackReady
     | TrackMeasured
     | CadenceClassified
-    | CadenceExported,
+    | CadenceExported
+    | ObservationReviewed
+    | CadenceReviewed
+    | ReviewExported,
     Field(discriminator="type"),
 ]
 

@@ -33,6 +33,9 @@ FORMATS = {
     for item in (JSON, CSV, CATALOG_JSON, CLASSIFIED, FITS, VOTABLE, PARQUET, DAT, WATERFALL, WATERFALL_THUMB)
 }
 
+# Those that can hold the verdicts of the user.
+REVIEWED_FORMATS = {item.name: item for item in (CSV, CATALOG_JSON, CLASSIFIED, FITS, VOTABLE, PARQUET)}
+
 EVENTS_JSON = Format("json", "events.json", "application/json", "everything that was found")
 EVENTS_CSV = Format("csv", "events.csv", "text/csv; charset=utf-8", "every event, answered inline")
 EVENTS_FITS = Format("fits", "events.fits", "application/fits", "a FITS binary table")
@@ -43,6 +46,8 @@ OVERVIEW = Format("overview", "overview.png", "image/png", "all events on the ba
 CADENCE_FORMATS = {
     item.name: item for item in (EVENTS_JSON, EVENTS_CSV, EVENTS_FITS, EVENTS_VOTABLE, EVENTS_PARQUET, OVERVIEW)
 }
+# Those that can hold the verdicts of the user.
+REVIEWED_EVENT_FORMATS = {item.name: item for item in (EVENTS_CSV, EVENTS_FITS, EVENTS_VOTABLE, EVENTS_PARQUET)}
 
 
 def event_picture(event_id: int) -> Format:

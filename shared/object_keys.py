@@ -70,3 +70,23 @@ def waterfall_key(job_id: str, chunk: int) -> str:
 def waterfall_samples_key(job_id: str, chunk: int) -> str:
     """Return the key of one chunk's windows round hits, at full resolution."""
     return f"{waterfall_prefix(job_id)}{chunk:05d}.samples.bin"
+
+
+def reviews_prefix(job_id: str) -> str:
+    """Return the prefix of all catalogues of a job with verdicts."""
+    return f"{job_prefix(job_id)}reviewed/"
+
+
+def reviewed_prefix(job_id: str, revision: str) -> str:
+    """Return the prefix of the catalogues with one revision of verdicts."""
+    return f"{reviews_prefix(job_id)}{revision}/"
+
+
+def reviewed_key(job_id: str, revision: str, filename: str) -> str:
+    """Return the key of a catalogue with one revision of verdicts."""
+    return f"{reviewed_prefix(job_id, revision)}{filename}"
+
+
+def verdicts_key(job_id: str, revision: str) -> str:
+    """Return the key of the verdicts of a revision."""
+    return reviewed_key(job_id, revision, "verdicts.json")

@@ -6,11 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from services.export.artefacts import warm_up
 from services.export.cadence_handlers import CadenceHandler
 from services.export.handlers import Handler
+from services.export.review_handlers import ReviewHandler
 from services.export.settings import Settings
 from shared import service
 from shared.blobs import open_storage
 from shared.bus import Consumer, by_topic, open_publisher
-from shared.events import CADENCE_CLASSIFIED, OBSERVATION_CLASSIFIED
+from shared.events import CADENCE_CLASSIFIED, CADENCE_REVIEWED, OBSERVATION_CLASSIFIED, OBSERVATION_REVIEWED
 
 # Pictures and tables of one job are made at the same time, and beside a large job there is a thread for small ones. The
 # allocator keeps an arena for each thread, as large as
@@ -30,15 +31,20 @@ async def serve(settings: Settings) -> None:
     # Load fonts and lazily imported modules now: they would delay the first job by a second.
     await asyncio.to_thread(warm_up)
     async with open_storage(settings) as storage, open_publisher(settings) as publisher:
+        large = asyncio.Lock()
         handler = Handler(
             storage.results,
             storage.uploads,
             concurrent_reads=settings.concurrent_reads,
             hash_up_to_bytes=settings.hash_input_max_bytes if settings.hash_input else None,
+            large=large,
         )
+        reviews = ReviewHandler(storage.results, large)
         handlers = {
             OBSERVATION_CLASSIFIED: handler.handle,
             CADENCE_CLASSIFIED: CadenceHandler(storage.results).handle,
+            OBSERVATION_REVIEWED: reviews.handle,
+            CADENCE_REVIEWED: reviews.handle,
         }
         consumer = Consumer(
             settings,

@@ -14,7 +14,8 @@ from services.export.dat import to_dat
 from services.export.fits_table import to_fits
 from services.export.parquet import to_parquet
 from services.export.picture import MAX_PANELS, Panel, Picture
-from services.export.provenance import provenance_of
+from services.export.provenance import Provenance, provenance_of
+from services.export.reviewed import rows_with_verdicts, with_verdicts
 from services.export.votable import to_votable
 from services.export.waterfall import ChunkPart, assemble
 from shared import formats
@@ -28,7 +29,8 @@ from shared.number_texts import number_columns
 from shared.object_keys import artefact_key
 from shared.results import HitRecord, ModelUse, Observation, Results
 from shared.strict_json import strict_json
-from shared.table import Row, rows_of
+from shared.table import Cells, Contents, Row, rows_of
+from shared.verdicts import VerdictsDocument
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,13 @@ class File:
 
     def artefact(self, job_id: str) -> Artefact:
         """The entry of this file in `observation.exported`."""
+        return self.artefact_at(artefact_key(job_id, self.format.filename))
+
+    def artefact_at(self, key: str) -> Artefact:
+        """The entry of this file, with its key."""
         return Artefact(
             format=self.format.name,
-            key=artefact_key(job_id, self.format.filename),
+            key=key,
             filename=self.format.filename,
             content_type=self.format.content_type,
             size=len(self.body),
@@ -74,17 +80,34 @@ def render_pictures(event: ObservationClassified, results: Results, parts: Seque
 
 def render_tables(event: ObservationClassified, results: Results, input_sha256: str | None) -> list[File]:
     """Return every catalogue except `results.json`, which classify wrote; `input_sha256` is None if it is not known."""
-    cells, provenance = catalogue_columns(results), provenance_of(event, results, input_sha256)
-    numbers = number_columns(cells, HITS)
+    provenance = provenance_of(event, results, input_sha256)
+    return [
+        *_tables(results, provenance, classified_rows(results), catalogue_columns(results), HITS),
+        File(formats.DAT, to_dat(results.raw_hits, event, input_sha256)),
+    ]
+
+
+def render_reviewed_tables(
+    event: ObservationClassified, results: Results, input_sha256: str | None, verdicts: VerdictsDocument
+) -> list[File]:
+    """Return every catalogue that can hold the verdicts of the user, with them."""
+    provenance = provenance_of(event, results, input_sha256)
+    cells, contents = with_verdicts(catalogue_columns(results), HITS, verdicts)
+    return _tables(results, provenance, rows_with_verdicts(classified_rows(results), verdicts), cells, contents)
+
+
+def _tables(
+    results: Results, provenance: Provenance, classified: Sequence[Row], cells: Cells, contents: Contents
+) -> list[File]:
+    numbers = number_columns(cells, contents)
     about = {"job_id": results.job_id, "source_name": results.source_name, "file_name": results.file_name}
     return [
-        File(formats.CLASSIFIED, _with_signals(about, classified_rows(results))),
+        File(formats.CLASSIFIED, _with_signals(about, classified)),
         File(formats.CATALOG_JSON, _with_signals({**about, "provenance": provenance.values()}, rows_of(cells))),
-        File(formats.CSV, to_csv(cells, HITS, numbers)),
-        File(formats.FITS, to_fits(cells, provenance)),
-        File(formats.VOTABLE, to_votable(cells, provenance, numbers)),
-        File(formats.PARQUET, to_parquet(cells, provenance)),
-        File(formats.DAT, to_dat(results.raw_hits, event, input_sha256)),
+        File(formats.CSV, to_csv(cells, contents, numbers)),
+        File(formats.FITS, to_fits(cells, provenance, contents)),
+        File(formats.VOTABLE, to_votable(cells, provenance, numbers, contents)),
+        File(formats.PARQUET, to_parquet(cells, provenance, contents)),
     ]
 
 

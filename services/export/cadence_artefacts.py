@@ -7,6 +7,7 @@ from services.export.cadence_picture import draw_event, draw_overview
 from services.export.cadence_provenance import cadence_provenance
 from services.export.fits_table import to_fits
 from services.export.parquet import to_parquet
+from services.export.reviewed import with_verdicts
 from services.export.votable import to_votable
 from shared import formats
 from shared.cadence_document import CadenceDocument, EventRecord
@@ -14,6 +15,8 @@ from shared.csv_table import to_csv
 from shared.event_columns import contents_of, event_cells
 from shared.hits import Cutout
 from shared.number_texts import number_columns
+from shared.table import Cells
+from shared.verdicts import VerdictsDocument
 
 # Each takes 0.3 s of processor time.
 MAX_EVENT_PICTURES = 30
@@ -26,9 +29,12 @@ def drawn_events(document: CadenceDocument) -> list[EventRecord]:
     return document.events[:MAX_EVENT_PICTURES]
 
 
-def render_event_tables(document: CadenceDocument) -> list[File]:
-    """Return every table of events."""
-    cells, contents, provenance = event_cells(document), contents_of(document), cadence_provenance(document)
+def render_event_tables(document: CadenceDocument, verdicts: VerdictsDocument | None = None) -> list[File]:
+    """Return every table of events; with the user's verdicts, if they are given."""
+    cells: Cells = event_cells(document)
+    contents, provenance = contents_of(document), cadence_provenance(document)
+    if verdicts is not None:
+        cells, contents = with_verdicts(cells, contents, verdicts)
     numbers = number_columns(cells, contents)
     return [
         File(formats.EVENTS_CSV, to_csv(cells, contents, numbers)),

@@ -72,13 +72,17 @@ class Handler:
         *,
         concurrent_reads: int = 8,
         hash_up_to_bytes: int | None = None,
+        large: asyncio.Lock | None = None,
     ) -> None:
-        """Observations of at most `hash_up_to_bytes` are read for their SHA-256; None: none is."""
+        """Observations of at most `hash_up_to_bytes` are read for their SHA-256; None: none is.
+
+        `large` is held while a large job is in memory; a lock of its own unless it is given.
+        """
         self._results = results
         self._uploads = uploads
         self._concurrent_reads = concurrent_reads
         self._hash_up_to_bytes = hash_up_to_bytes
-        self._large = asyncio.Lock()
+        self._large = large or asyncio.Lock()
 
     async def handle(self, event: Event) -> Sequence[Event]:
         """Write every file of a classified observation; return the event with their keys, and the progress.

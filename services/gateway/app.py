@@ -49,9 +49,10 @@ from services.gateway.api.uploaded_files import UploadedFiles
 from services.gateway.api.user_changes import UserChanges
 from services.gateway.jobs.cadences import Cadences
 from services.gateway.jobs.handlers import WorkerEvents
-from services.gateway.jobs.outbox import Outbox
+from services.gateway.jobs.outbox import REVIEWS, EventOutbox, Outbox
 from services.gateway.jobs.ports import Bus
 from services.gateway.jobs.removal import Removal
+from services.gateway.jobs.review import Reviews
 from services.gateway.jobs.starts import Starts
 from services.gateway.jobs.submission import Submissions
 from services.gateway.jobs.sweeper import Sweeper
@@ -70,6 +71,7 @@ from shared.events import (
     JOB_REOPENED,
     OBSERVATION_CLASSIFIED,
     OBSERVATION_EXPORTED,
+    REVIEW_EXPORTED,
 )
 
 TOPICS = (
@@ -77,6 +79,7 @@ TOPICS = (
     OBSERVATION_EXPORTED,
     CADENCE_CLASSIFIED,
     CADENCE_EXPORTED,
+    REVIEW_EXPORTED,
     JOB_PROGRESS,
     JOB_FAILED,
     JOB_REOPENED,
@@ -88,6 +91,7 @@ class JobParts:
     """The objects that start, follow and remove jobs and cadences, and their routes."""
 
     outbox: Outbox
+    review_outbox: EventOutbox
     worker_events: WorkerEvents
     cadences: Cadences
     removal: Removal
@@ -101,6 +105,7 @@ def make_job_parts(
 ) -> JobParts:
     """Construct them."""
     outbox = Outbox(store.jobs, bus, settings, now_ms=now_ms)
+    review_outbox = EventOutbox(store.reviews, bus, settings, now_ms=now_ms, published=REVIEWS)
     removal = Removal(
         settings,
         jobs=store.jobs,
@@ -109,7 +114,7 @@ def make_job_parts(
         users=store.users,
         uploads=storage.uploads,
         results=storage.results,
-        verdicts=store.verdicts,
+        beside=(store.verdicts, store.reviews),
         now_ms=now_ms,
     )
     starts = Starts(
@@ -130,16 +135,21 @@ def make_job_parts(
         removal=removal,
         now_ms=now_ms,
     )
+    reviews = Reviews(
+        store.reviews, verdicts=store.verdicts, jobs=store.jobs, results=storage.results, outbox=review_outbox
+    )
     files = UploadedFiles(settings, records=store.uploads, uploads=storage.uploads)
     space = UploadSpace(settings, stored=store.stored_uploads, jobs=store.jobs, uploads=storage.uploads, now_ms=now_ms)
     return JobParts(
         outbox=outbox,
+        review_outbox=review_outbox,
         cadences=cadences,
         space=space,
         worker_events=WorkerEvents(
             store.jobs,
             cadence_store=store.cadences,
             cadences=cadences,
+            reviews=store.reviews,
             quotas=store.quotas,
             removal=removal,
             now_ms=now_ms,
@@ -162,9 +172,9 @@ def make_job_parts(
             UploadRoutes(settings, storage.uploads, store.uploads, space, now_ms=now_ms),
             AnalyzeRoutes(submissions=Submissions(starts, outbox), files=files),
             JobRoutes(store.jobs, removal, cadences),
-            DownloadRoutes(settings, jobs=store.jobs, results=storage.results),
+            DownloadRoutes(settings, jobs=store.jobs, results=storage.results, reviews=reviews),
             CadenceRoutes(cadences, store=store.cadences, jobs=store.jobs, files=files, removal=removal),
-            CadenceDownloadRoutes(settings, cadences=store.cadences, results=storage.results),
+            CadenceDownloadRoutes(settings, cadences=store.cadences, results=storage.results, reviews=reviews),
             VerdictRoutes(store.verdicts, jobs=store.jobs, cadences=store.cadences, now_ms=now_ms),
         ),
     )
@@ -296,6 +306,7 @@ async def serve(settings: Settings) -> None:
             background=[
                 clock.run,
                 parts.outbox.run,
+                parts.review_outbox.run,
                 parts.sweeper.run,
                 accounts.key_uses.run,
                 user_changes.run,

@@ -1,5 +1,7 @@
 """The bodies of answers about verdicts."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from services.gateway.api.answers import Answer
@@ -79,3 +81,10 @@ class VerdictDeleted(Answer):
     """The hit or event has no verdict any more."""
 
     message: str = "Verdict deleted"
+
+
+class DownloadPreparing(Answer):
+    """The catalogue with verdicts is being made: ask again after the seconds of Retry-After."""
+
+    status: Literal["preparing"] = "preparing"
+    format: str

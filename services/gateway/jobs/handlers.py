@@ -25,6 +25,7 @@ from services.gateway.jobs.model import (
 )
 from services.gateway.jobs.ports import CadenceStore, JobStore, Quotas
 from services.gateway.jobs.removal import Removal
+from services.gateway.jobs.review import ReviewStore
 from shared.errors import PermanentError
 from shared.events import (
     Artefact,
@@ -36,9 +37,17 @@ from shared.events import (
     JobReopened,
     ObservationClassified,
     ObservationExported,
+    ReviewExported,
 )
-from shared.formats import CADENCE_FORMATS, FORMATS, Format, event_picture
-from shared.object_keys import artefact_key
+from shared.formats import (
+    CADENCE_FORMATS,
+    FORMATS,
+    REVIEWED_EVENT_FORMATS,
+    REVIEWED_FORMATS,
+    Format,
+    event_picture,
+)
+from shared.object_keys import artefact_key, reviewed_key
 
 logger = structlog.get_logger(__name__)
 
@@ -53,6 +62,25 @@ def cadence_format(name: str) -> Format | None:
         return CADENCE_FORMATS.get(name)
     made = event_picture(int(picture[1]))
     return made if made.name == name else None
+
+
+def reviewed_formats(event: ReviewExported) -> tuple[str, ...]:
+    """Return the formats of the catalogues with verdicts that this version offers.
+
+    Raises
+    ------
+    PermanentError
+        The file of a format is not the one that a job or cadence has.
+    """
+    known = []
+    for artefact in event.artefacts:
+        made = [one[artefact.format] for one in (REVIEWED_FORMATS, REVIEWED_EVENT_FORMATS) if artefact.format in one]
+        keys = {reviewed_key(event.job_id, event.revision, one.filename) for one in made}
+        if keys and artefact.key not in keys:
+            raise PermanentError(f"The {artefact.format} of a job is not {artefact.key!r}.", code="inconsistent_event")
+        if keys:
+            known.append(artefact.format)
+    return tuple(known)
 
 
 def known_artefacts(event: ObservationExported | CadenceExported) -> tuple[Artefact, ...]:
@@ -84,6 +112,7 @@ class WorkerEvents:
         *,
         cadence_store: CadenceStore,
         cadences: Cadences,
+        reviews: ReviewStore,
         quotas: Quotas,
         removal: Removal,
         now_ms: Callable[[], int],
@@ -92,6 +121,7 @@ class WorkerEvents:
         self._jobs = jobs
         self._cadence_store = cadence_store
         self._cadences = cadences
+        self._reviews = reviews
         self._quotas = quotas
         self._removal = removal
         self._now_ms = now_ms
@@ -175,6 +205,8 @@ class WorkerEvents:
                 )
             case CadenceExported():
                 return await self._cadence_store.record_exported(event.job_id, known_artefacts(event))
+            case ReviewExported():
+                return await self._record_reviewed(event)
             case JobFailed():
                 return await self._record_failure(event)
             case JobReopened():
@@ -183,9 +215,18 @@ class WorkerEvents:
             case _:
                 raise PermanentError(f"The gateway can't handle {event.topic}.", code="unexpected_event")
 
+    async def _record_reviewed(self, event: ReviewExported) -> bool:
+        """Record the answer to a review. One that is not wanted any more says nothing, unless the job was removed."""
+        formats = reviewed_formats(event)
+        if await self._reviews.record_exported(event.job_id, event.revision, formats):
+            return True
+        return await self._jobs.removed(event.job_id) is None
+
     async def _record_failure(self, event: JobFailed) -> bool:
         job_id, failure = event.job_id, Failure.of(event)
         logger.warning("job failed", stage=failure.stage, code=failure.code)
+        if failure.is_export_failure and await self._reviews.record_failed(job_id, failure):
+            return True
         if failure.is_export_failure:
             return await self._jobs.record_export_failed(job_id, failure)
         return await self._jobs.record_failed(job_id, failure, failed_ms=round(1000 * event.occurred_at.timestamp()))

@@ -18,7 +18,7 @@ import structlog
 from prometheus_client import Counter
 
 from services.gateway.jobs.model import Job, silence_s
-from services.gateway.jobs.ports import Bus, JobStore
+from services.gateway.jobs.ports import Bus, DueEvents, JobStore
 from services.gateway.settings import Settings
 from shared.errors import TransientError
 from shared.events import Event
@@ -26,37 +26,29 @@ from shared.events import Event
 logger = structlog.get_logger(__name__)
 
 SUBMISSIONS = Counter("waterhole_submissions_total", "Submitted events published, by what made them due.", ["reason"])
-NEW, OVERDUE, SILENT = map(SUBMISSIONS.labels, ("new", "overdue", "silent"))
+REVIEWS = Counter("waterhole_reviews_total", "Events of reviews published, by what made them due.", ["reason"])
+for _reason in ("new", "overdue", "silent"):
+    # So that each is 0, not missing, until it occurs.
+    SUBMISSIONS.labels(_reason)
+    REVIEWS.labels(_reason)
 BATCH = 100
 
 
-class Outbox:
-    """Publishes the first events of jobs and cadences, at least once."""
+class EventOutbox:
+    """Publishes stored events at least once: again and again until they are answered."""
 
-    def __init__(self, jobs: JobStore, bus: Bus, settings: Settings, *, now_ms: Callable[[], int]) -> None:
-        self._jobs = jobs
+    def __init__(
+        self, stored: DueEvents, bus: Bus, settings: Settings, *, now_ms: Callable[[], int], published: Counter
+    ) -> None:
+        """`published` counts publications, by what made them due."""
+        self._stored = stored
         self._bus = bus
         self._settings = settings
         self._now_ms = now_ms
-
-    async def submit(self, job: Job, event: Event) -> bool:
-        """Store a new job and publish its event. If the bus is unavailable, a later sweep publishes it.
-
-        Return False if a job of this id exists or existed.
-
-        Raises
-        ------
-        TransientError
-            MongoDB is unavailable, and the job is not stored.
-        """
-
-        async def store(raw: str, due_ms: int) -> bool:
-            return await self._jobs.insert(job, raw, due_ms=due_ms)
-
-        return await self.send(event, store)
+        self._published = published
 
     async def send(self, event: Event, store: Callable[[str, int], Awaitable[bool]]) -> bool:
-        """Store the first event of a job or cadence and publish it. If the bus is unavailable, a later sweep does.
+        """Store an event and publish it. If the bus is unavailable, a later sweep does.
 
         Parameters:
             event: The event.
@@ -78,7 +70,7 @@ class Outbox:
             await self._publish_new(event, raw)
         except asyncio.CancelledError:
             # The request is cancelled halfway. The job may be stored all the same, and then it should run soon.
-            logger.warning("job left in the outbox", job_id=event.job_id, error="The request was cancelled.")
+            logger.warning("event left in the outbox", job_id=event.job_id, error="The request was cancelled.")
             await self._publish_soon(event.job_id)
             raise
         return True
@@ -92,16 +84,16 @@ class Outbox:
             MongoDB or the bus is unavailable.
         """
         published = 0
-        for due in await self._jobs.due_events(self._now_ms(), BATCH):
+        for due in await self._stored.due_events(self._now_ms(), BATCH):
             if stop is not None and stop.is_set():
                 break
             lease_s = self._settings.publish_timeout_s + self._settings.outbox_stale_s
-            if await self._jobs.claim(due, until_ms=self._after(lease_s)):
+            if await self._stored.claim(due, until_ms=self._after(lease_s)):
                 publications = due.publications + 1
-                reason = SILENT if due.publications else OVERDUE
+                reason = "silent" if due.publications else "overdue"
                 await self._publish(due.topic, due.job_id, due.event.encode(), reason)
-                await self._jobs.mark_published(due.job_id, due_ms=self._silent_ms(publications))
-                logger.info("job submitted from the outbox", job_id=due.job_id, publications=publications)
+                await self._stored.mark_published(due.job_id, due_ms=self._silent_ms(publications))
+                logger.info("event published from the outbox", job_id=due.job_id, publications=publications)
                 published += 1
         return published
 
@@ -117,20 +109,20 @@ class Outbox:
 
     async def _publish_new(self, event: Event, raw: bytes) -> None:
         try:
-            await self._publish(event.topic, event.job_id, raw, NEW)
+            await self._publish(event.topic, event.job_id, raw, "new")
         except TransientError as error:
-            logger.warning("job left in the outbox", job_id=event.job_id, error=error.message)
+            logger.warning("event left in the outbox", job_id=event.job_id, error=error.message)
             await self._publish_soon(event.job_id)
 
     async def _publish_soon(self, job_id: str) -> None:
         """Make the event of a new job due soon, because the bus refused it or may not have received it."""
         try:
-            await self._jobs.mark_unpublished(job_id, due_ms=self._after(self._settings.outbox_stale_s))
+            await self._stored.mark_unpublished(job_id, due_ms=self._after(self._settings.outbox_stale_s))
         except TransientError as error:
             # The job is stored, and its event is due after the first silence.
-            logger.warning("job due late", job_id=job_id, error=error.message)
+            logger.warning("event due late", job_id=job_id, error=error.message)
 
-    async def _publish(self, topic: str, job_id: str, event: bytes, reason: Counter) -> None:
+    async def _publish(self, topic: str, job_id: str, event: bytes, reason: str) -> None:
         try:
             async with asyncio.timeout(self._settings.publish_timeout_s) as timer:
                 await self._bus.publish_raw(topic, job_id.encode(), event)
@@ -138,7 +130,7 @@ class Outbox:
             if not timer.expired():
                 raise
             raise TransientError("The event bus did not acknowledge in time.") from error
-        reason.inc()
+        self._published.labels(reason).inc()
 
     def _silent_ms(self, publications: int) -> int:
         """Return when a job's event is due again after so many publications, if there is no news of the job."""
@@ -147,3 +139,27 @@ class Outbox:
 
     def _after(self, seconds: float) -> int:
         return self._now_ms() + round(1000 * seconds)
+
+
+class Outbox(EventOutbox):
+    """Publishes the first events of jobs and cadences."""
+
+    def __init__(self, jobs: JobStore, bus: Bus, settings: Settings, *, now_ms: Callable[[], int]) -> None:
+        super().__init__(jobs, bus, settings, now_ms=now_ms, published=SUBMISSIONS)
+        self._jobs = jobs
+
+    async def submit(self, job: Job, event: Event) -> bool:
+        """Store a new job and publish its event. If the bus is unavailable, a later sweep publishes it.
+
+        Return False if a job of this id exists or existed.
+
+        Raises
+        ------
+        TransientError
+            MongoDB is unavailable, and the job is not stored.
+        """
+
+        async def store(raw: str, due_ms: int) -> bool:
+            return await self._jobs.insert(job, raw, due_ms=due_ms)
+
+        return await self.send(event, store)

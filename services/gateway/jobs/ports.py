@@ -28,10 +28,26 @@ from services.gateway.jobs.upload_record import UploadRecord
 from shared.blobs import OpenMultipart, StoredObject, UploadedPart
 from shared.cadence import CadenceSummary
 from shared.content import Content
-from shared.events import Artefact, ResultsSummary
+from shared.events import Artefact, ResultsSummary, Upload
 
 
-class JobStore(Protocol):
+class DueEvents(Protocol):
+    """Events that are stored until they are answered."""
+
+    async def due_events(self, now_ms: int, limit: int) -> Sequence[DueEvent]:
+        """Return due events, most overdue first."""
+
+    async def claim(self, due: DueEvent, *, until_ms: int) -> bool:
+        """Postpone a due event to `until_ms`. Return False if another process or a worker's event changed it first."""
+
+    async def mark_published(self, job_id: str, *, due_ms: int) -> None:
+        """Count a publication. The next one is due at `due_ms` if there is no news of the job."""
+
+    async def mark_unpublished(self, job_id: str, *, due_ms: int) -> None:
+        """Undo the first publication of a new job, unless another process has published it since."""
+
+
+class JobStore(DueEvents, Protocol):
     """The jobs that users see, their events in the outbox, and what is left of removed jobs.
 
     A cadence has an id like a job's. Methods that take an id, and those of outbox, expiry and purge, are for cadences
@@ -53,6 +69,9 @@ class JobStore(Protocol):
     async def some(self, job_ids: Sequence[str]) -> Sequence[Job]:
         """Return those of the jobs that exist."""
 
+    async def upload_of(self, job_id: str) -> Upload | None:
+        """Return the upload of a job, as the event that started it says, or None if there is no job."""
+
     async def list_recent(self, user_id: str, page: Page) -> Sequence[Job]:
         """Return a page of a user's jobs, most recent first."""
 
@@ -70,18 +89,6 @@ class JobStore(Protocol):
 
     async def files_of_removed(self, file_keys: Sequence[str]) -> set[str]:
         """Return those of the uploads that a job analyzed which was removed since, for as long as it is known."""
-
-    async def due_events(self, now_ms: int, limit: int) -> Sequence[DueEvent]:
-        """Return due events of unfinished jobs, most overdue first."""
-
-    async def claim(self, due: DueEvent, *, until_ms: int) -> bool:
-        """Postpone a due event to `until_ms`. Return False if another process or a worker's event changed it first."""
-
-    async def mark_published(self, job_id: str, *, due_ms: int) -> None:
-        """Count a publication. The next one is due at `due_ms` if there is no news of the job."""
-
-    async def mark_unpublished(self, job_id: str, *, due_ms: int) -> None:
-        """Undo the first publication of a new job, unless another process has published it since."""
 
     async def record_progress(self, job_id: str, progress: Progress, *, due_ms: int) -> bool:
         """Store progress that is further than before; postpone the next publication. Return whether the job exists."""
@@ -336,6 +343,7 @@ class ResultsBucket(Bucket, Protocol):
     """The bucket of results."""
 
     async def get(self, key: str) -> bytes: ...
+    async def put(self, key: str, body: bytes, content_type: str = ...) -> None: ...
     async def list_keys(self, prefix: str) -> list[str]: ...
     async def presign_get(self, key: str, *, expires_s: int, filename: str | None = None) -> str: ...
 

@@ -9,6 +9,7 @@ A cadence is removed in the same way, and its first purge cancels the jobs that 
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import structlog
 from prometheus_client import Counter
@@ -18,7 +19,6 @@ from services.gateway.jobs.cadence import new_job_id
 from services.gateway.jobs.limits import PruningTurn, beyond_history, next_purge_ms
 from services.gateway.jobs.model import RemovedJob
 from services.gateway.jobs.ports import Bucket, CadenceStore, JobStore, Quotas, ResultsBucket
-from services.gateway.jobs.verdict import VerdictStore
 from services.gateway.settings import Settings
 from shared.errors import WaterholeError
 from shared.object_keys import job_prefix
@@ -34,6 +34,13 @@ LEASE_MS = 60_000
 PURGE_TIMEOUT_S = 5.0
 
 
+class KeptWithJob(Protocol):
+    """What is kept of a job in another place than its document: it goes with the job."""
+
+    async def delete_of_job(self, job_id: str) -> None:
+        """Delete what is kept of a job or cadence. Raise `TransientError` if MongoDB is unavailable."""
+
+
 class Removal:
     """Removes jobs, with their slots and objects."""
 
@@ -47,7 +54,7 @@ class Removal:
         users: UserDirectory,
         uploads: Bucket,
         results: ResultsBucket,
-        verdicts: VerdictStore,
+        beside: Sequence[KeptWithJob],
         now_ms: Callable[[], int],
     ) -> None:
         self._settings = settings
@@ -57,7 +64,7 @@ class Removal:
         self._users = users
         self._uploads = uploads
         self._results = results
-        self._verdicts = verdicts
+        self._beside = beside
         self._now_ms = now_ms
 
     async def remove(
@@ -79,7 +86,7 @@ class Removal:
         removed = await self._jobs.removed(job_id)
         if removed is not None:
             await self._quotas.give_back(removed.user_id, job_id)
-        await self._verdicts.delete_of_job(job_id)
+        await self._delete_beside(job_id)
         return removed
 
     async def purge_soon(self, job: RemovedJob) -> None:
@@ -113,8 +120,8 @@ class Removal:
         if not await self._jobs.postpone_purge(job, until_ms=self._now_ms() + LEASE_MS):
             return 0
         await self._let_go(job)
-        # Once more: a request that was under way when the job was removed may have stored one.
-        await self._verdicts.delete_of_job(job.job_id)
+        # Once more: a request that was under way when the job was removed may have stored something.
+        await self._delete_beside(job.job_id)
         count = await delete_all(self._results, await self._results.list_keys(job_prefix(job.job_id)))
         REMOVED_OBJECTS.labels("result").inc(count)
         if job.file_key is not None and not await self._jobs.files_in_use([job.file_key]):
@@ -129,6 +136,10 @@ class Removal:
                 await self._jobs.postpone_purge(found, until_ms=next_ms)
         logger.info("objects of a removed job purged", job_id=job.job_id, objects=count, last=next_ms is None)
         return count
+
+    async def _delete_beside(self, job_id: str) -> None:
+        for kept in self._beside:
+            await kept.delete_of_job(job_id)
 
     async def prune(self, user_id: str) -> int:
         """Remove a user's oldest ended jobs beyond the number that the tier keeps. Return how many.

@@ -46,7 +46,14 @@ from services.gateway.mongodb.job_document import (
     started_of,
 )
 from services.gateway.mongodb.page_query import list_conditions, page_conditions
-from shared.events import CADENCE_READY, OBSERVATION_SUBMITTED, Artefact, ResultsSummary
+from shared.events import (
+    CADENCE_READY,
+    OBSERVATION_SUBMITTED,
+    Artefact,
+    ObservationSubmitted,
+    ResultsSummary,
+    Upload,
+)
 
 # Where a list's text is looked for.
 TEXT_FIELDS = ("filename", "source_name")
@@ -93,6 +100,13 @@ class MongoJobStore(JobDocuments):
         query = {"_id": {"$in": list(job_ids)}, "kind": JOB_KIND, "status": NOT_REMOVED}
         with translated():
             return [job_of(document) async for document in self._jobs.find(query)]
+
+    async def upload_of(self, job_id: str) -> Upload | None:
+        """Return the upload of a job, as the event that started it says, or None if there is no job."""
+        query = {"_id": job_id, "kind": JOB_KIND, "status": NOT_REMOVED}
+        with translated():
+            found = await self._jobs.find_one(query, {"event": 1})
+        return None if found is None else ObservationSubmitted.model_validate_json(found["event"]).upload
 
     async def list_recent(self, user_id: str, page: Page) -> list[Job]:
         """Return a page of a user's jobs, most recent first."""

@@ -18,6 +18,7 @@ from services.gateway.mongodb.idempotency_keys import MongoIdempotencyKeys
 from services.gateway.mongodb.jobs import MongoJobStore
 from services.gateway.mongodb.quotas import MongoQuotas
 from services.gateway.mongodb.reports import MongoReports
+from services.gateway.mongodb.reviews import MongoReviews
 from services.gateway.mongodb.sessions import MongoSessions
 from services.gateway.mongodb.stored_uploads import MongoStoredUploads
 from services.gateway.mongodb.uploads import MongoUploadRecords
@@ -42,6 +43,7 @@ class Store:
     stored_uploads: MongoStoredUploads
     verdicts: MongoVerdicts
     sessions: MongoSessions
+    reviews: MongoReviews
 
     async def check(self) -> None:
         """Raise `TransientError` unless the server answers."""
@@ -84,6 +86,7 @@ class Store:
         await self.uploads.ensure_indexes()
         await self.verdicts.ensure_indexes()
         await self.sessions.ensure_indexes()
+        await self.reviews.ensure_indexes()
 
 
 @asynccontextmanager
@@ -126,6 +129,7 @@ async def open_store(settings: Settings, *, make_client: Callable[..., Any] | No
             MongoStoredUploads(database["stored_uploads"]),
             MongoVerdicts(database["verdicts"]),
             MongoSessions(database["sessions"], database["sign_in_links"]),
+            MongoReviews(database["reviews"]),
         )
         await store.ensure_indexes()
         yield store

@@ -158,6 +158,7 @@ async def one_job(tour: Tour, user: Account, other: Account, job_id: str) -> Non
     await tour.ask(user, "GET", f"/jobs/{job_id}", 200)
     for name in FORMATS:
         await tour.ask(user, "GET", f"/jobs/{job_id}/download?format={name}", 200)
+    await tour.ask(user, "GET", f"/jobs/{job_id}/download?format=csv&verdicts=true", 202)
     failed_id = await user.analyze()
     await gateway.worker_events.handle(
         JobFailed.make(job_id=failed_id, producer="t", stage="ingest", code="bad_observation", message="A sentence.")
@@ -218,6 +219,7 @@ async def cadences(tour: Tour, user: Account, other: Account, job_id: str) -> No
     for name in (*CADENCE_FORMATS, "event_0001"):
         await tour.ask(user, "GET", f"{path}/download?format={name}", 200)
     await verdicts_on(tour, user, other, path, 1)
+    await tour.ask(user, "GET", f"{path}/download?format=csv&verdicts=true", 202)
     (fields,) = events_of(await tour.ask(user, "GET", f"{path}/events", 200))
     assert fields["event"] == "cadence"
     check_answer("GET", path, 200, JSON_HEADERS, json.loads(fields["data"]))

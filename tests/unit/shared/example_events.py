@@ -11,6 +11,7 @@ from shared.events import (
     CadenceClassified,
     CadenceExported,
     CadenceReady,
+    CadenceReviewed,
     Chunk,
     ChunkPlan,
     ChunkReady,
@@ -22,8 +23,10 @@ from shared.events import (
     JobReopened,
     ObservationClassified,
     ObservationExported,
+    ObservationReviewed,
     ObservationSubmitted,
     ResultsSummary,
+    ReviewExported,
     SearchParameters,
     TopCandidate,
     TrackMeasured,
@@ -69,6 +72,7 @@ CHUNK = Chunk(
     read_start_channel=3_145_336,
     read_stop_channel=4_194_696,
 )
+REVISION = "9f86d081884c7d659a2feaa0c55ad015"
 WARNINGS = ("The last spectrum is cut short and was left out.",)
 
 
@@ -224,6 +228,33 @@ EXPECTED: list[Event] = [
                 format="csv",
                 key=f"jobs/{JOB_ID}/events.csv",
                 filename="events.csv",
+                content_type="text/csv; charset=utf-8",
+                size=812,
+                sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            ),
+        ),
+    ),
+    ObservationReviewed(
+        **common("0c9d1f6e-5d0c-5f0e-8d3a-6f2f7a0b1c0f", "gateway"),
+        revision=REVISION,
+        verdicts_key=f"jobs/{JOB_ID}/reviewed/{REVISION}/verdicts.json",
+        upload=UPLOAD,
+        results_key=f"jobs/{JOB_ID}/results.json",
+    ),
+    CadenceReviewed(
+        **common("0c9d1f6e-5d0c-5f0e-8d3a-6f2f7a0b1c10", "gateway"),
+        revision=REVISION,
+        verdicts_key=f"jobs/{JOB_ID}/reviewed/{REVISION}/verdicts.json",
+        events_key=f"jobs/{JOB_ID}/events.json",
+    ),
+    ReviewExported(
+        **common("0c9d1f6e-5d0c-5f0e-8d3a-6f2f7a0b1c11", "export"),
+        revision=REVISION,
+        artefacts=(
+            Artefact(
+                format="csv",
+                key=f"jobs/{JOB_ID}/reviewed/{REVISION}/catalog.csv",
+                filename="catalog.csv",
                 content_type="text/csv; charset=utf-8",
                 size=812,
                 sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",

@@ -16,6 +16,7 @@ from shared.events import (
     CadenceClassified,
     CadenceExported,
     CadenceReady,
+    CadenceReviewed,
     ChunkReady,
     ChunkSearched,
     Event,
@@ -24,7 +25,9 @@ from shared.events import (
     JobReopened,
     ObservationClassified,
     ObservationExported,
+    ObservationReviewed,
     ObservationSubmitted,
+    ReviewExported,
     Stage,
     TrackMeasured,
     TrackReady,
@@ -84,6 +87,9 @@ FLOWS = (
     Flow(TrackMeasured, ("dedoppler",), ("classify",), JOB_KEY),
     Flow(CadenceClassified, ("classify",), ("export", "gateway"), JOB_KEY),
     Flow(CadenceExported, ("export",), ("gateway",), JOB_KEY),
+    Flow(ObservationReviewed, ("gateway",), ("export",), JOB_KEY),
+    Flow(CadenceReviewed, ("gateway",), ("export",), JOB_KEY),
+    Flow(ReviewExported, ("export",), ("gateway",), JOB_KEY),
 )
 
 

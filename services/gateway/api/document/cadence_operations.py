@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from services.gateway.api import answers, cadence_answers, cadence_bodies
+from services.gateway.api import answers, cadence_answers, cadence_bodies, verdict_answers
 from services.gateway.api.document.operation import (
     IDEMPOTENCY_KEY,
     JSON,
@@ -14,9 +14,11 @@ from services.gateway.api.document.operation import (
     Success,
     ok,
     page_parameters,
+    preparing,
+    with_verdicts,
 )
 from services.gateway.jobs.limits import Limit
-from shared.formats import CADENCE_FORMATS
+from shared.formats import CADENCE_FORMATS, REVIEWED_EVENT_FORMATS
 
 CADENCE_ID = Parameter(
     "cadence_id",
@@ -113,7 +115,10 @@ CADENCE_OPERATIONS = (
         "/cadences/{cadence_id}/download",
         "Cadences",
         "Download a file of a cadence's results",
-        (Success(200, "The URL of the file, or the CSV table itself.", {JSON: answers.Download, "text/csv": str}),),
+        (
+            Success(200, "The URL of the file, or the CSV table itself.", {JSON: answers.Download, "text/csv": str}),
+            preparing(verdict_answers.DownloadPreparing),
+        ),
         parameters=(
             CADENCE_ID,
             Parameter(
@@ -124,8 +129,13 @@ CADENCE_OPERATIONS = (
                 "this id.",
                 "csv",
             ),
+            with_verdicts(REVIEWED_EVENT_FORMATS),
         ),
-        errors={400: ("invalid_format",), 403: OWN_CADENCE[403], 404: (*OWN_CADENCE[404], "format_not_available")},
+        errors={
+            400: ("invalid_format", "invalid_verdicts", "format_without_verdicts"),
+            403: OWN_CADENCE[403],
+            404: (*OWN_CADENCE[404], "format_not_available"),
+        },
     ),
     Operation(
         "get",

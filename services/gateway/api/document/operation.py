@@ -1,8 +1,10 @@
 """What one route of the API takes and answers, as the document describes it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from aiohttp import hdrs
 
 from services.gateway.api import bodies
 from services.gateway.api.idempotency import IDEMPOTENCY_HEADER
@@ -75,6 +77,28 @@ NEXT_HEADERS = {
 }
 PAGE_HEADERS = {TOTAL_HEADER: "How many entries all pages have.", **NEXT_HEADERS}
 PAGE_ERRORS = {400: ("invalid_limit", "invalid_status", "invalid_q", "invalid_cursor")}
+
+
+def with_verdicts(formats: Iterable[str]) -> Parameter:
+    """Return the query parameter of a download that asks for verdicts in some formats."""
+    return Parameter(
+        "verdicts",
+        "query",
+        {"type": "string", "enum": ["true", "false"], "default": "false"},
+        f"With `true`, the catalogue has the columns verdict and verdict_note. For the formats {', '.join(formats)}. "
+        "It is made on request: until it is there, the answer is 202.",
+        "false",
+    )
+
+
+def preparing(model: Any) -> Success:
+    """Return the answer of a download that is being made."""
+    return Success(
+        202,
+        "The catalogue with verdicts is being made. Ask again.",
+        {JSON: model},
+        {hdrs.RETRY_AFTER: "Seconds after which to ask again."},
+    )
 
 
 def page_parameters(what: str, where: str) -> tuple[Parameter, ...]:

@@ -6,7 +6,7 @@ A test fails for a route without an operation, and for an operation without a ro
 from collections.abc import Mapping
 from typing import Any
 
-from services.gateway.api import answers, bodies
+from services.gateway.api import answers, bodies, verdict_answers
 from services.gateway.api.document import page as docs
 from services.gateway.api.document.cadence_operations import CADENCE_OPERATIONS
 from services.gateway.api.document.operation import (
@@ -20,12 +20,14 @@ from services.gateway.api.document.operation import (
     Success,
     ok,
     page_parameters,
+    preparing,
+    with_verdicts,
 )
 from services.gateway.api.document.session_operations import SESSION_OPERATIONS
 from services.gateway.api.document.verdict_operations import VERDICT_OPERATIONS
 from services.gateway.jobs.limits import Limit
 from services.gateway.jobs.stored_upload import UploadLimit
-from shared.formats import FORMATS
+from shared.formats import FORMATS, REVIEWED_FORMATS
 
 JOB_ID = Parameter("job_id", "path", {"type": "string", "minLength": 1}, "Id of a job.", answers.JOB_EXAMPLE["job_id"])
 KEY_ID = Parameter("keyId", "path", {"type": "string", "minLength": 1}, "Id of an API key.", "3f8a1b2c")
@@ -148,7 +150,12 @@ OPERATIONS = (
         "/jobs/{job_id}/download",
         "Jobs",
         "Download a file of the results",
-        (Success(200, "The URL of the file, or the CSV catalogue itself.", {JSON: answers.Download, "text/csv": str}),),
+        (
+            Success(
+                200, "The URL of the file, or the CSV catalogue itself.", {JSON: answers.Download, "text/csv": str}
+            ),
+            preparing(verdict_answers.DownloadPreparing),
+        ),
         parameters=(
             JOB_ID,
             Parameter(
@@ -160,8 +167,13 @@ OPERATIONS = (
                 + ".",
                 "fits",
             ),
+            with_verdicts(REVIEWED_FORMATS),
         ),
-        errors={400: ("invalid_format",), 403: OWN_JOB[403], 404: (*OWN_JOB[404], "format_not_available")},
+        errors={
+            400: ("invalid_format", "invalid_verdicts", "format_without_verdicts"),
+            403: OWN_JOB[403],
+            404: (*OWN_JOB[404], "format_not_available"),
+        },
     ),
     Operation(
         "get",

@@ -4,15 +4,16 @@ from aiohttp import web
 
 from services.gateway.api import answers
 from services.gateway.api.auth import USER
-from services.gateway.api.download_answers import csv_itself, url_of
+from services.gateway.api.download_answers import csv_itself, reviewed, url_of, wants_verdicts
 from services.gateway.jobs.access import own_cadence
 from services.gateway.jobs.cadence import Cadence
 from services.gateway.jobs.errors import FormatNotAvailableError, UnknownFormatError
 from services.gateway.jobs.handlers import cadence_format
 from services.gateway.jobs.ports import CadenceStore, ResultsBucket
+from services.gateway.jobs.review import Reviews
 from services.gateway.settings import Settings
 from shared.errors import ObjectNotFoundError
-from shared.formats import CADENCE_FORMATS, EVENTS_CSV, EVENTS_JSON
+from shared.formats import CADENCE_FORMATS, EVENTS_CSV, EVENTS_JSON, REVIEWED_EVENT_FORMATS
 from shared.object_keys import artefact_key
 
 # How the refusal of an unknown format lists the pictures.
@@ -22,10 +23,11 @@ PICTURES = "event_0001 and so on"
 class CadenceDownloadRoutes:
     """GET /cadences/{cadence_id}/download and /cadences/{cadence_id}/downloads."""
 
-    def __init__(self, settings: Settings, *, cadences: CadenceStore, results: ResultsBucket) -> None:
+    def __init__(self, settings: Settings, *, cadences: CadenceStore, results: ResultsBucket, reviews: Reviews) -> None:
         self._settings = settings
         self._cadences = cadences
         self._results = results
+        self._reviews = reviews
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
@@ -42,6 +44,8 @@ class CadenceDownloadRoutes:
     async def download(self, request: web.Request) -> web.Response:
         """GET /cadences/{cadence_id}/download: a presigned URL of a file, or the CSV table itself.
 
+        With `verdicts=true`, the table has the user's verdicts, and the answer is 202 until it is made.
+
         Raises
         ------
         UnknownFormatError
@@ -52,6 +56,9 @@ class CadenceDownloadRoutes:
         cadence = await own_cadence(self._cadences, request.match_info["cadence_id"], request[USER].user_id)
         name = request.query.get("format", EVENTS_JSON.name)
         key, filename = _artefact(cadence, name)
+        if wants_verdicts(request.query, name, REVIEWED_EVENT_FORMATS):
+            review = await self._reviews.of_cadence(cadence)
+            return await reviewed(self._results, review, REVIEWED_EVENT_FORMATS[name], settings=self._settings)
         if name == EVENTS_CSV.name:
             try:
                 return await csv_itself(self._results, key)

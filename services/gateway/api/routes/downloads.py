@@ -4,24 +4,26 @@ from aiohttp import web
 
 from services.gateway.api import answers
 from services.gateway.api.auth import USER
-from services.gateway.api.download_answers import csv_itself, url_of
+from services.gateway.api.download_answers import csv_itself, reviewed, url_of, wants_verdicts
 from services.gateway.jobs.access import own_job
 from services.gateway.jobs.errors import FormatNotAvailableError, UnknownFormatError
 from services.gateway.jobs.model import Job
 from services.gateway.jobs.ports import JobStore, ResultsBucket
+from services.gateway.jobs.review import Reviews
 from services.gateway.settings import Settings
 from shared.errors import ObjectNotFoundError
-from shared.formats import CSV, FORMATS, JSON
+from shared.formats import CSV, FORMATS, JSON, REVIEWED_FORMATS
 from shared.object_keys import artefact_key
 
 
 class DownloadRoutes:
     """GET /jobs/{job_id}/download and /jobs/{job_id}/downloads."""
 
-    def __init__(self, settings: Settings, *, jobs: JobStore, results: ResultsBucket) -> None:
+    def __init__(self, settings: Settings, *, jobs: JobStore, results: ResultsBucket, reviews: Reviews) -> None:
         self._settings = settings
         self._jobs = jobs
         self._results = results
+        self._reviews = reviews
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
@@ -38,6 +40,8 @@ class DownloadRoutes:
     async def download(self, request: web.Request) -> web.Response:
         """GET /jobs/{job_id}/download: a presigned URL of a file, or the CSV catalogue itself.
 
+        With `verdicts=true`, the catalogue has the user's verdicts, and the answer is 202 until it is made.
+
         Raises
         ------
         UnknownFormatError
@@ -48,6 +52,9 @@ class DownloadRoutes:
         job = await own_job(self._jobs, request.match_info["job_id"], request[USER].user_id)
         name = request.query.get("format", JSON.name)
         key, filename = _artefact(job, name)
+        if wants_verdicts(request.query, name, REVIEWED_FORMATS):
+            review = await self._reviews.of_job(job)
+            return await reviewed(self._results, review, REVIEWED_FORMATS[name], settings=self._settings)
         if name == CSV.name:
             try:
                 return await csv_itself(self._results, key)

@@ -251,7 +251,7 @@ class Job(Answer):
             # The two times come from the clocks of two machines: the later one may show the earlier time.
             completed_at=None if job.completed_at is None else max(job.completed_at, job.created_at),
             expires_at=job.expires_at,
-            observation=None if job.observation is None else Observation.of(job.observation.header),
+            observation=None if job.observation is None else Observation.of(job.observation),
             results=job.results,
             error=None if job.failure is None else job.failure.message,
             error_detail=None if failure is None else ErrorDetail(code=failure.code, stage=failure.stage),

@@ -15,7 +15,6 @@ from services.gateway.jobs.cadence import ClassifiedScan
 from services.gateway.jobs.cadences import Cadences
 from services.gateway.jobs.model import (
     Failure,
-    Observed,
     Progress,
     Reopening,
     StartedJob,
@@ -187,7 +186,7 @@ class WorkerEvents:
                 return await self._jobs.record_classified(
                     event.job_id,
                     shown_summary(event.summary),
-                    observation=Observed.of(event),
+                    observation=event.header,
                     results_key=event.results_key,
                     completed_at=believable_ms(event, now_ms) // 1000,
                     due_ms=due_ms,

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from shared.chunks import ChunkPlan
 from shared.events import (
     OBSERVATION_SUBMITTED,
     Artefact,
@@ -11,7 +10,6 @@ from shared.events import (
     JobFailed,
     JobProgress,
     JobReopened,
-    ObservationClassified,
     ResultsSummary,
     SearchParameters,
     Stage,
@@ -103,26 +101,13 @@ class Reopening:
 
 
 @dataclass(frozen=True)
-class Observed:
-    """The header of an observation that was searched, and the plan of its chunks; early versions had no plan."""
-
-    header: Header
-    plan: ChunkPlan | None
-
-    @classmethod
-    def of(cls, event: ObservationClassified) -> "Observed":
-        """Return what an event says of its observation."""
-        return cls(event.header, event.plan)
-
-
-@dataclass(frozen=True)
 class Job:
     """One analysis. Times are unix seconds; `submitted_ms` orders jobs submitted within the same second.
 
     `file_size` and `etag` are those of the object when the job was accepted. `expires_at` is when the job is removed.
     `slot_ms` is when the quota counted it, unix ms. Jobs stored by early versions have no `parameters` and no `etag`.
     A job that a cadence started has the `cadence_id`, and no slot: the cadence has one for all its jobs.
-    Jobs that an early version completed have no `observation`.
+    `observation` is the header of the searched file; jobs that an early version completed have none.
     """
 
     job_id: str
@@ -145,7 +130,7 @@ class Job:
     parameters: SearchParameters | None = None
     etag: str | None = None
     cadence_id: str | None = None
-    observation: Observed | None = None
+    observation: Header | None = None
 
     @property
     def created_at(self) -> int:

@@ -15,7 +15,6 @@ from services.gateway.jobs.model import (
     Failure,
     Job,
     ListedJob,
-    Observed,
     Progress,
     RemovedJob,
     Reopening,
@@ -29,6 +28,7 @@ from shared.blobs import OpenMultipart, StoredObject, UploadedPart
 from shared.cadence import CadenceSummary
 from shared.content import Content
 from shared.events import Artefact, ResultsSummary, Upload
+from shared.header import Header
 
 
 class DueEvents(Protocol):
@@ -98,7 +98,7 @@ class JobStore(DueEvents, Protocol):
         job_id: str,
         results: ResultsSummary,
         *,
-        observation: Observed,
+        observation: Header,
         results_key: str,
         completed_at: int,
         due_ms: int,

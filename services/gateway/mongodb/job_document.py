@@ -12,13 +12,11 @@ from services.gateway.jobs.model import (
     OPEN_STATUSES,
     Failure,
     Job,
-    Observed,
     Progress,
     RemovedJob,
     Reopening,
     StartedJob,
 )
-from shared.chunks import ChunkPlan
 from shared.events import Artefact, ResultsSummary, SearchParameters
 from shared.header import Header
 
@@ -83,11 +81,9 @@ def results_fields(results: ResultsSummary) -> dict[str, Any]:
     return {"results": results.model_dump(mode="json")}
 
 
-def observation_fields(observation: Observed) -> dict[str, Any]:
-    """Return the fields that store the header of an observation and the plan of its chunks."""
-    plan = observation.plan
-    stored = {"header": observation.header.model_dump(mode="json")}
-    return {"observation": stored if plan is None else stored | {"plan": plan.model_dump(mode="json")}}
+def observation_fields(observation: Header) -> dict[str, Any]:
+    """Return the fields that store the header of an observation."""
+    return {"observation": observation.model_dump(mode="json")}
 
 
 def failure_fields(failure: Failure) -> dict[str, Any]:
@@ -144,13 +140,8 @@ def job_of(document: Mapping[str, Any]) -> Job:
         parameters=SearchParameters.model_validate(parameters) if parameters else None,
         etag=document.get("etag"),
         cadence_id=document.get("cadence_id"),
-        observation=_observed(observation) if observation else None,
+        observation=Header.model_validate(observation) if observation else None,
     )
-
-
-def _observed(stored: Mapping[str, Any]) -> Observed:
-    plan = stored.get("plan")
-    return Observed(Header.model_validate(stored["header"]), ChunkPlan.model_validate(plan) if plan else None)
 
 
 def cadences_of(document: Mapping[str, Any]) -> frozenset[str]:

@@ -16,7 +16,6 @@ from services.gateway.jobs.model import (
     Failure,
     Job,
     ListedJob,
-    Observed,
     Progress,
     RemovedJob,
     Reopening,
@@ -54,6 +53,7 @@ from shared.events import (
     ResultsSummary,
     Upload,
 )
+from shared.header import Header
 
 # Where a list's text is looked for.
 TEXT_FIELDS = ("filename", "source_name")
@@ -167,7 +167,7 @@ class MongoJobStore(JobDocuments):
         job_id: str,
         results: ResultsSummary,
         *,
-        observation: Observed,
+        observation: Header,
         results_key: str,
         completed_at: int,
         due_ms: int,

@@ -19,7 +19,6 @@ from services.gateway.mongodb.store import Store
 from services.gateway.settings import Settings
 from services.gateway.users import add_user
 from shared.blobs import Storage
-from shared.chunks import ChunkPlan
 from shared.errors import TransientError
 from shared.events import (
     Artefact,
@@ -175,7 +174,6 @@ HEADER = Header(
     dec_deg=12.183,
     telescope_id=6,
 )
-PLAN = ChunkPlan(n_channels=4096, count=2, stride_channels=2048, parts=1, overlap_channels=100)
 SUMMARY = ResultsSummary(
     raw_hits=543,
     filtered_hits=163,
@@ -203,8 +201,7 @@ def classified(gateway: Gateway, job_id: str) -> Event:
         event_id=uuid.uuid4(),
         producer="classify",
         header=HEADER,
-        chunk_count=2,
-        plan=PLAN,
+        chunk_count=1,
         results_key=artefact_key(job_id, "results.json"),
         summary=SUMMARY,
     )

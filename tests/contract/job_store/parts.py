@@ -9,7 +9,6 @@ from services.gateway.jobs.model import Job
 from services.gateway.mongodb.store import Store
 from services.gateway.settings import Settings
 from shared.blobs import OpenMultipart, StoredObject
-from shared.chunks import ChunkPlan
 from shared.errors import TransientError
 from shared.events import (
     Artefact,
@@ -156,7 +155,6 @@ HEADER = Header(
     dec_deg=12.183,
     telescope_id=6,
 )
-PLAN = ChunkPlan(n_channels=4096, count=2, stride_channels=2048, parts=1, overlap_channels=100)
 
 
 def classified(job_id: str, occurred_s: int = T0_MS // 1000 + 30) -> Event:
@@ -168,8 +166,7 @@ def classified(job_id: str, occurred_s: int = T0_MS // 1000 + 30) -> Event:
         upload=UPLOAD,
         parameters=SearchParameters(),
         header=HEADER,
-        chunk_count=2,
-        plan=PLAN,
+        chunk_count=1,
         results_key=f"jobs/{job_id}/results.json",
         summary=SUMMARY,
     )

@@ -6,7 +6,6 @@ import uuid
 from services.gateway.accounts.issue import create_user
 from services.gateway.app import JobParts
 from services.gateway.jobs.limits import Limit, Slot
-from services.gateway.jobs.model import Observed
 from services.gateway.mongodb.store import Store
 from tests.contract.job_store.cadences import a_cadence, add_cadence, with_job
 from tests.contract.job_store.parts import T0_MS, a_job, added, classified
@@ -133,7 +132,7 @@ async def test_a_job_that_a_cadence_takes_while_a_history_is_pruned_stays(store:
     job = await added(store)
     event = classified(job.job_id)
     await store.jobs.record_classified(
-        job.job_id, event.summary, observation=Observed.of(event), results_key="k", completed_at=1, due_ms=1
+        job.job_id, event.summary, observation=event.header, results_key="k", completed_at=1, due_ms=1
     )
     (listed,) = await store.jobs.list_all("u1")
     await store.cadences.use_jobs(str(uuid.uuid4()), [job.job_id])

@@ -11,7 +11,7 @@ from services.gateway.accounts.model import hash_api_key
 from services.gateway.api import answers
 from services.gateway.jobs.change import Change
 from services.gateway.jobs.handlers import WorkerEvents
-from services.gateway.jobs.model import Failure, Job, Observed, Progress
+from services.gateway.jobs.model import Failure, Job, Progress
 from services.gateway.jobs.paging import Cursor, Page
 from services.gateway.mongodb.store import Store, open_store
 from services.gateway.settings import Settings
@@ -20,7 +20,6 @@ from tests.contract.job_store.parts import (
     HEADER,
     OTHER,
     PEPPER,
-    PLAN,
     SUMMARY,
     T0_MS,
     Clock,
@@ -59,7 +58,7 @@ async def test_results_are_read_to_the_last_digit(store: Store, worker_events: W
     await worker_events.handle(classified(job.job_id))
     found = await stored(store, job)
     assert found.results == SUMMARY
-    assert found.observation == Observed(HEADER, PLAN)
+    assert found.observation == HEADER
     assert found.status == "complete"
     assert found.completed_at == T0_MS // 1000 + 30
     assert found.results_key == f"jobs/{job.job_id}/results.json"

@@ -8,7 +8,7 @@ import pytest
 from services.gateway.accounts.model import ApiKey
 from services.gateway.api import answers
 from services.gateway.api.routes.job_events import state_of
-from services.gateway.jobs.model import Failure, Job, Observed, Progress
+from services.gateway.jobs.model import Failure, Job, Progress
 from shared.events import Artefact, ResultsSummary, SearchParameters
 from shared.header import Header
 
@@ -98,8 +98,8 @@ JOBS = {
     "complete_early_clock": a_job(
         status="complete", completed_at=1712444399, results=RESULTS, parameters=SearchParameters()
     ),
-    "observed": a_job(status="complete", results=RESULTS, observation=Observed(HEADER, None)),
-    "observed_without_origin": a_job(status="complete", results=RESULTS, observation=Observed(WITHOUT_ORIGIN, None)),
+    "observed": a_job(status="complete", results=RESULTS, observation=HEADER),
+    "observed_without_origin": a_job(status="complete", results=RESULTS, observation=WITHOUT_ORIGIN),
     "failed": a_job(
         status="failed", failure=Failure("ingest", "bad_observation", "x.fil is empty."), parameters=CHOSEN
     ),

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.gateway.jobs.model import Failure, Job, Observed, Progress
+from services.gateway.jobs.model import Failure, Job, Progress
 from services.gateway.mongodb.job_document import (
     CONTENT_FIELDS,
     NO_PROGRESS,
@@ -16,7 +16,6 @@ from services.gateway.mongodb.job_document import (
     removed_fields,
     removed_of,
 )
-from shared.chunks import ChunkPlan
 from shared.events import Artefact, ResultsSummary, SearchParameters, TopCandidate
 from shared.header import Header
 
@@ -45,7 +44,6 @@ HEADER = Header(
     tsamp_s=18.253611008,
     telescope_id=6,
 )
-PLAN = ChunkPlan(n_channels=4096, count=4, stride_channels=2048, parts=1, overlap_channels=100, searches=((0,), (1,)))
 FULL = replace(
     NEW,
     status="complete",
@@ -61,7 +59,7 @@ FULL = replace(
     etag='"0123"',
     parameters=SearchParameters(snr_threshold=12.5),
     cadence_id="c-1",
-    observation=Observed(HEADER, PLAN),
+    observation=HEADER,
 )
 
 
@@ -86,11 +84,6 @@ def test_a_full_job_is_read_as_stored() -> None:
 def test_a_document_of_an_early_version_has_no_parameters() -> None:
     document = {**document_of(NEW), "parameters": None, "completed_at": None, "results": None}
     assert job_of(document) == NEW
-
-
-def test_an_observation_of_an_early_version_has_no_plan() -> None:
-    job = replace(FULL, observation=Observed(HEADER, None))
-    assert job_of(document_of(job)) == job
 
 
 def test_the_order_of_progress_is_stored_for_conditional_updates() -> None:

@@ -36,10 +36,12 @@ from services.gateway.api.routes.keys import KeyRoutes
 from services.gateway.api.routes.oidc_sign_in import OidcSignInRoutes
 from services.gateway.api.routes.reports import ReportRoutes
 from services.gateway.api.routes.session import BrowserSessions, SessionRoutes
+from services.gateway.api.routes.spectra import SpectraRoutes
 from services.gateway.api.routes.uploads import UploadRoutes
 from services.gateway.api.routes.usage import UsageRoutes
 from services.gateway.api.routes.user_events import UserEventRoutes
 from services.gateway.api.routes.verdicts import VerdictRoutes
+from services.gateway.api.routes.waterfall import WaterfallRoutes
 from services.gateway.api.same_origin import SameOrigin
 from services.gateway.api.session_auth import SessionAuthentication
 from services.gateway.api.session_cookie import Cookies
@@ -59,6 +61,9 @@ from services.gateway.jobs.sweeper import Sweeper
 from services.gateway.jobs.upload_space import UploadSpace
 from services.gateway.mongodb.clock import DatabaseClock
 from services.gateway.mongodb.store import Store, open_store
+from services.gateway.observations.headers import Headers
+from services.gateway.observations.spectra import Spectra
+from services.gateway.observations.waterfall import Waterfalls
 from services.gateway.settings import Settings
 from shared import service
 from shared.blobs import Storage, open_storage
@@ -173,6 +178,8 @@ def make_job_parts(
             AnalyzeRoutes(submissions=Submissions(starts, outbox), files=files),
             JobRoutes(store.jobs, removal, cadences),
             DownloadRoutes(settings, jobs=store.jobs, results=storage.results, reviews=reviews),
+            WaterfallRoutes(store.jobs, Waterfalls(storage.results)),
+            SpectraRoutes(store.jobs, Headers(storage.results), Spectra(storage.uploads)),
             CadenceRoutes(cadences, store=store.cadences, jobs=store.jobs, files=files, removal=removal),
             CadenceDownloadRoutes(settings, cadences=store.cadences, results=storage.results, reviews=reviews),
             VerdictRoutes(store.verdicts, jobs=store.jobs, cadences=store.cadences, now_ms=now_ms),

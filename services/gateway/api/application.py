@@ -14,7 +14,7 @@ from services.gateway.api.query import query_middleware
 from services.gateway.api.rate_limits import RateLimits
 from services.gateway.api.request_log import add_request_id, request_log_middleware
 from services.gateway.api.request_timeout import request_timeout_middleware
-from services.gateway.api.routes import cadence_events, job_events, user_events
+from services.gateway.api.routes import cadence_events, job_events, spectra, user_events
 from services.gateway.api.security_headers import security_headers
 from services.gateway.api.session_auth import vary_on_cookie
 from services.gateway.api.sign_ins import LimitedAuthentication
@@ -22,8 +22,8 @@ from services.gateway.settings import UNLIMITED_RATES
 
 MAX_BODY_BYTES = 1024 * 1024
 REQUEST_TIMEOUT_S = 30.0
-# Streams last longer, and /ready has time-outs of its own, after which it names the unavailable server.
-UNLIMITED = frozenset({job_events.PATH, cadence_events.PATH, user_events.PATH, "/ready"})
+# Streams last longer; /ready and spectra have time-outs of their own, for the parts of their work.
+UNLIMITED = frozenset({job_events.PATH, cadence_events.PATH, user_events.PATH, spectra.PATH, "/ready"})
 
 
 class Routes(Protocol):

@@ -51,6 +51,15 @@ from services.gateway.jobs.errors import (
 from services.gateway.jobs.limits import BUSY_RETRY_AFTER_S, Limit
 from services.gateway.jobs.paging import MAX_TEXT, STATUSES
 from services.gateway.jobs.stored_upload import UploadLimit
+from services.gateway.observations.errors import (
+    BadChannelsError,
+    NoWaterfallError,
+    ObservationGoneError,
+    RangeTooLargeError,
+    SpectraNotReadableError,
+    UnknownLevelError,
+    UnknownStatisticError,
+)
 from shared.errors import TransientError
 
 logger = structlog.get_logger(__name__)
@@ -231,6 +240,13 @@ ANSWERS: Mapping[type[Exception], Callable[[Any], ErrorAnswer]] = {
         400, "invalid_format", f"The parameter format must be one of {', '.join(error.formats)}."
     ),
     FormatNotAvailableError: lambda error: ErrorAnswer(404, "format_not_available", error.message),
+    BadChannelsError: lambda error: ErrorAnswer(400, "invalid_channels", error.message),
+    RangeTooLargeError: lambda error: ErrorAnswer(400, "range_too_large", error.message),
+    UnknownStatisticError: lambda error: ErrorAnswer(400, "invalid_statistic", error.message),
+    UnknownLevelError: lambda error: ErrorAnswer(404, "unknown_level", error.message),
+    NoWaterfallError: lambda error: ErrorAnswer(404, "no_waterfall", error.message),
+    ObservationGoneError: lambda error: ErrorAnswer(404, "observation_gone", error.message),
+    SpectraNotReadableError: lambda error: ErrorAnswer(409, "spectra_not_readable", error.message),
     TransientError: lambda _: ErrorAnswer(
         503,
         TransientError.code,

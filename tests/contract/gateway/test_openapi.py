@@ -20,7 +20,10 @@ from shared.formats import CADENCE_FORMATS, FORMATS
 from shared.verdicts import MAX_VERDICTS
 from tests.contract.gateway.cadences import cadence_classified, cadence_exported, finish_jobs, ready_events, scan_jobs
 from tests.contract.gateway.document import DOCUMENT, check_answer, events_of, operation_of
+from tests.contract.gateway.observed import observed_job
 from tests.contract.gateway.parts import Account, Gateway, account, classified, export
+from tests.unit.gateway.observations.example_observations import header_of, observation
+from tests.unit.gateway.observations.example_pyramids import MANIFEST, Pyramids
 
 # The pages that show the document, which are not part of the API.
 PAGE_PATHS = {ROOT_PATH, PAGE_PATH, SCRIPT_PATH, *ASSETS}
@@ -36,18 +39,24 @@ class Tour:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self.exercised: Exercised = set()
+        # That of the last answer.
+        self.etag = ""
 
     async def ask(self, user: Account | None, method: str, path: str, expected: int, **more: Any) -> Any:
         """Send a request, check that its status is `expected`, and return the body of the answer."""
         headers = {"x-api-key": user.api_key} if user is not None else {}
         headers |= more.pop("headers", {})
         async with self._gateway.client.request(method, path, headers=headers, **more) as response:
-            body = await response.json() if response.content_type == "application/json" else await response.text()
+            encoding = "latin-1" if response.content_type == "application/octet-stream" else None
+            is_json = response.content_type == "application/json"
+            body = await response.json() if is_json else await response.text(encoding)
+            etag = response.headers.get("ETag", "")
             assert response.status == expected, (method, path, body)
             check_answer(method, path, response.status, response.headers, body)
         found = operation_of(method, path)
         assert found is not None
         self.exercised.add((*found, str(expected)))
+        self.etag = etag
         return body
 
 
@@ -83,6 +92,7 @@ async def test_every_documented_answer_occurs_as_documented(gateway: Gateway) ->
     await streams(tour, user, other, job_id)
     await cadences(tour, user, other, job_id)
     await verdicts(tour, user, other, job_id)
+    await waterfall_and_spectra(tour, user, other)
     await keys_and_reports(tour, user, other, free, job_id)
     await tour.ask(user, "DELETE", f"/jobs/{job_id}", 200)
     await sessions(tour, user)
@@ -225,6 +235,22 @@ async def cadences(tour: Tour, user: Account, other: Account, job_id: str) -> No
     check_answer("GET", path, 200, JSON_HEADERS, json.loads(fields["data"]))
     await tour.ask(user, "GET", f"{path}/events", 204, headers={"Last-Event-ID": fields["id"]})
     await tour.ask(user, "DELETE", path, 200)
+
+
+async def waterfall_and_spectra(tour: Tour, user: Account, other: Account) -> None:
+    _, raw = observation()
+    job_id = await observed_job(user, raw, await header_of(raw))
+    pyramids = Pyramids(job_id)
+    for key, content in pyramids.objects.items():
+        await user.gateway.storage.results.put(key, content)
+    level = f"/waterfall/levels/{MANIFEST.factors[0]}"
+    for path in ("/waterfall", level, "/waterfall/noise", "/waterfall/samples", "/spectra"):
+        await tour.ask(user, "GET", f"/jobs/{job_id}{path}", 200)
+        await tour.ask(user, "GET", f"/jobs/{job_id}{path}", 304, headers={"If-None-Match": tour.etag})
+        await tour.ask(other, "GET", f"/jobs/{job_id}{path}", 403)
+        await tour.ask(user, "GET", f"/jobs/{uuid.uuid4()}{path}", 404)
+    await tour.ask(user, "GET", f"/jobs/{job_id}/spectra?format=csv", 200)
+    await tour.ask(user, "GET", f"/jobs/{await user.analyze()}/spectra", 409)
 
 
 async def verdicts(tour: Tour, user: Account, other: Account, job_id: str) -> None:

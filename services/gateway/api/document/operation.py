@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import hdrs
 
-from services.gateway.api import bodies
+from services.gateway.api import answers, bodies
 from services.gateway.api.idempotency import IDEMPOTENCY_HEADER
 from services.gateway.api.page_query import CURSOR_HEADER, TOTAL_HEADER
 from services.gateway.jobs import paging
@@ -58,6 +58,8 @@ def ok(description: str, model: Any, *, status: int = 200, headers: Mapping[str,
     return Success(status, description, {JSON: model}, headers or {})
 
 
+JOB_ID = Parameter("job_id", "path", {"type": "string", "minLength": 1}, "Id of a job.", answers.JOB_EXAMPLE["job_id"])
+OWN_JOB = {403: ("job_of_another_user",), 404: ("job_not_found",)}
 IDEMPOTENCY_KEY = Parameter(
     IDEMPOTENCY_HEADER,
     "header",

@@ -11,8 +11,10 @@ from services.gateway.api.document import page as docs
 from services.gateway.api.document.cadence_operations import CADENCE_OPERATIONS
 from services.gateway.api.document.operation import (
     IDEMPOTENCY_KEY,
+    JOB_ID,
     JSON,
     LAST_EVENT_ID,
+    OWN_JOB,
     PAGE_ERRORS,
     PAGE_HEADERS,
     Operation,
@@ -25,16 +27,15 @@ from services.gateway.api.document.operation import (
 )
 from services.gateway.api.document.session_operations import SESSION_OPERATIONS
 from services.gateway.api.document.verdict_operations import VERDICT_OPERATIONS
+from services.gateway.api.document.waterfall_operations import WATERFALL_OPERATIONS
 from services.gateway.jobs.limits import Limit
 from services.gateway.jobs.stored_upload import UploadLimit
 from shared.formats import FORMATS, REVIEWED_FORMATS
 
-JOB_ID = Parameter("job_id", "path", {"type": "string", "minLength": 1}, "Id of a job.", answers.JOB_EXAMPLE["job_id"])
 KEY_ID = Parameter("keyId", "path", {"type": "string", "minLength": 1}, "Id of an API key.", "3f8a1b2c")
 FILE_KEY = "uploads/796e24d8-0000-4000-8000-000000000000/1a7e42f0-0000-4000-8000-000000000000/Voyager1_trimmed.fil"
 UPLOAD = {"file_key": FILE_KEY, "upload_id": "abc123"}
 NO_KEYS = {403: ("tier_upgrade_required",)}
-OWN_JOB = {403: ("job_of_another_user",), 404: ("job_not_found",)}
 
 OPERATIONS = (
     Operation(
@@ -184,6 +185,7 @@ OPERATIONS = (
         parameters=(JOB_ID,),
         errors=OWN_JOB,
     ),
+    *WATERFALL_OPERATIONS,
     *CADENCE_OPERATIONS,
     *VERDICT_OPERATIONS,
     *SESSION_OPERATIONS,

@@ -1,11 +1,17 @@
 """What each route of verdicts takes and answers."""
 
-from services.gateway.api import answers, verdict_answers, verdict_bodies
+from services.gateway.api import verdict_answers, verdict_bodies
 from services.gateway.api.document.cadence_operations import CADENCE_ID, OWN_CADENCE
-from services.gateway.api.document.operation import NEXT_HEADERS, Operation, Parameter, ok, page_parameters
+from services.gateway.api.document.operation import (
+    JOB_ID,
+    NEXT_HEADERS,
+    OWN_JOB,
+    Operation,
+    Parameter,
+    ok,
+    page_parameters,
+)
 
-JOB_ID = Parameter("job_id", "path", {"type": "string", "minLength": 1}, "Id of a job.", answers.JOB_EXAMPLE["job_id"])
-OWN_JOB = {403: ("job_of_another_user",), 404: ("job_not_found",)}
 HIT = Parameter("hit", "path", {"type": "string", "pattern": "^[0-9]{1,9}$"}, "The hit's `id` in the catalogue.", "17")
 EVENT = Parameter(
     "event", "path", {"type": "string", "pattern": "^[0-9]{1,9}$"}, "The event's `id` in the table of events.", "1"

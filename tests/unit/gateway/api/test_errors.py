@@ -1,4 +1,4 @@
-"""Every error of accounts and jobs has an HTTP answer, defined in one place."""
+"""Every error of accounts, jobs and observations has an HTTP answer, defined in one place."""
 
 import inspect
 from collections.abc import Iterator
@@ -17,9 +17,10 @@ from services.gateway.api.upload_names import FileNameError
 from services.gateway.jobs import errors as job_errors
 from services.gateway.jobs.limits import Limit
 from services.gateway.jobs.stored_upload import UploadLimit
+from services.gateway.observations import errors as observation_errors
 from shared.errors import ObjectNotFoundError, TransientError
 
-BASES = {account_errors.AccountError, job_errors.JobError}
+BASES = {account_errors.AccountError, job_errors.JobError, observation_errors.ObservationError}
 
 
 def errors_of(module: Any) -> Iterator[type[Exception]]:
@@ -28,9 +29,9 @@ def errors_of(module: Any) -> Iterator[type[Exception]]:
             yield kind
 
 
-def test_every_error_of_accounts_and_jobs_has_an_answer() -> None:
-    kinds = {*errors_of(account_errors), *errors_of(job_errors)}
-    assert len(kinds) > 15
+def test_every_error_of_accounts_jobs_and_observations_has_an_answer() -> None:
+    kinds = {*errors_of(account_errors), *errors_of(job_errors), *errors_of(observation_errors)}
+    assert len(kinds) > 22
     assert set(ANSWERS) == kinds | {InvalidTokenError, FileNameError, TransientError}
 
 

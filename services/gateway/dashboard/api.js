@@ -54,12 +54,13 @@ const error_of = async (response) => {
  * Send a request and return the successful response.
  * @param {string} method
  * @param {string} path path of the API, such as "/jobs"
- * @param {{query?: object, body?: object, signal?: AbortSignal}} [options] parameters without a value are left out
+ * @param {{query?: object, body?: object, signal?: AbortSignal, headers?: object}} [options] parameters without a value
+ *   are left out; `headers` are sent besides the usual ones
  * @returns {Promise<Response>}
  * @throws {ApiError} every answer other than a success; an `AbortError` where `signal` aborted the request
  */
-export const request_response = async (method, path, { query, body, signal } = {}) => {
-  const headers = {};
+export const request_response = async (method, path, { query, body, signal, headers: more } = {}) => {
+  const headers = { ...more };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (!SAFE_METHODS.has(method) && csrf_token) headers["X-CSRF-Token"] = csrf_token;
   let response;
@@ -81,7 +82,7 @@ export const request_response = async (method, path, { query, body, signal } = {
  * Send a request and return the JSON of its answer; null where the answer is empty.
  * @param {string} method
  * @param {string} path
- * @param {{query?: object, body?: object, signal?: AbortSignal}} [options]
+ * @param {{query?: object, body?: object, signal?: AbortSignal, headers?: object}} [options]
  * @returns {Promise<any>}
  * @throws {ApiError}
  */

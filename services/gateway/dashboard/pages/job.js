@@ -1,43 +1,144 @@
-// One job: its facts, as they change.
+// One job: its stages as they happen, and what was found. All of the first paint comes from one answer of the API.
 import { request } from "../api.js";
+import { set_query } from "../address.js";
 import { on } from "../events.js";
-import { drift_text, frequency_text, size_text, snr_text } from "../format.js";
-import { use_answer } from "../parts/answer.js";
+import { duration_text, size_text } from "../format.js";
+import { Actions, Curl } from "../job/actions.js";
+import { advice_of } from "../job/advice.js";
+import { Numbers, TopCandidates } from "../job/candidates.js";
+import { Downloads } from "../job/downloads.js";
+import { NoiseTable } from "../job/noise_table.js";
+import { ObservationList } from "../job/observation_list.js";
+import { Stages } from "../job/stages.js";
+import { announce } from "../parts/announcer.js";
 import { StatusBadge } from "../parts/badge.js";
 import { Heading } from "../parts/heading.js";
 import { Loading } from "../parts/loading.js";
 import { ErrorNotice, Notice } from "../parts/notice.js";
-import { stage_text } from "../parts/stages.js";
-import { Table } from "../parts/table.js";
 import { Time } from "../parts/time.js";
-import { html, useEffect } from "../vendor/preact_htm.js";
+import { html, useEffect, useRef, useState } from "../vendor/preact_htm.js";
 
-const COLUMNS = [
-  { key: "frequency", title: "Frequency", is_head: true, is_number: true, cell: (hit) => frequency_text(hit.frequency_hz) },
-  { key: "drift", title: "Drift rate", is_number: true, cell: (hit) => drift_text(hit.drift_rate) },
-  { key: "snr", title: "SNR", is_number: true, cell: (hit) => snr_text(hit.snr) },
-  { key: "label", title: "Label", cell: (hit) => hit.classification },
-];
+const OPEN = new Set(["submitted", "processing"]);
 
-/** @param {{params: {id: string}}} props */
-export const Page = ({ params }) => {
-  const path = `/jobs/${encodeURIComponent(params.id)}`;
-  const { answer: job, error, set_answer, reload } = use_answer((signal) => request("GET", path, { signal }), [path]);
+// The job, kept up to date by the event stream. Events may be missed while the stream is away, so it is read anew when
+// the stream begins again.
+const use_job = (job_id) => {
+  const [state, set_state] = useState({ job: null, error: null, is_removed: false });
   useEffect(() => {
-    const offs = [on("job", (item) => item.job_id === params.id && set_answer(item)), on("open", reload)];
-    return () => offs.forEach((off) => off());
-  }, [path]);
-  if (error) return html`<${Heading} title="Job" /><${ErrorNotice} error=${error} />`;
-  if (!job) return html`<${Heading} title="Job" /><${Loading} what="the job" />`;
+    const ended = new AbortController();
+    const read = () => request("GET", `/jobs/${job_id}`, { signal: ended.signal }).then(
+      (job) => set_state((before) => ({ ...before, job, error: null })),
+      (error) => ended.signal.aborted || set_state((before) => ({ ...before, error })),
+    );
+    read();
+    const offs = [
+      on("job", (job) => job.job_id === job_id && set_state((before) => ({ ...before, job, error: null }))),
+      on("removed", ({ kind, id }) => kind === "job" && id === job_id
+        && set_state((before) => ({ ...before, is_removed: true }))),
+      on("open", read),
+    ];
+    return () => {
+      ended.abort();
+      offs.forEach((off) => off());
+    };
+  }, [job_id]);
+  return state;
+};
+
+// Screen readers hear of the end and of each stage, not of each part of the band.
+const use_announcements = (job) => {
+  const known = useRef(null);
+  useEffect(() => {
+    if (!job) return;
+    const now = OPEN.has(job.status) ? job.progress?.stage ?? "" : job.status;
+    if (known.current !== null && known.current !== now) {
+      announce(OPEN.has(job.status) ? `The job has come to the stage ${now}.` : `The job is ${job.status}.`);
+    }
+    known.current = now;
+  }, [job]);
+};
+
+const Fact = ({ term, children }) => html`<div><dt>${term}</dt><dd>${children}</dd></div>`;
+
+const IF_WORDS = { all: "each IF", stokes_i: "the sum of two IFs" };
+
+const search_text = ({ snr_threshold, max_drift_rate_hz_s, ifs, chirps }) => [
+  `SNR from ${snr_threshold} on`, `drift rates up to ±${max_drift_rate_hz_s} Hz/s`, IF_WORDS[ifs],
+  chirps && "changing drift rates too",
+].filter(Boolean).join(", ");
+
+const Origin = ({ job }) => {
+  const took_s = job.completed_at ? job.completed_at - job.created_at : null;
   return html`
-    <${Heading} title=${job.source_name} />
     <dl class="facts">
-      <dt>Status</dt><dd><${StatusBadge} status=${job.status} /></dd>
-      ${job.status !== "complete" && job.status !== "failed" && html`<dt>Stage</dt><dd>${stage_text(job)}</dd>`}
-      <dt>File</dt><dd>${job.filename}, ${size_text(job.file_size)}</dd>
-      <dt>Submitted</dt><dd><${Time} time_s=${job.created_at} /></dd>
-    </dl>
-    ${job.error && html`<${Notice} kind="error" title=${job.error} />`}
-    ${job.results && html`<${Table} caption="Top candidates" is_caption_seen columns=${COLUMNS}
-      rows=${job.results.top_candidates} row_key=${(hit) => `${hit.frequency_hz} ${hit.drift_rate}`} />`}`;
+      <${Fact} term="File"><span class="file-name">${job.filename}</span> (${size_text(job.file_size)})<//>
+      <${Fact} term="Submitted"><${Time} time_s=${job.created_at} /><//>
+      ${job.completed_at && html`<${Fact} term="Completed"><${Time} time_s=${job.completed_at} />
+        ${took_s > 0 && ` after ${duration_text(took_s)}`}<//>`}
+      ${job.expires_at && html`<${Fact} term="Kept until"><${Time} time_s=${job.expires_at} /><//>`}
+      ${job.parameters && html`<${Fact} term="Search">${search_text(job.parameters)}<//>`}
+      ${job.cadence_id && html`<${Fact} term="Cadence">
+        <a href=${`/app/cadences/${job.cadence_id}`}>Scan of a cadence</a><//>`}
+    </dl>`;
+};
+
+const Failed = ({ job }) => html`
+  <${Notice} kind="error" title=${job.error ?? "The job has failed."}>
+    <p>${advice_of(job.error_detail?.code)} <a href="/app/upload">New analysis</a></p>
+  <//>`;
+
+const Warnings = ({ warnings = [] }) => warnings.length > 0 && html`
+  <${Notice} kind="warning" title="What to know about these results">
+    <ul>${warnings.map((sentence) => html`<li key=${sentence}>${sentence}</li>`)}</ul>
+  <//>`;
+
+const Section = ({ id, title, children }) => html`
+  <section class="job-section" aria-labelledby=${id}><h2 id=${id}>${title}</h2>${children}</section>`;
+
+const Results = ({ job }) => html`
+  <${Numbers} results=${job.results} />
+  <${Warnings} warnings=${job.results.warnings} />
+  <${Section} id="top-title" title="Best candidates">
+    <${TopCandidates} candidates=${job.results.top_candidates} on_show=${(view) => set_query(view)} />
+  <//>
+  <${Section} id="noise-title" title="Noise"><${NoiseTable} job_id=${job.job_id} /><//>
+  <${Section} id="files-title" title="Downloads"><${Downloads} job=${job} /><//>`;
+
+const Missing = ({ is_removed, error }) => {
+  if (is_removed || error.status === 404) {
+    return html`<${Heading} title="No such job" />
+      <${Notice} kind="warning" title=${is_removed ? "This job was deleted." : "There is no job with this address."}>
+        <p>Jobs are removed when they are deleted, when their time is over, and when the history is full.
+          <a href="/app/">All jobs</a></p>
+      <//>`;
+  }
+  return html`<${Heading} title="Job" /><${ErrorNotice} error=${error}><p><a href="/app/">All jobs</a></p><//>`;
+};
+
+/** The page. */
+export const Page = ({ params, navigate }) => {
+  const { job, error, is_removed } = use_job(params.id);
+  useEffect(() => { is_removed && announce("This job was deleted."); }, [is_removed]);
+  use_announcements(job);
+  if (is_removed || (error && !job)) return html`<${Missing} is_removed=${is_removed} error=${error} />`;
+  if (!job) return html`<${Loading} what="the job" />`;
+  const is_open = OPEN.has(job.status);
+  const on_deleted = () => {
+    announce(is_open ? "The job is cancelled." : "The job is deleted.");
+    navigate("/app/");
+  };
+  return html`
+    <div class="page-head">
+      <${Heading} title=${job.source_name}>${job.source_name} <${StatusBadge} status=${job.status} /><//>
+      <${Actions} job=${job} is_open=${is_open} on_deleted=${on_deleted} />
+    </div>
+    <div class="job-facts">
+      <${Origin} job=${job} />
+      ${job.observation && html`<${ObservationList} observation=${job.observation} />`}
+    </div>
+    ${job.status === "failed" && html`<${Failed} job=${job} />`}
+    ${!(job.status === "complete" && job.exports_ready) && html`<${Section} id="stages-title" title="Progress">
+      <${Stages} job=${job} /><//>`}
+    ${job.results && html`<${Results} job=${job} />`}
+    <${Curl} job=${job} />`;
 };

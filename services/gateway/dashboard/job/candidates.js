@@ -1,0 +1,50 @@
+// The numbers and the best candidates of a job: all from the job's own answer, so that they are there at once.
+import { count_text, drift_text, duration_text, fixed_text, frequency_text, snr_text } from "../format.js";
+import { Table } from "../parts/table.js";
+import { html } from "../vendor/preact_htm.js";
+
+const label_text = (label) =>
+  label.toLowerCase().replaceAll("_", " ").replace(/\b(et|rfi)\b/g, (word) => word.toUpperCase());
+
+const COLUMNS = [
+  { key: "rank", title: "Rank", is_number: true, cell: ({ rank }) => rank },
+  { key: "frequency", title: "Frequency", is_number: true, is_head: true,
+    cell: (row) => frequency_text(row.frequency_hz) },
+  { key: "drift", title: "Drift rate", is_number: true, cell: (row) => drift_text(row.drift_rate) },
+  { key: "snr", title: "SNR", is_number: true, cell: (row) => snr_text(row.snr) },
+  { key: "label", title: "Label", cell: (row) => label_text(row.classification) },
+  { key: "interest", title: "Interest", is_number: true, cell: (row) => fixed_text(row.interestingness, 2) },
+  { key: "rfi", title: "Known service", cell: (row) => row.rfi_source || "none" },
+];
+
+/** @param {{results: object}} props `results` of a job */
+export const Numbers = ({ results }) => {
+  const numbers = [
+    ["Hits", count_text(results.raw_hits), "Every signal above the threshold"],
+    ["Filtered hits", count_text(results.filtered_hits), "Without interference, noise and repeats of an emitter"],
+    ["Candidates", count_text(results.candidates), "Those that are worth a look"],
+    ["Time", duration_text(results.processing_time_seconds), "From the start of the job to its results"],
+  ];
+  return html`<dl class="numbers">
+    ${numbers.map(([term, number, help]) => html`<div key=${term}><dt>${term}</dt><dd>${number}</dd>
+      <dd class="fine">${help}</dd></div>`)}
+  </dl>`;
+};
+
+// A view that shows the candidate and what is round it.
+const WIDTH_HZ = 2_000;
+
+/** @param {{candidates: object[], on_show: (view: {center_hz: number, width_hz: number}) => void}} props */
+export const TopCandidates = ({ candidates, on_show }) => {
+  if (!candidates.length) {
+    return html`<p>No candidates: nothing that was found is free of known interference and worth a second look. The
+      catalogues list all hits.</p>`;
+  }
+  const show = {
+    key: "show", title: "View",
+    cell: (row) => html`<button type="button" aria-label=${`Show ${frequency_text(row.frequency_hz)} in the waterfall`}
+      onClick=${() => on_show({ center_hz: row.frequency_hz, width_hz: WIDTH_HZ })}>Show</button>`,
+  };
+  return html`<${Table} caption="Best candidates, the most interesting first" columns=${[...COLUMNS, show]}
+    rows=${candidates.map((one, at) => ({ ...one, rank: at + 1 }))} row_key=${(row) => row.rank} />`;
+};

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from deploy.local.client import Waterhole
 from deploy.local.ports import free_ports
@@ -30,6 +30,7 @@ SCREENSHOTS = Path(os.environ.get("WATERHOLE_SCREENSHOTS", ROOT / "out/screensho
 # Processes of a loaded machine answer late; a condition that never holds fails its test after this.
 PATIENCE_MS = 30_000
 WINDOW = {"width": 1440, "height": 900}
+expect.set_options(timeout=PATIENCE_MS)
 
 NewContext = Callable[..., Awaitable[BrowserContext]]
 Screenshot = Callable[[Page, str], Awaitable[None]]

@@ -288,7 +288,8 @@ class StandIn:
     async def _usage(self, request: web.Request) -> web.Response:
         name = request[USER]
         used = len(self.jobs[name])
-        details = {"files_per_month": 500, "max_file_mb": 1024, "price": "$99 USD/mo", "retention_days": 90}
+        details: Record = {"files_per_month": 500, "max_file_mb": 1024, "price": "$99 USD/mo", "retention_days": 90}
+        details["api_keys"] = self.tiers[name] != "free"
         uploads = {"open": 2, "open_limit": 10, "stored_bytes": 67_109_150 * used, "stored_bytes_limit": 64_424_509_440}
         usage = {"user_id": name, "tier": self.tiers[name], "usage_this_month": used, "limit": 500}
         return web.json_response(usage | {"remaining": 500 - used, "tier_details": details, "uploads": uploads})

@@ -292,6 +292,7 @@ class TierDetails(Answer):
     max_file_mb: int
     price: str
     retention_days: int = Field(description="How long jobs and their results are kept, days.")
+    api_keys: bool = Field(description="Whether users may create API keys.")
 
 
 class UploadUsage(Answer):

@@ -32,7 +32,7 @@ export const configure = ({ token, on_ended }) => {
 };
 
 const address = (path, query) => {
-  const given = Object.entries(query ?? {}).filter(([, value]) => value !== undefined && value !== null && value !== "");
+  const given = Object.entries(query ?? {}).filter(([, value]) => (value ?? "") !== "");
   return given.length ? `${path}?${new URLSearchParams(given)}` : path;
 };
 

@@ -43,6 +43,7 @@ class UsageRoutes:
                     max_file_mb=tier.max_file_mb,
                     price=tier.price,
                     retention_days=tier.retention_days,
+                    api_keys=tier.api_keys,
                 ),
                 uploads=answers.UploadUsage(
                     open=uploads.open_count,

@@ -13,12 +13,14 @@ import { Time } from "../parts/time.js";
 import { html, useEffect } from "../vendor/preact_htm.js";
 
 const SCANS = [
-  { key: "source", title: "Source", is_head: true, cell: (scan) => html`<a href=${`/app/jobs/${scan.job_id}`}>${scan.source_name}</a>` },
+  { key: "source", title: "Source", is_head: true, cell: (scan) => html`
+    <a href=${`/app/jobs/${scan.job_id}`}>${scan.source_name}</a>` },
   { key: "role", title: "Role", cell: (scan) => (scan.role ? scan.role.toUpperCase() : "—") },
   { key: "status", title: "Status", cell: (scan) => html`<${StatusBadge} status=${scan.status} />` },
 ];
 const EVENTS = [
-  { key: "frequency", title: "Frequency", is_head: true, is_number: true, cell: (event) => frequency_text(event.frequency_hz) },
+  { key: "frequency", title: "Frequency", is_head: true, is_number: true,
+    cell: (event) => frequency_text(event.frequency_hz) },
   { key: "drift", title: "Drift rate", is_number: true, cell: (event) => drift_text(event.drift_rate) },
   { key: "snr", title: "SNR", is_number: true, cell: (event) => snr_text(event.snr) },
   { key: "label", title: "Label", cell: (event) => event.classification },
@@ -27,7 +29,8 @@ const EVENTS = [
 /** @param {{params: {id: string}}} props */
 export const Page = ({ params }) => {
   const path = `/cadences/${encodeURIComponent(params.id)}`;
-  const { answer: cadence, error, set_answer, reload } = use_answer((signal) => request("GET", path, { signal }), [path]);
+  const ask = (signal) => request("GET", path, { signal });
+  const { answer: cadence, error, set_answer, reload } = use_answer(ask, [path]);
   useEffect(() => {
     const offs = [on("cadence", (item) => item.cadence_id === params.id && set_answer(item)), on("open", reload)];
     return () => offs.forEach((off) => off());
@@ -38,7 +41,7 @@ export const Page = ({ params }) => {
     <${Heading} title=${cadence.name} />
     <dl class="facts">
       <dt>Status</dt><dd><${StatusBadge} status=${cadence.status} /></dd>
-      ${cadence.status !== "complete" && cadence.status !== "failed" && html`<dt>Stage</dt><dd>${stage_text(cadence)}</dd>`}
+      ${["submitted", "processing"].includes(cadence.status) && html`<dt>Stage</dt><dd>${stage_text(cadence)}</dd>`}
       <dt>Submitted</dt><dd><${Time} time_s=${cadence.created_at} /></dd>
     </dl>
     ${cadence.error && html`<${Notice} kind="error" title=${cadence.error} />`}

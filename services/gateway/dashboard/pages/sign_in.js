@@ -39,7 +39,8 @@ const KeyForm = ({ on_done }) => {
       <p id="key-hint" class="fine">It begins with sk_live_. <code>make user</code> on the server prints one.
         The page keeps no copy of it.</p>
       ${error && html`<p id="key-error" class="field-error" role="alert">${error.message}</p>`}
-      <p><button type="submit" class="primary" disabled=${state.is_busy}>${state.is_busy ? "Signing in…" : "Sign in"}</button></p>
+      <p><button type="submit" class="primary" disabled=${state.is_busy}>
+        ${state.is_busy ? "Signing in…" : "Sign in"}</button></p>
     </form>`;
 };
 
@@ -73,7 +74,7 @@ export const Page = ({ query, session }) => {
       ${session.status === "ended" && html`<${Notice} kind="info" title="Your session has ended.">
         <p>Sign in again to go on where you were. Nothing that you uploaded or started is lost.</p><//>`}
       ${link_error && html`<${Notice} kind="error" title=${link_error.message}>
-        <p>A link signs in once, and within an hour. Start the service again for a new one, or sign in with a key.</p><//>`}
+        <p>Start the service again for a new link, or sign in with a key.</p><//>`}
       ${session.sign_in?.oidc && html`
         <p><a class="button primary" href=${`/session/oidc?return_to=${encodeURIComponent(goal)}`}>
           Sign in with your institution</a></p>

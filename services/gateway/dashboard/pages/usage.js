@@ -22,7 +22,8 @@ const Bars = ({ usage }) => html`
     <dd><${Progress} label="Jobs this month" value=${usage.usage_this_month} max=${usage.limit}
       text=${`${count_text(usage.usage_this_month)} of ${count_text(usage.limit)}; ${count_text(usage.remaining)} left`}
       is_full=${usage.remaining === 0} />
-      <p class="fine">Jobs of cadences count, and deleted jobs too. The count starts again on ${next_month_text()}, 00:00 UTC.</p></dd>
+      <p class="fine">Jobs of cadences count, and deleted jobs too.
+        The count starts again on ${next_month_text()}, 00:00 UTC.</p></dd>
     <dt>Open uploads</dt>
     <dd><${Progress} label="Open uploads" value=${usage.uploads.open} max=${usage.uploads.open_limit}
       text=${`${count_text(usage.uploads.open)} of ${count_text(usage.uploads.open_limit)}`}
@@ -42,6 +43,7 @@ const TierFacts = ({ usage }) => html`
     <dt>Largest file, unpacked</dt><dd>${size_text(usage.tier_details.max_file_mb * MEBIBYTE)}</dd>
     <dt>Jobs a month</dt><dd>${count_text(usage.tier_details.files_per_month)}</dd>
     <dt>Jobs and results are kept for</dt><dd>${count_text(usage.tier_details.retention_days)} days</dd>
+    <dt>API keys for programs</dt><dd>${usage.tier_details.api_keys ? "Yes" : "No"}</dd>
   </dl>`;
 
 /** The page. */
@@ -49,7 +51,7 @@ export const Page = () => {
   const { answer, error, reload } = use_answer(() => request("GET", "/usage"), []);
   return html`
     <${Heading} title="Usage" />
-    ${error && html`<${ErrorNotice} error=${error}><p><button type="button" onClick=${reload}>Try again</button></p><//>`}
+    ${error && html`<${ErrorNotice} error=${error} on_retry=${reload} />`}
     ${!answer && !error && html`<${Loading} what="your usage" />`}
     ${answer && html`
       <section class="panel"><h2>Used</h2><${Bars} usage=${answer} /></section>

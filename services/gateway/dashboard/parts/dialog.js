@@ -11,12 +11,13 @@ export const Dialog = ({ title, on_close, children }) => {
   const dialog = useRef(null);
   const [id] = useState(() => `dialog-${(count += 1)}`);
   useEffect(() => {
-    const opener = document.activeElement;
-    dialog.current.showModal();
+    const [opener, shown] = [document.activeElement, dialog.current];
+    shown.showModal();
     return () => {
+      // Nothing outside an open dialog takes the focus.
+      shown.close();
       // The row with the button may be gone.
-      if (opener?.isConnected) opener.focus();
-      else document.getElementById("main")?.focus();
+      (opener?.isConnected ? opener : document.getElementById("main"))?.focus();
     };
   }, []);
   const cancel = (event) => {

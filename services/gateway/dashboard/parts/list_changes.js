@@ -47,5 +47,6 @@ export const with_change = (list, item, filter) => {
   const place = list.items.findIndex((one) => one.created_at <= item.created_at);
   // Older than everything that is shown: it is on one of the next pages.
   if (place < 0 && list.next_cursor !== null) return { ...list, total: plus(list.total, 1) };
-  return { ...list, items: list.items.toSpliced(place < 0 ? list.items.length : place, 0, item), total: plus(list.total, 1) };
+  const items = list.items.toSpliced(place < 0 ? list.items.length : place, 0, item);
+  return { ...list, items, total: plus(list.total, 1) };
 };

@@ -32,6 +32,8 @@ export const use_live_list = ({ path, kind, id_key, status, q, is_paused }) => {
   const [waiting, set_waiting] = useState(0);
   const shown = useRef({ count: 0, reading: null });
   shown.current.count = view.list.items.length;
+  const [paused, has_paused] = [useRef(is_paused), useRef(is_paused)];
+  paused.current = is_paused;
 
   const load = useCallback((count) => {
     shown.current.reading?.abort();
@@ -50,29 +52,44 @@ export const use_live_list = ({ path, kind, id_key, status, q, is_paused }) => {
     return () => shown.current.reading?.abort();
   }, [load]);
 
+  // What is listed already is not read again; what moved to the next page meanwhile is not listed twice.
+  const load_more = () => request_page(path, { query: { status, q, limit: PAGE_SIZE, cursor: view.list.next_cursor } })
+    .then(
+      ({ items, next_cursor, total }) => set_view((old) => {
+        const known = new Set(old.list.items.map((one) => one[id_key]));
+        const added = items.filter((one) => !known.has(one[id_key]));
+        return { state: "ready", error: null, list: { items: [...old.list.items, ...added], next_cursor, total } };
+      }),
+      (error) => set_view((old) => ({ ...old, state: "error", error })),
+    );
+
   const change = useCallback((update) => set_view((old) => ({ ...old, list: update(old.list) })), []);
 
   useEffect(() => {
-    if (is_paused) {
-      const note = () => set_waiting((count) => count + 1);
-      const offs = [on(kind, note), on("removed", (removed) => removed.kind === kind && note())];
-      return () => offs.forEach((off) => off());
-    }
-    if (waiting > 0) load(shown.current.count);
+    // Asks at each event: the page is drawn again some time after somebody has paused it.
+    const unless_paused = (update) => {
+      if (paused.current) set_waiting((count) => count + 1);
+      else change(update);
+    };
     const offs = [
-      on(kind, (item) => change((list) => with_change(list, item, filter))),
-      on("removed", (removed) => removed.kind === kind && change((list) => without(list, removed.id, filter))),
+      on(kind, (item) => unless_paused((list) => with_change(list, item, filter))),
+      on("removed", (removed) => removed.kind === kind && unless_paused((list) => without(list, removed.id, filter))),
       // What happened while there was no stream was not told.
-      on("open", () => load(shown.current.count)),
+      on("open", () => paused.current || load(shown.current.count)),
     ];
     return () => offs.forEach((off) => off());
-  }, [kind, filter, is_paused, load]);
+  }, [kind, filter, load]);
+
+  useEffect(() => {
+    if (!is_paused && has_paused.current) load(shown.current.count);
+    has_paused.current = is_paused;
+  }, [is_paused]);
 
   return {
     ...view,
     waiting,
     reload: () => load(Math.max(PAGE_SIZE, shown.current.count)),
-    load_more: () => load(shown.current.count + PAGE_SIZE),
+    load_more,
     remove: (id) => change((list) => without(list, id, filter)),
   };
 };

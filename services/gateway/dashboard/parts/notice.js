@@ -14,10 +14,11 @@ export const Notice = ({ kind = "info", title, children }) => html`
 
 /**
  * An error of a request, with its id for the people who run the service.
- * @param {{error: Error, children?: any}} props
+ * @param {{error: Error, on_retry?: () => void, children?: any}} props
  */
-export const ErrorNotice = ({ error, children }) => html`
+export const ErrorNotice = ({ error, on_retry, children }) => html`
   <${Notice} kind="error" title=${error.message}>
     ${children}
+    ${on_retry && html`<p><button type="button" onClick=${on_retry}>Try again</button></p>`}
     ${error.request_id && html`<p class="fine">Request ${error.request_id}</p>`}
   <//>`;

@@ -1,5 +1,5 @@
 // A table that keeps its meaning when a narrow screen shows each row as a block.
-import { html } from "../vendor/preact_htm.js";
+import { Component, html } from "../vendor/preact_htm.js";
 
 /**
  * @typedef {{key: string, title: string, cell: (row: object) => any, is_number?: boolean, is_head?: boolean,
@@ -28,7 +28,20 @@ const Cell = ({ column, row }) => {
     : html`<td role="cell" class=${kind}>${shown}</td>`;
 };
 
+// A row is drawn again only if it has changed: lists of hundreds of rows change one by one.
+class Row extends Component {
+  shouldComponentUpdate({ row, columns, row_class }) {
+    return row !== this.props.row || columns !== this.props.columns || row_class !== this.props.row_class;
+  }
+
+  render({ row, columns, row_class }) {
+    return html`<tr role="row" class=${row_class}>
+      ${columns.map((column) => html`<${Cell} key=${column.key} column=${column} row=${row} />`)}</tr>`;
+  }
+}
+
 /**
+ * A table. Its columns should be the same array each time, so that only rows that changed are drawn again.
  * @param {{caption: string, columns: Column[], rows: object[], row_key: (row: object) => string,
  *   row_class?: (row: object) => string, sort?: {key: string, order: "ascending" | "descending"},
  *   on_sort?: (key: string) => void, is_caption_seen?: boolean}} props
@@ -37,11 +50,11 @@ export const Table = ({ caption, columns, rows, row_key, row_class, sort, on_sor
   <table role="table" class="table">
     <caption class=${is_caption_seen ? "" : "unseen"}>${caption}</caption>
     <thead role="rowgroup"><tr role="row">
-      ${columns.map((column) => html`<${HeadCell} key=${column.key} column=${column} sort=${sort} on_sort=${on_sort} />`)}
+      ${columns.map((column) => html`
+        <${HeadCell} key=${column.key} column=${column} sort=${sort} on_sort=${on_sort} />`)}
     </tr></thead>
     <tbody role="rowgroup">
-      ${rows.map((row) => html`<tr role="row" key=${row_key(row)} class=${row_class?.(row) ?? ""}>
-        ${columns.map((column) => html`<${Cell} key=${column.key} column=${column} row=${row} />`)}
-      </tr>`)}
+      ${rows.map((row) => html`
+        <${Row} key=${row_key(row)} row=${row} columns=${columns} row_class=${row_class?.(row) ?? ""} />`)}
     </tbody>
   </table>`;

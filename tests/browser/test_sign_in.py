@@ -1,0 +1,112 @@
+"""Signing in and out: by key, by link, through the issuer; what happens when a session ends."""
+
+from playwright.async_api import expect
+
+from tests.browser.accessibility import check_accessibility
+from tests.browser.signing_in import sign_in
+from tests.browser.stand_in import job
+
+
+async def test_a_key_signs_in_and_a_wrong_one_is_said(page, api, troubles, screenshot):
+    key = api.add_user("alice")
+    troubles.expect("POST /session: 403")
+    await page.goto(f"{api.url}/app/keys?x=1")
+    field = page.get_by_label("API key")
+    await field.wait_for()
+    await check_accessibility(page)
+    await screenshot(page, "sign_in_dark")
+    # As password managers expect it.
+    assert await field.get_attribute("type") == "password"
+    assert await field.get_attribute("autocomplete") == "current-password"
+    assert await page.get_by_role("navigation", name="Main").get_by_role("link").all_text_contents() == ["Help"]
+    await field.fill("sk_live_wrong")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("alert")).to_have_text("The API key is not valid.")
+    await expect(field).to_be_focused()
+    await check_accessibility(page)
+    await field.fill(f" {key} ")
+    await page.keyboard.press("Enter")
+    # Back to the page that was asked for.
+    await expect(page.get_by_role("heading", level=1)).to_have_text("API keys")
+    assert page.url == f"{api.url}/app/keys?x=1"
+    assert await page.evaluate("document.cookie") == ""
+    kept = await page.evaluate("JSON.stringify([{ ...localStorage }, { ...sessionStorage }])")
+    assert key not in kept
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+    await page.goto(f"{api.url}/app/keys")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+
+
+async def test_a_link_signs_in_once_and_leaves_the_address(page, api, troubles):
+    api.add_user("alice")
+    api.links["token-1"] = "alice"
+    await page.goto(f"{api.url}/app/sign-in#link=token-1")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Jobs")
+    assert page.url == f"{api.url}/app/"
+    troubles.expect("POST /session: 403")
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+    await page.goto(f"{api.url}/app/help")
+    await page.goto(f"{api.url}/app/sign-in#link=token-1")
+    await expect(page.get_by_role("alert")).to_be_visible()
+    await expect(page.get_by_label("API key")).to_be_visible()
+    assert "#" not in page.url
+    await check_accessibility(page)
+
+
+async def test_an_issuer_is_offered_where_there_is_one(page, api):
+    api.has_oidc = True
+    await page.goto(f"{api.url}/app/sign-in?return_to=/app/jobs/1?hit=2")
+    link = page.get_by_role("link", name="Sign in with your institution")
+    assert await link.get_attribute("href") == "/session/oidc?return_to=%2Fapp%2Fjobs%2F1%3Fhit%3D2"
+    await check_accessibility(page)
+    # Nobody can lead people elsewhere by a link to the page.
+    for elsewhere in (
+        "https://example.org/app/",
+        "//example.org/app/",
+        "/app/../jobs",
+        "/app/\\example.org",
+        "javascript:x",
+    ):
+        await page.goto(f"{api.url}/app/sign-in?return_to={elsewhere}")
+        assert await link.get_attribute("href") == "/session/oidc?return_to=%2Fapp%2F"
+
+
+async def test_an_ended_session_leads_to_the_sign_in_and_back(page, api, troubles, screenshot):
+    key = api.add_user("alice")
+    one = job()
+    api.put_job("alice", one)
+    await sign_in(page, api.url, key, f"/app/jobs/{one['job_id']}?hit=1")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Voyager 1")
+    troubles.expect("(GET|POST|DELETE) .*: 403")
+    api.end_sessions()
+    await page.get_by_role("link", name="Usage").click()
+    await expect(page.get_by_text("Your session has ended.")).to_be_visible()
+    await check_accessibility(page)
+    await screenshot(page, "sign_in_ended_dark")
+    await page.get_by_label("API key").fill(key)
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Usage")
+    await page.go_back()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Voyager 1")
+    assert page.url.endswith("?hit=1")
+
+
+async def test_two_users_never_see_each_others_jobs(new_context, api, troubles):
+    troubles.expect("GET /jobs/.*: 404")
+    pages = {}
+    for name in ("alice", "bob"):
+        pages[name] = await (await new_context()).new_page()
+        await sign_in(pages[name], api.url, api.add_user(name))
+    secret = job(source_name="Secret of alice")
+    api.put_job("alice", secret)
+    await expect(pages["alice"].get_by_role("link", name="Secret of alice")).to_be_visible()
+    # An own event that comes later shows that the other's would have come.
+    api.put_job("bob", job(source_name="Own of bob"))
+    await expect(pages["bob"].get_by_role("link", name="Own of bob")).to_be_visible()
+    assert "Secret" not in await pages["bob"].content()
+    await pages["bob"].goto(f"{api.url}/app/jobs/{secret['job_id']}")
+    await expect(pages["bob"].get_by_role("alert")).to_contain_text("No job has this id.")
+    assert "Secret" not in await pages["bob"].content()
+    await check_accessibility(pages["bob"])

@@ -23,6 +23,7 @@ async def test_get_usage_of_a_researcher(gateway: Gateway) -> None:
                 "max_file_mb": 1024,
                 "price": "$99 USD/mo",
                 "retention_days": 90,
+                "api_keys": True,
             },
             "uploads": {
                 "open": 0,
@@ -46,6 +47,7 @@ async def test_get_usage_of_a_new_user_of_each_tier(gateway: Gateway, tier: str)
         "max_file_mb": details.max_file_mb,
         "price": details.price,
         "retention_days": details.retention_days,
+        "api_keys": tier != "free",
     }
 
 

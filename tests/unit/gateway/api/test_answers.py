@@ -176,7 +176,7 @@ def test_no_job_is_shown_as_complete_before_it_was_accepted(classified_s: int, s
 
 
 PARTS = [answers.PartUrl(part_number=1, url="https://s3/1"), answers.PartUrl(part_number=2, url="https://s3/2")]
-TIER = answers.TierDetails(files_per_month=500, max_file_mb=1024, price="$99 USD/mo", retention_days=90)
+TIER = answers.TierDetails(files_per_month=500, max_file_mb=1024, price="$99 USD/mo", retention_days=90, api_keys=True)
 KEY = ApiKey("3f8a1b2c", "u", "né", "hash", "sk_live_a1b2", 1712444400, 1720272000)
 
 
@@ -221,7 +221,7 @@ KEY = ApiKey("3f8a1b2c", "u", "né", "hash", "sk_live_a1b2", 1712444400, 1720272
             ),
             '{"user_id": "u", "tier": "researcher", "usage_this_month": 12, "limit": 500, "remaining": 488, '
             '"tier_details": {"files_per_month": 500, "max_file_mb": 1024, "price": "$99 USD/mo", '
-            '"retention_days": 90}, '
+            '"retention_days": 90, "api_keys": true}, '
             '"uploads": {"open": 1, "open_limit": 10, "stored_bytes": 5, "stored_bytes_limit": 100}}',
         ),
         (

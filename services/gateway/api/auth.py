@@ -6,7 +6,7 @@ it by themselves. Every refusal is a 403.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 from aiohttp import hdrs, web
@@ -18,6 +18,7 @@ from services.gateway.api.dashboard_paths import APP_PREFIX, APP_ROOT
 from services.gateway.api.document.page import DOCUMENT_PATHS
 from services.gateway.api.errors import ApiError
 from services.gateway.api.oidc import Claimant
+from shared.errors import TransientError
 
 API_KEY_HEADER = "x-api-key"
 BEARER = "bearer"
@@ -25,6 +26,8 @@ BEARER = "bearer"
 SESSION_PATHS = frozenset({"/session", "/session/oidc", "/session/oidc/callback"})
 PUBLIC_PATHS = frozenset({"/health", "/ready", "/metrics", APP_ROOT}) | DOCUMENT_PATHS | SESSION_PATHS
 USER = web.RequestKey("user", User)
+# Finds the user again, in requests that last long.
+_FIND_AGAIN: web.RequestKey[Any] = web.RequestKey("find_again")
 # The id of the API key, in requests with one.
 KEY_ID = web.RequestKey("key_id", str)
 
@@ -215,8 +218,27 @@ def auth_middleware(authenticate: Authenticate) -> Middleware:
             return await handler(request)
         user = await authenticate(request)
         request[USER] = user
+        request[_FIND_AGAIN] = authenticate
         # Unbound at the end of the request by `services.gateway.api.request_log`.
         structlog.contextvars.bind_contextvars(user_id=user.user_id)
         return await handler(request)
 
     return middleware
+
+
+async def is_still_allowed(request: web.Request) -> bool:
+    """Return whether the key or session of a request that lasts long is still good.
+
+    A stream calls this before it sends more. Its length is limited, and a token needs to be good at its start only:
+    clients get a new token for each stream.
+    """
+    if hdrs.AUTHORIZATION in request.headers:
+        return True
+    try:
+        await request[_FIND_AGAIN](request)
+    except ApiError:
+        return False
+    except TransientError:
+        # Streams survive an outage.
+        return True
+    return True

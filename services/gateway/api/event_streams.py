@@ -16,7 +16,7 @@ import structlog
 from aiohttp import web
 
 from services.gateway.api import answers
-from services.gateway.api.auth import USER
+from services.gateway.api.auth import USER, is_still_allowed
 from services.gateway.api.errors import ApiError
 from services.gateway.settings import Settings
 from shared.errors import TransientError
@@ -224,7 +224,7 @@ class EventStreams:
             with suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), self._settings.events_poll_s)
             changed.clear()
-            if request.transport is None or request.transport.is_closing():
+            if request.transport is None or request.transport.is_closing() or not await is_still_allowed(request):
                 return
             try:
                 shown = await read()

@@ -61,7 +61,14 @@ async def gateway(servers: EmbeddedServers, issuer: Issuer) -> AsyncIterator[Gat
     known = {"oidc_issuer": NAME, "oidc_audience": AUDIENCE, "oidc_jwks_url": issuer.url}
     places = {"oidc_authorization_url": f"{NAME}/authorize?tenant=1", "oidc_token_url": issuer.token_url}
     settings = settings_of(
-        Settings, servers.gateway_environment, **sign_in, **known, **places, tiers=TIERS, mongodb_timeout_s=30
+        Settings,
+        servers.gateway_environment,
+        **sign_in,
+        **known,
+        **places,
+        tiers=TIERS,
+        mongodb_timeout_s=30,
+        events_keep_alive_s=1,
     )
     async with (
         open_store(settings) as store,

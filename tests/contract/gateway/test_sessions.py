@@ -1,5 +1,6 @@
 """GET, POST and DELETE /session: how a browser signs in, what its cookie allows, and how it signs out."""
 
+import asyncio
 import time
 from typing import Any
 
@@ -172,3 +173,17 @@ async def test_a_changed_tier_counts_at_once(signed_in: Browser, carol: Account)
 )
 async def test_other_bodies_are_refused(browser: Browser, body: Any, expected: str) -> None:
     assert code(await browser.ask("POST", "/session", body)) == (400, expected)
+
+
+@pytest.mark.parametrize("path", ["/events", "/jobs/{job_id}/events"])
+async def test_a_stream_ends_with_its_session(signed_in: Browser, carol: Account, path: str) -> None:
+    job_id = await carol.analyze()
+    headers = {"Cookie": f"{COOKIE}={signed_in.cookie}", "Accept": "text/event-stream"}
+    async with signed_in.gateway.client.get(path.format(job_id=job_id), headers=headers) as response:
+        assert response.status == 200
+        assert (await signed_in.ask("DELETE", "/session"))[0] == 200
+        # The change of the job reaches nobody who has signed out.
+        assert (await carol.ask("DELETE", f"/jobs/{job_id}"))[0] == 200
+        rest = await asyncio.wait_for(response.content.read(), 60)
+        assert b"removed" not in rest
+        assert response.content.at_eof()

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from aiohttp import web
 
-from services.gateway.api.auth import USER
+from services.gateway.api.auth import USER, is_still_allowed
 from services.gateway.api.event_streams import KEEP_ALIVE, StreamSlots, begin, stream_response, write
 from services.gateway.api.user_changes import UserChanges, Watcher, event_text
 from services.gateway.settings import Settings
@@ -55,4 +55,6 @@ class UserEventRoutes:
         while not self._changes.closed and not watcher.is_gone() and clock() < ends_s:
             with suppress(TimeoutError):
                 await asyncio.wait_for(watcher.changed.wait(), min(self._keep_alive_s, ends_s - clock()))
+            if not await is_still_allowed(request):
+                return
             await write(request, response, watcher.take() or KEEP_ALIVE)

@@ -295,6 +295,15 @@ class StandIn:
         return web.json_response(usage | {"remaining": 500 - used, "tier_details": details, "uploads": uploads})
 
 
+def answering(content: Any, status: int = 200) -> Callable[[], Awaitable[web.Response]]:
+    """Return an answer in place of a usual one: always the same content."""
+
+    async def answer() -> web.Response:
+        return web.json_response(content, status=status)
+
+    return answer
+
+
 def error(status: int, code: str, message: str) -> web.Response:
     """Return an error in the form of the API's."""
     return web.json_response({"error": {"code": code, "message": message}}, status=status)

@@ -55,13 +55,13 @@ const Send = ({ draft, usage, is_known }) => {
   return html`
     ${refusal && html`<${Notice} kind="error" title=${refusal} />`}
     <p class="actions">
-      <button type="submit" class="primary" disabled=${!files.length || refusal !== null || problems.length > 0}>
-        Upload and search${files.length ? ` ${what}` : ""}</button>
+      <button type="submit" class="primary" disabled=${refusal !== null || problems.length > 0}>
+        Upload and search ${what}</button>
     </p>`;
 };
 
 const Draft = ({ draft, set_draft, usage, stored, on_send }) => {
-  const has_several = accepted(draft.files).length > 1;
+  const count = accepted(draft.files).length;
   const is_known = ({ file, fingerprint }) =>
     stored.find({ name: file.name, size: file.size, last_modified: file.lastModified, fingerprint }) !== null;
   return html`
@@ -70,11 +70,12 @@ const Draft = ({ draft, set_draft, usage, stored, on_send }) => {
         <h2 id="chosen-title">Chosen files</h2>
         <${ChosenList} draft=${draft} on_draft=${set_draft} is_known=${is_known} />
       </section>
-      <section class="panel" aria-labelledby="search-title">
-        <h2 id="search-title">How to search</h2>
-        <${SearchForm} draft=${draft} on_draft=${set_draft} has_several=${has_several} />
-      </section>
-      <${Send} draft=${draft} usage=${usage} is_known=${is_known} />
+      ${count > 0 && html`
+        <section class="panel" aria-labelledby="search-title">
+          <h2 id="search-title">How to search</h2>
+          <${SearchForm} draft=${draft} on_draft=${set_draft} has_several=${count > 1} />
+        </section>
+        <${Send} draft=${draft} usage=${usage} is_known=${is_known} />`}
     </form>`;
 };
 

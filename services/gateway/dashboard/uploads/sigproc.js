@@ -64,6 +64,7 @@ const keywords = (reader) => {
   const values = {};
   for (let count = 0; count < MAX_KEYWORDS; count += 1) {
     const keyword = reader.text(MAX_KEYWORD_BYTES);
+    if (keyword === "") throw new HeaderError("its header is damaged");
     if (keyword === "HEADER_END") return values;
     values[keyword] = reader.value(keyword);
   }

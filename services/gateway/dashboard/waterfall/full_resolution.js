@@ -93,8 +93,8 @@ const row_sums = (samples, channels, spectra) => {
  * Return the piece of an answer of `spectra`: rows as the levels have them, one column a channel.
  * @param {ArrayBuffer} buffer Samples by spectrum and channel, as a file of one IF has them.
  * @param {{array: function, spectra: number}} layout Of `layout_of`.
- * @param {{start: number, stop: number, pairs: Float32Array}} noise Bandpass level and sigma of a sample, for each block
- *   of the channels from start to stop, which hold the range.
+ * @param {{start: number, stop: number, pairs: Float32Array}} noise Bandpass level and sigma of a sample, for each
+ *   block of the channels from start to stop, which hold the range.
  * @param {Object} manifest
  * @param {{start: number, stop: number}} range
  * @returns {import("./columns.js").Piece[]}

@@ -179,7 +179,9 @@ def make_job_parts(
             JobRoutes(store.jobs, removal, cadences),
             DownloadRoutes(settings, jobs=store.jobs, results=storage.results, reviews=reviews),
             WaterfallRoutes(store.jobs, Waterfalls(storage.results)),
-            SpectraRoutes(store.jobs, Headers(storage.results), Spectra(storage.uploads)),
+            SpectraRoutes(
+                store.jobs, Headers(storage.results), Spectra(storage.uploads), part_s=settings.request_timeout_s
+            ),
             CadenceRoutes(cadences, store=store.cadences, jobs=store.jobs, files=files, removal=removal),
             CadenceDownloadRoutes(settings, cadences=store.cadences, results=storage.results, reviews=reviews),
             VerdictRoutes(store.verdicts, jobs=store.jobs, cadences=store.cadences, now_ms=now_ms),

@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,17 +16,25 @@ from deploy.local.stack import create_user
 from services.gateway.api.document.operations import OPERATIONS
 from shared.blobs import open_storage
 from shared.bus import open_publisher
-from shared.events import Artefact, JobFailed, ObservationExported
+from shared.events import Artefact, ObservationClassified, ObservationExported, SearchParameters, Upload
 from shared.object_keys import artefact_key
 from shared.settings import ServiceSettings
 from tests.contract.conftest import Until
 from tests.contract.gateway.document import check_answer
+from tests.contract.gateway.parts import HEADER, SUMMARY
 from tests.contract.gateway.process import GatewayProcess, Relay, running_gateway, settings_of
 
 # Every client learns within this time that a server is unavailable.
 SOON_S = 8.0
-# Users are not cached, so requests that need the job store only for authentication fail at once as well.
-SETTINGS = {"mongodb_timeout_s": 0.5, "request_timeout_s": 4, "publish_timeout_s": 0.5, "user_cache_s": 0}
+# Users are not cached, so requests that need the job store only for authentication fail at once as well. The stream of
+# all changes of a user ends by itself.
+SETTINGS = {
+    "mongodb_timeout_s": 0.5,
+    "request_timeout_s": 4,
+    "publish_timeout_s": 0.5,
+    "user_cache_s": 0,
+    "events_max_s": 1,
+}
 DELETIONS = {"delete /jobs/{job_id}", "delete /cadences/{cadence_id}"}
 MANY_PARTS = {"filename": "a.fil", "file_size": 60 * 2**20}
 
@@ -64,7 +73,9 @@ class World:
         found = {}
         for one in OPERATIONS:
             path = one.path.replace("{job_id}", self.job_id).replace("{cadence_id}", self.cadence_id)
-            path = path.replace("{keyId}", "none").replace("{hit}", "0").replace("{event}", "1")
+            path = (
+                path.replace("{factor}", "16").replace("{keyId}", "none").replace("{hit}", "0").replace("{event}", "1")
+            )
             found[f"{one.method} {one.path}"] = (
                 one.method,
                 path,
@@ -84,7 +95,8 @@ class World:
         return dict(zip(requests, statuses, strict=True))
 
     async def _status(self, method: str, path: str, body: Any) -> int:
-        async with asyncio.timeout(SOON_S), self.process.request(method.upper(), path, json=body) as response:
+        request = self.process.request(method.upper(), path, json=body, allow_redirects=False)
+        async with asyncio.timeout(SOON_S), request as response:
             text = await response.text()
             content = await response.json() if response.content_type == "application/json" else text
         check_answer(method, path, response.status, response.headers, content)
@@ -147,12 +159,19 @@ async def export(world: World, until: Until) -> None:
         await storage.results.put(key, b"a\n")
         made = {"job_id": world.job_id, "producer": "test"}
         await publisher.publish(ObservationExported.make(**made, artefacts=(artefact,)))
-        await publisher.publish(JobFailed.make(**made, stage="ingest", code="c", message="A sentence."))
+        upload = Upload(
+            file_key=world.file_key, file_name="a.fil", file_size=4, source_name="a", submitted_at=datetime.now(UTC)
+        )
+        classified = {"upload": upload, "parameters": SearchParameters(), "header": HEADER, "summary": SUMMARY}
+        results_key = artefact_key(world.job_id, "results.json")
+        await publisher.publish(
+            ObservationClassified.make(**made, **classified, chunk_count=1, results_key=results_key)
+        )
 
     async def is_over() -> bool:
         _, job = await world.process.ask("GET", f"/jobs/{world.job_id}")
         async with world.process.request("GET", f"/jobs/{world.job_id}/download?format=csv") as response:
-            return job["status"] == "failed" and response.status == 200
+            return job["status"] == "complete" and response.status == 200
 
     await until(is_over)
 
@@ -172,6 +191,11 @@ NEEDS_S3 = {
     "post /analyze",
     "post /cadences",
     "get /jobs/{job_id}/download of the CSV",
+    "get /jobs/{job_id}/waterfall",
+    "get /jobs/{job_id}/waterfall/levels/{factor}",
+    "get /jobs/{job_id}/waterfall/noise",
+    "get /jobs/{job_id}/waterfall/samples",
+    "get /jobs/{job_id}/spectra",
 }
 NEEDS_MONGODB = {f"{one.method} {one.path}" for one in OPERATIONS if not one.is_public} - DELETIONS
 

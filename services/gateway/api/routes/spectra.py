@@ -27,8 +27,7 @@ from shared.errors import TransientError, WaterholeError
 logger = structlog.get_logger(__name__)
 
 PATH = "/jobs/{job_id}/spectra"
-# What is done before the first byte, or for a client that accepts none; and a whole file.
-PART_S = 30.0
+# The longest that a whole file takes.
 FILE_S = 600.0
 BINARY = "application/octet-stream"
 
@@ -49,10 +48,12 @@ class _Wanted(NamedTuple):
 class SpectraRoutes:
     """GET /jobs/{job_id}/spectra."""
 
-    def __init__(self, jobs: JobStore, headers: Headers, spectra: Spectra) -> None:
+    def __init__(self, jobs: JobStore, headers: Headers, spectra: Spectra, *, part_s: float) -> None:
+        """`part_s` limits what is done before the first byte, and how long a client may accept none."""
         self._jobs = jobs
         self._headers = headers
         self._spectra = spectra
+        self._part_s = part_s
 
     def routes(self) -> list[web.RouteDef]:
         """Return the route."""
@@ -76,12 +77,12 @@ class SpectraRoutes:
         ObservationGoneError
             The file was removed or replaced.
         """
-        wanted = await _in_time(self._wanted(request))
+        wanted = await self._in_time(self._wanted(request))
         if wanted.answer.is_known:
             return wanted.answer.not_modified()
         if wanted.form == FIL:
             return await self._streamed(request, wanted)
-        return await _in_time(self._in_memory(wanted))
+        return await self._in_time(self._in_memory(wanted))
 
     async def _wanted(self, request: web.Request) -> _Wanted:
         job = await own_job(self._jobs, request.match_info["job_id"], request[USER].user_id)
@@ -116,15 +117,15 @@ class SpectraRoutes:
         wanted.answer.describe(response)
         async with self._pieces(wanted) as pieces:
             # What is wrong at once is answered as an error.
-            first = await _in_time(anext(pieces))
+            first = await self._in_time(anext(pieces))
             await response.prepare(request)
             if request.method == hdrs.METH_HEAD:
                 return response
             try:
                 async with asyncio.timeout(FILE_S):
-                    await _write(response, head + first)
+                    await self._write(response, head + first)
                     async for piece in pieces:
-                        await _write(response, piece)
+                        await self._write(response, piece)
             except ConnectionError:
                 logger.info("client disconnected")
             except (ObservationError, WaterholeError, TimeoutError) as error:
@@ -134,27 +135,25 @@ class SpectraRoutes:
                     request.transport.abort()
         return response
 
+    async def _in_time(self, work: Awaitable[T]) -> T:
+        """Await a part of an answer that does not depend on the client's speed.
 
-async def _in_time(work: Awaitable[T]) -> T:
-    """Await a part of an answer that does not depend on the client's speed.
+        Raises
+        ------
+        TransientError
+            It took too long.
+        """
+        try:
+            async with asyncio.timeout(self._part_s) as timer:
+                return await work
+        except TimeoutError as error:
+            if not timer.expired():
+                raise
+            raise TransientError(f"The spectra were not read within {self._part_s:g} s.") from error
 
-    Raises
-    ------
-    TransientError
-        It took too long.
-    """
-    try:
-        async with asyncio.timeout(PART_S) as timer:
-            return await work
-    except TimeoutError as error:
-        if not timer.expired():
-            raise
-        raise TransientError(f"The spectra were not read within {PART_S:g} s.") from error
-
-
-async def _write(response: web.StreamResponse, piece: bytes) -> None:
-    async with asyncio.timeout(PART_S):
-        await response.write(piece)
+    async def _write(self, response: web.StreamResponse, piece: bytes) -> None:
+        async with asyncio.timeout(self._part_s):
+            await response.write(piece)
 
 
 def _headers(selection: Selection) -> dict[str, str]:

@@ -19,6 +19,7 @@ class WaterfallInfo(Answer):
     start_mjd: float | None = Field(default=None, description="Start of the first spectrum, MJD, UTC.")
     rows: int = Field(description="Rows of the waterfall: codes of a column of means.")
     spectra_per_row: int = Field(description="Spectra of the file that a row averages; the last row may have fewer.")
+    spectra_per_average: int = Field(description="Spectra of the file that the search averaged before all else.")
     factors: list[int] = Field(description="Channels of a column, level by level, the finest first.")
     chunk_edges: list[int] = Field(
         description="First channel of each chunk, and the number of channels. Columns begin anew with each chunk."
@@ -44,6 +45,7 @@ class WaterfallInfo(Answer):
             start_mjd=header.tstart_mjd or None,
             rows=manifest.rows,
             spectra_per_row=manifest.spectra_per_row,
+            spectra_per_average=manifest.spectra_per_average,
             factors=list(manifest.factors),
             chunk_edges=[manifest.plan.edge(chunk) for chunk in range(chunks + 1)],
             noise_factor=manifest.noise_factor,

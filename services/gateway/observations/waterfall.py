@@ -46,6 +46,9 @@ READS_AT_ONCE = 16
 ALL_READS_AT_ONCE = 32
 # About a kilobyte each. The least recently used one is dropped first.
 MAX_MANIFESTS = 1000
+# Parts of levels that took so many reads are kept: views of a whole wide band, which all its viewers begin with.
+KEPT_FROM_CHUNKS = 32
+MAX_KEPT_BYTES = 32 * 2**20
 # Enough for most heads of objects of windows: 800 windows.
 HEAD_BYTES = 16 * 1024
 _WINDOW = struct.Struct("<QI")
@@ -67,12 +70,13 @@ class PyramidBucket(Protocol):
 
 @dataclass(frozen=True)
 class Waterfall:
-    """How to read the objects of one job.
+    """How to read the objects of one job, as it was completed at one time.
 
     `sigma_relative` is the noise's sigma of a sample over its level, in the middle of the band; None if it has none.
     """
 
     job_id: str
+    completed_at: int | None
     manifest: Manifest
     sigma_relative: float | None
 
@@ -115,6 +119,7 @@ class Waterfalls:
         self._results = results
         self._turns = asyncio.Semaphore(ALL_READS_AT_ONCE)
         self._known: LRUCache[tuple[str, int | None], Waterfall] = LRUCache(MAX_MANIFESTS)
+        self._kept: LRUCache[tuple[str | int | None, ...], bytearray] = LRUCache(MAX_KEPT_BYTES, getsizeof=len)
 
     async def find(self, job: Job) -> Waterfall:
         """Return how to read a job's waterfall.
@@ -132,10 +137,10 @@ class Waterfalls:
         identity = (job.job_id, job.completed_at)
         known = self._known.get(identity)
         if known is None:
-            known = self._known[identity] = await self._read(job.job_id)
+            known = self._known[identity] = await self._read(*identity)
         return known
 
-    async def _read(self, job_id: str) -> Waterfall:
+    async def _read(self, job_id: str, completed_at: int | None) -> Waterfall:
         try:
             manifest = Manifest.model_validate_json(await self._results.get(waterfall_manifest_key(job_id)))
         except ObjectNotFoundError as error:
@@ -145,7 +150,7 @@ class Waterfalls:
             raise NoWaterfallError("The waterfall of this job can't be read; analyze the observation again.") from error
         middle = manifest.chunks_of_one_search // 2
         part = _Part(waterfall_key(job_id, middle), manifest.layout(middle).noise)
-        return Waterfall(job_id, manifest, _sigma_relative(await self._gather([part])))
+        return Waterfall(job_id, completed_at, manifest, _sigma_relative(await self._gather([part])))
 
     async def level(self, waterfall: Waterfall, statistic: Statistic, factor: int, channels: range) -> bytearray:
         """Return the columns of a level that hold any of some channels, chunk by chunk.
@@ -173,10 +178,16 @@ class Waterfalls:
             return layout.level_part(statistic, factor, columns)
 
         chunks = waterfall.chunks(channels)
-        return await self._gather(
+        what = (waterfall.job_id, waterfall.completed_at, statistic, factor, channels.start, channels.stop)
+        if (kept := self._kept.get(what)) is not None:
+            return kept
+        part = await self._gather(
             [_Part(waterfall_key(waterfall.job_id, chunk), place(manifest.layout(chunk))) for chunk in chunks],
             "ask for fewer channels, or a larger factor",
         )
+        if len(chunks) >= KEPT_FROM_CHUNKS:
+            self._kept[what] = part
+        return part
 
     async def noise(self, waterfall: Waterfall, channels: range) -> bytearray:
         """Return the noise of some channels, chunk by chunk: float32 pairs of level and sigma.

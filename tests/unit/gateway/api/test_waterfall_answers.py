@@ -23,7 +23,7 @@ PLAN = ChunkPlan(n_channels=10_000, count=6, stride_channels=4096, parts=1, over
 
 
 def info(header: Header = HEADER, sigma: float | None = 0.25):
-    return content_of(WaterfallInfo.of(Waterfall("j-1", Manifest.of(header, 4.0, PLAN, 10**9), sigma)))
+    return content_of(WaterfallInfo.of(Waterfall("j-1", 5, Manifest.of(header, 4.0, PLAN, 10**9), sigma)))
 
 
 def test_the_grid_is_that_of_the_file_and_the_chunks_those_of_the_first_search():
@@ -36,6 +36,7 @@ def test_the_grid_is_that_of_the_file_and_the_chunks_those_of_the_first_search()
         "start_mjd": 60000.5,
         "rows": 100,
         "spectra_per_row": 3,
+        "spectra_per_average": 1,
         "factors": [16, 64, 256],
         "chunk_edges": [0, 4096, 8192, 10_000],
         "noise_factor": 256,

@@ -199,3 +199,10 @@ async def test_many_chunks_are_read_some_at_a_time():
     )
     assert await wanted == expected
     assert bucket.most == subject.READS_AT_ONCE
+    # A view so wide is kept, for others who look at the job; not for those of the job as it was completed later.
+    reads = len(bucket.reads)
+    assert await waterfalls.level(found, "max", factor, range(512 * 64)) == expected
+    assert len(bucket.reads) == reads
+    again = await waterfalls.find(a_job(completed_at=6))
+    assert await waterfalls.level(again, "max", factor, range(512 * 64)) == expected
+    assert len(bucket.reads) > reads + 512

@@ -55,6 +55,16 @@ class UploadedPart:
 
 
 @dataclass(frozen=True)
+class StoredPart:
+    """One part of a multipart upload, as storage has it; `modified_s` is unix time."""
+
+    number: int
+    etag: str
+    size: int
+    modified_s: float
+
+
+@dataclass(frozen=True)
 class StoredObject:
     """An object in a listing; `modified_s` is unix time."""
 
@@ -327,6 +337,31 @@ class Blobs:
                 )
         except PermanentError as error:
             raise MultipartError("The upload_id, or one of the parts' numbers or ETags, is not known.") from error
+
+    async def list_parts(self, key: str, upload_id: str) -> list[StoredPart]:
+        """Return the parts of an open multipart upload. Some servers list a part that was sent twice two times.
+
+        Raises
+        ------
+        MultipartError
+            The upload does not exist, or has been completed or aborted.
+        """
+        found: list[StoredPart] = []
+        try:
+            with _translated(key):
+                pages = self._client.get_paginator("list_parts").paginate(
+                    Bucket=self.bucket, Key=key, UploadId=upload_id
+                )
+                async for page in pages:
+                    found += [
+                        StoredPart(
+                            int(item["PartNumber"]), item["ETag"], int(item["Size"]), item["LastModified"].timestamp()
+                        )
+                        for item in page.get("Parts", [])
+                    ]
+        except PermanentError as error:
+            raise MultipartError("The upload_id is not known for this file_key.") from error
+        return found
 
     async def abort_multipart(self, key: str, upload_id: str) -> None:
         """Abort a multipart upload and delete its parts.

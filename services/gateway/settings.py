@@ -126,7 +126,8 @@ class RateLimitSettings(BaseModel):
     failed_sign_ins: Rate | None = Field(
         default=Rate(burst=20, per_minute=10), description="Wrong keys and tokens from one address."
     )
-    uploads: Rate | None = Field(default=Rate(burst=30, per_minute=60), description="Upload URLs for one user.")
+    # A program that sends a hundred files at once is no attack: the open uploads of its tier limit what it takes.
+    uploads: Rate | None = Field(default=Rate(burst=150, per_minute=120), description="New uploads of one user.")
     reports: Rate | None = Field(default=Rate(burst=10, per_minute=6), description="Reports of one user.")
 
     def share(self, of: int) -> "RateLimitSettings":

@@ -211,6 +211,63 @@ async def test_list_multiparts_reads_all_pages(blobs, monkeypatch):
     assert {one.upload_id for one in await blobs.list_multiparts(prefix)} == ids
 
 
+async def test_parts_are_listed_with_their_sizes_until_the_upload_ends(blobs, http, key):
+    upload_id = await blobs.create_multipart(key)
+    assert await blobs.list_parts(key, upload_id) == []
+    etags = {
+        number: await put_part(http, await blobs.presign_part(key, upload_id, number, expires_s=60), bytes(number))
+        for number in (7, 3)
+    }
+    listed = await blobs.list_parts(key, upload_id)
+    assert {part.number: (part.size, part.etag) for part in listed} == {n: (n, etags[n]) for n in (3, 7)}
+    assert all(abs(part.modified_s - time.time()) < 600 for part in listed)
+    await blobs.abort_multipart(key, upload_id)
+    with pytest.raises(MultipartError):
+        await blobs.list_parts(key, upload_id)
+
+
+async def test_of_a_part_that_was_sent_twice_the_last_one_is_listed(blobs, http, key):
+    upload_id = await blobs.create_multipart(key)
+    url = await blobs.presign_part(key, upload_id, 1, expires_s=60)
+    for body in (b"first", b"the second"):
+        etag = await put_part(http, url, body)
+    listed = await blobs.list_parts(key, upload_id)
+    assert (10, etag) in {(part.size, part.etag) for part in listed if part.number == 1}
+    await blobs.complete_multipart(key, upload_id, [UploadedPart(1, etag)])
+    assert await blobs.get(key) == b"the second"
+    with pytest.raises(MultipartError):
+        await blobs.list_parts(key, upload_id)
+
+
+@pytest.mark.parametrize("upload_id", ["unknown", "../x", "a/b", "é", " ", "x" * 900])
+async def test_parts_of_no_upload_are_not_listed(blobs, key, upload_id):
+    with pytest.raises(MultipartError):
+        await blobs.list_parts(key, upload_id)
+
+
+async def test_an_upload_id_of_another_key_gives_no_parts(blobs, http, key):
+    upload_id = await blobs.create_multipart(key)
+    await put_part(http, await blobs.presign_part(key, upload_id, 1, expires_s=60), b"x")
+    with pytest.raises(MultipartError):
+        await blobs.list_parts(f"{key}-other", upload_id)
+
+
+async def test_list_parts_reads_all_pages(blobs, http, key, monkeypatch):
+    upload_id = await blobs.create_multipart(key)
+    for number in range(1, 8):
+        await put_part(http, await blobs.presign_part(key, upload_id, number, expires_s=60), bytes(number))
+    paginate = blobs._client.get_paginator
+
+    class SmallPages:
+        def paginate(self, **arguments):
+            return paginate("list_parts").paginate(PaginationConfig={"PageSize": 3}, **arguments)
+
+    monkeypatch.setattr(blobs._client, "get_paginator", lambda _name: SmallPages())
+    assert [(part.number, part.size) for part in await blobs.list_parts(key, upload_id)] == [
+        (n, n) for n in range(1, 8)
+    ]
+
+
 async def test_buckets_are_separate(storage, key):
     await storage.uploads.put(key, b"upload")
     assert await storage.results.size(key) is None

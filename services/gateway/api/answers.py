@@ -126,12 +126,23 @@ class PartUrl(Answer):
     url: str
 
 
+class UploadedPart(Answer):
+    """A part that is stored completely."""
+
+    part_number: int = Field(alias="partNumber", ge=1)
+    etag: str = Field(description="As POST /complete-upload wants it.")
+    size: int = Field(description="Size of the part, bytes.")
+
+
 class MultipartUpload(Answer):
     """Where to upload a file in parts."""
 
     multipart: Literal[True] = True
     upload_id: str
-    parts: list[PartUrl]
+    parts: list[PartUrl] = Field(description="URLs of all parts, of those asked for, or of those that are missing.")
+    uploaded: list[UploadedPart] | None = Field(
+        default=None, description="The parts that are stored already, of an upload that is continued."
+    )
     part_size: int = Field(description="Size of every part but the last, bytes.")
     file_key: str = Field(description="Identifies the file in POST /complete-upload and POST /analyze.")
     expires_in: int = Field(description="How long the URLs are valid, s.")

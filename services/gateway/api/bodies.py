@@ -4,7 +4,7 @@ import asyncio
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 from aiohttp import hdrs, web
@@ -57,8 +57,11 @@ class Body(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
 
+PartNumbers = Annotated[list[Annotated[int, Field(ge=1, le=MAX_PARTS)]], Field(min_length=1, max_length=MAX_PARTS)]
+
+
 class UploadUrlBody(Body):
-    """POST /upload-url."""
+    """POST /upload-url, for a new upload."""
 
     # May be longer than a file name: only the last part of a path is used.
     filename: Annotated[str, StringConstraints(min_length=1, max_length=4096), _FILE_NAME]
@@ -67,6 +70,11 @@ class UploadUrlBody(Body):
         ge=1,
         le=MAX_INTEGER,
         description="Bytes of the file. If it is given, S3 accepts an upload of exactly this size.",
+    )
+    part_numbers: PartNumbers | None = Field(
+        default=None,
+        description="Which parts of a multipart upload get URLs; all by default. Ask for the others later, with "
+        "file_key and upload_id. Numbers of no part are ignored.",
     )
 
 
@@ -302,6 +310,31 @@ async def read_body(request: web.Request, model: type[BodyT]) -> BodyT:
         400, the body is not a JSON object, or a field is missing, unknown or not valid; 408, the body did not
         arrive in time; 415, its Content-Encoding is not supported.
     """
+    return validated(await read_object(request), model)
+
+
+def validated(content: Mapping[str, Any], model: type[BodyT]) -> BodyT:
+    """Return a body of this kind.
+
+    Raises
+    ------
+    ApiError
+        400, a field is missing, unknown or not valid.
+    """
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        _refuse(error)
+
+
+async def read_object(request: web.Request) -> dict[str, Any]:
+    """Return the JSON object in a request's body.
+
+    Raises
+    ------
+    ApiError
+        400, the body is not a JSON object; 408, it did not arrive in time; 415, its Content-Encoding is not supported.
+    """
     _require_known_encoding(request)
     try:
         if request.content.is_eof():
@@ -316,8 +349,4 @@ async def read_body(request: web.Request, model: type[BodyT]) -> BodyT:
         raise ApiError(
             400, "invalid_json", "The request body does not match its Content-Encoding or its length."
         ) from error
-    content = parse_json_object(raw)
-    try:
-        return model.model_validate(content)
-    except ValidationError as error:
-        _refuse(error)
+    return parse_json_object(raw)

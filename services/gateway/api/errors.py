@@ -46,6 +46,7 @@ from services.gateway.jobs.errors import (
     UnknownMultipartError,
     UploadLimitError,
     UploadNotFoundError,
+    UploadOfAnotherUserError,
     UploadRefusedError,
 )
 from services.gateway.jobs.limits import BUSY_RETRY_AFTER_S, Limit
@@ -195,6 +196,9 @@ ANSWERS: Mapping[type[Exception], Callable[[Any], ErrorAnswer]] = {
     FileNameError: lambda error: ErrorAnswer(400, error.code, str(error)),
     UploadNotFoundError: lambda _: ErrorAnswer(
         404, "file_not_found", "The file was not found: upload it first, to the URL of POST /upload-url."
+    ),
+    UploadOfAnotherUserError: lambda _: ErrorAnswer(
+        403, "upload_of_another_user", "This upload belongs to a different user."
     ),
     FileTooLargeError: lambda error: ErrorAnswer(
         413, "file_too_large", f"The file exceeds your tier's limit of {error.max_mb} MB."

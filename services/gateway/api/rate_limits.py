@@ -67,8 +67,18 @@ class Limit:
         return ApiError(429, "too_many_requests", message, retry_after_s=wait_s)
 
 
+# The limit of the operation that a request has taken a token of, and whose.
+_TAKEN = web.RequestKey("taken_of_operation", tuple[Limit, str])
 # The limit that an answer states, and how many tokens the client's bucket lacks.
 _STATED = web.RequestKey("rate_limit", tuple[Limit, float])
+
+
+def give_back(request: web.Request) -> None:
+    """Give back the token of the operation's own limit: the request turned out to be one that it does not count."""
+    taken = request.get(_TAKEN)
+    if taken is not None:
+        limit, client = taken
+        limit.give_back(client)
 
 
 class RateLimits:
@@ -110,6 +120,8 @@ class RateLimits:
                 (self._user, user.user_id),
             )
             self._count(request, counted)
+            if operation is not None:
+                request[_TAKEN] = (operation, user.user_id)
         elif not is_exempt(request.path):
             self.count_address(request)
         return await handler(request)

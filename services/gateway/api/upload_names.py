@@ -65,6 +65,12 @@ def owns_upload_key(user_id: str, key: str) -> bool:
         return False
 
 
+def is_upload_key_of_another_user(user_id: str, key: str) -> bool:
+    """Return whether `upload_key` could have returned the key for a different user only."""
+    parts = key.split("/")
+    return len(parts) == 4 and parts[1] != user_id and owns_upload_key(parts[1], key)
+
+
 def part_count(size: int, part_size: int) -> int:
     """Return how many parts an upload of `size` bytes has; the last one may be shorter."""
     return -(-size // part_size)

@@ -122,6 +122,10 @@ class UploadNotFoundError(JobError):
     """The file does not exist, or its key belongs to a different user."""
 
 
+class UploadOfAnotherUserError(JobError):
+    """The upload belongs to a different user."""
+
+
 class FileTooLargeError(JobError):
     """The file exceeds the `max_mb` of the user's tier."""
 

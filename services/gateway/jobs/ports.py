@@ -24,7 +24,7 @@ from services.gateway.jobs.paging import Page
 from services.gateway.jobs.report import Report
 from services.gateway.jobs.stored_upload import StoredUpload, UploadLimit, UploadUsage
 from services.gateway.jobs.upload_record import UploadRecord
-from shared.blobs import OpenMultipart, StoredObject, UploadedPart
+from shared.blobs import OpenMultipart, StoredObject, StoredPart, UploadedPart
 from shared.cadence import CadenceSummary
 from shared.content import Content
 from shared.events import Artefact, ResultsSummary, Upload
@@ -301,6 +301,9 @@ class UploadRecords(Protocol):
     async def get(self, file_key: str) -> UploadRecord | None:
         """Return the record of an upload, or None."""
 
+    async def renew(self, file_key: str, asked_ms: int) -> None:
+        """Store that an upload's URLs were requested again."""
+
     async def delete_before(self, asked_ms: int) -> int:
         """Delete the records of uploads requested before `asked_ms`. Return how many."""
 
@@ -360,6 +363,7 @@ class UploadsBucket(Bucket, Protocol):
     ) -> str: ...
     async def complete_multipart(self, key: str, upload_id: str, parts: Sequence[UploadedPart]) -> None: ...
     async def abort_multipart(self, key: str, upload_id: str) -> None: ...
+    async def list_parts(self, key: str, upload_id: str) -> list[StoredPart]: ...
     def list_pages(self, prefix: str) -> AsyncIterator[list[StoredObject]]: ...
     async def list_multiparts(self, prefix: str) -> list[OpenMultipart]: ...
 

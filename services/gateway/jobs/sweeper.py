@@ -180,7 +180,7 @@ class Sweeper:
         """
         count = 0
         for upload in await self._uploads.list_multiparts(UPLOADS):
-            if upload.initiated_s < self._unused_before_s():
+            if upload.initiated_s < self._unused_before_s() and not await self._is_continued(upload.key):
                 # It may have been completed, or aborted by another gateway, since it was listed.
                 with suppress(MultipartError):
                     await self._uploads.abort_multipart(upload.key, upload.upload_id)
@@ -197,6 +197,11 @@ class Sweeper:
             MongoDB is unavailable.
         """
         return await self._sessions.delete_ended(self._now_ms() // 1000)
+
+    async def _is_continued(self, file_key: str) -> bool:
+        """Return whether URLs for the parts of an upload were requested lately."""
+        record = await self._records.get(file_key)
+        return record is not None and record.asked_ms / 1000 >= self._unused_before_s()
 
     async def delete_old_records(self) -> int:
         """Delete expired idempotency keys and old upload records. Return how many.

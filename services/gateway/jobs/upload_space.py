@@ -89,6 +89,21 @@ class UploadSpace:
                 await self._stored.change(user.user_id, upload, None)
             raise
 
+    async def renew(self, user: User, file_key: str, size: int | None) -> None:
+        """Count a multipart upload as open again, since it has got new URLs. No limit keeps it from being continued.
+
+        Raises
+        ------
+        TransientError
+            MongoDB is unavailable.
+        """
+        announced = self._settings.tiers[user.tier].max_file_bytes if size is None else size
+        now_ms = self._now_ms()
+        counted = await self._stored.all_of(user.user_id)
+        before = next((upload for upload in counted if upload.file_key == file_key), None)
+        after = StoredUpload(file_key, announced, is_open=True, is_multipart=True, asked_ms=now_ms)
+        await self._stored.change(user.user_id, before, after)
+
     async def release(self, user_id: str, file_key: str) -> None:
         """Uncount an upload whose parts were deleted, unless there is an object.
 

@@ -37,6 +37,8 @@ class MongoUploadRecords:
             "filename": record.filename,
             "parts": record.parts,
             "asked_ms": record.asked_ms,
+            "size": record.size,
+            "part_size": record.part_size,
         }
         try:
             with translated():
@@ -50,7 +52,19 @@ class MongoUploadRecords:
             found = await self._uploads.find_one({"_id": file_key})
         if found is None:
             return None
-        return UploadRecord(found["_id"], found["filename"], found["parts"], found["asked_ms"])
+        return UploadRecord(
+            found["_id"],
+            found["filename"],
+            found["parts"],
+            found["asked_ms"],
+            found.get("size"),
+            found.get("part_size"),
+        )
+
+    async def renew(self, file_key: str, asked_ms: int) -> None:
+        """Store that an upload's URLs were requested again."""
+        with translated():
+            await self._uploads.update_one({"_id": file_key}, {"$set": {"asked_ms": asked_ms}})
 
     async def delete_before(self, asked_ms: int) -> int:
         """Delete the records of uploads requested before `asked_ms`. Return how many."""

@@ -127,6 +127,9 @@ async def uploads(tour: Tour, user: Account, free: Account) -> None:
     large = {"filename": "a.fil", "file_size": 60 * MEBIBYTE}
     upload = await tour.ask(user, "POST", "/upload-url", 200, json=large)
     known = {"file_key": upload["file_key"], "upload_id": upload["upload_id"]}
+    await tour.ask(user, "POST", "/upload-url", 200, json=known)
+    await tour.ask(free, "POST", "/upload-url", 403, json=known)
+    await tour.ask(user, "POST", "/upload-url", 404, json={**known, "upload_id": "x"})
     parts = []
     for part in upload["parts"]:
         async with user.gateway.anybody.put(part["url"], data=bytes(upload["part_size"])) as response:

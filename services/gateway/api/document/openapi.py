@@ -175,7 +175,7 @@ def _operation(operation: Operation, bodies: Mapping[str, Any], schemas: Mapping
     if operation.is_public:
         described["security"] = []
     if operation.body is not None:
-        content: dict[str, Any] = {"schema": bodies[operation.body.__name__]}
+        content: dict[str, Any] = {"schema": bodies[_id(operation)]}
         if operation.body_example is not None:
             content["example"] = dict(operation.body_example)
         described["requestBody"] = {"required": operation.is_body_required, "content": {JSON: content}}
@@ -185,7 +185,7 @@ def _operation(operation: Operation, bodies: Mapping[str, Any], schemas: Mapping
 def make_openapi(version: str, operations: Iterable[Operation] = OPERATIONS) -> dict[str, Any]:
     """Return the document of all operations."""
     operations = tuple(operations)
-    body_types = {operation.body.__name__: operation.body for operation in operations if operation.body is not None}
+    body_types = {_id(operation): operation.body for operation in operations if operation.body is not None}
     bodies, body_definitions = _schemas(body_types, "validation", GenerateJsonSchema)
     schemas, answer_definitions = _schemas(_answer_types(operations), "serialization", _AnswerSchema)
     paths: dict[str, dict[str, Any]] = {}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import UnionType
 from typing import Any
 
 from aiohttp import hdrs
@@ -45,7 +46,7 @@ class Operation:
     summary: str
     successes: tuple[Success, ...]
     description: str = ""
-    body: type[bodies.Body] | None = None
+    body: type[bodies.Body] | UnionType | None = None
     body_example: Mapping[str, Any] | None = None
     is_body_required: bool = True
     parameters: tuple[Parameter, ...] = ()

@@ -28,6 +28,7 @@ from services.gateway.api.document.operation import (
 from services.gateway.api.document.session_operations import SESSION_OPERATIONS
 from services.gateway.api.document.verdict_operations import VERDICT_OPERATIONS
 from services.gateway.api.document.waterfall_operations import WATERFALL_OPERATIONS
+from services.gateway.api.upload_bodies import UrlBody
 from services.gateway.jobs.limits import Limit
 from services.gateway.jobs.stored_upload import UploadLimit
 from shared.formats import FORMATS, REVIEWED_FORMATS
@@ -52,11 +53,15 @@ OPERATIONS = (
         "Uploads",
         "Get presigned URLs for an upload",
         (ok("URLs to PUT the file to, in one piece or in parts.", answers.SingleUpload | answers.MultipartUpload),),
-        description="Files larger than 50 MB are uploaded in parts: PUT each part, then POST /complete-upload.",
-        body=bodies.UploadUrlBody,
+        description="Files larger than 50 MB are uploaded in parts: PUT each part, then POST /complete-upload. With "
+        "the file_key and upload_id of such an upload, the answer has new URLs for the parts that are missing, and "
+        "lists those that are stored.",
+        body=UrlBody,
         body_example={"filename": "observation.fil", "file_size": 46137344},
         errors={
             400: ("unsupported_file_type", "invalid_filename"),
+            403: ("upload_of_another_user",),
+            404: ("file_not_found", "upload_not_found"),
             413: ("file_too_large",),
             429: tuple(UploadLimit),
         },

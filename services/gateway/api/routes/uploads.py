@@ -1,22 +1,32 @@
 """Uploads: presigned URLs for an observation, and the completion or abort of a multipart upload."""
 
-import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from aiohttp import web
 
 from services.gateway.api import answers
 from services.gateway.api.auth import USER
-from services.gateway.api.bodies import MAX_PARTS, AbortUploadBody, CompleteUploadBody, UploadUrlBody, read_body
+from services.gateway.api.bodies import (
+    MAX_PARTS,
+    AbortUploadBody,
+    CompleteUploadBody,
+    UploadUrlBody,
+    read_body,
+    read_object,
+    validated,
+)
+from services.gateway.api.rate_limits import give_back
+from services.gateway.api.upload_bodies import ResumeUploadBody, kind_of
 from services.gateway.api.upload_names import (
     clean_file_name,
+    is_upload_key_of_another_user,
     part_count,
-    part_length,
     quoted_etag,
     shown_file_name,
     upload_key,
 )
+from services.gateway.api.upload_parts import PartPlan, chosen, part_urls
 from services.gateway.api.uploaded_files import require_own_key, require_size, require_stored_size
 from services.gateway.jobs.errors import (
     JobError,
@@ -24,6 +34,7 @@ from services.gateway.jobs.errors import (
     TooManyPartsError,
     UnknownMultipartError,
     UploadNotFoundError,
+    UploadOfAnotherUserError,
     UploadRefusedError,
 )
 from services.gateway.jobs.ports import UploadRecords, UploadsBucket
@@ -32,8 +43,9 @@ from services.gateway.jobs.upload_space import UploadSpace
 from services.gateway.settings import Settings, Tier
 from shared.blobs import MultipartError, UploadedPart
 
-# Signing keeps the processor busy: after so many URLs, other requests get their turn.
-SIGNED_AT_ONCE = 50
+NOT_KNOWN = "The upload_id is not known for this file_key."
+# A client that continues an upload asks for so many URLs at a time without being counted as one that begins an upload.
+FREE_URLS = 100
 
 
 class UploadRoutes:
@@ -65,6 +77,8 @@ class UploadRoutes:
     async def upload_url(self, request: web.Request) -> web.Response:
         """POST /upload-url: presigned URLs for a file in one piece or, above the threshold, in parts.
 
+        With the key and id of a multipart upload: URLs for the parts that are missing.
+
         Raises
         ------
         FileNameError
@@ -75,8 +89,20 @@ class UploadRoutes:
             The file would have more parts than S3 accepts.
         UploadLimitError
             The user has too many uploads open, or they would take too many bytes.
+        UploadOfAnotherUserError
+            The upload to continue is another user's.
+        UploadNotFoundError
+            The file_key is none of an upload.
+        UnknownMultipartError
+            The upload to continue is not known, or has ended.
         """
-        body = await read_body(request, UploadUrlBody)
+        content = await read_object(request)
+        body = validated(content, kind_of(content))
+        if isinstance(body, ResumeUploadBody):
+            return await self._resume(request, body)
+        return await self._begin(request, body)
+
+    async def _begin(self, request: web.Request, body: UploadUrlBody) -> web.Response:
         tier = self._settings.tiers[request[USER].tier]
         file_name = clean_file_name(body.filename)
         if body.file_size is not None:
@@ -86,34 +112,63 @@ class UploadRoutes:
         size = body.file_size
         if size is None or size <= self._settings.multipart_threshold_bytes:
             async with self._space.taken(request[USER], key, size, is_multipart=False):
-                await self._records.add(UploadRecord(key, shown, None, self._now_ms()))
+                await self._records.add(UploadRecord(key, shown, None, self._now_ms(), size))
                 return answers.json_response(await self._single(key, size, tier))
-        count = part_count(size, self._settings.part_size_bytes)
-        if count > MAX_PARTS:
-            raise TooManyPartsError(count, MAX_PARTS)
+        part_size = self._settings.part_size_bytes
+        plan = PartPlan(part_count(size, part_size), part_size, size)
+        if plan.count > MAX_PARTS:
+            raise TooManyPartsError(plan.count, MAX_PARTS)
         async with self._space.taken(request[USER], key, size, is_multipart=True):
-            await self._records.add(UploadRecord(key, shown, count, self._now_ms()))
-            return answers.json_response(await self._multipart(key, size, count, tier))
+            await self._records.add(UploadRecord(key, shown, plan.count, self._now_ms(), size, part_size))
+            upload_id = await self._uploads.create_multipart(key)
+            numbers = chosen(plan, body.part_numbers)
+            return answers.json_response(await self._multipart(key, upload_id, plan, numbers, tier))
+
+    async def _resume(self, request: web.Request, body: ResumeUploadBody) -> web.Response:
+        user, key = request[USER], body.file_key
+        if is_upload_key_of_another_user(user.user_id, key):
+            raise UploadOfAnotherUserError
+        require_own_key(user, key)
+        record = await self._records.get(key)
+        if record is None or record.parts is None:
+            raise UnknownMultipartError(NOT_KNOWN)
+        try:
+            listed = await self._uploads.list_parts(key, body.upload_id)
+        except MultipartError as error:
+            raise UnknownMultipartError(error.message) from error
+        plan = PartPlan(record.parts, record.part_size or self._settings.part_size_bytes, record.size)
+        stored = plan.stored(listed)
+        numbers = chosen(plan, body.part_numbers, stored)
+        if len(numbers) <= FREE_URLS:
+            give_back(request)
+        # The URLs are valid from now on, so the upload is open, and is kept, as long as a new one.
+        await self._records.renew(key, self._now_ms())
+        await self._space.renew(user, key, record.size)
+        uploaded = [answers.UploadedPart(part_number=one.number, etag=one.etag, size=one.size) for one in stored]
+        tier = self._settings.tiers[user.tier]
+        return answers.json_response(await self._multipart(key, body.upload_id, plan, numbers, tier, uploaded))
 
     async def _single(self, key: str, size: int | None, tier: Tier) -> answers.SingleUpload:
         expires_s = self._settings.upload_expires_s
         url = await self._uploads.presign_put(key, expires_s=expires_s, length=size)
         return answers.SingleUpload(upload_url=url, file_key=key, expires_in=expires_s, max_size_mb=tier.max_file_mb)
 
-    async def _multipart(self, key: str, size: int, count: int, tier: Tier) -> answers.MultipartUpload:
-        expires_s, part_size = self._settings.upload_expires_s, self._settings.part_size_bytes
-        upload_id = await self._uploads.create_multipart(key)
-        parts = []
-        for number in range(1, count + 1):
-            length = part_length(size, part_size, number)
-            url = await self._uploads.presign_part(key, upload_id, number, expires_s=expires_s, length=length)
-            parts.append(answers.PartUrl(part_number=number, url=url))
-            if number % SIGNED_AT_ONCE == 0:
-                await asyncio.sleep(0)
+    async def _multipart(
+        self,
+        key: str,
+        upload_id: str,
+        plan: PartPlan,
+        numbers: Sequence[int],
+        tier: Tier,
+        uploaded: list[answers.UploadedPart] | None = None,
+    ) -> answers.MultipartUpload:
+        expires_s = self._settings.upload_expires_s
+        parts = await part_urls(self._uploads, key, upload_id, plan, numbers=numbers, expires_s=expires_s)
         return answers.MultipartUpload(
             upload_id=upload_id,
             parts=parts,
-            part_size=part_size,
+            uploaded=uploaded,
+            part_size=plan.part_size,
             file_key=key,
             expires_in=expires_s,
             max_size_mb=tier.max_file_mb,

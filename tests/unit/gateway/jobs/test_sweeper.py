@@ -9,6 +9,7 @@ from prometheus_client import REGISTRY
 
 from services.gateway.jobs.model import RemovedJob, StartedJob
 from services.gateway.jobs.sweeper import Sweeper
+from services.gateway.jobs.upload_record import UploadRecord
 from services.gateway.settings import Settings
 from shared.blobs import MultipartError, OpenMultipart, StoredObject
 from shared.errors import PermanentError, TransientError, WaterholeError
@@ -29,6 +30,7 @@ class World:
         self.aborted: list[str] = []
         self.objects: list[StoredObject] = []
         self.multiparts: list[OpenMultipart] = []
+        self.records: dict[str, UploadRecord] = {}
 
     def _called(self, name: str) -> None:
         self.calls.append(name)
@@ -76,6 +78,9 @@ class World:
 
     async def delete_before(self, _asked_ms: int) -> int:
         return 0
+
+    async def get(self, file_key: str) -> UploadRecord | None:
+        return self.records.get(file_key)
 
     async def list_pages(self, prefix: str) -> AsyncIterator[list[StoredObject]]:
         self._called("list_pages")
@@ -175,3 +180,13 @@ async def test_only_old_multipart_uploads_are_aborted(sweeper: Sweeper, world: W
     world.multiparts = [OpenMultipart("gone", "1", old), OpenMultipart("old", "2", old), OpenMultipart("new", "3", new)]
     assert await sweeper.abort_multiparts() == 1
     assert world.aborted == ["old"]
+
+
+async def test_a_multipart_upload_that_is_continued_is_kept_for_another_day(
+    sweeper: Sweeper, world: World, clock: Clock
+) -> None:
+    world.multiparts = [OpenMultipart("u", "1", NOW_S - 3 * DAY_S)]
+    world.records = {"u": UploadRecord("u", "u.fil", 9, NOW_MS)}
+    assert await sweeper.abort_multiparts() == 0
+    clock.ms += 1000 * DAY_S + 1
+    assert await sweeper.abort_multiparts() == 1

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema_rs
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from services.gateway.api import bodies, cadence_bodies
 from services.gateway.api.document.openapi import make_openapi
 from services.gateway.api.document.operations import OPERATIONS
+from services.gateway.api.upload_bodies import ResumeUploadBody
 from services.gateway.api.upload_names import clean_file_name
 
 DOCUMENT = json.loads(json.dumps(make_openapi("1.2.3")))
@@ -105,7 +106,12 @@ def schema_of(model: type[bodies.Body]) -> dict[str, Any]:
 
 
 def test_every_body_model_is_documented() -> None:
-    documented = {operation.body for operation in OPERATIONS if operation.body is not None}
+    documented = {
+        model
+        for operation in OPERATIONS
+        if operation.body is not None
+        for model in (get_args(operation.body) or (operation.body,))
+    }
     parts = {bodies.PartBody, cadence_bodies.ScanBody, cadence_bodies.CadenceParametersBody}
     assert documented | parts == set(subclasses(bodies.Body))
 
@@ -132,6 +138,12 @@ def subclasses(model: type) -> Iterator[type]:
         (bodies.UploadUrlBody, {"filename": "a/b c.FIL"}, True),
         (bodies.UploadUrlBody, {"filename": "a.h5", "file_size": 2**63}, False),
         (bodies.UploadUrlBody, {"filename": "a.h5", "file_size": 1.5}, False),
+        (bodies.UploadUrlBody, {"filename": "a.h5", "part_numbers": [1, 10_000]}, True),
+        (bodies.UploadUrlBody, {"filename": "a.h5", "part_numbers": []}, False),
+        (bodies.UploadUrlBody, {"filename": "a.h5", "part_numbers": [0]}, False),
+        (ResumeUploadBody, {"file_key": "k", "upload_id": "u"}, True),
+        (ResumeUploadBody, {"file_key": "k", "upload_id": "u", "filename": "a.h5"}, False),
+        (ResumeUploadBody, {"upload_id": "u"}, False),
         (bodies.UploadUrlBody, {"filename": "a.txt"}, False),
         (bodies.UploadUrlBody, {"filename": "a/.fil"}, False),
         (bodies.UploadUrlBody, {"filename": "...fil"}, False),

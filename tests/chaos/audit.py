@@ -102,10 +102,12 @@ class Auditor:
         self._varying: set[str] = set()
 
     def _settings(self) -> GatewaySettings:
-        environment: Mapping[str, Any] = self._playground.environment
+        environment: Mapping[str, str] = self._playground.environment
         known = {f"{PREFIX}{name.upper()}" for name in GatewaySettings.model_fields}
         fields = {name.removeprefix(PREFIX).lower(): value for name, value in environment.items() if name in known}
-        return GatewaySettings(**fields)
+        # Settings that are objects are JSON in the environment.
+        read = {name: json.loads(value) if value.startswith("{") else value for name, value in fields.items()}
+        return GatewaySettings(**read)
 
     async def learn(self, observations: Iterable[Observation]) -> None:
         """Run each observation twice without disturbances.

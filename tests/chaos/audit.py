@@ -106,7 +106,9 @@ class Auditor:
         known = {f"{PREFIX}{name.upper()}" for name in GatewaySettings.model_fields}
         fields = {name.removeprefix(PREFIX).lower(): value for name, value in environment.items() if name in known}
         # Settings that are objects are JSON in the environment.
-        read = {name: json.loads(value) if value.startswith("{") else value for name, value in fields.items()}
+        read: dict[str, Any] = {
+            name: json.loads(value) if value.startswith("{") else value for name, value in fields.items()
+        }
         return GatewaySettings(**read)
 
     async def learn(self, observations: Iterable[Observation]) -> None:

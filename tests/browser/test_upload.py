@@ -5,11 +5,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Page, Request
+from playwright.async_api import Page, expect
 
 from deploy.local.stack import Stack
 from science.simulator import spectra, voyager_1, write_fil
 from tests.browser.accessibility import check_accessibility, overflowing
+from tests.browser.conftest import Screenshot
+from tests.browser.troubles import Troubles
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +32,15 @@ async def signed_in(page: Page, stack: Stack) -> Page:
     return page
 
 
-def part_numbers(requests: list[Request]) -> list[int]:
-    queries = [urlsplit(request.url).query for request in requests if request.method == "PUT"]
-    return sorted(int(found[1]) for query in queries if (found := re.search(r"partNumber=(\d+)", query)))
+def part_of(url: str) -> int:
+    """Return the number of the part that a URL is for; 0 for a whole file."""
+    found = re.search(r"partNumber=(\d+)", urlsplit(url).query)
+    return int(found[1]) if found else 0
 
 
-async def test_a_large_file_becomes_a_job(signed_in: Page, voyager_fil: Path, screenshot) -> None:
+async def test_a_large_file_becomes_a_job(signed_in: Page, voyager_fil: Path, screenshot: Screenshot) -> None:
     page, sent = signed_in, []
-    page.on("request", lambda request: sent.append(request))
+    page.on("request", lambda request: request.method == "PUT" and sent.append(part_of(request.url)))
     await screenshot(page, "upload_empty_dark")
     await check_accessibility(page)
     await page.get_by_label("choose them").set_input_files(voyager_fil)
@@ -51,10 +54,47 @@ async def test_a_large_file_becomes_a_job(signed_in: Page, voyager_fil: Path, sc
     await page.get_by_role("link", name="Job of").click()
     await page.get_by_role("heading", name="Best candidates").wait_for()
     await page.get_by_text("Complete").first.wait_for()
-    assert part_numbers(sent) == list(range(1, 8))
+    assert sorted(sent) == list(range(1, 8))
     await page.get_by_text("1.0 MiB").or_(page.get_by_role("button", name="Save fits")).first.wait_for()
     await check_accessibility(page)
     await screenshot(page, "job_complete_dark")
     await page.set_viewport_size({"width": 320, "height": 800})
     assert await overflowing(page) == []
     await screenshot(page, "job_complete_narrow_dark")
+
+
+async def test_a_small_file_by_keyboard_alone_that_fails_and_is_deleted_in_another_tab(
+    signed_in: Page, tmp_path: Path, troubles: Troubles
+) -> None:
+    page, damaged = signed_in, tmp_path / "damaged.h5"
+    damaged.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(range(256)) * 8)
+    await page.get_by_label("choose them").focus()
+    async with page.expect_file_chooser() as chooser:
+        await page.keyboard.press("Enter")
+    await (await chooser.value).set_files(damaged)
+    await expect(page.get_by_text("reads the header of HDF5 files after the upload")).to_be_visible()
+    await tab_to(page, "Upload and search the file")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("link", name="Job of damaged.h5")).to_be_visible()
+    # The list follows the stream of changes.
+    await expect(page.get_by_role("listitem").filter(has_text="damaged.h5")).to_contain_text("Failed")
+    await tab_to(page, "Job of damaged.h5")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("alert")).to_contain_text("The file 'damaged.h5' can't be searched")
+    other = await page.context.new_page()
+    await other.goto(page.url)
+    await other.get_by_role("button", name="Delete the job").click()
+    await other.get_by_role("dialog").get_by_role("button", name="Delete the job").click()
+    await expect(page.get_by_role("heading", name="No such job")).to_be_visible()
+    await expect(page.get_by_text("This job was deleted.", exact=True).first).to_be_visible()
+    # Either tab may have asked for what was just deleted.
+    troubles.expect(r"GET /jobs/\S+: 404")
+
+
+async def tab_to(page: Page, name: str) -> None:
+    """Press Tab until the focus is on the element with this text."""
+    for _ in range(40):
+        await page.keyboard.press("Tab")
+        if name in (await page.evaluate("document.activeElement.closest('a, button')?.innerText") or ""):
+            return
+    raise AssertionError(f"the focus does not reach {name!r}")

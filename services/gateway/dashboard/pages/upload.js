@@ -97,10 +97,14 @@ export const Page = ({ session }) => {
     set_reading((count) => count - 1);
     announce(said_of(read));
   }, [usage]);
+  const [sendings, set_sendings] = useState(0);
+  // The button that was pressed is gone.
+  useEffect(() => { sendings > 0 && document.getElementById("uploads-title").focus(); }, [sendings]);
   const on_send = () => {
     const is_cadence = draft.is_cadence && accepted(draft.files).length > 1;
     queue.add(plan_of(draft, fields_of(draft.values, is_cadence)));
     set_draft({ ...new_draft(), values: draft.values });
+    set_sendings((count) => count + 1);
     announce("The uploads have begun.");
   };
   const here = new Set([...draft.files, ...queue.items.map(({ transfer }) => transfer)].map((one) => one.fingerprint));

@@ -116,7 +116,7 @@ export const UploadList = ({ queue }) => {
   const started = queue.items.filter((item) => item.search_state === "started").length;
   return html`
     <section class="panel" aria-labelledby="uploads-title">
-      <h2 id="uploads-title">Uploads</h2>
+      <h2 id="uploads-title" tabindex="-1">Uploads</h2>
       <p class="fine">They go on while you look at other pages of the dashboard. Keep this tab open until they are
         sent.</p>
       <${Overall} queue=${queue} />

@@ -9,6 +9,8 @@ Power = npt.NDArray[np.float32]
 Quanta = npt.NDArray[np.int16]
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
+# The bits of float32 values.
+Bits = npt.NDArray[np.int32]
 # 0 or 1 per element.
 Flags = npt.NDArray[np.uint8]
 # Rows of `shared.hits.HIT_DTYPE`.

@@ -17,6 +17,7 @@ from services.dedoppler.noise.emissions import WideEmission
 from services.dedoppler.noise.gaps import find_gaps, gain_changes
 from services.dedoppler.noise.scratch import Scratch
 from services.dedoppler.noise.wide_structure import restore, take_off_wide_structure
+from services.dedoppler.pyramid import ChunkPyramid, Track
 from services.dedoppler.search.boxes import MOST_BOXES, Box, Region, Search
 from services.dedoppler.search.matched_snr import MatchedSnr
 from services.dedoppler.search.width_trials import WidthTrial, plan_width_trials, widest_box
@@ -30,7 +31,13 @@ from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise, Cutout, Gap
 
 
 def search_chunk(
-    power: Power, header: Header, chunk: Chunk, parameters: SearchParameters, pool: Executor, scratch: Scratch
+    power: Power,
+    header: Header,
+    chunk: Chunk,
+    parameters: SearchParameters,
+    pool: Executor,
+    scratch: Scratch,
+    pyramid: ChunkPyramid | None = None,
 ) -> ChunkHits:
     """Search one chunk of an observation.
 
@@ -49,6 +56,8 @@ def search_chunk(
         Threads to work on; the result does not depend on their number.
     scratch : Scratch
         Memory that consecutive searches share.
+    pyramid : ChunkPyramid or None
+        Receives the zoomable waterfall, if one is wanted.
 
     Returns
     -------
@@ -59,12 +68,18 @@ def search_chunk(
     grid = averaged_header(header, per_average)
     if len(power) != grid.n_spectra:
         power = averages(power, header, per_average, pool)
-    found = _search(power, grid, chunk, parameters, pool, scratch)
+    found = _search(power, grid, chunk, parameters, pool, scratch, pyramid)
     return found if per_average == 1 else per_spectrum(found, per_average, header)
 
 
 def _search(
-    power: Power, header: Header, chunk: Chunk, parameters: SearchParameters, pool: Executor, scratch: Scratch
+    power: Power,
+    header: Header,
+    chunk: Chunk,
+    parameters: SearchParameters,
+    pool: Executor,
+    scratch: Scratch,
+    pyramid: ChunkPyramid | None,
 ) -> ChunkHits:
     """Search one chunk on the grid of `header`, which is that of `power`."""
     max_steps = header.max_drift_steps(parameters.max_drift_rate_hz_s)
@@ -74,7 +89,7 @@ def _search(
     if conditioned is None:
         return _nothing(header, chunk)
     region = Region(pad, pad + power.shape[1])
-    emissions = take_off_wide_structure(
+    emissions, flattened = take_off_wide_structure(
         conditioned.x, conditioned.stretches, widest_box(trials), max_steps, pool, conditioned.crowded
     )
     boxes, cut_short = _boxes(conditioned, power, region, trials, parameters, pool)
@@ -101,8 +116,22 @@ def _search(
         waterfall=waterfall(conditioned, header, chunk, pool),
         warnings=warnings,
     )
+    if pyramid is not None:
+        pyramid.fill(conditioned, flattened, _tracks([*boxes, *strong], chunk.read_start_channel - pad), pool)
     scratch.give_back(conditioned.x)
     return found
+
+
+def _tracks(found: Sequence[Box | WideEmission], to_channel: int) -> list[Track]:
+    """Return where signals are, also those that another chunk lists."""
+    return [
+        Track(
+            to_channel + one.column + min(0, one.steps),
+            to_channel + one.column + max(0, one.steps) + one.width,
+            one.snr,
+        )
+        for one in found
+    ]
 
 
 def _boxes(

@@ -14,13 +14,15 @@ from services.dedoppler.kernels import lost_samples
 from services.dedoppler.noise.blocks import TILE_SAMPLES
 from services.dedoppler.noise.conditioning import CHANNELS_PER_TASK
 from services.dedoppler.noise.scratch import Scratch
+from services.dedoppler.pyramid import ChunkPyramid
 from services.dedoppler.threads import ThisThread
 from services.dedoppler.tracks.measurement import measure_window
 from services.dedoppler.tracks.prediction import ScanGrid
 from services.dedoppler.tracks.windows import plan_track, plan_windows
-from shared.events import Chunk, SearchParameters
+from shared.events import Chunk, ChunkPlan, SearchParameters
 from shared.header import GREEN_BANK_TELESCOPE_ID, Header
 from shared.tracks import TRACK_DTYPE
+from shared.waterfall import Manifest
 
 
 def _header(n_channels: int, n_spectra: int) -> Header:
@@ -61,7 +63,10 @@ def _search(n_channels: int, first_own: int, pool: Executor, scratch: Scratch, n
         read_start_channel=0,
         read_stop_channel=n_channels,
     )
-    search_chunk(power, header, chunk, SearchParameters(max_drift_rate_hz_s=4.0, chirps=True), pool, scratch)
+    parameters = SearchParameters(max_drift_rate_hz_s=4.0, chirps=True)
+    plan = ChunkPlan(n_channels=n_channels, count=1, stride_channels=n_channels, parts=1, overlap_channels=0)
+    pyramid = ChunkPyramid(Manifest.of(header, parameters.max_drift_rate_hz_s, plan, power.nbytes), plan.chunk(0))
+    search_chunk(power, header, chunk, parameters, pool, scratch, pyramid)
 
 
 def _measure_a_track() -> None:

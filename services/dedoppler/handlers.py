@@ -9,13 +9,15 @@ import structlog
 
 from services.dedoppler.chunk_search import search_chunk
 from services.dedoppler.noise.scratch import Scratch
+from services.dedoppler.pyramid import ChunkPyramid
 from services.dedoppler.read_ahead import ReadAhead, ReadPower
 from shared.averaging import searched_grid
 from shared.errors import ObjectNotFoundError, PermanentError
 from shared.event_fields import MAX_CHUNK_SAMPLES
 from shared.events import Chunk, ChunkReady, ChunkSearched, Event
 from shared.hits import ChunkHits
-from shared.object_keys import hits_key
+from shared.object_keys import hits_key, waterfall_key, waterfall_manifest_key, waterfall_samples_key
+from shared.waterfall import Manifest
 
 logger = structlog.get_logger(__name__)
 
@@ -77,7 +79,7 @@ class Handler:
         await self._ahead.close()
 
     async def handle(self, event: Event) -> Sequence[Event]:
-        """Search one chunk and store its hits; return `chunk.searched` and, in a lane, the next `chunk.ready`.
+        """Search one chunk and store what it found; return `chunk.searched` and, in a lane, the next `chunk.ready`.
 
         A chunk whose hits are stored already is not searched again, so a job that is resubmitted, or whose events are
         delivered twice, repeats finished chunks quickly and returns the same events.
@@ -120,10 +122,14 @@ class Handler:
         return found if (found.channels, found.ifs) == (chunk.channels, chunk.ifs) else None
 
     async def _search_and_store(self, event: ChunkReady, key: str) -> ChunkHits:
-        """Search a chunk and store its hits."""
+        """Search a chunk, store its waterfall, and then its hits: with these, the chunk counts as done."""
+        manifest = _manifest(event)
+        pyramid = ChunkPyramid(manifest, event.chunk) if manifest is not None else None
         try:
             async with self._in_hand:
-                found = await self._search(event)
+                found = await self._search(event, pyramid)
+            if manifest is not None and pyramid is not None:
+                await self._store_waterfall(event, manifest, pyramid)
             # In a thread: the cut-outs of a crowded chunk take half a second, and heartbeats must go on.
             await self._results.put(key, await asyncio.to_thread(found.to_bytes))
         except BaseException:
@@ -132,7 +138,15 @@ class Handler:
             raise
         return found
 
-    async def _search(self, event: ChunkReady) -> ChunkHits:
+    async def _store_waterfall(self, event: ChunkReady, manifest: Manifest, pyramid: ChunkPyramid) -> None:
+        job_id, index = event.job_id, event.chunk.index
+        await self._results.put(waterfall_key(job_id, index), pyramid.pyramid)
+        await self._results.put(waterfall_samples_key(job_id, index), pyramid.samples)
+        if index == 0:
+            text = manifest.model_dump_json().encode()
+            await self._results.put(waterfall_manifest_key(job_id), text, "application/json")
+
+    async def _search(self, event: ChunkReady, pyramid: ChunkPyramid | None) -> ChunkHits:
         power = await self._ahead.take(event)
         # With other lanes or jobs, their next event decides which chunk is read next.
         is_alone = not self._searching.locked()
@@ -141,10 +155,17 @@ class Handler:
                 for following in _next_ready(event):
                     self._ahead.begin(following)
             found = await asyncio.to_thread(
-                search_chunk, power, event.header, event.chunk, event.parameters, self._pool, self._scratch
+                search_chunk, power, event.header, event.chunk, event.parameters, self._pool, self._scratch, pyramid
             )
         self._blocks.give_back(power)
         return found
+
+
+def _manifest(event: ChunkReady) -> Manifest | None:
+    """Return how the job's waterfall is written; None if the event has no plan, as those of early versions."""
+    if event.plan is None:
+        return None
+    return Manifest.of(event.header, event.parameters.max_drift_rate_hz_s, event.plan, event.upload.file_size)
 
 
 def _require_chunk_of_file(event: ChunkReady) -> None:

@@ -11,6 +11,7 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -69,6 +70,29 @@ class Stretch:
     quantum: float = 0.0
 
 
+class Flattened(NamedTuple):
+    """What was taken off at rest.
+
+    Attributes
+    ----------
+    first : int
+        Column of level[0].
+    level, gain : float32 (channels,)
+        What was subtracted, and what was multiplied by then.
+    """
+
+    first: int
+    level: Power
+    gain: Power
+
+
+class WideStructure(NamedTuple):
+    """What was taken off: emissions along their drift, in order of column, and the rest, in the order of removal."""
+
+    emissions: list[WideEmission]
+    flattened: list[Flattened]
+
+
 def take_off_wide_structure(
     x: Power,
     stretches: Sequence[Stretch],
@@ -76,7 +100,7 @@ def take_off_wide_structure(
     max_steps: int,
     pool: Executor,
     crowded: Sequence[tuple[int, int]] = (),
-) -> list[WideEmission]:
+) -> WideStructure:
     """Flatten the level of normalised power where it departs from 0 over more than a box.
 
     Parameters
@@ -96,24 +120,26 @@ def take_off_wide_structure(
 
     Returns
     -------
-    list of WideEmission
-        What was taken off along a drift, in order of column.
+    WideStructure
+        What was taken off.
     """
     sparse = [_without_crowds(stretch, crowded) for stretch in stretches]
     flags = [_departing(x, stretch, pool) & here for stretch, here in zip(stretches, sparse, strict=True)]
+    found = WideStructure([], [])
     if not any(of_stretch.any() for of_stretch in flags):
-        return []
+        return found
     half = -(-widest // CELL_CHANNELS)
     bias = functools.cache(lambda: _clipping_bias(x, stretches, flags, half))
     reference = Reference(bias, _mean_change(stretches))
     cells = Cells(x, half, reference, pool)
-    found = []
     for stretch, of_stretch, here in zip(stretches, flags, sparse, strict=True):
         for low, high in runs(_widened(of_stretch, half) & here, gap=0):
             first = stretch.grid + low * GROUP_CHANNELS
             # The channels beside the outer groups belong to these.
             stop = stretch.stop if high == len(of_stretch) else stretch.grid + high * GROUP_CHANNELS
-            found += _Flattening(x, cells, stretch, half, max_steps).run(first, stop)
+            flattening = _Flattening(x, cells, stretch, half, max_steps)
+            found.emissions.extend(flattening.run(first, stop))
+            found.flattened.extend(flattening.flattened)
     return found
 
 
@@ -191,6 +217,7 @@ class _Flattening:
     def __init__(self, x: Power, cells: Cells, stretch: Stretch, half: int, max_steps: int) -> None:
         self._x, self._cells, self._stretch = x, cells, stretch
         self._half, self._max_steps = half, max_steps
+        self.flattened: list[Flattened] = []
 
     def run(self, first: int, stop: int) -> list[WideEmission]:
         """Flatten columns [first, stop)."""
@@ -220,7 +247,8 @@ class _Flattening:
             moved = self._movement(band, bump)
             if self._is_emission(band, bump, moved):
                 moving.append((bump, moved))
-        self._cells.take_off(_without(band, [bump for bump, _ in moving], self._half), stop)
+        off = self._cells.take_off(_without(band, [bump for bump, _ in moving], self._half), stop)
+        self.flattened.append(Flattened(band.first, *off))
         measured = [self._emission(band, bump, moved) for bump, moved in moving]
         return [emission for emission in measured if emission is not None]
 

@@ -24,7 +24,8 @@ from shared.events import (
     decode,
 )
 from shared.hits import HIT_DTYPE, ChunkHits, ChunkNoise
-from shared.object_keys import hits_key
+from shared.object_keys import hits_key, waterfall_key, waterfall_manifest_key, waterfall_samples_key
+from shared.waterfall import Manifest
 
 JOB = "a1b2c3d4-0000-4000-8000-000000000001"
 HEADER = make_header(2**13)
@@ -172,7 +173,45 @@ async def test_a_lane_leads_from_its_first_chunk_through_all_of_them(read_power,
         searched.append(outputs[0].chunk.index)
         waiting = [*waiting[1:], *outputs[1:]]
     assert searched == [0, 1, 2, 3]
-    assert sorted(blobs.objects) == [hits_key(JOB, index) for index in range(4)]
+    keys = [key(JOB, index) for index in range(4) for key in (hits_key, waterfall_key, waterfall_samples_key)]
+    assert sorted(blobs.objects) == sorted([*keys, waterfall_manifest_key(JOB)])
+
+
+async def test_the_waterfall_is_stored_before_the_hits_and_is_the_same_after_a_crash_between_them(read_power, pool):
+    class Crashing(MemoryBlobs):
+        crashes = True
+
+        async def put(self, key, body, content_type="application/octet-stream"):
+            if self.crashes and key == hits_key(JOB, 0):
+                raise ConnectionError(key)
+            await super().put(key, body, content_type)
+
+    blobs = Crashing()
+    handler = Handler(read_power, blobs, pool, Scratch())
+    with pytest.raises(ConnectionError):
+        await handler.handle(ready(0, PLAN))
+    stored = dict(blobs.objects)
+    assert sorted(stored) == sorted([waterfall_key(JOB, 0), waterfall_samples_key(JOB, 0), waterfall_manifest_key(JOB)])
+    blobs.crashes = False
+    await handler.handle(ready(0, PLAN))
+    assert {key: blobs.objects[key] for key in stored} == stored
+    manifest = Manifest.model_validate_json(stored[waterfall_manifest_key(JOB)])
+    assert (manifest.header, manifest.plan.count) == (HEADER, PLAN.count)
+    assert len(stored[waterfall_key(JOB, 0)]) == manifest.layout(0).size
+    assert any(stored[waterfall_key(JOB, 0)])
+
+
+async def test_a_chunk_that_an_early_version_searched_stays_without_a_waterfall(read_power, pool):
+    blobs = MemoryBlobs()
+    await Handler(read_power, blobs, pool, Scratch()).handle(ready(1, PLAN))
+    del blobs.objects[waterfall_key(JOB, 1)], blobs.objects[waterfall_samples_key(JOB, 1)]
+    before = dict(blobs.objects)
+
+    async def fails(_event):
+        raise AssertionError("read again")
+
+    assert len(await Handler(fails, blobs, pool, Scratch()).handle(ready(1, PLAN))) == 2
+    assert blobs.objects == before
 
 
 async def test_a_chunk_whose_hits_are_stored_is_not_searched_again(read_power, pool):

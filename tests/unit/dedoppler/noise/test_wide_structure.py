@@ -24,7 +24,7 @@ def stretch(first=0, stop=N, level=LEVEL):
 
 
 def flatten(x, pool, *stretches):
-    return take_off_wide_structure(x, stretches or (stretch(),), WIDEST, MAX_STEPS, pool)
+    return take_off_wide_structure(x, stretches or (stretch(),), WIDEST, MAX_STEPS, pool).emissions
 
 
 def add_emission(x, first, width, steps, height, own_noise=0.0):

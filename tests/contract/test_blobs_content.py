@@ -86,3 +86,13 @@ async def test_a_url_for_a_stated_length_takes_no_other(blobs, http, key):
     await blobs.complete_multipart(key, upload_id, [UploadedPart(1, response.headers["ETag"])])
     completed = await blobs.content(key)
     assert await blobs.get_range(key, 0, 2, completed.etag) == b"54"
+
+
+async def test_an_object_is_copied_by_the_server(blobs, key):
+    await blobs.put(f"{key} source.fil", b"content")
+    await blobs.copy(f"{key} source.fil", f"{key}/copy.fil")
+    await blobs.delete(f"{key} source.fil")
+    assert await blobs.get(f"{key}/copy.fil") == b"content"
+    with pytest.raises(ObjectNotFoundError):
+        await blobs.copy(f"{key} source.fil", f"{key}/other.fil")
+    assert await blobs.content(f"{key}/other.fil") is None

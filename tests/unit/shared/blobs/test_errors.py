@@ -4,7 +4,7 @@ import aiohttp
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ParamValidationError
 
-from shared.blobs import RangeBeyondEndError, _translated
+from shared.blobs.errors import RangeBeyondEndError, translated
 from shared.errors import ObjectNotFoundError, PermanentError, TransientError
 
 
@@ -33,12 +33,12 @@ def client_error(code: str, status: int) -> ClientError:
     ],
 )
 def test_client_errors_become_waterhole_errors(raised, expected):
-    with pytest.raises(expected) as caught, _translated("a/key"):
+    with pytest.raises(expected) as caught, translated("a/key"):
         raise raised
     assert type(caught.value) is expected
     assert caught.value.__cause__ is raised
 
 
 def test_other_errors_are_unchanged():
-    with pytest.raises(ZeroDivisionError), _translated("a/key"):
+    with pytest.raises(ZeroDivisionError), translated("a/key"):
         _ = 1 / 0

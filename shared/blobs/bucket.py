@@ -1,108 +1,25 @@
-"""Objects in S3, where workers keep all their results.
-
-Failures of the server raise `TransientError`; a missing object raises `ObjectNotFoundError`. A read that names an ETag
-raises `ObjectChangedError` if the object has another one: it was replaced.
-"""
+"""One bucket of objects."""
 
 import string
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, closing, contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-import aioboto3
-from aiohttp import ClientError as HttpClientError
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
-
+from shared.blobs.errors import MultipartError, RangeBeyondEndError, translated
+from shared.blobs.stored import OpenMultipart, StoredObject, StoredPart, UploadedPart
 from shared.content import Content
 from shared.cors_rules import PageRule, with_rule
-from shared.errors import ObjectChangedError, ObjectNotFoundError, PermanentError, TransientError
+from shared.errors import ObjectChangedError, ObjectNotFoundError, PermanentError
 from shared.range_requests import Range, RangeRequests, is_behind_proxy
-from shared.settings import ServiceSettings
 
-MISSING_CODES = {"404", "NoSuchKey", "NotFound"}
-# A missing bucket counts as transient: it is created later.
-TRANSIENT_CODES = {"NoSuchBucket", "SlowDown", "InternalError", "RequestTimeout"}
 # Bytes copied at a time when a stream is read into a buffer.
 MAX_PART_BYTES = 256 * 1024
 # A URL for ranges is used for a minute. It outlives the longest request, and clocks that differ by some minutes.
 RANGE_URL_EXPIRES_S = 900
 RANGE_URL_USED_S = 60.0
 PLAIN_FILENAME = frozenset(string.ascii_letters + string.digits + "._- ")
-
-
-class MultipartError(PermanentError):
-    """S3 refused to complete or abort a multipart upload."""
-
-    code = "invalid_multipart_upload"
-
-
-class RangeBeyondEndError(PermanentError):
-    """A range begins at or after the end of its object."""
-
-    code = "range_beyond_end"
-
-
-@dataclass(frozen=True)
-class UploadedPart:
-    """One part of a multipart upload, as the client reports it."""
-
-    number: int
-    etag: str
-
-
-@dataclass(frozen=True)
-class StoredPart:
-    """One part of a multipart upload, as storage has it; `modified_s` is unix time."""
-
-    number: int
-    etag: str
-    size: int
-    modified_s: float
-
-
-@dataclass(frozen=True)
-class StoredObject:
-    """An object in a listing; `modified_s` is unix time."""
-
-    key: str
-    size: int
-    modified_s: float
-
-
-@dataclass(frozen=True)
-class OpenMultipart:
-    """A multipart upload that is neither completed nor aborted; `initiated_s` is unix time."""
-
-    key: str
-    upload_id: str
-    initiated_s: float
-
-
-@contextmanager
-def _translated(key: str) -> Iterator[None]:
-    """Translate errors of the S3 client into `WaterholeError`s."""
-    try:
-        yield
-    except ClientError as error:
-        code = str(error.response.get("Error", {}).get("Code", ""))
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if code in TRANSIENT_CODES or (status >= 500 and status != 501) or status == 429:
-            raise TransientError(f"Storage could not serve {key!r}: {code}") from error
-        if code in MISSING_CODES or status == 404:
-            raise ObjectNotFoundError(f"The object {key!r} is not in storage.") from error
-        if code == "PreconditionFailed" or status == 412:
-            raise ObjectChangedError(f"The object {key!r} was replaced.") from error
-        if code == "InvalidRange" or status == 416:
-            raise RangeBeyondEndError(f"The object {key!r} ends before that range.") from error
-        raise PermanentError(f"Storage refused {key!r}: {code}", code="storage_refused") from error
-    except ParamValidationError as error:
-        raise PermanentError(f"{key!r} is not a valid object key.", code="storage_refused") from error
-    except (BotoCoreError, HttpClientError, OSError, TimeoutError) as error:
-        raise TransientError(f"Storage is unavailable: {type(error).__name__}") from error
 
 
 def _attachment(filename: str) -> str:
@@ -144,24 +61,24 @@ class Blobs:
 
     async def check(self) -> None:
         """Raise unless the bucket answers."""
-        with _translated(self.bucket):
+        with translated(self.bucket):
             await self._client.head_bucket(Bucket=self.bucket)
 
     async def allow_pages(self, rule: PageRule) -> bool:
         """Let web pages use presigned URLs as the rule says. Return whether the bucket's rules had to be changed."""
         found: list[dict[str, Any]] = []
-        with suppress(ObjectNotFoundError), _translated(self.bucket):
+        with suppress(ObjectNotFoundError), translated(self.bucket):
             found = (await self._client.get_bucket_cors(Bucket=self.bucket)).get("CORSRules", [])
         rules = with_rule(found, rule)
         if rules == found:
             return False
-        with _translated(self.bucket):
+        with translated(self.bucket):
             await self._client.put_bucket_cors(Bucket=self.bucket, CORSConfiguration={"CORSRules": rules})
         return True
 
     async def get(self, key: str) -> bytes:
         """Return a whole object; for objects that are known to be small."""
-        with _translated(key):
+        with translated(key):
             response = await self._client.get_object(Bucket=self.bucket, Key=key)
             async with response["Body"] as body:
                 return bytes(await body.read())
@@ -176,7 +93,7 @@ class Blobs:
         """
         if length <= 0:
             return b""
-        with _translated(key):
+        with translated(key):
             response = await self._get_range(key, start, length, etag)
             if response is None:
                 return b""
@@ -204,7 +121,7 @@ class Blobs:
             url = await self._url_for_ranges(key)
             if not is_behind_proxy(url) and await self._ranges.fill(Range(url, start, buffer, etag)):
                 return len(buffer)
-        with _translated(key):
+        with translated(key):
             response = await self._get_range(key, start, len(buffer), etag)
             if response is None:
                 return filled
@@ -218,7 +135,7 @@ class Blobs:
         """Return a URL that gives any range of an object, signed by the client with the credentials of this moment."""
         known = self._range_url
         if known is None or known.key != key or known.good_until_s < time.monotonic():
-            with _translated(key):
+            with translated(key):
                 url = await self._client.generate_presigned_url(
                     "get_object", Params={"Bucket": self.bucket, "Key": key}, ExpiresIn=RANGE_URL_EXPIRES_S
                 )
@@ -230,7 +147,7 @@ class Blobs:
         condition = {"IfMatch": etag} if etag is not None else {}
         bounds = f"bytes={start}-{start + length - 1}"
         try:
-            with _translated(key):
+            with translated(key):
                 return await self._client.get_object(Bucket=self.bucket, Key=key, Range=bounds, **condition)
         except RangeBeyondEndError:
             # A server that ignores the condition answers so for a shorter object in place of the one that was meant.
@@ -239,7 +156,7 @@ class Blobs:
 
     async def put(self, key: str, body: bytes, content_type: str = "application/octet-stream") -> None:
         """Write a whole object."""
-        with _translated(key):
+        with translated(key):
             await self._client.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type)
 
     async def content(self, key: str) -> Content | None:
@@ -256,21 +173,21 @@ class Blobs:
         return content.size if content is not None else None
 
     async def _head(self, key: str) -> Mapping[str, Any]:
-        with _translated(key):
+        with translated(key):
             found: Mapping[str, Any] = await self._client.head_object(Bucket=self.bucket, Key=key)
         return found
 
     async def list_keys(self, prefix: str) -> list[str]:
         """Return the keys that start with `prefix`, sorted."""
         keys: list[str] = []
-        with _translated(prefix):
+        with translated(prefix):
             async for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
                 keys += [item["Key"] for item in page.get("Contents", [])]
         return sorted(keys)
 
     async def list_pages(self, prefix: str) -> AsyncIterator[list[StoredObject]]:
         """Yield the objects whose keys start with `prefix` in pages, since all of them may not fit into memory."""
-        with _translated(prefix):
+        with translated(prefix):
             async for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
                 yield [
                     StoredObject(item["Key"], int(item["Size"]), item["LastModified"].timestamp())
@@ -280,7 +197,7 @@ class Blobs:
     async def list_multiparts(self, prefix: str) -> list[OpenMultipart]:
         """Return the open multipart uploads whose keys start with `prefix`."""
         found: list[OpenMultipart] = []
-        with _translated(prefix):
+        with translated(prefix):
             paginator = self._client.get_paginator("list_multipart_uploads")
             async for page in paginator.paginate(Bucket=self.bucket, Prefix=prefix):
                 found += [
@@ -289,9 +206,22 @@ class Blobs:
                 ]
         return found
 
+    async def copy(self, source: str, key: str) -> None:
+        """Copy an object of this bucket; the server does it.
+
+        Raises
+        ------
+        ObjectNotFoundError
+            There is no object at `source`.
+        """
+        with translated(source):
+            await self._client.copy_object(
+                Bucket=self.bucket, Key=key, CopySource={"Bucket": self.bucket, "Key": source}
+            )
+
     async def delete(self, key: str) -> None:
         """Delete an object; do nothing if it does not exist."""
-        with _translated(key):
+        with translated(key):
             await self._client.delete_object(Bucket=self.bucket, Key=key)
 
     async def presign_get(self, key: str, *, expires_s: int, filename: str | None = None) -> str:
@@ -310,7 +240,7 @@ class Blobs:
 
     async def create_multipart(self, key: str) -> str:
         """Start a multipart upload and return its upload id."""
-        with _translated(key):
+        with translated(key):
             response = await self._client.create_multipart_upload(Bucket=self.bucket, Key=key)
         return str(response["UploadId"])
 
@@ -331,7 +261,7 @@ class Blobs:
         """
         listed = [{"PartNumber": part.number, "ETag": part.etag} for part in sorted(parts, key=lambda p: p.number)]
         try:
-            with _translated(key):
+            with translated(key):
                 await self._client.complete_multipart_upload(
                     Bucket=self.bucket, Key=key, UploadId=upload_id, MultipartUpload={"Parts": listed}
                 )
@@ -348,7 +278,7 @@ class Blobs:
         """
         found: list[StoredPart] = []
         try:
-            with _translated(key):
+            with translated(key):
                 pages = self._client.get_paginator("list_parts").paginate(
                     Bucket=self.bucket, Key=key, UploadId=upload_id
                 )
@@ -372,55 +302,11 @@ class Blobs:
             The upload does not exist.
         """
         try:
-            with _translated(key):
+            with translated(key):
                 await self._client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id)
         except PermanentError as error:
             raise MultipartError("The upload_id is not known for this file_key.") from error
 
     async def _presign(self, operation: str, parameters: dict[str, Any], expires_s: int) -> str:
-        with _translated(parameters["Key"]):
+        with translated(parameters["Key"]):
             return str(await self._presigner.generate_presigned_url(operation, Params=parameters, ExpiresIn=expires_s))
-
-
-@dataclass(frozen=True)
-class Storage:
-    """The two buckets."""
-
-    uploads: Blobs
-    results: Blobs
-
-    async def check(self) -> None:
-        """Raise unless both buckets answer."""
-        await self.uploads.check()
-        await self.results.check()
-
-
-@asynccontextmanager
-async def open_storage(settings: ServiceSettings) -> AsyncIterator[Storage]:
-    """Connect to S3."""
-    session = aioboto3.Session(
-        aws_access_key_id=settings.s3_access_key.get_secret_value() if settings.s3_access_key else None,
-        aws_secret_access_key=settings.s3_secret_key.get_secret_value() if settings.s3_secret_key else None,
-        region_name=settings.s3_region,
-    )
-    config = Config(
-        signature_version="s3v4",
-        s3={"addressing_style": "path"} if settings.s3_endpoint else None,
-        max_pool_connections=32,
-        connect_timeout=5,
-        read_timeout=60,
-        retries={"max_attempts": 3, "mode": "standard"},
-        # Servers other than Amazon S3 may not support the newer checksum headers.
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-    )
-    public_endpoint = settings.s3_public_endpoint or settings.s3_endpoint
-    async with (
-        session.client("s3", endpoint_url=settings.s3_endpoint, config=config) as client,
-        session.client("s3", endpoint_url=public_endpoint, config=config) as presigner,
-    ):
-        with closing(RangeRequests()) as ranges:
-            yield Storage(
-                uploads=Blobs(client, presigner, settings.uploads_bucket, ranges),
-                results=Blobs(client, presigner, settings.results_bucket, ranges),
-            )

@@ -73,6 +73,19 @@ async def test_an_issuer_is_offered_where_there_is_one(page, api):
         assert await link.get_attribute("href") == "/session/oidc?return_to=%2Fapp%2F"
 
 
+async def test_a_failed_sign_in_at_the_issuer_is_explained(page, api):
+    api.has_oidc = True
+    await page.goto(f"{api.url}/app/sign-in?error=sign_in_denied&return_to=/app/upload")
+    await expect(page.get_by_role("alert")).to_contain_text("Your institution's sign-in was cancelled.")
+    link = page.get_by_role("link", name="Sign in with your institution")
+    assert await link.get_attribute("href") == "/session/oidc?return_to=%2Fapp%2Fupload"
+    await check_accessibility(page)
+    for unknown in ("constructor", "<b>x</b>", ""):
+        await page.goto(f"{api.url}/app/sign-in?error={unknown}")
+        await page.get_by_label("API key").wait_for()
+        assert await page.get_by_role("alert").count() == 0
+
+
 async def test_an_ended_session_leads_to_the_sign_in_and_back(page, api, troubles, screenshot):
     key = api.add_user("alice")
     one = job()

@@ -14,6 +14,18 @@ const take_link_token = () => {
   return token;
 };
 
+// Why a sign-in at the issuer did not succeed, by the code that the server puts into the address.
+const PROBLEMS = {
+  sign_in_denied: "Your institution's sign-in was cancelled.",
+  sign_in_expired: "The sign-in took too long, or was begun in another browser. Try again.",
+  sign_in_failed: "Your institution's answer was not accepted. Try again; if it happens again, tell the operator.",
+  too_many_requests: "There were too many failed sign-ins from your address. Try again in a few minutes.",
+  temporarily_unavailable: "Your institution's sign-in can't be reached. Try again in a minute.",
+  oidc_not_configured: "This service has no institution to sign in with. Use an API key.",
+};
+
+const problem_of = (code) => (Object.hasOwn(PROBLEMS, code ?? "") ? PROBLEMS[code] : null);
+
 const KeyForm = ({ on_done }) => {
   const [state, set_state] = useState({ is_busy: false, error: null });
   const submit = async (event) => {
@@ -57,6 +69,7 @@ export const Page = ({ query, session }) => {
   const [link_error, set_link_error] = useState(null);
   const goal = safe_return(query.get("return_to"));
   const leave = () => navigate(goal, { replace: true });
+  const problem = problem_of(query.get("error"));
   const is_in = session.status === "signed_in";
   useEffect(() => {
     if (is_in && token === null) leave();
@@ -73,8 +86,9 @@ export const Page = ({ query, session }) => {
       <${Heading} title="Sign in" />
       ${session.status === "ended" && html`<${Notice} kind="info" title="Your session has ended.">
         <p>Sign in again to go on where you were. Nothing that you uploaded or started is lost.</p><//>`}
+      ${problem && html`<${Notice} kind="error" title="You are not signed in."><p>${problem}</p><//>`}
       ${link_error && html`<${Notice} kind="error" title=${link_error.message}>
-        <p>Start the service again for a new link, or sign in with a key.</p><//>`}
+        <p><code>make link</code> on the server prints a new one. Or sign in with a key.</p><//>`}
       ${session.sign_in?.oidc && html`
         <p><a class="button primary" href=${`/session/oidc?return_to=${encodeURIComponent(goal)}`}>
           Sign in with your institution</a></p>

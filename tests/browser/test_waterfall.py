@@ -72,7 +72,7 @@ async def place(page, share_x, share_y, panel=0):
 
 async def until(page, read, holds):
     """Return the first of what `read()` returns for which `holds` is true, a look per frame of the page."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not holds(value := await read()):
             await page.evaluate("() => new Promise((done) => requestAnimationFrame(done))")
     return value
@@ -83,9 +83,14 @@ async def settled(page):
     await page.locator(SETTLED).wait_for()
 
 
-async def view_of(page):
-    query = parse_qs(urlsplit(page.url).query)
-    return {name: values[0] for name, values in query.items()}
+async def address(page, holds):
+    """Return the parameters of the address once they are as wanted."""
+
+    async def read():
+        query = await page.evaluate("() => location.search.slice(1)")
+        return {name: values[0] for name, values in parse_qs(query).items()}
+
+    return await until(page, read, holds)
 
 
 def number_of(text):
@@ -175,15 +180,14 @@ async def test_keyboard_address_and_accessibility(page, canvas, server, screensh
     await page.get_by_text("Hits in view: 2").click()
     await page.locator(".waterfall-hits button[aria-pressed=true]", has_text="CANDIDATE_ET").wait_for()
     await page.get_by_role("button", name="Show the selected hit").click()
-    await page.wait_for_url(re.compile("width_hz="))
+    first = await address(page, lambda view: "width_hz" in view)
     await settled(page)
-    first = await view_of(page)
     middle_hz = sky.frequency_hz(30_000) + 75 * sky.channel_width_hz
     assert float(first["center_hz"]) == pytest.approx(middle_hz, abs=5)
     await screenshot(page, "waterfall_hit_dark")
     await canvas.focus()
     await page.keyboard.press("+")
-    await page.wait_for_url(lambda url: float(parse_qs(urlsplit(url).query)["width_hz"][0]) < float(first["width_hz"]))
+    await address(page, lambda view: float(view["width_hz"]) < float(first["width_hz"]))
     await settled(page)
     # The crosshair: its place and value, which the status reads out.
     await page.keyboard.press("c")
@@ -207,14 +211,15 @@ async def test_keyboard_address_and_accessibility(page, canvas, server, screensh
     await page.get_by_label("Range by itself").uncheck()
     await page.get_by_label("Bright at").fill("25")
     await page.get_by_label("Bright at").press("Enter")
-    await page.wait_for_url(re.compile("high=25"))
+    await address(page, lambda view: view.get("high") == "25")
     await settled(page)
     before = await page.evaluate(VIEW)
+    await address(page, lambda view: abs(float(view["center_hz"]) - before["center_hz"]) < 1e-3)
     url = page.url
     await page.goto("about:blank")
     await page.goto(url)
     await settled(page)
-    assert await page.evaluate(VIEW) == before
+    assert await page.evaluate(VIEW) == pytest.approx(before, rel=1e-12, abs=1e-3)
     assert await page.get_by_role("combobox", name="Colours").input_value() == "cividis"
     assert await page.get_by_label("Bright at").input_value() == "25"
     # A typed range, and one that is none.
@@ -222,7 +227,7 @@ async def test_keyboard_address_and_accessibility(page, canvas, server, screensh
     await page.get_by_label("From").fill(f"{low:.7f}")
     await page.get_by_label("To", exact=True).fill(f"{high:.7f}")
     await page.get_by_role("button", name="Show", exact=True).click()
-    await page.wait_for_url(lambda url: abs(float(parse_qs(urlsplit(url).query)["width_hz"][0]) - 100 * CHANNEL_HZ) < 1)
+    await address(page, lambda view: abs(float(view["width_hz"]) - 100 * CHANNEL_HZ) < 1)
     await page.get_by_label("From").fill("99999")
     await page.get_by_role("button", name="Show", exact=True).click()
     await page.get_by_role("alert").filter(has_text="within the band").wait_for()
@@ -248,9 +253,8 @@ async def test_pointer_drags_rules_marks_and_selects(page, server):
     await page.locator(".waterfall-hits button[aria-pressed=true]").wait_for()
     # A drag by a quarter of the width moves by it; what was under the pointer stays there.
     await drag(await place(page, 0.5, 0.5), await place(page, 0.75, 0.5))
-    await page.wait_for_url(
-        lambda url: abs(float(parse_qs(urlsplit(url).query)["center_hz"][0]) - middle_hz + 100 * CHANNEL_HZ) < 2
-    )
+    left_hz = middle_hz - 100 * CHANNEL_HZ
+    await address(page, lambda view: abs(float(view["center_hz"]) - left_hz) < 2)
     # The ruler along the track reads its drift: f falls by 160 channels over the observation.
     await page.get_by_role("combobox", name="Drag").select_option("ruler")
     await drag(await place(page, 0.75 + 0.1, 0.25), await place(page, 0.75 - 0.1, 0.75))
@@ -369,7 +373,7 @@ async def test_narrow_screens_light_colours_and_tables(new_context, server, scre
     await screenshot(page, "waterfall_narrow_light")
     width = (await page.evaluate(VIEW))["width_hz"]
     await zoom.click()
-    await page.wait_for_url(lambda url: float(parse_qs(urlsplit(url).query).get("width_hz", ["inf"])[0]) < width)
+    await address(page, lambda view: float(view.get("width_hz", "inf")) < width)
     # Two fingers that part zoom in.
     await settled(page)
     width = (await page.evaluate(VIEW))["width_hz"]
@@ -384,6 +388,15 @@ async def test_narrow_screens_light_colours_and_tables(new_context, server, scre
     }""")
     near = pytest.approx(width / 2, rel=0.01)
     await until(page, lambda: page.evaluate(VIEW), lambda view: view["width_hz"] == near)
+
+
+async def test_an_upload_that_is_gone_leaves_the_levels(page, server, troubles):
+    sky = drifting_sky(other={"spectra_readable": True})
+    server.show({"drifting": sky})
+    troubles.expect("GET /jobs/drifting/spectra: 409")
+    await page.goto(f"{server.url}?center_hz={sky.frequency_hz(30_050)}&width_hz={100 * CHANNEL_HZ}")
+    await page.get_by_text("Drawn from columns of 16 channels").wait_for()
+    await settled(page)
 
 
 async def test_a_job_without_a_waterfall_says_so(page, server, troubles):

@@ -79,6 +79,21 @@ export const RangeForm = ({ view, band, on_view }) => {
     </form>`;
 };
 
+/** A number in sigmas. What is being typed stays while the page is drawn again, until it is given or left. */
+const Limit = ({ label, value, disabled, on_value }) => {
+  const [typed, set_typed] = useState(null);
+  const give = (event) => {
+    const number = event.target.valueAsNumber;
+    if (Number.isFinite(number)) on_value(number);
+    set_typed(null);
+  };
+  return html`
+    <label>${label}
+      <input type="number" step="0.5" value=${typed ?? value} disabled=${disabled}
+        onInput=${(event) => set_typed(event.target.value)} onChange=${give} onBlur=${() => set_typed(null)} /> σ
+    </label>`;
+};
+
 /**
  * What the colours stand for: statistic, map, range, unit.
  * @param {{state: Object, scale: {low: number, high: number}, on_change: (changes: Object) => void}} props
@@ -86,14 +101,9 @@ export const RangeForm = ({ view, band, on_view }) => {
 export const ColourControls = ({ state, scale, on_change, can_straighten, has_decibels }) => {
   const statistics = [["max", "maximum"], ["mean", "mean"]];
   const automatic = state.low === null && state.high === null;
-  const limit = (name) => html`
-    <label>${name === "low" ? "Dark at" : "Bright at"}
-      <input type="number" step="0.5" value=${scale[name]} disabled=${automatic}
-        onChange=${(event) => {
-          const value = event.target.valueAsNumber;
-          if (Number.isFinite(value)) on_change({ low: scale.low, high: scale.high, [name]: value });
-        }} /> σ
-    </label>`;
+  const limit = (name, label) => html`
+    <${Limit} label=${label} value=${scale[name]} disabled=${automatic}
+      on_value=${(value) => on_change({ low: scale.low, high: scale.high, [name]: value })} />`;
   return html`
     <div class="waterfall-group" role="group" aria-label="Values and colours">
       ${choice("Value", state.statistic, statistics, (statistic) => on_change({ statistic }))}
@@ -101,7 +111,7 @@ export const ColourControls = ({ state, scale, on_change, can_straighten, has_de
       <label class="waterfall-check"><input type="checkbox" checked=${automatic}
         onChange=${() => on_change(automatic ? { low: scale.low, high: scale.high } : { low: null, high: null })} />
         Range by itself</label>
-      ${limit("low")} ${limit("high")}
+      ${limit("low", "Dark at")} ${limit("high", "Bright at")}
       <label class="waterfall-check"><input type="checkbox" checked=${state.decibels} disabled=${!has_decibels}
         onChange=${() => on_change({ decibels: !state.decibels })} /> dB too</label>
       <label class="waterfall-check"><input type="checkbox" checked=${state.straighten} disabled=${!can_straighten}

@@ -32,7 +32,7 @@ export const layout_of = (width, count, titled) => {
     head: single ? 0 : 20,
     strip: single ? 48 : 24,
     labels: 24,
-    image: single ? (narrow ? 240 : 340) : narrow ? 72 : 96,
+    image: single ? between(240, 0.26 * width, 560) : between(72, 0.075 * width, 150),
   };
   const panels = [];
   let top = titled ? TITLE_PX : 6;
@@ -49,6 +49,8 @@ export const layout_of = (width, count, titled) => {
   const height = top + AXIS_PX + BAR_PX;
   return { width, height, left: narrow ? 46 : 62, right: width - 14, narrow, panels, axis: top, bar: top + AXIS_PX };
 };
+
+const between = (least, value, most) => Math.round(Math.min(most, Math.max(least, value)));
 
 /** Return the panel at a height of the canvas: the one whose picture is nearest. */
 export const panel_at = (layout, y) => {

@@ -57,11 +57,13 @@ const LOADERS = { level: load_level, windows: load_windows, raw: load_samples };
  * Make the data of one panel.
  * @param {{job_id: string, label: string, role?: string}} given
  * @param {Object} manifest Answer of GET /jobs/{id}/waterfall.
- * @param {(path: string, options: Object) => Promise<{bytes: ArrayBuffer, headers: Headers}>} get_bytes
- * @param {() => void} on_change Called when tiles have come or failed.
+ * @param {Object} ways
+ * @param {(path: string, options: Object) => Promise<{bytes: ArrayBuffer, headers: Headers}>} ways.get_bytes
+ * @param {() => void} ways.on_change Called when tiles have come or failed.
+ * @param {number} ways.capacity_bytes Most bytes of tiles that are kept.
  * @returns {Object} {job_id, label, role, manifest, grid, noise, store, path}
  */
-export const make_panel = (given, manifest, get_bytes, on_change) => {
+export const make_panel = (given, manifest, { get_bytes, on_change, capacity_bytes }) => {
   const panel = {
     ...given,
     manifest: { ...manifest, draws_samples: manifest.spectra_readable && manifest.n_spectra < AVERAGED_SPECTRA },
@@ -80,7 +82,7 @@ export const make_panel = (given, manifest, get_bytes, on_change) => {
       throw error;
     }
   };
-  panel.store = make_tile_store({ load, on_change });
+  panel.store = make_tile_store({ load, on_change, capacity_bytes });
   return panel;
 };
 

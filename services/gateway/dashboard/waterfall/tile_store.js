@@ -9,11 +9,11 @@ const TRIES = 4;
  * @param {Object} options
  * @param {(tile: Object, signal: AbortSignal) => Promise<{pieces: Object[], bytes: number}>} options.load
  * @param {() => void} options.on_change Called when a tile has come or failed.
- * @param {number} [options.capacity_bytes] Most bytes kept.
+ * @param {number} options.capacity_bytes Most bytes kept.
  * @param {(tries: number) => number} [options.wait_ms] How long to wait after a failure.
  * @returns {{want: function, get: function, state: function, close: function}}
  */
-export const make_tile_store = ({ load, on_change, capacity_bytes = 64e6, wait_ms = (tries) => 500 * 2 ** tries }) => {
+export const make_tile_store = ({ load, on_change, capacity_bytes, wait_ms = (tries) => 500 * 2 ** tries }) => {
   const kept = new Map(); // in the order of their last use
   const running = new Map();
   const failures = new Map();

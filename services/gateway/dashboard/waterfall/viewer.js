@@ -13,12 +13,15 @@ import { HitList, ShownTable } from "./shown_table.js";
 import { make_stage } from "./stage.js";
 import { drift_text, exact_text, width_text } from "./ticks.js";
 import { neighbour, reach_hz } from "./tracks.js";
+import { query_of_view } from "./view_address.js";
 
 /** The page is told of a view that has stood still for this long. */
 const ADDRESS_MS = 250;
 /** Controls follow the canvas at most this often. */
 const CONTROLS_MS = 80;
 const SPOKEN_MS = 400;
+/** Tiles kept in memory, of all panels. */
+const MEMORY_BYTES = 96e6;
 /** Channels shown around a hit when it is zoomed to. */
 const HIT_CHANNELS = 400;
 /** Columns shown on either side of one that is zoomed to. */
@@ -40,7 +43,11 @@ const KEPT = ["center_hz", "width_hz", "statistic", "low", "high", "map"];
 /** Return what the page keeps of the state; null stands for what is chosen here. */
 const kept_view = ({ view, statistic, low, high, map }) => ({ ...view, statistic, low, high, map });
 
-const same_view = (a, b) => a && b && KEPT.every((key) => (a[key] ?? null) === (b[key] ?? null));
+/** True if two views are the same as far as an address tells. */
+const same_view = (a, b) => {
+  const [one, other] = [query_of_view(a), query_of_view(b)];
+  return Object.keys(one).every((name) => one[name] === other[name]);
+};
 
 /** Return the changes of the state that a view from outside asks for. */
 const changes_of = (view, band) => {
@@ -99,7 +106,10 @@ const use_stage = (canvas_ref, { panels, manifests, latest }) => {
       clearTimeout(address);
       if (!same_view(now, sent.current)) address = setTimeout(tell, ADDRESS_MS);
     };
-    const data = panels.map((panel, at) => make_panel(panel, manifests[at], request_bytes, () => made.tiles_changed()));
+    const ways = {
+      get_bytes: request_bytes, on_change: () => made.tiles_changed(), capacity_bytes: MEMORY_BYTES / panels.length,
+    };
+    const data = panels.map((panel, at) => make_panel(panel, manifests[at], ways));
     const made = make_stage(canvas_ref.current, data, on_frame);
     const stop_gestures = listen(canvas_ref.current, made, {
       tool: () => latest.current.tool,
@@ -161,7 +171,7 @@ const ReadOut = ({ stage, spoken }) => {
           <div><dt>Width</dt><dd>${width_text(view.width_hz)}</dd></div>`}
       </dl>
       <p class="waterfall-note">${loading > 0 ? "Loading…" : resolution_text(scene)}
-        ${error !== null && error.status !== 409 && html` <span>Some of it can't be loaded: ${error.message}</span>
+        ${error !== null && html` <span>Some of it can't be loaded: ${error.message}</span>
         <button type="button" onClick=${() => stage.retry()}>Try again</button>`}</p>
       <p class="waterfall-spoken" role="status">${spoken}</p>
     </div>`;
@@ -192,8 +202,10 @@ const saved = async (stage, kind) => {
 /** Follow the page: its view, its selection and its hits. */
 const use_page = (stage, sent, { view, hits, selected }) => {
   useEffect(() => {
-    if (stage === null || view === null || same_view(view, sent.current)) return;
-    stage.set(changes_of(view, stage.band));
+    if (stage === null) return;
+    const changes = changes_of(view ?? {}, stage.band);
+    if (sent.current !== null && same_view(kept_view(changes), sent.current)) return;
+    stage.set(changes);
     sent.current = kept_view(stage.state);
   }, [stage, ...KEPT.map((key) => view?.[key])]);
   useEffect(() => {

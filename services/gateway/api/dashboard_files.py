@@ -1,5 +1,7 @@
 """The dashboard's files and their headers: read from the installed package once, and kept as they are sent.
 
+Scripts and styles are sent without their comments, which are a quarter of their bytes, and with the same line numbers.
+
 Browsers load what the page names from this server alone, run no inline script and no inline style, and send requests
 to this server and to the object store only, where presigned URLs point to.
 """
@@ -59,8 +61,22 @@ def _suffix(name: str) -> str:
     return dot + suffix
 
 
+def without_comments(text: str) -> str:
+    """Return a script or style without the comments that have lines of their own; these lines stay, empty."""
+    kept, in_block = [], False
+    for line in text.split("\n"):
+        start = line.strip()
+        is_block = in_block or start.startswith("/*")
+        in_block = is_block and not start.endswith("*/")
+        kept.append("" if is_block or start.startswith("//") else line)
+    return "\n".join(kept)
+
+
 def _read(name: str, entry: Traversable) -> DashboardFile:
     content = entry.read_bytes()
+    # Vendored files are sent as they are listed.
+    if name.endswith((".js", ".css")) and not name.startswith("vendor/"):
+        content = without_comments(content.decode()).encode()
     # Without the time of compression, so that all gateways send the same bytes.
     compressed = gzip.compress(content, compresslevel=9, mtime=0)
     return DashboardFile(content, compressed, CONTENT_TYPES[_suffix(name)], hashlib.sha256(content).hexdigest()[:20])

@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from services.gateway.api.dashboard_files import CONTENT_TYPES, INDEX, page_headers, read_files, store_sources
+from services.gateway.api.dashboard_files import (
+    CONTENT_TYPES,
+    INDEX,
+    page_headers,
+    read_files,
+    store_sources,
+    without_comments,
+)
 from services.gateway.settings import Settings
 
 ROOT = Path(__file__).parents[4]
@@ -19,11 +26,7 @@ FOLDER = ROOT / "services/gateway/dashboard"
 MOST_BYTES = 150_000
 MOST_COLUMNS = 120
 FILES = read_files()
-OURS = {
-    name: one.content.decode()
-    for name, one in FILES.items()
-    if name.endswith((".js", ".css")) and "vendor/" not in name
-}
+OURS = {name: (FOLDER / name).read_text() for name in FILES if name.endswith((".js", ".css")) and "vendor/" not in name}
 VENDORED = json.loads((FOLDER / "vendor/vendor.json").read_text())
 
 
@@ -52,6 +55,36 @@ def test_script_and_style_are_small():
     sizes = {name: len(one.compressed) for name, one in FILES.items() if name.endswith((".js", ".css"))}
     assert sum(sizes.values()) < MOST_BYTES, sizes
     assert len(sizes) > 30
+
+
+def test_comments_are_not_sent_and_lines_keep_their_numbers():
+    text = """// Why.
+const link = "https://example.org"; // beside code
+/**
+ * @param {number} x
+ */
+export const f = (x) => html`<p>${x /* inside */}</p>`;
+/* one line */
+p { color: red; } /* beside */
+"""
+    assert without_comments(text).split("\n") == [
+        "",
+        'const link = "https://example.org"; // beside code',
+        "",
+        "",
+        "",
+        "export const f = (x) => html`<p>${x /* inside */}</p>`;",
+        "",
+        "p { color: red; } /* beside */",
+        "",
+    ]
+    for name, text in OURS.items():
+        sent = FILES[name].content.decode()
+        assert sent.count("\n") == text.count("\n")
+        assert len(sent) < len(text)
+        # A comment that ends before code would take the code with it.
+        assert [line for line in text.split("\n") if line.strip().startswith("/*") and line.count("*/") > 1] == [], name
+        assert [line for line in text.split("\n") if "*/" in line and not line.strip().endswith("*/")] == [], name
 
 
 def test_compressed_files_are_the_same_files():

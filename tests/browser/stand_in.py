@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from services.gateway.api.routes.dashboard import DashboardRoutes
+from tests.browser.stand_in_hits import HitsStandIn
 
 COOKIE = "waterhole_session"
 USER = web.RequestKey("user", str)
@@ -66,11 +67,13 @@ class StandIn:
 
     def __init__(self) -> None:
         self.url = ""
+        self.hits = HitsStandIn()
         self._streams: dict[str, set[asyncio.Queue[tuple[str, Any]]]] = {}
         self.reset()
 
     def reset(self) -> None:
         """Forget everything but the open streams."""
+        self.hits.reset()
         self.users: dict[str, str] = {}
         self.tiers: dict[str, str] = {}
         self.jobs: dict[str, list[Record]] = {}
@@ -121,6 +124,7 @@ class StandIn:
         app = web.Application(middlewares=[self._middleware])
         app.on_shutdown.append(self._close_streams)
         app.add_routes(DashboardRoutes().routes())
+        app.add_routes(self.hits.routes())
         app.add_routes(
             [
                 web.get("/session", self._get_session),

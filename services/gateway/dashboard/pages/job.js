@@ -7,6 +7,7 @@ import { Actions, Curl } from "../job/actions.js";
 import { advice_of } from "../job/advice.js";
 import { Numbers, TopCandidates } from "../job/candidates.js";
 import { Downloads } from "../job/downloads.js";
+import { HitsSection } from "../job/hits_section.js";
 import { NoiseTable } from "../job/noise_table.js";
 import { ObservationList } from "../job/observation_list.js";
 import { Stages } from "../job/stages.js";
@@ -101,6 +102,7 @@ const Results = ({ job }) => html`
   <${Section} id="top-title" title="Best candidates">
     <${TopCandidates} candidates=${job.results.top_candidates} on_show=${(view) => set_query(view)} />
   <//>
+  <${Section} id="hits-title" title="Waterfall and hits"><${HitsSection} job=${job} /><//>
   <${Section} id="noise-title" title="Noise"><${NoiseTable} job_id=${job.job_id} /><//>
   <${Section} id="files-title" title="Downloads"><${Downloads} job=${job} /><//>`;
 

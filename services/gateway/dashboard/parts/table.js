@@ -35,7 +35,7 @@ class Row extends Component {
   }
 
   render({ row, columns, row_class }) {
-    return html`<tr role="row" class=${row_class}>
+    return html`<tr role="row" class=${row_class} aria-current=${row_class.includes("selected") ? "true" : undefined}>
       ${columns.map((column) => html`<${Cell} key=${column.key} column=${column} row=${row} />`)}</tr>`;
   }
 }

@@ -1,0 +1,36 @@
+// The view of a waterfall in the address, so that every view is a URL.
+import { set_query } from "../address.js";
+
+const NUMBERS = ["center_hz", "width_hz", "low", "high"];
+const TEXTS = ["statistic", "map"];
+
+/**
+ * Return a number of the address; null where it has none.
+ * @param {URLSearchParams} query
+ * @param {string} name
+ * @returns {number | null}
+ */
+export const number_in = (query, name) => {
+  const text = query.get(name);
+  return text !== null && text !== "" && Number.isFinite(Number(text)) ? Number(text) : null;
+};
+
+/**
+ * Return the view that an address asks for; what it does not say is chosen by the waterfall.
+ * @param {URLSearchParams} query
+ * @returns {object} as the property `view` of `Waterfall`
+ */
+export const view_in = (query) => {
+  const numbers = NUMBERS.map((name) => [name, number_in(query, name)]);
+  const texts = TEXTS.map((name) => [name, query.get(name)]);
+  return Object.fromEntries([...numbers, ...texts].filter(([, value]) => value !== null));
+};
+
+/**
+ * Keep a view in the address, without a new entry in the history: one pans through hundreds of views.
+ * @param {object} view as `Waterfall` tells it
+ */
+export const set_view = (view) => {
+  const changes = [...NUMBERS, ...TEXTS].map((name) => [name, view[name] ?? null]);
+  set_query(Object.fromEntries(changes), { replace: true });
+};

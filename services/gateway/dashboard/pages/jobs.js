@@ -171,15 +171,18 @@ export const Page = ({ query }) => {
   const [removed, set_removed] = useState(null);
   const live = use_live_list({ ...setting, status, q, is_paused });
   use_announced_ends(setting, live.list.items, is_paused);
+  const is_filtered = Boolean(status || q);
+  const is_empty = live.state === "ready" && live.list.items.length === 0;
   return html`
     <div class="page-head">
       <${Heading} title=${setting.title} />
       <a class="button primary" href="/app/upload">New analysis</a>
     </div>
     <${Kinds} chosen=${setting} />
-    <${Filters} key=${setting.kind} query=${query} is_paused=${is_paused} waiting=${live.waiting}
-      on_pause=${set_paused} />
-    <${Listed} setting=${setting} live=${live} on_remove=${set_removed} is_filtered=${Boolean(status || q)} />
+    ${(!is_empty || is_filtered || is_paused) && html`
+      <${Filters} key=${setting.kind} query=${query} is_paused=${is_paused} waiting=${live.waiting}
+        on_pause=${set_paused} />`}
+    <${Listed} setting=${setting} live=${live} on_remove=${set_removed} is_filtered=${is_filtered} />
     ${removed && html`
       <${RemoveDialog} item=${removed} setting=${setting} on_removed=${live.remove}
         on_close=${() => set_removed(null)} />`}`;

@@ -18,8 +18,8 @@ const User = ({ session }) => {
     }
   };
   return html`
-    <span class="user"><span class="unseen">Signed in as </span><span class="user-name">${session.name}</span>
-      <span class="tier">${session.tier}</span></span>
+    <span class="user"><span class="unseen">Signed in as </span><span class="user-name">${session.name}</span>${" "}
+      <span class="tier"><span class="unseen">, tier </span>${session.tier}</span></span>
     <button type="button" class="quiet" onClick=${leave}>Sign out</button>
     ${error && html`<span class="field-error" role="alert">${error.message}</span>`}`;
 };

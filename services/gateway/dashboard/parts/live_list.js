@@ -30,7 +30,7 @@ export const use_live_list = ({ path, kind, id_key, status, q, is_paused }) => {
   const filter = useMemo(() => ({ id_key, status, q }), [id_key, status, q]);
   const [view, set_view] = useState({ state: "loading", list: EMPTY, error: null });
   const [waiting, set_waiting] = useState(0);
-  const shown = useRef({ count: 0, reading: null });
+  const shown = useRef({ count: 0, reading: null, meanwhile: [] });
   shown.current.count = view.list.items.length;
   const [paused, has_paused] = [useRef(is_paused), useRef(is_paused)];
   paused.current = is_paused;
@@ -38,10 +38,15 @@ export const use_live_list = ({ path, kind, id_key, status, q, is_paused }) => {
   const load = useCallback((count) => {
     shown.current.reading?.abort();
     const reading = new AbortController();
-    shown.current.reading = reading;
+    Object.assign(shown.current, { reading, meanwhile: [] });
     set_waiting(0);
     return read(path, { status, q }, count, reading.signal).then(
-      (list) => set_view({ state: "ready", list, error: null }),
+      (list) => {
+        // The server may have answered before it told of these changes. Later ones are still to come, in order.
+        const current = shown.current.meanwhile.splice(0).reduce((changed, update) => update(changed), list);
+        shown.current.reading = null;
+        set_view({ state: "ready", list: current, error: null });
+      },
       (error) => error.name !== "AbortError" && set_view((old) => ({ ...old, state: "error", error })),
     );
   }, [path, status, q]);
@@ -63,7 +68,10 @@ export const use_live_list = ({ path, kind, id_key, status, q, is_paused }) => {
       (error) => set_view((old) => ({ ...old, state: "error", error })),
     );
 
-  const change = useCallback((update) => set_view((old) => ({ ...old, list: update(old.list) })), []);
+  const change = useCallback((update) => {
+    if (shown.current.reading) shown.current.meanwhile.push(update);
+    set_view((old) => ({ ...old, list: update(old.list) }));
+  }, []);
 
   useEffect(() => {
     // Asks at each event: the page is drawn again some time after somebody has paused it.

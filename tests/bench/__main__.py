@@ -1,9 +1,10 @@
 """Measure time and memory on this machine: `python -m tests.bench`.
 
-There are nine parts: the search of one coarse channel; the search of many, from file to hits; observations of many
-spectra; a job on the embedded servers beside a plain reader; a cadence beside its single jobs; the memory of a worker;
-observations with many hits; crowded bands; the requests of the gateway. The first two also run turboSETI where it is
-installed. Each figure of the search is the median of several runs after one uncounted run. Kernels are compiled before.
+There are ten parts: the search of one coarse channel; its zoomable waterfall; the search of many, from file to hits;
+observations of many spectra; a job on the embedded servers beside a plain reader; a cadence beside its single jobs; the
+memory of a worker; observations with many hits; crowded bands; the requests of the gateway. The search of one and of
+many also runs turboSETI where it is installed. Each figure of the search is the median of several runs after one
+uncounted run. Kernels are compiled before.
 """
 
 import argparse
@@ -18,9 +19,22 @@ from rich.console import Console
 
 from science.simulator import spectra, write_h5
 from shared.logs import configure_logs
-from tests.bench import cadence, crowd, files, gateway, hits, job, many_spectra, memory, observation, peer, search
+from tests.bench import (
+    cadence,
+    crowd,
+    files,
+    gateway,
+    hits,
+    job,
+    many_spectra,
+    memory,
+    observation,
+    peer,
+    pyramid,
+    search,
+)
 
-PARTS = ("search", "files", "spectra", "job", "cadence", "memory", "hits", "crowd", "gateway")
+PARTS = ("search", "pyramid", "files", "spectra", "job", "cadence", "memory", "hits", "crowd", "gateway")
 
 
 def main() -> None:
@@ -42,6 +56,8 @@ def main() -> None:
         console.print("turboSETI is not installed; its figures are left out.")
     with tempfile.TemporaryDirectory(prefix="waterhole-bench-") as name:
         measure_with_files(console, Path(name), parts, runs=arguments.runs, long=arguments.long)
+    if "pyramid" in parts:
+        pyramid.measure(console, runs=arguments.runs)
     if "hits" in parts:
         asyncio.run(hits.measure(console))
     if "crowd" in parts:

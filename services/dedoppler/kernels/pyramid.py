@@ -229,11 +229,11 @@ def _finest(block: Block, channels: tuple[int, int], table: CodeTable, levels: L
         for r in range(rows):
             row, any_lost = _row(block, r, part, strip)
             _reduce(row, factor, strip, largest, total)
-            number[:] = factor
+            _coarser_sums(total[:columns], sums.total[r, next_level])
+            number[:], sums.number[r, next_level] = factor, _LEVEL_FACTOR * factor
             if any_lost:
                 _numbers(row, factor, number)
-            _coarser_sums(total[:columns], sums.total[r, next_level])
-            _coarser_sums(number[:columns], sums.number[r, next_level])
+                _coarser_sums(number[:columns], sums.number[r, next_level])
             encode(largest[:columns], table, maxima[here, r])
             _encode_means(total, number, largest, table, means[here, r])
         _to_sigma(strip.over_time, strip.missing_over_time, block.x.shape[0])

@@ -23,6 +23,7 @@ from tests.browser.chromium import NONE_FOUND, find_chromium
 from tests.browser.javascript import Javascript
 from tests.browser.stand_in import StandIn
 from tests.browser.troubles import Troubles
+from tests.browser.waterfall_server import WaterfallServer
 
 ROOT = Path(__file__).parents[2]
 # Pictures of the pages, to be looked at; git ignores the folder.
@@ -136,3 +137,12 @@ async def javascript(browser: Browser) -> AsyncIterator[Javascript]:
         await page.goto(str(server.make_url("/app/vendor/htm_licence.txt")))
         yield Javascript(page)
         await context.close()
+
+
+@pytest.fixture(scope="package")
+async def waterfalls(browser: Browser) -> AsyncIterator[WaterfallServer]:
+    """Serve waterfalls of observations in memory, and a page that shows nothing else."""
+    server = WaterfallServer()
+    async with TestServer(server.app()) as running:
+        server.url = str(running.make_url("/waterfall_page"))
+        yield server

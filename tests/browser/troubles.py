@@ -7,8 +7,9 @@ from playwright.async_api import BrowserContext, ConsoleMessage, Page, Request, 
 
 # The browser says this of each answer from 400 on; `Troubles` names path and status instead.
 _OF_RESPONSES = "Failed to load resource"
-# A page that is left, or a request that the page gave up.
-_GIVEN_UP = "net::ERR_ABORTED"
+# A page that is left, a request that the page gave up, or an interface of the machine that came or went: the browser
+# then ends all requests, even those to the machine itself.
+_GIVEN_UP = ("net::ERR_ABORTED", "net::ERR_NETWORK_CHANGED")
 
 
 class Troubles:
@@ -48,7 +49,7 @@ class Troubles:
             self.found.append(f"{_name(response.request)}: {response.status}")
 
     def _on_failed(self, request: Request) -> None:
-        if request.failure != _GIVEN_UP:
+        if request.failure not in _GIVEN_UP:
             self.found.append(f"{_name(request)}: {request.failure}")
 
 

@@ -30,6 +30,7 @@ class WaterfallServer:
     """Skies by the id of their job, and what was asked for."""
 
     def __init__(self) -> None:
+        self.url = ""
         self.skies: dict[str, Sky] = {}
         # The properties of the component; the page fetches them at its start.
         self.props: dict[str, Any] = {}

@@ -107,7 +107,8 @@ export const draw_strip = (context, scene, at) => {
   const ticks = linear_ticks(0, top, strip_height, layout.narrow || strip_height > 30 ? 20 : 12);
   for (const { value, text } of ticks) {
     const y = bottom - (value / top) * strip_height;
-    if (y < strip + 4) continue;
+    // In a low strip there is no place for the zero beside another label.
+    if (y < strip + 4 || (value === 0 && strip_height < 30)) continue;
     line(context, layout.left - 4, y, layout.left, y);
     draw_text(context, `${text}σ`, layout.left - 7, Math.min(bottom - 4, y), "right");
   }

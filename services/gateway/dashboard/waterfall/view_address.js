@@ -8,7 +8,7 @@ const USUAL = { statistic: "max", map: "viridis" };
 /**
  * Return the view that a query asks for.
  * @param {URLSearchParams} query
- * @returns {Object|null} {center_hz, width_hz, statistic, low, high, map}, each only where it is given; null without any.
+ * @returns {Object|null} {center_hz, width_hz, statistic, low, high, map}, each where it is given; null without any.
  */
 export const view_of_query = (query) => {
   const numbers = NUMBERS.map((name) => [name, parseFloat(query.get(name))]).filter((pair) => Number.isFinite(pair[1]));

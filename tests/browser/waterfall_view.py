@@ -1,0 +1,102 @@
+"""The waterfall in a page: where things are on its canvas, and what its read-out and address say."""
+
+import asyncio
+import base64
+import re
+from urllib.parse import parse_qs
+
+import numpy as np
+
+from tests.browser.sky import Chunk, Sky, noise, with_tone
+
+SETTLED = "canvas[data-state=settled]"
+CHANNEL_HZ = 2.7939677238464355
+# The colours of a panel's strip or image, in device pixels, row by row.
+PIXELS = """async ([at, part]) => {
+  const { layout_of } = await import("/app/waterfall/layout.js");
+  const canvas = document.querySelector(".waterfall canvas");
+  const layout = layout_of(canvas.clientWidth, Number(canvas.dataset.panels), false);
+  const ratio = canvas.width / canvas.clientWidth;
+  const [left, right, top, height] = [layout.left, layout.right, layout.panels[at][part],
+    layout.panels[at][`${part}_height`]].map((length) => Math.round(length * ratio));
+  const copy = document.createElement("canvas");
+  [copy.width, copy.height] = [canvas.width, canvas.height];
+  const context = copy.getContext("2d", { willReadFrequently: true });
+  context.drawImage(canvas, 0, 0);
+  const { data } = context.getImageData(left, top, right - left, height);
+  const letters = Array.from(data, (byte) => String.fromCharCode(byte)).join("");
+  return { width: right - left, height, data: btoa(letters) };
+}"""
+VIEW = "() => JSON.parse(document.querySelector('.waterfall canvas').dataset.view)"
+# Where frequency and time begin and end on the canvas, in CSS pixels.
+PLOT = """async () => {
+  const { layout_of } = await import("/app/waterfall/layout.js");
+  const canvas = document.querySelector(".waterfall canvas");
+  const layout = layout_of(canvas.clientWidth, Number(canvas.dataset.panels), false);
+  const box = canvas.getBoundingClientRect();
+  return { left: box.left + layout.left, right: box.left + layout.right,
+    panels: layout.panels.map(({ image, image_height }) => [box.top + image, box.top + image + image_height]) };
+}"""
+
+
+async def pixels(page, at, part):
+    got = await page.evaluate(PIXELS, [at, part])
+    return np.frombuffer(base64.b64decode(got["data"]), np.uint8).reshape(got["height"], got["width"], 4)
+
+
+async def place(page, share_x, share_y, panel=0):
+    """Return a place in a panel's image as the mouse knows it."""
+    plot = await page.evaluate(PLOT)
+    top, bottom = plot["panels"][panel]
+    return plot["left"] + share_x * (plot["right"] - plot["left"]), top + share_y * (bottom - top)
+
+
+async def until(page, read, holds):
+    """Return the first of what `read()` returns for which `holds` is true, a look per frame of the page."""
+    async with asyncio.timeout(60):
+        while not holds(value := await read()):
+            await page.evaluate("() => new Promise((done) => requestAnimationFrame(done))")
+    return value
+
+
+async def settled(page):
+    """Wait until the address says what is shown, and everything of it is there."""
+    await page.locator(SETTLED).wait_for()
+
+
+async def address(page, holds):
+    """Return the parameters of the address once they are as wanted."""
+
+    async def read():
+        query = await page.evaluate("() => location.search.slice(1)")
+        return {name: values[0] for name, values in parse_qs(query).items()}
+
+    return await until(page, read, holds)
+
+
+def number_of(text):
+    return float(text.split()[0].replace("\u2212", "-"))
+
+
+async def reading(page, name):
+    """Return a value of the read-out, or None."""
+    found = page.locator(".waterfall-reading dl > div", has_text=re.compile(f"^{name}"))
+    return await found.locator("dd").inner_text() if await found.count() else None
+
+
+def drifting_sky(**other):
+    values = with_tone(noise(16, 2**16, 3), 30_000, 100.0, drift_channels=160.0)
+    return Sky([Chunk(values)], factors=(16, 64, 256, 1024), **{"channel_width_hz": -CHANNEL_HZ} | other)
+
+
+def hit_of(sky, number=1, **changes):
+    length_s = sky.rows * sky.spectrum_s
+    hit = {
+        "id": number,
+        "frequency_hz": sky.frequency_hz(30_000),
+        "drift_rate_hz_s": 160 * sky.channel_width_hz / length_s,
+        "bandwidth_hz": 2.8,
+        "snr": 100.0,
+        "label": "CANDIDATE_ET",
+    }
+    return hit | changes

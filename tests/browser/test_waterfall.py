@@ -84,7 +84,7 @@ async def test_keyboard_address_and_accessibility(page, canvas, waterfalls, scre
     # ] selects a hit, + zooms about the middle, and the address follows.
     await page.keyboard.press("]")
     await page.get_by_text("Hits in view: 2").click()
-    await page.locator(".waterfall-hits button[aria-pressed=true]", has_text="CANDIDATE_ET").wait_for()
+    await page.locator(".waterfall-hits button[aria-pressed=true]", has_text="Candidate ET").wait_for()
     await page.get_by_role("button", name="Show the selected hit").click()
     first = await address(page, lambda view: "width_hz" in view)
     await settled(page)

@@ -3,6 +3,8 @@ import { set_query } from "../address.js";
 
 const NUMBERS = ["center_hz", "width_hz", "low", "high"];
 const TEXTS = ["statistic", "map"];
+// What the waterfall shows where the address says nothing; addresses leave it out.
+const USUAL = { statistic: "max", map: "viridis" };
 
 /**
  * Return a number of the address; null where it has none.
@@ -27,10 +29,18 @@ export const view_in = (query) => {
 };
 
 /**
+ * Return the parameters of a view in an address; null where it has none. Frequencies are exact to a thousandth of a Hz.
+ * @param {object} view
+ * @returns {object}
+ */
+export const query_of_view = (view) => {
+  const numbers = NUMBERS.map((name) => [name, view[name] == null ? null : String(Number(view[name].toFixed(3)))]);
+  const texts = TEXTS.map((name) => [name, view[name] === USUAL[name] ? null : view[name] ?? null]);
+  return Object.fromEntries([...numbers, ...texts]);
+};
+
+/**
  * Keep a view in the address, without a new entry in the history: one pans through hundreds of views.
  * @param {object} view as `Waterfall` tells it
  */
-export const set_view = (view) => {
-  const changes = [...NUMBERS, ...TEXTS].map((name) => [name, view[name] ?? null]);
-  set_query(Object.fromEntries(changes), { replace: true });
-};
+export const set_view = (view) => set_query(query_of_view(view), { replace: true });

@@ -1,6 +1,8 @@
 // What lies over the pictures: tracks of hits, their labels, the ruler, the marked range and the crosshair. Every line
 // is drawn twice, dark below light, so that it shows on all colours of all maps.
 
+import { snr_text } from "../format.js";
+import { label_text } from "../triage/rows.js";
 import { draw_text } from "./draw_axes.js";
 import { labels_that_fit, span_in, track_hz } from "./tracks.js";
 import { drift_text } from "./ticks.js";
@@ -70,7 +72,7 @@ const draw_mark = (context, x, y, chosen) => {
   context.stroke();
 };
 
-const label_of = (hit) => `${hit.label} ${hit.snr >= 100 ? hit.snr.toFixed(0) : hit.snr.toFixed(1)}`;
+const label_of = (hit) => `${label_text(hit.label)}${hit.snr > 0 ? ` ${snr_text(hit.snr)}` : ""}`;
 
 /** Draw tracks, marks and labels of the hits in view. */
 export const draw_hits = (context, scene) => {

@@ -1,5 +1,7 @@
 // What the canvas shows, as tables and lists: for everybody who doesn't see it, or wants the numbers.
 
+import { snr_text } from "../format.js";
+import { label_text } from "../triage/rows.js";
 import { html, useState } from "../vendor/preact_htm.js";
 import { shown_columns } from "./save.js";
 import { drift_text, exact_text, fixed } from "./ticks.js";
@@ -71,7 +73,8 @@ export const HitList = ({ hits, selected, on_select }) => html`
     <summary>Hits in view: ${hits.length}</summary>
     <ul>${hits.slice(0, MOST_HITS).map((hit) => html`<li key=${hit.id}>
       <button type="button" aria-pressed=${hit.id === selected} onClick=${() => on_select(hit.id)}>
-        ${hit.label}, ${exact_text(hit.frequency_hz)}, ${drift_text(hit.drift_rate_hz_s)}, SNR ${hit.snr.toFixed(1)}
+        ${label_text(hit.label)}, ${exact_text(hit.frequency_hz)}, ${drift_text(hit.drift_rate_hz_s)}
+        ${hit.snr > 0 && `, SNR ${snr_text(hit.snr)}`}
       </button></li>`)}</ul>
     ${hits.length > MOST_HITS && html`<p>The first ${MOST_HITS} by frequency. Zoom in for the others.</p>`}
   </details>`;

@@ -2,6 +2,7 @@
 
 import { request_bytes } from "../api.js";
 import { html, useEffect, useRef, useState } from "../vendor/preact_htm.js";
+import { query_of_view } from "./address_view.js";
 import { clamped, view_between, whole_view } from "./axes.js";
 import { ColourControls, KeyHelp, MoveControls, RangeForm, RulerForm, SaveControls } from "./controls.js";
 import { hit_near, listen } from "./gestures.js";
@@ -13,7 +14,6 @@ import { HitList, ShownTable } from "./shown_table.js";
 import { make_stage } from "./stage.js";
 import { drift_text, exact_text, width_text } from "./ticks.js";
 import { neighbour, reach_hz } from "./tracks.js";
-import { query_of_view } from "./view_address.js";
 
 /** The page is told of a view that has stood still for this long. */
 const ADDRESS_MS = 250;
@@ -35,8 +35,10 @@ const view_of_hit = (hit, stage) => {
 };
 
 /** Return the hits with the time at which their frequency holds: the middle of the first spectrum, unless stated. */
-const with_reference = (hits, manifests) =>
-  hits.map((hit) => ({ reference_s: manifests.length > 1 ? 0 : manifests[0].spectrum_s / 2, ...hit }));
+const with_reference = (hits, manifests) => {
+  const reference_s = manifests.length > 1 ? 0 : manifests[0].spectrum_s / 2;
+  return hits.map((hit) => ({ reference_s, ...hit, bandwidth_hz: hit.bandwidth_hz ?? 0, snr: hit.snr ?? 0 }));
+};
 
 const KEPT = ["center_hz", "width_hz", "statistic", "low", "high", "map"];
 

@@ -11,6 +11,7 @@ from typing import Any
 from deploy.local.data_folder import DataFolder
 from deploy.local.errors import LocalError
 from deploy.local.log_view import LogView
+from deploy.local.make_example import example_in_the_making
 from deploy.local.stack import create_user, environment_of_running, running_stack, sign_in_link
 
 INTERRUPTED = 130
@@ -52,7 +53,8 @@ async def up(data_dir: Path, port: int | None) -> None:
             f"Press Ctrl-C to stop. Logs: {log.folder}.\n",
             flush=True,
         )
-        await stack.until_broken()
+        async with example_in_the_making(data_dir, stack.environment):
+            await stack.until_broken()
 
 
 async def link(data_dir: Path) -> None:

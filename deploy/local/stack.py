@@ -13,6 +13,7 @@ import aiohttp
 
 from deploy.local.data_folder import DataFolder, UpFile
 from deploy.local.errors import LocalError
+from deploy.local.examples import example_settings
 from deploy.local.log_view import LogView
 from deploy.local.ports import HOST, free_ports, is_free, preferred_or_free
 from deploy.local.servers import (
@@ -244,7 +245,11 @@ class Stack:
         url = f"http://{HOST}:{self.ports[name]}/ready"
 
         def prepare() -> Command:
-            environment = self.environment | without_drain() if name == GATEWAY else self._servers.environment
+            environment = (
+                self.environment | without_drain() | example_settings()
+                if name == GATEWAY
+                else self._servers.environment
+            )
             environment = environment | {"WATERHOLE_PORT": str(self.ports[name])}
             return Command((sys.executable, "-m", module), child_environment(environment), REPOSITORY)
 

@@ -29,6 +29,7 @@ from services.gateway.api.routes.cadences import CadenceRoutes
 from services.gateway.api.routes.dashboard import DashboardRoutes
 from services.gateway.api.routes.documents import DocumentRoutes
 from services.gateway.api.routes.downloads import DownloadRoutes
+from services.gateway.api.routes.examples import ExampleRoutes
 from services.gateway.api.routes.health import HealthRoutes
 from services.gateway.api.routes.job_events import JobEventRoutes
 from services.gateway.api.routes.jobs import JobRoutes
@@ -175,6 +176,7 @@ def make_job_parts(
         ),
         routes=(
             UploadRoutes(settings, storage.uploads, store.uploads, space, now_ms=now_ms),
+            ExampleRoutes(settings, storage.uploads, store.uploads, space, now_ms=now_ms),
             AnalyzeRoutes(submissions=Submissions(starts, outbox), files=files),
             JobRoutes(store.jobs, removal, cadences),
             DownloadRoutes(settings, jobs=store.jobs, results=storage.results, reviews=reviews),

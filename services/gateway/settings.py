@@ -70,6 +70,17 @@ class Tier(BaseModel):
         )
 
 
+class Example(BaseModel):
+    """An observation to try the service with."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,49}$", description="Name in the API.")
+    key: str = Field(pattern=r"^examples/.", description="Object in the uploads bucket, at most 5 GB.")
+    filename: str = Field(pattern=r"^[\w.+-]+\.(fil|h5)$", description="Name of the file, as users see it.")
+    description: str = Field(description="A sentence for users.")
+
+
 DEFAULT_TIERS = {
     "free": Tier(
         files_per_month=10,
@@ -248,6 +259,9 @@ class Settings(ServiceSettings):
         default=10_485_760,
         ge=5 * MEBIBYTE,
         description="Size of all parts but the last, bytes; S3 requires at least 5 MiB.",
+    )
+    examples: tuple[Example, ...] = Field(
+        default=(), description="Observations that users may copy to their uploads to try the service."
     )
     tiers: dict[str, Tier] = Field(default=DEFAULT_TIERS, description="Limits of each tier, by its name.")
 

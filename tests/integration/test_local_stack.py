@@ -225,7 +225,11 @@ async def test_children_die_with_a_killed_supervisor(tmp_path):
 async def test_up_serves_until_a_signal_stops_it(tmp_path, signum):
     port = free_ports(1)[0]
     argv = (sys.executable, "-c", COMMAND_LINE, "up", "--data", str(tmp_path), "--port", str(port))
-    up = await asyncio.create_subprocess_exec(*argv, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    # Without an example, for which `up` would simulate an observation meanwhile.
+    environment = {**os.environ, "WATERHOLE_EXAMPLES": "[]"}
+    up = await asyncio.create_subprocess_exec(
+        *argv, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
     try:
         shown = await asyncio.wait_for(up.stdout.readuntil(b"to stop"), PATIENCE_S)
         up_file = json.loads((tmp_path / "up.json").read_text())

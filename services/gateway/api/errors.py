@@ -40,6 +40,7 @@ from services.gateway.jobs.errors import (
     TooManyVerdictsError,
     UnknownCadenceError,
     UnknownEventError,
+    UnknownExampleError,
     UnknownFormatError,
     UnknownHitError,
     UnknownJobError,
@@ -196,6 +197,9 @@ ANSWERS: Mapping[type[Exception], Callable[[Any], ErrorAnswer]] = {
     FileNameError: lambda error: ErrorAnswer(400, error.code, str(error)),
     UploadNotFoundError: lambda _: ErrorAnswer(
         404, "file_not_found", "The file was not found: upload it first, to the URL of POST /upload-url."
+    ),
+    UnknownExampleError: lambda _: ErrorAnswer(
+        404, "example_not_found", "No example has this name; see GET /examples."
     ),
     UploadOfAnotherUserError: lambda _: ErrorAnswer(
         403, "upload_of_another_user", "This upload belongs to a different user."

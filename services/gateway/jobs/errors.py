@@ -126,6 +126,10 @@ class UploadOfAnotherUserError(JobError):
     """The upload belongs to a different user."""
 
 
+class UnknownExampleError(JobError):
+    """No example observation has this name."""
+
+
 class FileTooLargeError(JobError):
     """The file exceeds the `max_mb` of the user's tier."""
 

@@ -38,6 +38,11 @@ from tests.contract.gateway.process import settings_of
 
 # Most tests leave their jobs and uploads open. The tests of quotas use the other tiers.
 ROOMY = {"concurrent_jobs": 1000, "open_uploads": 1000}
+# The first one's object is put by the tests of examples.
+EXAMPLES = [
+    {"name": name, "key": f"examples/{name}.fil", "filename": f"{name}.fil", "description": "A sentence."}
+    for name in ("voyager_1", "not_there")
+]
 TIERS = DEFAULT_TIERS | {"researcher": DEFAULT_TIERS["researcher"].model_copy(update=ROOMY)}
 
 
@@ -67,6 +72,7 @@ async def gateway(servers: EmbeddedServers, issuer: Issuer) -> AsyncIterator[Gat
         **known,
         **places,
         tiers=TIERS,
+        examples=EXAMPLES,
         mongodb_timeout_s=30,
         events_keep_alive_s=1,
     )

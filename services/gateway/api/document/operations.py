@@ -9,6 +9,7 @@ from typing import Any
 from services.gateway.api import answers, bodies, verdict_answers
 from services.gateway.api.document import page as docs
 from services.gateway.api.document.cadence_operations import CADENCE_OPERATIONS
+from services.gateway.api.document.example_operations import EXAMPLE_OPERATIONS
 from services.gateway.api.document.operation import (
     IDEMPOTENCY_KEY,
     JOB_ID,
@@ -90,6 +91,7 @@ OPERATIONS = (
         body_example=UPLOAD,
         errors={404: ("file_not_found", "upload_not_found")},
     ),
+    *EXAMPLE_OPERATIONS,
     Operation(
         "post",
         "/analyze",

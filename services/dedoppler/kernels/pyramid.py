@@ -9,7 +9,7 @@ from services.dedoppler.kernels.codes import CodeTable, encode
 from shared.arrays import Bits, Flags, Indices, Power
 
 # Channels at a time: their samples stay in the second cache level.
-_STRIP = 4096
+_STRIP = 8192
 # Columns are reduced by so many channels at a time; all but the last have a multiple of them.
 _LANES = 16
 _LEVEL_FACTOR = 4

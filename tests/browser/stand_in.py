@@ -200,7 +200,7 @@ class StandIn:
 
     async def _delete_session(self, request: web.Request) -> web.Response:
         del self._sessions[request.cookies[COOKIE]]
-        return web.json_response({"message": "Signed out"})
+        return web.json_response(self._session_answer(None))
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
@@ -284,7 +284,8 @@ class StandIn:
         }
         self.keys[request[USER]].append(key)
         created = {name: key[name] for name in ("key_id", "expires_at")}
-        return web.json_response(created | {"api_key": secret, "ttl_days": body["ttl_days"]}, status=201)
+        created |= {"api_key": secret, "ttl_days": body["ttl_days"], "warning": "It will not be shown again."}
+        return web.json_response(created, status=201)
 
     async def _revoke_key(self, request: web.Request) -> web.Response:
         keys = self.keys[request[USER]]

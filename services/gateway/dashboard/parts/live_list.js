@@ -47,7 +47,11 @@ export const use_live_list = ({ path, kind, id_key, status, q, is_paused }) => {
         shown.current.reading = null;
         set_view({ state: "ready", list: current, error: null });
       },
-      (error) => error.name !== "AbortError" && set_view((old) => ({ ...old, state: "error", error })),
+      (error) => {
+        if (error.name === "AbortError") return;
+        shown.current.reading = null;
+        set_view((old) => ({ ...old, state: "error", error }));
+      },
     );
   }, [path, status, q]);
 

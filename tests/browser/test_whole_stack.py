@@ -1,0 +1,112 @@
+"""Jobs of programs and of people in one list, on the whole stack."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page, expect
+
+from deploy.local.client import Waterhole
+from deploy.local.stack import Stack
+from science.simulator import Scene, Tone, make_header, spectra, write_fil
+from tests.browser.accessibility import check_accessibility
+from tests.browser.signing_in import sign_in
+
+EVIL = "<img src=x onerror=document.title='owned'>.fil"
+
+
+@dataclass(frozen=True)
+class User:
+    """A user of the stack: the API's client, and a key for the browser."""
+
+    client: Waterhole
+    api_key: str
+
+
+@pytest.fixture(scope="module")
+def small_fil(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a file of 4 MB with one drifting tone."""
+    path = tmp_path_factory.mktemp("small") / "small.fil"
+    header = make_header(2**16)
+    write_fil(path, header, spectra(Scene(header, (Tone(header.frequency_hz(30_000), 0.3, 60.0),))))
+    return path
+
+
+@pytest.fixture
+async def users(stack: Stack) -> AsyncIterator[list[User]]:
+    """Two new users."""
+    made = [await stack.create_user("researcher", name) for name in ("Alice", "Bob")]
+    async with Waterhole(stack.url, made[0]["api_key"]) as one, Waterhole(stack.url, made[1]["api_key"]) as other:
+        yield [User(one, made[0]["api_key"]), User(other, made[1]["api_key"])]
+
+
+def row(page: Page, name: str):
+    return page.get_by_role("table", name="Jobs").locator("tbody tr").filter(has_text=name)
+
+
+async def test_a_list_shows_what_programs_start_and_only_what_is_ones_own(
+    stack, users, new_context, small_fil, troubles, screenshot
+):
+    alice, bob = users
+    pages = [await (await new_context()).new_page() for _ in users]
+    for page, user in zip(pages, users, strict=True):
+        await sign_in(page, stack.url, user.api_key)
+        await expect(page.get_by_role("heading", name="Search your first observation")).to_be_visible()
+    # Two jobs of a program: one of a name like markup. They appear and end in the page without a reload.
+    key = await alice.client.upload(small_fil)
+    good = await alice.client.analyze(key, EVIL, "Target A")
+    await expect(row(pages[0], "Target A")).to_contain_text("Complete")
+    await expect(row(pages[0], "Target A")).to_contain_text(EVIL)
+    broken = small_fil.with_name("broken.fil")
+    broken.write_bytes(b"HEADER_START but not a filterbank file" * 100)
+    await alice.client.analyze(await alice.client.upload(broken), "broken.fil", "Target B")
+    await expect(row(pages[0], "Target B")).to_contain_text("Failed")
+    assert await pages[0].title() == "Jobs - Waterhole"
+    await check_accessibility(pages[0])
+    await screenshot(pages[0], "jobs_of_a_program_dark")
+    # The other user's page has got its own job since, and nothing else.
+    await bob.client.analyze(await bob.client.upload(small_fil), "small.fil", "Target C")
+    await expect(row(pages[1], "Target C")).to_contain_text("Complete")
+    assert "Target A" not in await pages[1].content()
+    troubles.expect(rf"GET /jobs/{good}.*: 40[34]")
+    await pages[1].goto(f"{stack.url}/app/jobs/{good}")
+    await pages[1].get_by_role("heading", level=1).wait_for()
+    await expect(pages[1].get_by_text("Loading")).to_have_count(0)
+    content = await pages[1].content()
+    assert "Target A" not in content
+    assert "onerror" not in content
+    # Deleted by a program, gone from the page; deleted on the page, gone for the program.
+    await pages[0].get_by_role("button", name="Delete Target B").click()
+    await pages[0].get_by_role("dialog").get_by_role("button", name="Delete the job").click()
+    await expect(row(pages[0], "Target B")).to_have_count(0)
+    async with alice.client._session.delete(f"{stack.url}/jobs/{good}") as response:
+        assert response.status == 200
+    await expect(row(pages[0], "Target A")).to_have_count(0)
+    await expect(pages[0].get_by_role("heading", name="Search your first observation")).to_be_visible()
+
+
+async def test_a_session_that_ends_on_the_server_leads_to_the_sign_in_and_back(stack, users, page, troubles):
+    alice, _ = users
+    await sign_in(page, stack.url, alice.api_key, "/app/keys")
+    key = page.get_by_role("table", name="Your keys").locator("tbody tr")
+    await expect(key).to_have_count(1)
+    # The key that the session was opened with is revoked: the session is over at once.
+    troubles.expect("(GET|POST|DELETE) .*: 403")
+    await page.get_by_label("Name, to tell it from others").fill("second")
+    await page.get_by_role("button", name="Create a key").click()
+    second = await page.locator(".secret code").text_content()
+    await expect(key).to_have_count(2)
+    await key.filter(has_not_text="second").get_by_role("button", name="Revoke").click()
+    await page.get_by_role("dialog").get_by_role("button", name="Revoke the key").click()
+    await expect(page.get_by_text("Your session has ended.")).to_be_visible()
+    await check_accessibility(page)
+    await page.get_by_label("API key").fill(second or "")
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("API keys")
+    await expect(key.filter(has_text="Revoked")).to_have_count(1)
+    await page.goto(f"{stack.url}/app/usage")
+    await expect(page.get_by_role("progressbar", name="Jobs this month")).to_be_visible()
+    await check_accessibility(page)
+    await page.goto(f"{stack.url}/app/?kind=cadences")
+    await expect(page.get_by_role("heading", name="No cadences yet")).to_be_visible()

@@ -114,7 +114,7 @@ def test_modules_that_are_run_exist(path: Path) -> None:
 @each_document
 def test_settings_exist(path: Path) -> None:
     named = set(re.findall(r"\bWATERHOLE_[A-Z0-9_]*[A-Z0-9]\b", path.read_text()))
-    of_tests = set(re.findall(r'"(WATERHOLE_[A-Z0-9_]+)"', sources_of("tests/fuzz")))
+    of_tests = set(re.findall(r'"(WATERHOLE_[A-Z0-9_]+)"', sources_of("tests/fuzz") + sources_of("tests/browser")))
     assert named <= SETTINGS | of_tests
 
 

@@ -1,5 +1,6 @@
 """What the triage asks of the API: catalogues, verdicts, pieces of waterfalls, catalogues with verdicts."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -26,6 +27,7 @@ class HitsStandIn:
         self.fails_to_save = False
         self.reviews_asked = 0
         self.samples_asked = 0
+        self.changed = asyncio.Event()
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes, those of cadences beside those of jobs."""
@@ -89,10 +91,12 @@ class HitsStandIn:
         name = "hit" if request.path.startswith("/jobs") else "event"
         record = {name: number, "verdict": body["verdict"], "note": body["note"], "changed_at": int(time.time())}
         self.verdicts.setdefault(request.match_info["id"], {})[number] = record
+        self.changed.set()
         return web.json_response(record)
 
     async def _delete(self, request: web.Request) -> web.Response:
         self.verdicts.get(request.match_info["id"], {}).pop(int(request.match_info["number"]), None)
+        self.changed.set()
         return web.json_response({"message": "Verdict deleted"})
 
     async def _manifest(self, _request: web.Request) -> web.Response:

@@ -45,25 +45,33 @@ const Save = ({ path, format, name, on_error }) => {
   return html`<button type="button" aria-label=${`Save ${format}`} onClick=${click}>Save</button>`;
 };
 
-/** @param {{job: object}} props a job that is complete */
-export const Downloads = ({ job }) => {
-  const path = `/jobs/${job.job_id}`;
+/**
+ * The files of a job or cadence.
+ * @param {{path: string, name: string, caption: string, formats: string[][], is_ready: boolean, note?: string}} props
+ *   `path` in the API; `formats`: name, title and purpose of each; `is_ready`: whether all are there; `note`: why not
+ */
+export const DownloadTable = ({ path, name, caption, formats, is_ready, note }) => {
   const [error, set_error] = useState(null);
-  const sizes = use_sizes(path, job.exports_ready);
-  const is_there = (format) => job.exports_ready || format === "json";
+  const sizes = use_sizes(path, is_ready);
+  const is_there = (format) => is_ready || format === "json";
   const columns = [
     { key: "title", title: "File", is_head: true, cell: (row) => row.title },
     { key: "help", title: "What it is for", cell: (row) => row.help },
     { key: "size", title: "Size", is_number: true, cell: ({ format }) => sizes[format] && size_text(sizes[format]) },
     { key: "save", title: "Save",
       cell: (row) => (is_there(row.format)
-        ? html`<${Save} path=${path} format=${row.format} name=${job.source_name} on_error=${set_error} />` : "Soon") },
+        ? html`<${Save} path=${path} format=${row.format} name=${name} on_error=${set_error} />` : "Soon") },
   ];
   return html`
-    ${!job.exports_ready && html`<p class="fine" role="status">${job.error_detail
-      ? "The catalogues could not be written; the results themselves are there."
-      : "The catalogues are being written. They appear here by themselves."}</p>`}
+    ${!is_ready && html`<p class="fine" role="status">${note}</p>`}
     ${error && html`<p class="field-error" role="alert">${error.message}</p>`}
-    <${Table} caption="Files of this job" columns=${columns} row_key=${(row) => row.format}
-      rows=${FORMATS.map(([format, title, help]) => ({ format, title, help }))} />`;
+    <${Table} caption=${caption} columns=${columns} row_key=${(row) => row.format}
+      rows=${formats.map(([format, title, help]) => ({ format, title, help }))} />`;
 };
+
+/** @param {{job: object}} props a job that is complete */
+export const Downloads = ({ job }) => html`
+  <${DownloadTable} path=${`/jobs/${job.job_id}`} name=${job.source_name} caption="Files of this job" formats=${FORMATS}
+    is_ready=${job.exports_ready} note=${job.error_detail
+      ? "The catalogues could not be written; the results themselves are there."
+      : "The catalogues are being written. They appear here by themselves."} />`;

@@ -12,11 +12,13 @@ const TRACK_PART = 1 / 3;
  * Return the view that shows a hit's whole track, with its middle in the middle.
  * @param {{frequency_hz: number, drift_rate_hz_s: number}} hit
  * @param {number | undefined} duration_s of the observation
- * @param {number | null | undefined} width_hz of the present view
+ * @param {number | null | undefined} present_hz width of the present view
  * @returns {{center_hz: number, width_hz: number}}
  */
-export const around_hit = ({ frequency_hz, drift_rate_hz_s }, duration_s, width_hz) => {
+export const around_hit = ({ frequency_hz, drift_rate_hz_s }, duration_s, present_hz) => {
   const moved_hz = drift_rate_hz_s * (duration_s ?? USUAL_DURATION_S);
-  const kept_hz = width_hz && width_hz <= WIDEST_KEPT_HZ ? width_hz : USUAL_WIDTH_HZ;
-  return { center_hz: frequency_hz + moved_hz / 2, width_hz: Math.max(kept_hz, Math.abs(moved_hz) / TRACK_PART) };
+  const kept_hz = present_hz && present_hz <= WIDEST_KEPT_HZ ? present_hz : USUAL_WIDTH_HZ;
+  const width_hz = Math.max(kept_hz, Math.abs(moved_hz) / TRACK_PART);
+  // As exact as the waterfall writes them.
+  return { center_hz: Number((frequency_hz + moved_hz / 2).toFixed(3)), width_hz: Number(width_hz.toFixed(3)) };
 };

@@ -21,7 +21,7 @@ import { VERDICT_OF, use_verdicts } from "./verdicts.js";
 
 const WORDS = { job: ["hit", "hits"], cadence: ["event", "events"] };
 // Export draws so many events of a cadence.
-const DRAWN_EVENTS = 30;
+export const DRAWN_EVENTS = 30;
 
 // The rows of the catalogue; null until they are there. It is written some time after the job is complete.
 const use_rows = (kind, id) => {

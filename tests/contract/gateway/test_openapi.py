@@ -165,7 +165,7 @@ async def jobs(tour: Tour, user: Account, other: Account, free: Account) -> str:
 
 async def one_job(tour: Tour, user: Account, other: Account, job_id: str) -> None:
     gateway = user.gateway
-    for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/download"), ("GET", "/events")):
+    for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/download"), ("GET", "/downloads"), ("GET", "/events")):
         await tour.ask(other, method, f"/jobs/{job_id}{path}", 403)
         await tour.ask(user, method, f"/jobs/{uuid.uuid4()}{path}", 404)
     await tour.ask(user, "GET", f"/jobs/{job_id}/download?format=exe", 400)
@@ -173,6 +173,7 @@ async def one_job(tour: Tour, user: Account, other: Account, job_id: str) -> Non
     await tour.ask(user, "GET", f"/jobs/{job_id}", 200)
     await gateway.worker_events.handle(await export(gateway, job_id))
     await tour.ask(user, "GET", f"/jobs/{job_id}", 200)
+    await tour.ask(user, "GET", f"/jobs/{job_id}/downloads", 200)
     for name in FORMATS:
         await tour.ask(user, "GET", f"/jobs/{job_id}/download?format={name}", 200)
     await tour.ask(user, "GET", f"/jobs/{job_id}/download?format=csv&verdicts=true", 202)
@@ -224,7 +225,7 @@ async def cadences(tour: Tour, user: Account, other: Account, job_id: str) -> No
     await tour.ask(user, "GET", "/cadences", 200)
     for query in ("limit=0", "status=x", "cursor=x"):
         await tour.ask(user, "GET", f"/cadences?{query}", 400)
-    for method, below in (("GET", ""), ("DELETE", ""), ("GET", "/download"), ("GET", "/events")):
+    for method, below in (("GET", ""), ("DELETE", ""), ("GET", "/download"), ("GET", "/downloads"), ("GET", "/events")):
         await tour.ask(other, method, path + below, 403)
         await tour.ask(user, method, f"/cadences/{uuid.uuid4()}{below}", 404)
     await tour.ask(user, "GET", f"{path}/download?format=exe", 400)
@@ -233,6 +234,7 @@ async def cadences(tour: Tour, user: Account, other: Account, job_id: str) -> No
     await gateway.worker_events.handle(cadence_classified(ready))
     await gateway.worker_events.handle(await cadence_exported(gateway, accepted["cadence_id"]))
     await tour.ask(user, "GET", path, 200)
+    await tour.ask(user, "GET", f"{path}/downloads", 200)
     for name in (*CADENCE_FORMATS, "event_0001"):
         await tour.ask(user, "GET", f"{path}/download?format={name}", 200)
     await verdicts_on(tour, user, other, path, 1)

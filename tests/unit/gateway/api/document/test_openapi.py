@@ -174,9 +174,7 @@ def is_accepted(model: type[bodies.Body], content: dict[str, Any]) -> bool:
 def test_codes_in_the_document_occur_in_the_sources() -> None:
     """Check that every error code in the document is raised somewhere."""
     sources = "".join(
-        path.read_text()
-        for path in SOURCES.rglob("*.py")
-        if not path.name.endswith(("operations.py", "openapi.py"))
+        path.read_text() for path in SOURCES.rglob("*.py") if not path.name.endswith(("operations.py", "openapi.py"))
     )
     sources += (SOURCES.parents[1] / "shared/errors.py").read_text() + (
         SOURCES.parents[1] / "shared/blobs/errors.py"

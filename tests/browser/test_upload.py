@@ -5,13 +5,16 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from deploy.local.stack import Stack
 from science.simulator import spectra, voyager_1, write_fil
 from tests.browser.accessibility import check_accessibility, overflowing
 from tests.browser.conftest import Screenshot
 from tests.browser.troubles import Troubles
+
+
+PART_BYTES = 10 * 1024 * 1024
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +64,50 @@ async def test_a_large_file_becomes_a_job(signed_in: Page, voyager_fil: Path, sc
     await page.set_viewport_size({"width": 320, "height": 800})
     assert await overflowing(page) == []
     await screenshot(page, "job_complete_narrow_dark")
+
+
+async def test_a_lost_network_and_a_reload_cost_no_part_twice(
+    signed_in: Page, voyager_fil: Path, troubles: Troubles, screenshot: Screenshot
+) -> None:
+    page, sent = signed_in, []
+    # Only these parts get through to storage; the network loses all others.
+    passing = {1, 2, 3}
+
+    async def network(route: Route) -> None:
+        number = part_of(route.request.url)
+        if route.request.method == "PUT" and number not in passing:
+            await route.abort("internetdisconnected")
+            return
+        await route.continue_()
+        if route.request.method == "PUT":
+            sent.append(number)
+
+    troubles.expect("ERR_INTERNET_DISCONNECTED")
+    await page.route(re.compile("partNumber="), network)
+    await page.get_by_label("choose them").set_input_files(voyager_fil)
+    await page.get_by_role("button", name="Upload and search the file").click()
+    await expect(page.get_by_text("No connection. The upload goes on by itself").first).to_be_visible()
+    await check_accessibility(page)
+    await screenshot(page, "upload_offline_dark")
+    passing.add(4)
+    await expect(page.get_by_role("progressbar", name="Upload of voyager_1.fil")).to_have_js_property(
+        "value", 4 * PART_BYTES
+    )
+    # The browser asks before it leaves a page with uploads under way.
+    questions: list[str] = []
+    page.once("dialog", lambda dialog: questions.append(dialog.type) or dialog.accept())
+    await page.reload()
+    assert questions == ["beforeunload"]
+    await expect(page.get_by_text("Some uploads are not finished.")).to_be_visible()
+    await check_accessibility(page)
+    await screenshot(page, "upload_unfinished_dark")
+    passing.update(range(1, 8))
+    await page.get_by_label("choose them").set_input_files(voyager_fil)
+    await expect(page.get_by_text("goes on where it stopped")).to_be_visible()
+    await page.get_by_role("button", name="Upload and search the file").click()
+    await expect(page.get_by_role("link", name="Job of Voyager1")).to_be_visible()
+    assert sorted(sent) == list(range(1, 8))
+    await expect(page.get_by_text("Some uploads are not finished.")).to_have_count(0)
 
 
 async def test_a_small_file_by_keyboard_alone_that_fails_and_is_deleted_in_another_tab(

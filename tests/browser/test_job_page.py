@@ -7,6 +7,7 @@ from playwright.async_api import Page, expect
 
 from tests.browser.accessibility import check_accessibility, overflowing
 from tests.browser.conftest import Screenshot
+from tests.browser.hits import catalogue
 from tests.browser.stand_in import StandIn, answering, job, running
 
 NARROW = {"width": 320, "height": 800}
@@ -40,6 +41,7 @@ async def show(page: Page, api: StandIn, one: dict[str, Any]) -> str:
     api.put_job("alice", one)
     job_id: str = one["job_id"]
     files = {"files": [{"format": "fits", "filename": "catalog.fits", "size": 28800}]}
+    api.hits.tables[job_id] = catalogue(12)
     api.answers[("GET", f"/jobs/{job_id}/downloads")] = answering(files)
     await page.goto(f"{api.url}/app/jobs/{job_id}")
     await expect(page.get_by_role("heading", level=1)).to_contain_text(one["source_name"])

@@ -7,7 +7,6 @@ import { Actions, Curl } from "../job/actions.js";
 import { advice_of } from "../job/advice.js";
 import { Numbers, TopCandidates } from "../job/candidates.js";
 import { Downloads } from "../job/downloads.js";
-import { HitsSection } from "../job/hits_section.js";
 import { NoiseTable } from "../job/noise_table.js";
 import { ObservationList } from "../job/observation_list.js";
 import { Stages } from "../job/stages.js";
@@ -94,15 +93,44 @@ const Warnings = ({ warnings = [] }) => warnings.length > 0 && html`
   <//>`;
 
 const Section = ({ id, title, children }) => html`
-  <section class="job-section" aria-labelledby=${id}><h2 id=${id}>${title}</h2>${children}</section>`;
+  <section class="job-section" aria-labelledby=${id}>
+    <h2 id=${id} tabindex="-1">${title}</h2>${children}</section>`;
+
+// The waterfall and the table of hits are loaded once the page has shown the job's own answer.
+const use_hits_section = () => {
+  const [state, set_state] = useState({ HitsSection: null, error: null });
+  useEffect(() => {
+    import("../job/hits_section.js").then(
+      ({ HitsSection }) => set_state({ HitsSection, error: null }),
+      (error) => set_state({ HitsSection: null, error }),
+    );
+  }, []);
+  return state;
+};
+
+const Hits = ({ job }) => {
+  const { HitsSection, error } = use_hits_section();
+  if (error) {
+    return html`<${Notice} kind="error" title="The waterfall and the table of hits can't be loaded.">
+      <p>Load the page again. The downloads below hold all hits.</p><//>`;
+  }
+  return HitsSection ? html`<${HitsSection} job=${job} />` : html`<${Loading} what="the waterfall" />`;
+};
+
+const show_in_waterfall = (view) => {
+  set_query(view);
+  const title = document.getElementById("hits-title");
+  title.scrollIntoView();
+  title.focus({ preventScroll: true });
+};
 
 const Results = ({ job }) => html`
   <${Numbers} results=${job.results} />
   <${Warnings} warnings=${job.results.warnings} />
   <${Section} id="top-title" title="Best candidates">
-    <${TopCandidates} candidates=${job.results.top_candidates} on_show=${(view) => set_query(view)} />
+    <${TopCandidates} candidates=${job.results.top_candidates} on_show=${show_in_waterfall} />
   <//>
-  <${Section} id="hits-title" title="Waterfall and hits"><${HitsSection} job=${job} /><//>
+  <${Section} id="hits-title" title="Waterfall and hits"><${Hits} job=${job} /><//>
   <${Section} id="noise-title" title="Noise"><${NoiseTable} job_id=${job.job_id} /><//>
   <${Section} id="files-title" title="Downloads"><${Downloads} job=${job} /><//>`;
 

@@ -147,9 +147,18 @@ async def test_an_upload_that_is_gone_leaves_the_levels(page, waterfalls, troubl
     await settled(page)
 
 
+async def test_scans_without_a_waterfall_are_named_and_the_others_shown(page, waterfalls, troubles):
+    panels = [{"job_id": name, "label": f"{name}.fil"} for name in ("old", "drifting")]
+    waterfalls.show({"drifting": drifting_sky()}, panels=panels)
+    troubles.expect("GET /jobs/old/waterfall: 404")
+    await page.goto(waterfalls.url)
+    await settled(page)
+    await page.get_by_role("status").filter(has_text="old.fil: This job has no waterfall").wait_for()
+
+
 async def test_a_job_without_a_waterfall_says_so(page, waterfalls, troubles):
     waterfalls.show({}, panels=[{"job_id": "old", "label": "old.fil"}])
-    troubles.expect("404")
+    troubles.expect("GET /jobs/old/waterfall: 404")
     await page.goto(waterfalls.url)
     await page.get_by_role("status").filter(has_text="no waterfall to zoom into").wait_for()
     await check_accessibility(page)

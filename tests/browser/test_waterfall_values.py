@@ -268,6 +268,22 @@ async def test_colour_maps_are_the_published_ones(javascript):
         assert (np.diff(got @ [0.2126, 0.7152, 0.0722]) > 0).all()
 
 
+async def test_tracks_are_parabolas(javascript):
+    code = "(m, hit, times) => times.map((time) => [m.track_hz(hit, time), m.track_drift_hz_s(hit, time)])"
+    f0, drift, change, chord, reference = 1e9, -0.4, 0.002, 270.0, 9.0
+    hit = {"frequency_hz": f0, "drift_rate_hz_s": drift, "drift_change_hz_s2": change, "reference_s": reference}
+    times = [0.0, 9.0, 100.0, 279.0]
+    after = np.array(times) - reference
+    got = np.array(await javascript.run("waterfall/tracks.js", code, hit, times))
+    np.testing.assert_allclose(got[:, 0] - f0, drift * after + change * after**2 / 2, atol=1e-6)
+    np.testing.assert_allclose(got[:, 1], drift + change * after, atol=1e-12)
+    # Of a hit, the drift rate is that of the chord, from the first spectrum to the last (docs/search.md).
+    got = np.array(await javascript.run("waterfall/tracks.js", code, hit | {"chord_s": chord}, times))
+    np.testing.assert_allclose(got[:, 0] - f0, drift * after + change * after * (after - chord) / 2, atol=1e-6)
+    assert got[3, 0] - got[1, 0] == pytest.approx(drift * chord, abs=1e-6)
+    np.testing.assert_allclose(got[:, 1], drift + change * (after - chord / 2), atol=1e-12)
+
+
 async def test_labels_that_would_collide_are_left_out(javascript):
     labels = [
         {"x": 100, "width_px": 60, "snr": 10, "selected": False, "text": "weak"},

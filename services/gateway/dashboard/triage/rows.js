@@ -4,10 +4,10 @@ import { csv_rows } from "./csv.js";
 /**
  * `group`: the emitter; `known`: the service that it is put down to; `text`: what a search looks in.
  * @typedef {{id: number, frequency_hz: number, frequency_error_hz: number | null, drift_rate_hz_s: number,
- *   drift_rate_error_hz_s: number | null, snr: number | null, bandwidth_hz: number | null, label: string,
- *   interestingness: number, group: number | null, known: string, protected_band: string, channel: number | null,
- *   steps: number | null, width: number | null, on_scans: number | null, on_scans_present: number | null,
- *   text: string}} Row
+ *   drift_rate_error_hz_s: number | null, drift_change_hz_s2: number, snr: number | null,
+ *   bandwidth_hz: number | null, label: string, interestingness: number, group: number | null, known: string,
+ *   protected_band: string, channel: number | null, steps: number | null, width: number | null,
+ *   on_scans: number | null, on_scans_present: number | null, text: string}} Row
  */
 
 const SHARED = {
@@ -16,9 +16,11 @@ const SHARED = {
   protected_band: "text",
 };
 const COLUMNS = {
-  job: { ...SHARED, group: "number", channel: "number", steps: "number", width: "number", if_index: "number" },
+  job: { ...SHARED, group: "number", channel: "number", steps: "number", width: "number", if_index: "number",
+    curvature_hz_s2: "number" },
   cadence: {
     ...SHARED, family: "number", on_scans: "number", on_scans_present: "number", bands: "text", reasons: "text",
+    drift_change_hz_s2: "number",
   },
 };
 
@@ -30,6 +32,7 @@ const row_of = (cells) => ({
   frequency_error_hz: cells.frequency_error_hz,
   drift_rate_hz_s: cells.drift_rate,
   drift_rate_error_hz_s: cells.drift_rate_error,
+  drift_change_hz_s2: cells.curvature_hz_s2 ?? cells.drift_change_hz_s2 ?? 0,
   snr: cells.snr,
   bandwidth_hz: cells.bandwidth_hz,
   label: cells.classification,
@@ -72,13 +75,14 @@ export const label_text = (label) => {
 /**
  * Return a row as the waterfall draws it.
  * @param {Row} row
- * @returns {{id: number, frequency_hz: number, drift_rate_hz_s: number, bandwidth_hz: number, snr: number,
- *   label: string}}
+ * @returns {{id: number, frequency_hz: number, drift_rate_hz_s: number, drift_change_hz_s2: number,
+ *   bandwidth_hz: number, snr: number, label: string}}
  */
 export const track_of = (row) => ({
   id: row.id,
   frequency_hz: row.frequency_hz,
   drift_rate_hz_s: row.drift_rate_hz_s,
+  drift_change_hz_s2: row.drift_change_hz_s2,
   bandwidth_hz: row.bandwidth_hz,
   snr: row.snr,
   label: row.label,

@@ -71,7 +71,7 @@ export const draw_panel_head = (context, scene, at) => {
   const { panel } = scene.panels[at];
   const y = layout.panels[at].head + 12;
   context.fillStyle = theme.text;
-  draw_text(context, panel.role ?? "", 6, y, "left", BOLD);
+  draw_text(context, (panel.role ?? "").toUpperCase(), 6, y, "left", BOLD);
   const from = layout.left - 8;
   context.save();
   context.beginPath();

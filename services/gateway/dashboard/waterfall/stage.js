@@ -213,6 +213,8 @@ export const make_stage = (canvas, panels, on_frame) => {
     /** Return the scene that was drawn last, or null before the first. */
     scene: () => drawn,
     selected_hit,
+    /** Return the time from the first panel's start to the last one's end, in seconds after the first panel's start. */
+    span,
     /** Return the scene for a saved picture of the same size, with title lines above. */
     titled_scene: (title) => scene_of(layout_of(size.width, panels.length, true), drawn.scale, title),
     /** Return how loading stands over all panels. */

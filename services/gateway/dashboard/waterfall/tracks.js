@@ -9,6 +9,7 @@ const APART_PX = 8;
  * @property {number} frequency_hz At the time reference_s.
  * @property {number} drift_rate_hz_s
  * @property {number} [drift_change_hz_s2] Change of the drift rate.
+ * @property {number} [chord_s] Time over which drift_rate_hz_s is the mean; without it, it is that at reference_s.
  * @property {number} bandwidth_hz
  * @property {number} snr
  * @property {string} label
@@ -26,12 +27,13 @@ const APART_PX = 8;
  */
 export const track_hz = (hit, seconds) => {
   const after = seconds - (hit.reference_s ?? 0);
-  return hit.frequency_hz + hit.drift_rate_hz_s * after + ((hit.drift_change_hz_s2 ?? 0) * after * after) / 2;
+  const bend_hz = ((hit.drift_change_hz_s2 ?? 0) * after * (after - (hit.chord_s ?? 0))) / 2;
+  return hit.frequency_hz + hit.drift_rate_hz_s * after + bend_hz;
 };
 
 /** Return the drift rate of a hit's track at a time. */
 export const track_drift_hz_s = (hit, seconds) =>
-  hit.drift_rate_hz_s + (hit.drift_change_hz_s2 ?? 0) * (seconds - (hit.reference_s ?? 0));
+  hit.drift_rate_hz_s + (hit.drift_change_hz_s2 ?? 0) * (seconds - (hit.reference_s ?? 0) - (hit.chord_s ?? 0) / 2);
 
 /**
  * Return the part of a panel's time in which a hit has a track, or null.

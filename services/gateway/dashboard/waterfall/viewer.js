@@ -7,7 +7,7 @@ import { clamped, view_between, whole_view } from "./axes.js";
 import { ColourControls, KeyHelp, MoveControls, RangeForm, RulerForm, SaveControls } from "./controls.js";
 import { hit_near, listen } from "./gestures.js";
 import { change_of, middle } from "./keys.js";
-import { length_s, make_panel } from "./panel.js";
+import { make_panel } from "./panel.js";
 import { reading_at, reading_parts, resolution_text, ruler_through } from "./reading.js";
 import { save_picture, save_samples, save_shown, selection_of } from "./save.js";
 import { HitList, ShownTable } from "./shown_table.js";
@@ -29,15 +29,19 @@ const COLUMNS_AROUND = 100;
 
 /** Return the view of a hit: its track and what surrounds it. */
 const view_of_hit = (hit, stage) => {
-  const reach = reach_hz(hit, { start_s: 0, stop_s: length_s(stage.panels[0]) });
+  const reach = reach_hz(hit, stage.span());
   const width_hz = Math.max(HIT_CHANNELS * stage.panels[0].grid.width_hz, 3 * (reach.high_hz - reach.low_hz));
   return clamped({ center_hz: (reach.low_hz + reach.high_hz) / 2, width_hz }, stage.band);
 };
 
-/** Return the hits with the time at which their frequency holds: the middle of the first spectrum, unless stated. */
+/**
+ * Return the hits with what their numbers refer to. Of a job, the frequency is that in the middle of the first
+ * spectrum, and the drift rate the mean until the middle of the last one; of a cadence, both are those at its start.
+ */
 const with_reference = (hits, manifests) => {
-  const reference_s = manifests.length > 1 ? 0 : manifests[0].spectrum_s / 2;
-  return hits.map((hit) => ({ reference_s, ...hit, bandwidth_hz: hit.bandwidth_hz ?? 0, snr: hit.snr ?? 0 }));
+  const [{ spectrum_s, n_spectra }] = manifests;
+  const [reference_s, chord_s] = manifests.length > 1 ? [0, 0] : [spectrum_s / 2, (n_spectra - 1) * spectrum_s];
+  return hits.map((hit) => ({ reference_s, chord_s, ...hit, bandwidth_hz: hit.bandwidth_hz ?? 0, snr: hit.snr ?? 0 }));
 };
 
 const KEPT = ["center_hz", "width_hz", "statistic", "low", "high", "map"];
@@ -216,7 +220,7 @@ const use_page = (stage, sent, { view, hits, selected }) => {
   useEffect(() => {
     const hit = hits.find(({ id }) => id === selected);
     if (stage === null || hit === undefined) return;
-    const reach = reach_hz(hit, { start_s: 0, stop_s: length_s(stage.panels[0]) });
+    const reach = reach_hz(hit, stage.span());
     const { center_hz, width_hz } = stage.state.view;
     const outside = reach.high_hz < center_hz - width_hz / 2 || reach.low_hz > center_hz + width_hz / 2;
     if (outside) stage.set({ view: { center_hz: (reach.low_hz + reach.high_hz) / 2, width_hz } });

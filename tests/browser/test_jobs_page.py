@@ -7,6 +7,7 @@ import pytest
 from aiohttp import web
 from playwright.async_api import expect
 
+from services.gateway.api.cadence_answers import CADENCE_EXAMPLE
 from tests.browser.accessibility import check_accessibility, overflowing
 from tests.browser.signing_in import sign_in
 from tests.browser.stand_in import NO_FILES, error, job, running
@@ -97,6 +98,32 @@ async def test_the_list_follows_what_happens_and_can_be_paused(page, api):
     await page.get_by_role("button", name="Pause updates").click()
     await expect(rows(page).nth(1)).to_contain_text("Renamed")
     assert api.open_streams == 1
+
+
+async def test_cadences_are_listed_beside_jobs(page, api, screenshot):
+    key = api.add_user("alice")
+    done = CADENCE_EXAMPLE | {"created_at": int(time.time()) - 600}
+    api.cadences["alice"] = [done]
+    await sign_in(page, api.url, key)
+    await page.get_by_role("link", name="Cadences", exact=True).click()
+    listed = page.get_by_role("table", name="Cadences").locator("tbody tr")
+    await expect(listed).to_contain_text(["1 candidate, 1 event"])
+    await expect(page).to_have_title("Cadences - Waterhole")
+    await check_accessibility(page)
+    await screenshot(page, "cadences_dark")
+    started = done | {"cadence_id": "c2", "name": "HIP 4", "status": "processing", "created_at": int(time.time())}
+    started = {name: value for name, value in started.items() if name not in ("results", "completed_at")}
+    api.tell("alice", "cadence", started | {"progress": {"stage": "scans", "done": 1, "total": 6}})
+    await expect(listed.first).to_contain_text("Searching the scans, 1 of 6")
+    await expect(page.get_by_text("2 of 2 cadences")).to_be_visible()
+    # What happens to jobs is no news here.
+    api.put_job("alice", job())
+    await page.get_by_role("button", name=f"Delete {done['name']}").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("The jobs of its scans stay.")
+    await page.get_by_role("dialog").get_by_role("button", name="Delete the cadence").click()
+    await expect(listed).to_have_count(1)
+    await page.get_by_role("link", name="Jobs", exact=True).last.click()
+    await expect(rows(page)).to_have_count(1)
 
 
 async def test_what_happens_while_the_list_is_read_is_not_lost(page, api):

@@ -109,6 +109,38 @@ async def test_an_ended_session_leads_to_the_sign_in_and_back(page, api, trouble
     assert page.url.endswith("?hit=1")
 
 
+async def test_another_tab_signs_in_again(page, api, troubles):
+    key, other_key = api.add_user("alice"), api.add_user("bob")
+    for at in range(2):
+        api.put_job("alice", job(source_name=f"Star {at}"))
+    await sign_in(page, api.url, key)
+    other = await page.context.new_page()
+
+    async def sign_in_again(again: str) -> None:
+        await other.goto(f"{api.url}/app/")
+        await other.get_by_role("button", name="Sign out").click()
+        await other.get_by_label("API key").fill(again)
+        await other.get_by_role("button", name="Sign in").click()
+        await other.get_by_role("button", name="Sign out").wait_for()
+
+    async def delete(name: str) -> None:
+        await page.get_by_role("button", name=f"Delete {name}").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Delete the job").click()
+
+    # The same user: the token of the new session is used, and nobody notices.
+    troubles.expect("(GET|DELETE) .*: 403")
+    await sign_in_again(key)
+    await delete("Star 0")
+    await expect(page.get_by_role("link", name="Star 0")).to_have_count(0)
+    assert len(api.jobs["alice"]) == 1
+    # Another user: nothing is done in that name, and the page shows who is signed in.
+    await sign_in_again(other_key)
+    await delete("Star 1")
+    await expect(page.locator(".user-name")).to_have_text("bob")
+    await expect(page.get_by_role("heading", name="Search your first observation")).to_be_visible()
+    assert len(api.jobs["alice"]) == 1
+
+
 async def test_two_users_never_see_each_others_jobs(new_context, api, troubles):
     troubles.expect("GET /jobs/.*: 404")
     pages = {}

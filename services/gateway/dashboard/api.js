@@ -18,17 +18,22 @@ export class ApiError extends Error {
 // What the session sets: the token that every change must carry, and whom to tell that the session has ended.
 let csrf_token = "";
 let on_session_ended = () => {};
+let renew_token = async () => false;
 const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
 // With a cookie alone: the session is over, or there never was one.
 const ENDED_CODES = new Set(["session_ended", "missing_api_key"]);
+// Somebody signed in again in another tab: this tab's token is that of the session before.
+const OLD_TOKEN_CODES = new Set(["csrf_token_wrong", "csrf_token_missing"]);
 
 /**
  * Set what requests carry and whom they tell; called by the session alone.
- * @param {{token: string, on_ended: () => void}} settings
+ * @param {{token: string, on_ended: () => void, renew: () => Promise<boolean>}} settings `renew` gets the token anew;
+ *   its result says whether the session is still that of the same user
  */
-export const configure = ({ token, on_ended }) => {
+export const configure = ({ token, on_ended, renew }) => {
   csrf_token = token;
   on_session_ended = on_ended;
+  renew_token = renew;
 };
 
 const address = (path, query) => {
@@ -50,6 +55,20 @@ const error_of = async (response) => {
   return new ApiError(response.status, code, message, { request_id, retry_after_s, details });
 };
 
+const send = async (method, path, { query, body, signal, headers: more }) => {
+  const headers = { ...more };
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  if (!SAFE_METHODS.has(method) && csrf_token) headers["X-CSRF-Token"] = csrf_token;
+  try {
+    return await fetch(address(path, query), {
+      method, headers, signal, credentials: "same-origin", body: body === undefined ? undefined : JSON.stringify(body),
+    });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError(0, "unreachable", "The server can't be reached. Check the network, then try again.");
+  }
+};
+
 /**
  * Send a request and return the successful response.
  * @param {string} method
@@ -59,21 +78,15 @@ const error_of = async (response) => {
  * @returns {Promise<Response>}
  * @throws {ApiError} every answer other than a success; an `AbortError` where `signal` aborted the request
  */
-export const request_response = async (method, path, { query, body, signal, headers: more } = {}) => {
-  const headers = { ...more };
-  if (body !== undefined) headers["Content-Type"] = "application/json";
-  if (!SAFE_METHODS.has(method) && csrf_token) headers["X-CSRF-Token"] = csrf_token;
-  let response;
-  try {
-    response = await fetch(address(path, query), {
-      method, headers, signal, credentials: "same-origin", body: body === undefined ? undefined : JSON.stringify(body),
-    });
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
-    throw new ApiError(0, "unreachable", "The server can't be reached. Check the network, then try again.");
-  }
+export const request_response = async (method, path, options = {}) => {
+  let response = await send(method, path, options);
   if (response.ok) return response;
-  const refused = await error_of(response);
+  let refused = await error_of(response);
+  if (refused.status === 403 && OLD_TOKEN_CODES.has(refused.code) && await renew_token()) {
+    response = await send(method, path, options);
+    if (response.ok) return response;
+    refused = await error_of(response);
+  }
   if (refused.status === 403 && ENDED_CODES.has(refused.code)) on_session_ended();
   throw refused;
 };

@@ -69,7 +69,7 @@ const App = () => {
   if (session.status === "unknown" && session.error) page = html`<${Unreachable} error=${session.error} />`;
   else if (session.status !== "unknown" && !is_kept) {
     // A new page of another job begins anew; a new view of the same page does not.
-    page = html`<${Shown} key=${address.path} route=${route} params=${params} path=${address.path}
+    page = html`<${Shown} key=${`${session.user_id} ${address.path}`} route=${route} params=${params} path=${address.path}
       search=${address.search} session=${session} />`;
   }
   return html`

@@ -15,11 +15,18 @@ const listeners = new Set();
 
 const set = (next) => {
   state = next;
-  configure({ token: next.csrf_token ?? "", on_ended: ended });
+  configure({ token: next.csrf_token ?? "", on_ended: ended, renew });
   listeners.forEach((listener) => listener(state));
 };
 
 const of_answer = (answer) => ({ ...answer, status: answer.signed_in ? "signed_in" : "signed_out" });
+
+// In another tab, the same user may have signed in again, or another one: nothing is done in another one's name.
+const renew = async () => {
+  const before = state.user_id;
+  await refresh_session();
+  return state.status === "signed_in" && state.user_id === before;
+};
 
 /**
  * Return the state.
@@ -56,7 +63,9 @@ export const use_session = () => {
  */
 export const refresh_session = async () => {
   try {
-    set(of_answer(await request("GET", "/session")));
+    const next = of_answer(await request("GET", "/session"));
+    const is_over = next.status === "signed_out" && ["signed_in", "ended"].includes(state.status);
+    set(is_over ? { ...next, status: "ended" } : next);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     set({ ...state, error });
@@ -69,10 +78,7 @@ export const ended = () => {
   if (state.status === "signed_in") {
     set({ status: "ended", sign_in: state.sign_in });
     // How one can sign in is told to those who are not signed in.
-    request("GET", "/session").then(
-      (answer) => state.status === "ended" && !answer.signed_in && set({ ...answer, status: "ended" }),
-      () => {}, // The page of sign-in asks again.
-    );
+    refresh_session();
   }
 };
 

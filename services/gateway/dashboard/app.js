@@ -68,8 +68,9 @@ const App = () => {
   let page = html`<${Loading} />`;
   if (session.status === "unknown" && session.error) page = html`<${Unreachable} error=${session.error} />`;
   else if (session.status !== "unknown" && !is_kept) {
-    // A new page of another job begins anew; a new view of the same page does not.
-    page = html`<${Shown} key=${`${session.user_id} ${address.path}`} route=${route} params=${params} path=${address.path}
+    // A page of another job, or of another user, begins anew; a new view of the same page does not.
+    const key = `${session.user_id} ${address.path}`;
+    page = html`<${Shown} key=${key} route=${route} params=${params} path=${address.path}
       search=${address.search} session=${session} />`;
   }
   return html`

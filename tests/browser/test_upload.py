@@ -4,11 +4,12 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 from playwright.async_api import Page, Route, expect
 
 from deploy.local.stack import Stack
-from science.simulator import spectra, voyager_1, write_fil
+from science.simulator import make_header, spectra, voyager_1, write_fil
 from tests.browser.accessibility import check_accessibility, overflowing
 from tests.browser.conftest import Screenshot
 from tests.browser.troubles import Troubles
@@ -137,6 +138,22 @@ async def test_a_small_file_by_keyboard_alone_that_fails_and_is_deleted_in_anoth
     await expect(page.get_by_text("This job was deleted.", exact=True).first).to_be_visible()
     # Either tab may have asked for what was just deleted.
     troubles.expect(r"GET /jobs/\S+: 404")
+
+
+async def test_scans_become_a_cadence(signed_in: Page, tmp_path: Path) -> None:
+    page, noise = signed_in, np.random.default_rng(5)
+    for place, source in enumerate(("HIP1", "HIP2", "HIP1")):
+        header = make_header(4096, source_name=source).model_copy(update={"tstart_mjd": 59000 + place / 100})
+        write_fil(
+            tmp_path / f"{place}.fil", header, noise.gamma(50.0, 2.0, (header.n_spectra, 4096)).astype(np.float32)
+        )
+    await page.get_by_label("choose them").set_input_files([tmp_path / f"{place}.fil" for place in range(3)])
+    await page.get_by_label("One cadence").check()
+    await page.get_by_label("Name of the cadence").fill("HIP 1, night 1")
+    await page.get_by_role("button", name="Upload and search 3 files").click()
+    await page.get_by_role("link", name="Cadence HIP 1, night 1").click()
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("HIP 1, night 1")
+    await expect(page.get_by_text("Complete").first).to_be_visible()
 
 
 async def tab_to(page: Page, name: str) -> None:

@@ -1,10 +1,8 @@
 // The numbers and the best candidates of a job: all from the job's own answer, so that they are there at once.
 import { count_text, drift_text, duration_text, fixed_text, frequency_text, snr_text } from "../format.js";
 import { Table } from "../parts/table.js";
+import { label_text } from "../triage/rows.js";
 import { html } from "../vendor/preact_htm.js";
-
-const label_text = (label) =>
-  label.toLowerCase().replaceAll("_", " ").replace(/\b(et|rfi)\b/g, (word) => word.toUpperCase());
 
 const COLUMNS = [
   { key: "rank", title: "Rank", is_number: true, cell: ({ rank }) => rank },

@@ -18,8 +18,8 @@ const Unfinished = ({ stored, record, on_gone }) => {
     }
   };
   return html`
-    <li><strong class="file-name">${record.name}</strong> <span class="size">${size_text(record.size)}</span>,
-      ${record.is_uploaded ? "uploaded, not searched yet" : "sent in part"}, begun
+    <li><strong class="file-name">${record.name}</strong> <span class="size">${size_text(record.size)},</span>
+      ${" "}${record.is_uploaded ? "uploaded, not searched yet" : "sent in part"}, begun
       ${" "}<${Time} time_s=${record.begun_ms / 1000} />
       ${" "}<button type="button" class="quiet" aria-label=${`Remove ${record.name}`} onClick=${remove}>Remove</button>
       ${error && html`<p class="field-error" role="alert">${error.message}</p>`}</li>`;

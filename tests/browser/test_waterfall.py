@@ -96,17 +96,17 @@ async def test_keyboard_address_and_accessibility(page, canvas, waterfalls, scre
     await address(page, lambda view: float(view["width_hz"]) < float(first["width_hz"]))
     await settled(page)
     # The crosshair: its place and value, which the status reads out.
-    await page.keyboard.press("c")
+    await page.keyboard.press("v")
     await page.keyboard.press("Shift+ArrowRight")
     status = page.get_by_role("status").filter(has_text="Frequency")
     await status.wait_for()
     step_hz = 10 * CHANNEL_HZ
     assert await reading(page, "Frequency") == f"{(float(first['center_hz']) + step_hz) / 1e6:.7f} MHz"
     # Two ends of the ruler measure the drift between them.
-    await page.keyboard.press("r")
+    await page.keyboard.press("d")
     for key in ("ArrowRight", "ArrowDown", "ArrowDown"):
         await page.keyboard.press(key)
-    await page.keyboard.press("r")
+    await page.keyboard.press("d")
     expected = CHANNEL_HZ / (2 * sky.spectrum_s)
     await page.locator(".waterfall-reading dd", has_text=f"+{expected:.4f} Hz/s").wait_for()
     await check_accessibility(page)

@@ -268,6 +268,14 @@ async def test_colour_maps_are_the_published_ones(javascript):
         assert (np.diff(got @ [0.2126, 0.7152, 0.0722]) > 0).all()
 
 
+async def test_no_key_is_one_of_the_triage(javascript):
+    ours = await javascript.run("waterfall/keys.js", '(m) => m.KEY_HELP.flatMap(([keys]) => keys.split(" "))')
+    theirs = await javascript.run("triage/shortcuts.js", "(m) => m.SHORTCUTS.flatMap(({ keys }) => keys)")
+    assert len(ours) > 10
+    # The arrows belong to what has the focus.
+    assert set(ours) & set(theirs) == {"↑", "↓"}
+
+
 async def test_tracks_are_parabolas(javascript):
     code = "(m, hit, times) => times.map((time) => [m.track_hz(hit, time), m.track_drift_hz_s(hit, time)])"
     f0, drift, change, chord, reference = 1e9, -0.4, 0.002, 270.0, 9.0

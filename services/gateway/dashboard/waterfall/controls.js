@@ -160,7 +160,7 @@ export const SaveControls = ({ readable, what, on_save, problem }) => html`
 export const KeyHelp = ({ id }) => html`
   <details class="waterfall-keys">
     <summary>Keys and pointer</summary>
-    <p id=${id}>With the waterfall focused: arrows move, plus and minus zoom, c puts a crosshair on that the arrows
+    <p id=${id}>With the waterfall focused: arrows move, plus and minus zoom, v puts a crosshair on that the arrows
       move, brackets step through the hits.</p>
     <dl>${KEY_HELP.map(([key, text]) => html`<div><dt><kbd>${key}</kbd></dt><dd>${text}</dd></div>`)}</dl>
     <p>The wheel zooms about the pointer, with Shift it moves. A drag moves; with Shift it marks a range. Two fingers

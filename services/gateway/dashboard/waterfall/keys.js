@@ -1,4 +1,5 @@
-// Keys on the canvas: everything that the pointer can do.
+// Keys on the canvas: everything that the pointer can do. None of them is a key of the triage (triage/shortcuts.js), so
+// that a verdict can be given while the canvas has the focus.
 
 import { panned, whole_view, zoomed } from "./axes.js";
 import { length_s } from "./panel.js";
@@ -11,9 +12,9 @@ export const KEY_HELP = [
   ["Home End", "lower and upper end of the band"],
   ["0", "the whole band"],
   ["[ ]", "previous and next hit"],
-  ["c", "crosshair on and off; the arrows move it and its values are read out"],
+  ["v", "crosshair on and off; the arrows move it and its values are read out"],
   ["↑ ↓", "with the crosshair: a row earlier or later"],
-  ["r", "put an end of the drift ruler at the crosshair; the second gives the drift rate"],
+  ["d", "put an end of the drift ruler at the crosshair; the second gives the drift rate"],
   ["m", "put an end of the marked range at the crosshair"],
   ["Enter", "select the hit at the crosshair"],
   ["Esc", "remove crosshair, ruler and marked range"],
@@ -97,7 +98,7 @@ const view_keys = {
   Home: end_of_band(-1),
   End: end_of_band(1),
   0: (stage) => ({ view: whole_view(stage.band) }),
-  r: put_ruler,
+  d: put_ruler,
   m: put_range,
   Escape: () => ({ cursor: null, ruler: null, range: null }),
 };

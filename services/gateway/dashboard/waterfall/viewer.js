@@ -142,7 +142,7 @@ const pressed = (stage, event, { crosshair, set_crosshair, hits, selected, on_se
     if (hit !== null) on_select?.(hit.id);
     return hit !== null;
   }
-  if (event.key.toLowerCase() === "c" && !event.ctrlKey && !event.metaKey && !event.altKey) {
+  if (event.key.toLowerCase() === "v" && !event.ctrlKey && !event.metaKey && !event.altKey) {
     stage.set({ cursor: crosshair ? null : middle(stage) });
     set_crosshair(!crosshair);
     return true;
@@ -243,16 +243,18 @@ const Below = ({ stage, scale, hits, selected, on_select, save, problem }) => {
   return html`
     <div class="waterfall-controls">
       <${RangeForm} view=${stage.state.view} band=${stage.band} on_view=${(view) => set({ view })} />
-      <${ColourControls} state=${stage.state} scale=${scale} on_change=${set} can_straighten=${selected !== null}
-        has_decibels=${Boolean(stage.panels[0].manifest.sigma_relative)} />
       <${RulerForm} on_rate=${draw_ruler} on_clear=${() => set({ ruler: null, range: null })}
         has_marks=${stage.state.ruler !== null || stage.state.range !== null} />
+      <${ColourControls} state=${stage.state} scale=${scale} on_change=${set} can_straighten=${selected !== null}
+        has_decibels=${Boolean(stage.panels[0].manifest.sigma_relative)} />
       <${SaveControls} readable=${stage.panels.some(({ manifest }) => manifest.spectra_readable)} what=${what}
         on_save=${save} problem=${problem} />
     </div>
-    <${HitList} hits=${hits} selected=${selected} on_select=${(id) => on_select?.(id)} />
-    <${ShownTable} stage=${stage} on_show=${around} />
-    <${KeyHelp} id="waterfall-help" />`;
+    <div class="waterfall-more">
+      <${HitList} hits=${hits} selected=${selected} on_select=${(id) => on_select?.(id)} />
+      <${ShownTable} stage=${stage} on_show=${around} />
+      <${KeyHelp} id="waterfall-help" />
+    </div>`;
 };
 
 /** The waterfall of observations whose manifests are there; the properties are those of `Waterfall`. */

@@ -6,7 +6,7 @@ import { html, useEffect, useRef, useState } from "../vendor/preact_htm.js";
 const FORMATS = {
   job: [
     ["csv", "CSV"], ["fits", "FITS"], ["votable", "VOTable"], ["parquet", "Parquet"], ["catalog_json", "JSON"],
-    ["classified", "Labels (JSON)"],
+    ["classified", "Labels"],
   ],
   cadence: [["csv", "CSV"], ["fits", "FITS"], ["votable", "VOTable"], ["parquet", "Parquet"]],
 };

@@ -45,16 +45,16 @@ const use_rows = (kind, id) => {
   return { ...state, reload: read };
 };
 
-// Tells how many rows pass, when that changes by a filter.
-const use_announced_count = (count, total, search, [one, many]) => {
-  const known = useRef(null);
+// Tells how many rows pass, when a filter changes; the address changes for other reasons, too.
+const use_announced_count = (count, total, filters, [one, many]) => {
+  const { sort, order, ...given } = filters;
+  const wanted = JSON.stringify(given);
+  const known = useRef(wanted);
   useEffect(() => {
-    if (total === 0) return;
-    if (known.current !== null && known.current !== search) {
-      announce(`${count_text(count)} of ${counted_text(total, one, many)}.`);
-    }
-    known.current = search;
-  }, [search, total]);
+    if (known.current === wanted) return;
+    known.current = wanted;
+    announce(`${count_text(count)} of ${counted_text(total, one, many)}.`);
+  }, [wanted]);
 };
 
 const ViewSwitch = ({ is_pictures }) => html`
@@ -134,7 +134,7 @@ const Listed = ({ kind, id, rows, selected, on_select, on_shown, search }) => {
   const [moves_on, set_moves] = useState(true);
   const [is_noting, set_noting] = useState(false);
   useEffect(() => on_shown?.(shown.map(track_of)), [shown]);
-  use_announced_count(shown.length, rows.length, search, WORDS[kind]);
+  use_announced_count(shown.length, rows.length, filters, WORDS[kind]);
   const on_command = use_commands({
     kind, shown, row, selected, on_select, store, moves_on, on_note: () => set_noting(true),
   });

@@ -44,7 +44,7 @@ export const KeyChoices = ({ keys_on, on_keys, moves_on, on_moves }) => html`
   <div class="key-choices">
     <label><input type="checkbox" checked=${keys_on}
       onChange=${(event) => on_keys(event.target.checked)} /> Keys</label>
-    <ul class="keys" aria-label="Keys" hidden=${!keys_on}>
+    <ul class="keys" aria-label="What each key does" hidden=${!keys_on}>
       ${SHORTCUTS.map(({ keys, text }) => html`
         <li key=${text}>${keys.map((key) => html`<kbd>${key}</kbd> `)}${text}</li>`)}
     </ul>

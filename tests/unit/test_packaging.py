@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 OURS = ("services", "shared", "science", "deploy")
 # Libraries that are imported directly but whose version another library chooses.
-COMES_WITH = {"botocore": "aioboto3", "pydantic-core": "pydantic", "pymongo": "motor"}
+COMES_WITH = {"botocore": "aioboto3", "pydantic-core": "pydantic", "pymongo": "motor", "yarl": "aiohttp"}
 DISTRIBUTIONS = packages_distributions()
 
 

@@ -27,8 +27,8 @@ export const HitsSection = ({ job }) => {
   return html`
     <${Waterfall} panels=${panels} hits=${hits} selected=${selected} on_select=${select} view=${view}
       on_view=${set_view} />
-    ${job.results.raw_hits > 0 && !job.exports_ready && html`<p class="fine" role="status">The table of hits appears here
-      once the catalogues are written.</p>`}
+    ${job.results.raw_hits > 0 && !job.exports_ready && html`
+      <p class="fine" role="status">The table of hits appears here once the catalogues are written.</p>`}
     ${job.results.raw_hits > 0 && job.exports_ready && html`
       <${Triage} kind="job" id=${job.job_id} selected=${selected} on_select=${select_and_show}
         on_shown=${set_hits} />`}`;

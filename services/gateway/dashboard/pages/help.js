@@ -35,9 +35,12 @@ const KEYS = [
   [["Tab"], "to the next link, button or field; the first one on each page skips to the content"],
   [["Enter"], "follow a link, press a button"],
   [["Esc"], "close a dialog without doing what it asks"],
-  [["j", "k"], "in a table of hits: the next hit, the one before"],
-  [["\u2190", "\u2192"], "in the waterfall: pan"],
-  [["+", "\u2212"], "in the waterfall: zoom"],
+  [["j", "k"], "in a table of hits: the next one, the one before"],
+  [["c", "r", "i", "u"], "in a table of hits: candidate, RFI, instrument, unsure; then the next one"],
+  [["n", "x", "z"], "in a table of hits: write a note, remove the verdict, undo"],
+  [["\u2190", "\u2192"], "in the waterfall: pan, further with Shift"],
+  [["+", "\u2212", "0"], "in the waterfall: zoom in, zoom out, show the whole band"],
+  [["[", "]"], "in the waterfall: the hit before, the next one"],
 ];
 
 const Keyboard = () => html`
@@ -71,7 +74,8 @@ export const Page = () => html`
   </section>
   <section class="panel" id="keyboard" tabindex="-1">
     <h2>Keyboard</h2>
-    <p>Everything works without a mouse. Lists change by themselves; <q>Pause updates</q> stops that.</p>
+    <p>Everything works without a mouse. Lists change by themselves; <q>Pause updates</q> stops that. The letters of a
+      table of hits can be switched off beside it.</p>
     <${Keyboard} />
   </section>
   <section class="panel" id="trust" tabindex="-1">

@@ -40,7 +40,8 @@ export const colour_at = (map, share) => {
 
 const LITTLE_ENDIAN = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1;
 
-const pixel_of = ([red, green, blue]) =>
+/** Return an opaque pixel as ImageData holds it, of red, green and blue from 0 to 255. */
+export const pixel_of = ([red, green, blue]) =>
   LITTLE_ENDIAN
     ? ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0
     : ((red << 24) | (green << 16) | (blue << 8) | 255) >>> 0;

@@ -7,7 +7,7 @@ import { draw_text } from "./draw_axes.js";
 import { labels_that_fit, span_in, track_hz } from "./tracks.js";
 import { drift_text } from "./ticks.js";
 
-/** Distance between a track's lines and the edge of the signal. */
+/** Least distance between a track's lines and the signal. */
 const GAP_PX = 7;
 /** More tracks than this in view are marked at the top alone; the lines would hide the signals. */
 const MOST_LINES = 60;
@@ -43,14 +43,23 @@ export const track_points = (scene, hit, at) => {
   });
 };
 
+/** Return how far a track's lines are from its middle: beyond the signal's width and beyond what it drifts in a row. */
+const side_px = (scene, hit, points, at) => {
+  const { n_spectra, spectra_per_row } = scene.panels[at].panel.manifest;
+  const half_px = (hit.bandwidth_hz / 2 / scene.view.width_hz) * (scene.layout.right - scene.layout.left);
+  const [[x0, y0], [x1, y1]] = [points[0], points.at(-1)];
+  const row_px = (scene.layout.panels[at].image_height * spectra_per_row) / n_spectra;
+  return GAP_PX + half_px + (Math.abs((x1 - x0) / (y1 - y0)) * row_px) / 2;
+};
+
 const draw_track = (context, scene, hit, at) => {
   const points = track_points(scene, hit, at);
   if (!points.length) return;
   const chosen = hit.id === scene.selected;
-  const half_px = (hit.bandwidth_hz / 2 / scene.view.width_hz) * (scene.layout.right - scene.layout.left);
+  const apart_px = side_px(scene, hit, points, at);
   context.setLineDash(chosen ? [] : [6, 3]);
   for (const side of [-1, 1]) {
-    path_of(context, points.map(([x, y]) => [x + side * (half_px + GAP_PX), y]));
+    path_of(context, points.map(([x, y]) => [x + side * apart_px, y]));
     double_stroke(context, chosen ? 2 : 1);
   }
   context.setLineDash([]);

@@ -7,7 +7,7 @@ import { ruler_drift } from "./reading.js";
 import { point_at } from "./scene.js";
 
 const CLICK_PX = 5;
-const REACH_PX = 14;
+const REACH_PX = 18;
 /** A wheel's notch is 100 or 120 units of deltaY; one notch zooms by a third. */
 const WHEEL_UNITS = 350;
 const LINE_PX = 16;

@@ -55,7 +55,8 @@ export const make_stage = (canvas, panels, on_frame) => {
   const band = band_of(panels.map((panel) => panel.grid));
   const state = { ...DEFAULTS, view: whole_view(band) };
   const views = panels.map((panel) => ({
-    panel, pooled: null, picture: document.createElement("canvas"), pooled_key: "", colour_key: "", wants: null,
+    panel, pooled: null, picture: document.createElement("canvas"),
+    strip_picture: document.createElement("canvas"), pooled_key: "", colour_key: "", wants: null,
     start_s: ((panel.manifest.start_mjd ?? 0) - (panels[0].manifest.start_mjd ?? 0)) * SECONDS_OF_DAY,
     length_s: length_s(panel),
   }));

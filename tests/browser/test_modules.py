@@ -29,6 +29,7 @@ DASH = "—"
         ("size_text", [1073741823], "1.0 GiB"),
         ("utc_text", [1712444400], "2024-04-06 23:00:00 UTC"),
         ("utc_text", [None], DASH),
+        ("utc_text", [1e300], DASH),
         ("relative_text", [1000, 1003], "just now"),
         ("relative_text", [1000, 1059], "59 s ago"),
         ("relative_text", [1000, 8200], "2 h ago"),
@@ -143,3 +144,32 @@ async def test_stages_are_told_in_words(javascript):
     assert await text(status="processing", progress=progress) == "Searching for signals, 3 of 12"
     assert await text(status="processing", progress=progress | {"total": 1}) == "Searching for signals"
     assert await text(status="submitted") == "Waiting for its turn"
+
+
+@pytest.mark.parametrize("name", ["constructor", "__proto__", "toString", "hasOwnProperty"])
+async def test_names_that_every_object_has_are_no_choices(javascript, name):
+    code = "(m, query) => m.{}(new URLSearchParams(query))"
+    found = await javascript.run("triage/filters.js", code.format("filters_of"), f"sort={name}")
+    assert (found["sort"], found["order"]) == ("interest", "descending")
+    view = f"map={name}&statistic={name}&center_hz={name}&low=2"
+    assert await javascript.run("waterfall/address_view.js", code.format("view_in"), view) == {"low": 2}
+    view = "map=cividis&statistic=mean"
+    found = await javascript.run("waterfall/address_view.js", code.format("view_in"), view)
+    assert found == {"map": "cividis", "statistic": "mean"}
+
+
+@pytest.mark.parametrize("mjd", [1e300, -1e300, 1e9, 1.7976931348623157e308])
+async def test_a_header_that_states_no_possible_time_is_shown(javascript, mjd):
+    assert (await javascript.call("waterfall/ticks.js", "utc_text", mjd, 0)).startswith("MJD ")
+    observation = {
+        "first_channel_hz": 1e9,
+        "channel_width_hz": -2.8,
+        "n_channels": 64,
+        "n_spectra": 16,
+        "spectrum_s": 18.3,
+        "start_mjd": mjd,
+        "n_bits": 32,
+        "n_ifs": 1,
+    }
+    rows = dict(await javascript.call("job/observation.js", "observation_rows", observation))
+    assert (rows["Start"], rows["Spectra"]) == (DASH, "16 of 18.3 s, 4 min 53 s in all")

@@ -25,7 +25,8 @@ from tests.browser.waterfall_view import (
 
 async def test_saves_picture_samples_and_values(page, waterfalls, tmp_path):
     sky = drifting_sky(spectra_readable=True)
-    waterfalls.show({"drifting": sky}, hits=[hit_of(sky)])
+    label = "x;=1+1\t@2,+3.fil"
+    waterfalls.show({"drifting": sky}, hits=[hit_of(sky)], panels=[{"job_id": "drifting", "label": label}])
     await page.goto(f"{waterfalls.url}?center_hz={sky.frequency_hz(30_050)}&width_hz={50 * CHANNEL_HZ}")
     await settled(page)
     save = page.get_by_role("group", name="Save")
@@ -52,6 +53,9 @@ async def test_saves_picture_samples_and_values(page, waterfalls, tmp_path):
     assert start <= 30_026 <= 30_074 <= stop <= start + 53
     # The CSV holds single channels here, and says so.
     lines = files["Values shown (CSV)"].read_text().splitlines()
+    # A name begins no cell of its own, which a spreadsheet could evaluate.
+    assert lines[0].startswith("# HIP 39826 / x =1+1 @2 +3.fil, from ")
+    assert not any(cell.startswith(("=", "+", "@", "-")) for cell in re.split("[,;\t]", lines[0]))
     assert lines[1].startswith("# maximum of power per column")
     assert "single channels" in lines[1]
     rows = list(csv.DictReader(io.StringIO("\n".join(lines[2:]))))

@@ -94,8 +94,11 @@ export const size_text = (bytes) => {
  * @param {number} time_s unix time, s
  * @returns {string} such as "2026-11-29 17:42:10 UTC"
  */
-export const utc_text = (time_s) =>
-  is_number(time_s) ? `${new Date(time_s * 1000).toISOString().slice(0, 19).replace("T", " ")} UTC` : EM_DASH;
+export const utc_text = (time_s) => {
+  // Not every number is a time: a file's header may state any.
+  const date = new Date(is_number(time_s) ? time_s * 1000 : NaN);
+  return Number.isNaN(date.getTime()) ? EM_DASH : `${date.toISOString().slice(0, 19).replace("T", " ")} UTC`;
+};
 
 const UNITS = [[86_400, "d"], [3_600, "h"], [60, "min"], [1, "s"]];
 

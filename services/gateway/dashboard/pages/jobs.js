@@ -164,8 +164,9 @@ const Listed = ({ setting, live, on_remove, is_filtered }) => {
 
 /** @param {{query: URLSearchParams}} props */
 export const Page = ({ query }) => {
-  const setting = KINDS[query.get("kind")] ?? KINDS.jobs;
-  const status = query.get("status") in STATUSES ? query.get("status") : "";
+  const [kind, wanted] = [query.get("kind") ?? "jobs", query.get("status") ?? ""];
+  const setting = Object.hasOwn(KINDS, kind) ? KINDS[kind] : KINDS.jobs;
+  const status = Object.hasOwn(STATUSES, wanted) ? wanted : "";
   const q = query.get("q") ?? "";
   const [is_paused, set_paused] = useState(false);
   const [removed, set_removed] = useState(null);

@@ -42,7 +42,7 @@ export const filters_of = (query) => {
   return {
     ...Object.fromEntries(NUMBERS.map((name) => [name, number_of(query.get(name))])),
     ...Object.fromEntries(TEXTS.map((name) => [name, query.get(name) ?? ""])),
-    ...(sort in SORTS ? { sort, order } : DEFAULT_SORT),
+    ...(Object.hasOwn(SORTS, sort) ? { sort, order } : DEFAULT_SORT),
   };
 };
 

@@ -1,8 +1,10 @@
 // The view of a waterfall in the address, so that every view is a URL.
 import { set_query } from "../address.js";
+import { MAPS } from "./colours.js";
 
 const NUMBERS = ["center_hz", "width_hz", "low", "high"];
-const TEXTS = ["statistic", "map"];
+const CHOICES = { statistic: ["max", "mean"], map: MAPS };
+const TEXTS = Object.keys(CHOICES);
 // What the waterfall shows where the address says nothing; addresses leave it out.
 const USUAL = { statistic: "max", map: "viridis" };
 
@@ -24,7 +26,7 @@ export const number_in = (query, name) => {
  */
 export const view_in = (query) => {
   const numbers = NUMBERS.map((name) => [name, number_in(query, name)]);
-  const texts = TEXTS.map((name) => [name, query.get(name)]);
+  const texts = TEXTS.map((name) => [name, CHOICES[name].find((one) => one === query.get(name)) ?? null]);
   return Object.fromEntries([...numbers, ...texts].filter(([, value]) => value !== null));
 };
 

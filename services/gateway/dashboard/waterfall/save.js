@@ -94,6 +94,10 @@ export const shown_columns = (scene, at) => {
 
 const sigma_text = (sigma) => (Number.isNaN(sigma) ? "" : sigma.toFixed(3));
 
+// Names come from files. A comma, a semicolon or a quote would begin another cell, and a spreadsheet evaluates one that
+// begins with =, + or @ as a formula.
+const commented = (names) => names.filter((name) => name).join(" / ").replace(/[\s,;"']+/g, " ");
+
 /**
  * Return what is shown of a panel as CSV.
  * @param {Object} scene
@@ -107,7 +111,7 @@ export const shown_csv = (scene, at, range) => {
   const inside = ({ from_hz, to_hz }) => to_hz > range.from_hz && from_hz < range.to_hz;
   const columns = shown_columns(scene, at).filter(inside);
   const kind = pooled.codes === null ? "mean" : "maximum";
-  const name = [panel.manifest.source_name, panel.label].filter((each) => each).join(", ").replace(/\s+/g, " ");
+  const name = commented([panel.manifest.source_name, panel.label]);
   const along = scene.straightened ? " Rows are moved along the selected track." : "";
   const head = [
     `# ${name}, ${start_text(panel.manifest)}.${along}`,

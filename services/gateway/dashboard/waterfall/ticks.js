@@ -78,7 +78,9 @@ export const drift_text = (hz_s) => `${hz_s < 0 ? MINUS : "+"}${Math.abs(hz_s).t
 export const utc_text = (mjd, seconds) => {
   // 40587 is the modified Julian date of 1970-01-01, where JavaScript's clock begins.
   const tenths = Math.round((mjd - 40587) * 864000 + seconds * 10);
-  return new Date(tenths * 100).toISOString().replace("T", " ").slice(0, 21);
+  const date = new Date(tenths * 100);
+  // A header may state any number, and no calendar goes that far.
+  return Number.isNaN(date.getTime()) ? `MJD ${mjd}` : date.toISOString().replace("T", " ").slice(0, 21);
 };
 
 /** Return the start of an observation as a part of a sentence; headers don't always state it. */

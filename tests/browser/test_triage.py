@@ -91,7 +91,7 @@ async def test_hits_are_judged_by_keyboard_alone(page, api, judged, screenshot):
     assert api.hits.verdicts[judged].keys() == {0, 1}
 
 
-async def test_filters_and_order_are_in_the_address(page, api, judged):
+async def test_filters_and_order_are_in_the_address(page, api, judged, screenshot):
     await page.get_by_role("search").get_by_label("Label").select_option("RFI_SATELLITE")
     await page.get_by_label("Least SNR").fill("200")
     hits = csv.DictReader(io.StringIO(api.hits.tables[judged]))
@@ -117,8 +117,14 @@ async def test_filters_and_order_are_in_the_address(page, api, judged):
     await check_accessibility(page)
     await page.get_by_role("button", name="Clear 4 filters").click()
     await expect(rows(page)).to_have_count(100)
+    await press(page, "j", "c")
+    await page.emulate_media(color_scheme="light")
+    await check_accessibility(page)
+    await screenshot(page, "triage_light")
     await page.set_viewport_size({"width": 320, "height": 800})
     assert await overflowing(page) == []
+    await check_accessibility(page)
+    await screenshot(page, "triage_narrow_light")
 
 
 async def test_a_verdict_that_is_not_saved_is_taken_back_and_tried_again(page, api, judged, troubles):

@@ -12,6 +12,7 @@ from PIL import Image
 from science.simulator import spectra, write_fil
 from science.simulator.cadences import demo_cadence
 from shared.formats import CADENCE_FORMATS, event_picture
+from tests.e2e.jobs import give_verdict, reviewed_table
 
 PATIENCE_S = 240
 TOLERANCE_HZ = 20.0
@@ -112,6 +113,14 @@ def test_tables_agree(files, document):
     assert table["id"].tolist() == [event["id"] for event in document["events"]]
     assert QTable.read(files["fits"])["frequency_hz"].value.tolist() == table["frequency_hz"].tolist()
     assert pd.read_parquet(files["parquet"])["id"].tolist() == table["id"].tolist()
+
+
+async def test_tables_state_verdicts_on_events(stack, cadence, files):
+    path = f"/cadences/{cadence['cadence_id']}"
+    await give_verdict(stack, f"{path}/verdicts/1", "candidate", "")
+    rows = await reviewed_table(stack, path)
+    assert [(row["id"], row["verdict"]) for row in rows if row["verdict"]] == [("1", "candidate")]
+    assert [row["frequency_hz"] for row in rows] == pd.read_csv(files["csv"], dtype=str)["frequency_hz"].tolist()
 
 
 def test_pictures_are_pictures(files):

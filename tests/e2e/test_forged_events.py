@@ -14,13 +14,16 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from science.simulator import Scene, Tone, make_header, spectra, write_fil
 from shared.bus.dead_letters import open_dead_letters
 from shared.events import (
+    CADENCE_REVIEWED,
     CHUNK_READY,
     CHUNK_SEARCHED,
     JOB_FAILED,
     JOB_PROGRESS,
     OBSERVATION_CLASSIFIED,
     OBSERVATION_EXPORTED,
+    OBSERVATION_REVIEWED,
     OBSERVATION_SUBMITTED,
+    REVIEW_EXPORTED,
     JobFailed,
 )
 from shared.formats import FORMATS
@@ -120,9 +123,30 @@ def forged_events(sound, jobs):
     for key in ("", f"jobs/{other}/{artefact['filename']}", f"jobs/{own}/plan.json"):
         yield changed(OBSERVATION_EXPORTED, artefacts=[{**artefact, "key": key}])
     yield changed(JOB_PROGRESS, total=10**8)
+    yield from forged_reviews(sound[OBSERVATION_SUBMITTED]["upload"], own, other)
     failed = JobFailed.make(job_id=own, producer="x", stage="ingest", code="bad_observation", message="x")
     yield JOB_FAILED, {**json.loads(failed.to_bytes()), "message": "<b>\x1b[31m</b>\n"}
     yield JOB_FAILED, {**json.loads(failed.to_bytes()), "code": "<script>"}
+
+
+def forged_reviews(upload, own, other):
+    """Yield (topic, JSON) of events of reviews that no gateway and no export makes."""
+    revision = "0" * 32
+    common = {"version": 1, "occurred_at": "2026-01-01T00:00:00Z", "producer": "x", "job_id": own, "revision": revision}
+
+    def event(topic, **fields):
+        return topic, {**common, "type": topic, "event_id": str(uuid.uuid4()), **fields}
+
+    key, results = f"jobs/{own}/reviewed/{revision}/verdicts.json", f"jobs/{own}/results.json"
+    asked = {"verdicts_key": key, "upload": upload, "results_key": results}
+    yield event(OBSERVATION_REVIEWED, **asked | {"verdicts_key": f"jobs/{own}/plan.json"})
+    yield event(OBSERVATION_REVIEWED, **asked | {"results_key": f"jobs/{other}/results.json"})
+    yield event(OBSERVATION_REVIEWED, **asked | {"revision": "../.."})
+    # Well-formed, but nobody has stored these verdicts.
+    yield event(OBSERVATION_REVIEWED, **asked)
+    yield event(CADENCE_REVIEWED, verdicts_key=key, events_key=f"jobs/{other}/events.json")
+    artefact = {"format": "csv", "filename": "catalog.csv", "content_type": "x", "size": 1, "sha256": "0" * 64}
+    yield event(REVIEW_EXPORTED, artefacts=[artefact | {"key": f"jobs/{other}/catalog.csv"}])
 
 
 async def test_each_ends_as_a_dead_letter_in_seconds_and_in_little_memory(stack, client, jobs, sound, small_fil):

@@ -1,6 +1,7 @@
 """Test a whole job: upload an observation through the REST API, download hits, labels, catalogues and pictures."""
 
 import asyncio
+import csv
 import json
 
 import numpy as np
@@ -13,7 +14,7 @@ from PIL import Image
 from deploy.local.demo_tables import compare
 from science.simulator import voyager_1
 from shared.formats import FORMATS
-from tests.e2e.jobs import submit, until_done
+from tests.e2e.jobs import give_verdict, reviewed_table, submit, until_done
 
 
 @pytest.fixture(scope="module")
@@ -92,3 +93,17 @@ async def test_text_file_fails_with_an_error_sentence(client, tmp_path):
     assert job["error"].endswith(".")
     assert job["error_detail"]["stage"] == "ingest"
     assert "results" not in job
+
+
+async def test_catalogues_state_verdicts_and_nothing_else_changes(stack, client, job, files):
+    path, note = f"/jobs/{job['job_id']}", 'Same drift in beam 4, "again"'
+    await give_verdict(stack, f"{path}/verdicts/2", "rfi", note)
+    rows = await reviewed_table(stack, path)
+    assert {row["id"]: (row["verdict"], row["verdict_note"]) for row in rows if row["verdict"]} == {"2": ("rfi", note)}
+    with files["csv"].open() as first:
+        plain = list(csv.DictReader(first))
+    assert [{name: row[name] for name in plain[0]} for row in rows] == plain
+    await give_verdict(stack, f"{path}/verdicts/2", "unsure", "")
+    again = await reviewed_table(stack, path)
+    assert [row["verdict"] for row in again if row["verdict"]] == ["unsure"]
+    assert await client.job(job["job_id"]) == job

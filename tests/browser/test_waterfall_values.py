@@ -125,6 +125,19 @@ async def test_a_pixel_holds_the_mean_in_units_of_its_own_sigma(javascript):
     np.testing.assert_allclose(pooled["sigmas"], expected, rtol=0.04, atol=0.13)
 
 
+async def test_decibels_of_means_are_those_of_their_power(javascript):
+    # Power 1.5 % above the band in 16 spectra of 64 channels, each of sigma 4 %: 12 sigma of their mean.
+    samples = 16 * 64
+    sigma = 0.015 / (0.04 / np.sqrt(samples))
+    decibels = await javascript.call("waterfall/codes.js", "decibels_of", sigma, 0.04, samples)
+    assert decibels == pytest.approx(10 * np.log10(1.015), rel=1e-9)
+    code = POOL.replace("factor: plan.factor,", "channels: pooled.channels_at(8, 3),")
+    sky = small_sky(-2.5)
+    for statistic, channels in (("max", 1), ("mean", 256)):
+        got = await javascript.run("waterfall/picture.js", code, sent(sky), band(sky), 16, statistic, "levels")
+        assert got["channels"] == channels
+
+
 @pytest.mark.parametrize("channel_width_hz", [2.5, -2.5])
 async def test_windows_show_single_channels_and_levels_the_rest(javascript, channel_width_hz):
     sky = small_sky(channel_width_hz, windows=[(960, 80)])

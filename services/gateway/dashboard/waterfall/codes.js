@@ -22,10 +22,10 @@ export const code_of = (sigma) => {
 
 /**
  * Return a value in dB against the bandpass.
- * @param {number} sigma Value of a sample, in sigmas.
+ * @param {number} sigma Mean of some samples, in units of its own sigma.
  * @param {number} sigma_relative Sigma of a sample over the level of the bandpass.
- * @param {number} spectra_per_row Spectra whose mean a row is; their noise is smaller by the root of that.
+ * @param {number} samples How many; the sigma of their mean is smaller by the root of that.
  * @returns {number} dB; -Infinity where the power is not above 0.
  */
-export const decibels_of = (sigma, sigma_relative, spectra_per_row) =>
-  10 * Math.log10(Math.max(0, 1 + (sigma * sigma_relative) / Math.sqrt(spectra_per_row)));
+export const decibels_of = (sigma, sigma_relative, samples) =>
+  10 * Math.log10(Math.max(0, 1 + (sigma * sigma_relative) / Math.sqrt(samples)));

@@ -142,6 +142,9 @@ const strip_top = (pooled) => {
 export const draw_colour_bar = (context, scene) => {
   const { layout, scale, theme } = scene;
   const [x0, width] = [layout.left, Math.min(260, (layout.right - layout.left) * 0.6)];
+  const [{ pooled }] = scene.panels;
+  // In the mean view a sigma is smaller where more channels fall on a pixel; that of the middle stands for all.
+  const channels = Math.max(1, pooled.channels_at(Math.floor(pooled.width_px / 2), 0));
   const colours = context.createLinearGradient(x0, 0, x0 + width, 0);
   COLOURS_OF[scale.map].forEach(([red, green, blue], at, all) =>
     colours.addColorStop(at / (all.length - 1), `rgb(${red} ${green} ${blue})`),
@@ -154,7 +157,7 @@ export const draw_colour_bar = (context, scene) => {
   for (const { value, text } of linear_ticks(scale.low, scale.high, width, 44)) {
     const x = x0 + ((value - scale.low) / (scale.high - scale.low)) * width;
     line(context, x, layout.bar + 10, x, layout.bar + 14);
-    const shown = scene.decibels === null ? text : fixed(scene.decibels(value), 1);
+    const shown = scene.decibels === null ? text : fixed(scene.decibels(value, channels), 2);
     draw_text(context, shown, x, layout.bar + 21, "center");
   }
   draw_text(context, scene.decibels === null ? "σ" : "dB", x0 + width + 10, layout.bar + 6);

@@ -103,15 +103,15 @@ export const draw_hits = (context, scene) => {
     .filter(({ x }) => x !== null && x >= layout.left && x <= layout.right);
   const y = layout.panels[0].labels + 18;
   for (const { hit, x } of marks) draw_mark(context, x, y, hit.id === selected);
-  context.font = "11px system-ui, sans-serif";
-  const labels = marks.map(({ hit, x }) => ({
-    x, text: label_of(hit), snr: hit.snr, selected: hit.id === selected,
-    width_px: context.measureText(label_of(hit)).width,
-  }));
+  const font_of = (chosen) => `${chosen ? "700" : "400"} 11px system-ui, sans-serif`;
+  const labels = marks.map(({ hit, x }) => {
+    context.font = font_of(hit.id === selected);
+    const text = label_of(hit);
+    return { x, text, snr: hit.snr, selected: hit.id === selected, width_px: context.measureText(text).width };
+  });
   context.fillStyle = theme.text;
   for (const { left, text, selected: chosen } of labels_that_fit(labels, layout.left, layout.right)) {
-    const font = `${chosen ? "700" : "400"} 11px system-ui, sans-serif`;
-    draw_text(context, text, left, layout.panels[0].labels + 7, "left", font);
+    draw_text(context, text, left, layout.panels[0].labels + 7, "left", font_of(chosen));
   }
 };
 

@@ -58,6 +58,7 @@ const max_target = (width_px, rows) => {
     },
     pool: (piece, frame, clip, row) => pool_max(codes, piece, frame, clip, { ...row, of: rows }),
     sigma_at: (at) => SIGMA_OF_CODE[codes[at]],
+    channels_at: () => 1,
     codes,
   };
 };
@@ -73,6 +74,7 @@ const mean_target = (width_px, rows) => {
     },
     pool: (piece, frame, clip, row) => pool_mean(pixels, piece, frame, clip, { ...row, of: rows }),
     sigma_at: (at) => (pixels.channels[at] === 0 ? NaN : pixels.sums[at] / Math.sqrt(pixels.channels[at])),
+    channels_at: (at) => pixels.channels[at],
     codes: null,
   };
 };
@@ -96,6 +98,7 @@ const paint = (target, layers, frame, row, factors) => {
  * @property {number} rows
  * @property {number} width_px
  * @property {(x: number, row: number) => number} sigma_at Value in sigmas; NaN without a sample.
+ * @property {(x: number, row: number) => number} channels_at Channels whose mean the value is; 1 in the max view.
  * @property {(x: number) => number} strip_at Integrated value in sigmas, the maximum over the pixel's channels. Where
  *   rows are straightened it is the sum along them, and NaN where a pixel holds maxima: a sum of maxima says nothing.
  * @property {Uint32Array} factors Channels of a column in each pixel; 0 where nothing has come yet.
@@ -136,7 +139,9 @@ export const pool_panel = (panel, { view, width_px, statistic, plan, shifts_hz }
     });
   }
   const pooled = {
-    rows, width_px, factors, codes: target.codes, sigma_at: (x, row) => target.sigma_at(x * rows + row),
+    rows, width_px, factors, codes: target.codes,
+    sigma_at: (x, row) => target.sigma_at(x * rows + row),
+    channels_at: (x, row) => target.channels_at(x * rows + row),
   };
   if (shifts_hz !== null) {
     const sums = (x) => statistic === "mean" || (frame.channels_per_px <= 1 && factors[x] === 1);

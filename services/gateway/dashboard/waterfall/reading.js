@@ -26,7 +26,7 @@ export const reading_at = (scene, point) => {
     channel: channel_at(panel.grid, point.hz),
     strip: pooled.strip_at(x),
     factor: pooled.factors[x],
-    decibels: scene.decibels === null ? null : scene.decibels(sigma),
+    decibels: scene.decibels === null ? null : scene.decibels(sigma, pooled.channels_at(x, row)),
   };
 };
 

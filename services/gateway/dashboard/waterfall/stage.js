@@ -137,7 +137,8 @@ export const make_stage = (canvas, panels, on_frame) => {
 
   const decibels = () => {
     const { sigma_relative, spectra_per_row } = panels[0].manifest;
-    return state.decibels && sigma_relative ? (sigma) => decibels_of(sigma, sigma_relative, spectra_per_row) : null;
+    if (!state.decibels || !sigma_relative) return null;
+    return (sigma, channels) => decibels_of(sigma, sigma_relative, spectra_per_row * channels);
   };
 
   const span = () => ({

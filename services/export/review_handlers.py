@@ -5,6 +5,8 @@ import json
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+import structlog
+
 from services.export.artefacts import File, render_reviewed_tables
 from services.export.cadence_artefacts import render_event_tables
 from shared.cadence_document import CadenceDocument
@@ -17,6 +19,8 @@ from shared.hit_lists import without_lists
 from shared.object_keys import artefact_key, reviewed_key
 from shared.results import Results
 from shared.verdicts import VerdictsDocument
+
+logger = structlog.get_logger(__name__)
 
 PRODUCER = "export"
 
@@ -42,6 +46,9 @@ class ReviewHandler:
     async def handle(self, event: Event) -> Sequence[Event]:
         """Write every catalogue of a review; return the event with their keys.
 
+        A review whose verdicts are gone is not wanted any more: the gateway deletes them when others are asked for, and
+        with the job. Then there is nothing to answer.
+
         Raises
         ------
         PermanentError
@@ -49,7 +56,12 @@ class ReviewHandler:
         """
         if not isinstance(event, ObservationReviewed | CadenceReviewed):
             raise PermanentError(f"Export can't handle {event.topic}.", code="unexpected_event")
-        verdicts = VerdictsDocument.from_bytes(await self._results.get(event.verdicts_key))
+        try:
+            raw = await self._results.get(event.verdicts_key)
+        except ObjectNotFoundError:
+            logger.info("review not wanted any more", job_id=event.job_id, revision=event.revision)
+            return []
+        verdicts = VerdictsDocument.from_bytes(raw)
         if (verdicts.job_id, verdicts.revision) != (event.job_id, event.revision):
             raise PermanentError("The verdicts are those of another revision.", code="inconsistent_event")
         async with self._large:

@@ -185,6 +185,15 @@ async def test_verdicts_of_another_revision_or_job_are_refused(job, header, sign
         job.blobs.objects[asked.verdicts_key] = kept
 
 
+async def test_a_review_that_is_not_wanted_any_more_is_no_failure(job, header, signals):
+    asked = await reviewed_job(job, await job.finish(header, signals))
+    # The gateway deletes the verdicts of a revision once two later ones are asked for, maybe before export is there.
+    del job.blobs.objects[asked.verdicts_key]
+    before = dict(job.blobs.objects)
+    assert await ReviewHandler(job.blobs, asyncio.Lock()).handle(asked) == []
+    assert job.blobs.objects == before
+
+
 async def test_other_events_are_refused(job, header, signals):
     event = await job.finish(header, signals)
     with pytest.raises(PermanentError, match=r"can't handle observation\.classified"):

@@ -111,6 +111,14 @@ const use_commands = ({ kind, shown, row, selected, on_select, store, moves_on, 
   };
 };
 
+// The same list as long as it holds the same rows: most verdicts change none, so the waterfall need not draw them anew.
+const use_same_rows = (rows) => {
+  const known = useRef(rows);
+  const is_same = rows.length === known.current.length && rows.every((row, at) => row === known.current[at]);
+  if (!is_same) known.current = rows;
+  return known.current;
+};
+
 // The page of rows that is drawn; it follows the selected row.
 const use_page = (shown, at) => {
   const [page, set_page] = useState(0);
@@ -125,7 +133,7 @@ const Listed = ({ kind, id, rows, selected, on_select, on_shown, search }) => {
   const filters = useMemo(() => filters_of(query), [query]);
   const { store, state } = use_verdicts(kind, id);
   const verdicts = state.by_id;
-  const shown = useMemo(() => filtered_rows(rows, filters, verdicts), [rows, filters, verdicts]);
+  const shown = use_same_rows(useMemo(() => filtered_rows(rows, filters, verdicts), [rows, filters, verdicts]));
   const labels = useMemo(() => [...new Set(rows.map((row) => row.label))].sort(), [rows]);
   const at = useMemo(() => shown.findIndex((row) => row.id === selected), [shown, selected]);
   const row = useMemo(() => rows.find((other) => other.id === selected) ?? null, [rows, selected]);

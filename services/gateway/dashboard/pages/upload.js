@@ -1,6 +1,7 @@
 // New analyses: choose files, see what they hold, say how they are searched, and watch them go.
 import { request } from "../api.js";
 import { announce } from "../parts/announcer.js";
+import { Examples } from "../parts/examples.js";
 import { Heading } from "../parts/heading.js";
 import { ErrorNotice, Notice } from "../parts/notice.js";
 import { counted_text } from "../format.js";
@@ -115,5 +116,6 @@ export const Page = ({ session }) => {
     <${FileChooser} on_files=${on_files} is_reading=${reading > 0} />
     ${draft.files.length > 0 && html`<${Draft} draft=${draft} set_draft=${set_draft} usage=${usage} stored=${stored}
       on_send=${on_send} />`}
-    <${UploadList} queue=${queue} />`;
+    <${UploadList} queue=${queue} />
+    ${draft.files.length === 0 && queue.batches.length === 0 && html`<div class="first-steps"><${Examples} /></div>`}`;
 };

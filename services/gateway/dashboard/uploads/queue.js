@@ -122,12 +122,16 @@ export class UploadQueue {
    * @param {Item} item
    */
   async remove(batch, item) {
+    try {
+      if (item.search_state !== "started") await item.transfer.abort();
+    } catch (error) {
+      item.transfer.change("aborted", `What was sent is not deleted yet: ${error.message} Remove it once more.`);
+      return;
+    }
     batch.items = batch.items.filter((one) => one !== item);
     if (!batch.items.length) this.batches = this.batches.filter((one) => one !== batch);
-    const aborting = item.search_state === "started" ? null : item.transfer.abort();
-    this.go_on();
     if (batch.is_cadence && batch.items.length) this.search_cadence(batch);
-    await aborting;
+    this.go_on();
   }
 
   /** Take off the list what is done with. */

@@ -92,8 +92,8 @@ export class Transfer {
     const was_uploaded = this.state === "uploaded";
     this.change("aborted");
     this.controller?.abort();
-    if (this.file_key) this.stored.remove(this.file_key);
     if (this.upload_id && !was_uploaded) await abort_upload(this.ask, this.file_key, this.upload_id);
+    if (this.file_key) this.stored.remove(this.file_key);
   }
 
   /** Forget what was uploaded, because the service no longer has it. */

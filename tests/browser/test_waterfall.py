@@ -2,7 +2,6 @@
 
 import re
 
-import numpy as np
 import pytest
 
 from tests.browser.accessibility import check_accessibility
@@ -12,9 +11,9 @@ from tests.browser.waterfall_view import (
     VIEW,
     address,
     drifting_sky,
+    follow_tone,
     hit_of,
     number_of,
-    pixels,
     place,
     reading,
     settled,
@@ -27,16 +26,6 @@ def canvas(page):
     return page.locator(".waterfall canvas")
 
 
-async def highest_column(page):
-    """Return the frequency at the middle of the highest column of the strip, the width of a pixel, and the view."""
-    strip = await pixels(page, 0, "strip")
-    heights = (np.abs(strip.astype(int) - strip[0, 0]).sum(axis=2) > 60).sum(axis=0)
-    columns = np.flatnonzero(heights == heights.max())
-    view = await page.evaluate(VIEW)
-    share = (columns.mean() + 0.5) / strip.shape[1]
-    return view["center_hz"] + (share - 0.5) * view["width_hz"], view["width_hz"] / strip.shape[1], view
-
-
 @pytest.mark.parametrize("sign", [1, -1])
 async def test_a_tone_in_2_26_channels_is_seen_and_followed_to_its_channel(page, waterfalls, screenshot, sign):
     channel = 41_234_567
@@ -47,18 +36,7 @@ async def test_a_tone_in_2_26_channels_is_seen_and_followed_to_its_channel(page,
     assert waterfalls.bytes_sent < 300_000
     await screenshot(page, f"waterfall_band_{'rising' if sign > 0 else 'falling'}")
     hz = sky.frequency_hz(channel)
-    # From the whole band, follow the highest column of the strip with the wheel until single channels are wide.
-    for _ in range(40):
-        await settled(page)
-        found, pixel_hz, view = await highest_column(page)
-        # A pixel, or the column that is drawn over several of them.
-        assert abs(found - hz) <= 1.5 * pixel_hz + 8 * CHANNEL_HZ
-        if pixel_hz < CHANNEL_HZ / 8:
-            break
-        await page.mouse.move(*await place(page, (found - view["center_hz"]) / view["width_hz"] + 0.5, 0.4))
-        await page.mouse.wheel(0, -700)
-        await until(page, lambda: page.evaluate(VIEW), lambda now, old=view: now["width_hz"] < old["width_hz"])
-    assert pixel_hz < CHANNEL_HZ / 8
+    found, pixel_hz, view = await follow_tone(page, hz, CHANNEL_HZ)
     # The tone is one channel: as wide as the axis says, and where it says.
     assert abs(found - hz) < CHANNEL_HZ / 2
     await page.mouse.move(*await place(page, (hz - view["center_hz"]) / view["width_hz"] + 0.5, 0.4))

@@ -1,5 +1,7 @@
 """Jobs of programs and of people in one list, on the whole stack."""
 
+import time
+import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +13,14 @@ from playwright.async_api import Page, expect
 from deploy.local.client import Waterhole
 from deploy.local.stack import Stack
 from science.simulator import Scene, Tone, make_header, spectra, write_fil
+from services.gateway.jobs.model import Failure, Job
+from services.gateway.mongodb.job_document import document_of
+from services.gateway.mongodb.store import open_store
+from services.gateway.settings import Settings
 from tests.browser.accessibility import check_accessibility
 from tests.browser.signing_in import sign_in
+from tests.browser.waterfall_view import follow_tone, settled
+from tests.contract.gateway.process import settings_of
 
 EVIL = "<img src=x onerror=document.title='owned'>.fil"
 
@@ -23,6 +31,7 @@ class User:
 
     client: Waterhole
     api_key: str
+    user_id: str
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +48,7 @@ async def users(stack: Stack) -> AsyncIterator[list[User]]:
     """Two new users."""
     made = [await stack.create_user("researcher", name) for name in ("Alice", "Bob")]
     async with Waterhole(stack.url, made[0]["api_key"]) as one, Waterhole(stack.url, made[1]["api_key"]) as other:
-        yield [User(one, made[0]["api_key"]), User(other, made[1]["api_key"])]
+        yield [User(client, user["api_key"], user["user_id"]) for client, user in zip((one, other), made, strict=True)]
 
 
 def row(page: Page, name: str):
@@ -114,3 +123,75 @@ async def test_a_session_that_ends_on_the_server_leads_to_the_sign_in_and_back(s
     await check_accessibility(page)
     await page.goto(f"{stack.url}/app/?kind=cadences")
     await expect(page.get_by_role("heading", name="No cadences yet")).to_be_visible()
+
+
+N_EARLIER = 199
+WIDE_CHANNELS = 2**22
+TONE_CHANNEL = 2_718_281
+# The page is the one that was opened: a reload would forget this.
+MARK = "() => { window.is_the_first = true; }"
+
+
+@pytest.fixture(scope="module")
+def wide_scene() -> Scene:
+    """A band of 4 million channels, of 64 MB, and a tone of SNR 20 in one of them."""
+    header = make_header(WIDE_CHANNELS, n_bits=8)
+    return Scene(header, (Tone(header.frequency_hz(TONE_CHANNEL), 0.0, 20.0),), seed=4)
+
+
+async def add_earlier_jobs(stack: Stack, user: User) -> None:
+    """Give a user jobs of the last hours, as if the search of each had failed."""
+    now_ms = time.time_ns() // 1_000_000
+    jobs = [
+        Job(
+            job_id=str(uuid.uuid4()),
+            user_id=user.user_id,
+            status="failed",
+            file_key=f"uploads/{user.user_id}/{at}",
+            filename=f"earlier_{at}.fil",
+            source_name=f"Earlier {at}",
+            file_size=1000,
+            submitted_ms=now_ms - 60_000 * (at + 1),
+            completed_at=now_ms // 1000 - 60 * at,
+            failure=Failure("ingest", "bad_observation", "The file is damaged."),
+        )
+        for at in range(N_EARLIER)
+    ]
+    async with open_store(settings_of(Settings, stack.environment)) as store:
+        await store.database["jobs"].insert_many([document_of(one) for one in jobs])
+
+
+@pytest.fixture
+async def observer(stack: Stack) -> AsyncIterator[User]:
+    """Make a user of a tier whose history holds some hundred jobs."""
+    made = await stack.create_user("enterprise", "Carol")
+    async with Waterhole(stack.url, made["api_key"]) as client:
+        yield User(client, made["api_key"], made["user_id"])
+
+
+async def test_a_tone_of_a_program_is_found_in_the_list_and_in_the_band(
+    stack, observer, page, wide_scene, tmp_path, screenshot
+):
+    await add_earlier_jobs(stack, observer)
+    await sign_in(page, stack.url, observer.api_key)
+    await expect(page.get_by_text(f"50 of {N_EARLIER} jobs")).to_be_visible()
+    await page.evaluate(MARK)
+    path = tmp_path / "wide.fil"
+    write_fil(path, wide_scene.header, spectra(wide_scene))
+    job_id = await observer.client.analyze(await observer.client.upload(path), "wide.fil", "Wide band")
+    await expect(row(page, "Wide band")).to_be_visible()
+    await expect(page.get_by_text(f"of {N_EARLIER + 1} jobs")).to_be_visible()
+    await expect(row(page, "Wide band")).to_contain_text("Complete")
+    await page.get_by_role("link", name="Wide band").click()
+    assert page.url == f"{stack.url}/app/jobs/{job_id}"
+    # The one hit is in the table, with its label.
+    await expect(page.get_by_role("table", name="Hits 1 to 1 of 1").locator("tbody tr")).to_have_count(1)
+    await page.get_by_role("application", name="Waterfall").scroll_into_view_if_needed()
+    await settled(page)
+    await screenshot(page, "job_wide_band_dark")
+    header = wide_scene.header
+    hz, width_hz = header.frequency_hz(TONE_CHANNEL), abs(header.foff_hz)
+    found, _, _ = await follow_tone(page, hz, width_hz)
+    assert abs(found - hz) < width_hz / 2
+    await screenshot(page, "job_wide_tone_dark")
+    assert await page.evaluate("() => window.is_the_first")

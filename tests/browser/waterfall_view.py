@@ -74,6 +74,34 @@ async def address(page, holds):
     return await until(page, read, holds)
 
 
+async def highest_column(page):
+    """Return the frequency at the middle of the highest column of the strip, the width of a pixel, and the view."""
+    strip = await pixels(page, 0, "strip")
+    heights = (np.abs(strip.astype(int) - strip[0, 0]).sum(axis=2) > 60).sum(axis=0)
+    columns = np.flatnonzero(heights == heights.max())
+    view = await page.evaluate(VIEW)
+    share = (columns.mean() + 0.5) / strip.shape[1]
+    return view["center_hz"] + (share - 0.5) * view["width_hz"], view["width_hz"] / strip.shape[1], view
+
+
+async def follow_tone(page, hz, channel_hz):
+    """Zoom with the wheel at the strip's highest column, from what is shown to single channels.
+
+    Assert at each step that the column is that of the tone at `hz`. Return what `highest_column` returns at last.
+    """
+    for _ in range(40):
+        await settled(page)
+        found, pixel_hz, view = await highest_column(page)
+        # A pixel, or the column that is drawn over several of them.
+        assert abs(found - hz) <= 1.5 * pixel_hz + 8 * channel_hz, (found, hz, pixel_hz, view)
+        if pixel_hz < channel_hz / 8:
+            return found, pixel_hz, view
+        await page.mouse.move(*await place(page, (found - view["center_hz"]) / view["width_hz"] + 0.5, 0.4))
+        await page.mouse.wheel(0, -700)
+        await until(page, lambda: page.evaluate(VIEW), lambda now, old=view: now["width_hz"] < old["width_hz"])
+    raise AssertionError(f"a pixel is {pixel_hz} Hz wide after forty turns of the wheel")
+
+
 def number_of(text):
     return float(text.split()[0].replace("\u2212", "-"))
 

@@ -87,6 +87,7 @@ async def test_every_documented_answer_occurs_as_documented(gateway: Gateway) ->
     user, other, free = await account(gateway), await account(gateway), await account(gateway, "free")
     await answers_common_to_all_operations(tour, user)
     await uploads(tour, user, free)
+    await examples(tour, user, free)
     job_id = await jobs(tour, user, other, free)
     await one_job(tour, user, other, job_id)
     await streams(tour, user, other, job_id)
@@ -137,13 +138,23 @@ async def uploads(tour: Tour, user: Account, free: Account) -> None:
     await tour.ask(user, "POST", "/complete-upload", 400, json={**known, "parts": parts[:1]})
     await tour.ask(free, "POST", "/complete-upload", 404, json={**known, "parts": parts})
     await tour.ask(user, "POST", "/complete-upload", 200, json={**known, "parts": parts})
-    await user.gateway.storage.uploads.put("examples/voyager_1.fil", bytes(1000))
-    await tour.ask(user, "GET", "/examples", 200)
-    await tour.ask(user, "POST", "/examples/voyager_1", 201)
-    await tour.ask(user, "POST", "/examples/unknown", 404)
     one = await tour.ask(user, "POST", "/upload-url", 200, json={**large, "file_size": 50 * MEBIBYTE + 1})
     await tour.ask(user, "POST", "/abort-upload", 200, json={n: one[n] for n in ("file_key", "upload_id")})
     await tour.ask(user, "POST", "/abort-upload", 404, json={"file_key": "x", "upload_id": "x"})
+
+
+async def examples(tour: Tour, user: Account, free: Account) -> None:
+    await user.gateway.storage.uploads.put("examples/voyager_1.fil", bytes(MEBIBYTE + 1))
+    await tour.ask(user, "GET", "/examples", 200)
+    await tour.ask(user, "POST", "/examples/voyager_1", 201)
+    await tour.ask(user, "POST", "/examples/unknown", 404)
+    tiers = user.gateway.settings.tiers
+    before = tiers["free"]
+    tiers["free"] = before.model_copy(update={"max_file_mb": 1})
+    try:
+        await tour.ask(free, "POST", "/examples/voyager_1", 413)
+    finally:
+        tiers["free"] = before
 
 
 async def jobs(tour: Tour, user: Account, other: Account, free: Account) -> str:

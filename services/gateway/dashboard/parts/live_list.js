@@ -6,6 +6,8 @@ import { with_change, without } from "./list_changes.js";
 
 export const PAGE_SIZE = 50;
 const LARGEST_PAGE = 100;
+// Many entries may be removed at once, when the history is full: the list is read anew once for all of them.
+const SETTLE_MS = 300;
 const EMPTY = { items: [], total: null, next_cursor: null };
 
 // Read as many entries as are shown, in as few requests as the API allows.
@@ -31,7 +33,7 @@ export const use_live_list = ({ path, kind, id_key, status, q, is_paused }) => {
   const [view, set_view] = useState({ state: "loading", list: EMPTY, error: null });
   const [waiting, set_waiting] = useState(0);
   const shown = useRef({ count: 0, reading: null, meanwhile: [] });
-  shown.current.count = view.list.items.length;
+  Object.assign(shown.current, { count: view.list.items.length, is_part: view.list.next_cursor !== null });
   const [paused, has_paused] = [useRef(is_paused), useRef(is_paused)];
   paused.current = is_paused;
 
@@ -83,13 +85,23 @@ export const use_live_list = ({ path, kind, id_key, status, q, is_paused }) => {
       if (paused.current) set_waiting((count) => count + 1);
       else change(update);
     };
+    let timer = 0;
+    const on_removed = (id) => {
+      unless_paused((list) => without(list, id, filter));
+      // Entries of other pages are not known here, but they count, and one of them moves up.
+      clearTimeout(timer);
+      if (shown.current.is_part) timer = setTimeout(() => paused.current || load(shown.current.count), SETTLE_MS);
+    };
     const offs = [
       on(kind, (item) => unless_paused((list) => with_change(list, item, filter))),
-      on("removed", (removed) => removed.kind === kind && unless_paused((list) => without(list, removed.id, filter))),
+      on("removed", (removed) => removed.kind === kind && on_removed(removed.id)),
       // What happened while there was no stream was not told.
       on("open", () => paused.current || load(shown.current.count)),
     ];
-    return () => offs.forEach((off) => off());
+    return () => {
+      clearTimeout(timer);
+      offs.forEach((off) => off());
+    };
   }, [kind, filter, load]);
 
   useEffect(() => {

@@ -11,6 +11,7 @@ from aiohttp import hdrs, web
 from services.gateway.api.auth import USER
 from services.gateway.api.channel_query import channels_of
 from services.gateway.api.immutable import Immutable
+from services.gateway.api.user_turns import UserTurns
 from services.gateway.jobs.access import own_job
 from services.gateway.jobs.errors import UnknownFormatError
 from services.gateway.jobs.model import Job
@@ -29,6 +30,9 @@ logger = structlog.get_logger(__name__)
 PATH = "/jobs/{job_id}/spectra"
 # The longest that a whole file takes.
 FILE_S = 600.0
+# Of one user at one gateway. Each file holds up to 9 MiB while its client is slow, and each table keeps a thread busy.
+FILES_AT_ONCE = 4
+TABLES_AT_ONCE = 2
 BINARY = "application/octet-stream"
 
 T = TypeVar("T")
@@ -54,6 +58,8 @@ class SpectraRoutes:
         self._headers = headers
         self._spectra = spectra
         self._part_s = part_s
+        self._files = UserTurns(FILES_AT_ONCE, wait_s=part_s)
+        self._tables = UserTurns(TABLES_AT_ONCE, wait_s=part_s)
 
     def routes(self) -> list[web.RouteDef]:
         """Return the route."""
@@ -76,12 +82,19 @@ class SpectraRoutes:
             The file is not one of which some channels can be read.
         ObservationGoneError
             The file was removed or replaced.
+        ApiError
+            429, the user reads too many files or tables at a time.
         """
         wanted = await self._in_time(self._wanted(request))
         if wanted.answer.is_known:
             return wanted.answer.not_modified()
+        user_id = request[USER].user_id
         if wanted.form == FIL:
-            return await self._streamed(request, wanted)
+            async with self._files.taken(user_id):
+                return await self._streamed(request, wanted)
+        if wanted.form == CSV:
+            async with self._tables.taken(user_id):
+                return await self._in_time(self._in_memory(wanted))
         return await self._in_time(self._in_memory(wanted))
 
     async def _wanted(self, request: web.Request) -> _Wanted:

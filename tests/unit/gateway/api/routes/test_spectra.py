@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from services.gateway.api.auth import USER
 from services.gateway.api.errors import errors_middleware
-from services.gateway.api.routes.spectra import SpectraRoutes
+from services.gateway.api.routes.spectra import FILES_AT_ONCE, TABLES_AT_ONCE, SpectraRoutes
 from services.gateway.observations import selection as selections
 from services.gateway.observations.headers import Headers
 from services.gateway.observations.spectra import READS_AT_ONCE, Spectra
@@ -90,3 +90,36 @@ async def test_a_file_that_is_gone_at_once_is_an_error(monkeypatch):
     raw, job = await a_file(monkeypatch)
     async with serving(Gone({"k": raw}), job) as client, client.get(URL) as response:
         assert (response.status, (await response.json())["error"]["code"]) == (404, "observation_gone")
+
+
+@pytest.mark.parametrize(("form", "most"), [("fil", FILES_AT_ONCE), ("csv", TABLES_AT_ONCE)])
+async def test_one_user_reads_a_few_files_and_tables_at_a_time(monkeypatch, form, most):
+    reading, arrived, go_on = 0, asyncio.Event(), asyncio.Event()
+
+    class Slow(Spectra):
+        async def read(self, job, etag, selection):
+            nonlocal reading
+            reading += 1
+            if reading == most:
+                arrived.set()
+            await go_on.wait()
+            async for piece in super().read(job, etag, selection):
+                yield piece
+
+    monkeypatch.setattr("tests.unit.gateway.api.routes.test_spectra.Spectra", Slow)
+    raw, job = await a_file(monkeypatch)
+    async with serving(Bucket({"k": raw}), job) as client:
+
+        async def ask():
+            async with client.get(URL.replace("fil", form)) as response:
+                await response.read()
+                return response.status
+
+        asked = [asyncio.create_task(ask()) for _ in range(3 * most)]
+        await asyncio.wait_for(arrived.wait(), 30)
+        async with client.get(URL.replace("fil", "png")) as response:
+            assert response.status == 400
+        # The others have come as far as they may by now: that answer was asked for last.
+        assert reading == most
+        go_on.set()
+        assert await asyncio.gather(*asked) == [200] * 3 * most

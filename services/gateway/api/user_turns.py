@@ -33,7 +33,7 @@ class UserTurns:
             async with asyncio.timeout(self._wait_s):
                 await turns.acquire()
         except TimeoutError as error:
-            message = f"You read {self._per_user} selections already; wait until one is read, or cancel one."
+            message = f"{self._per_user} such answers to you are under way; wait until one is done, or cancel one."
             raise ApiError(429, "too_many_requests", message, retry_after_s=RETRY_AFTER_S) from error
         try:
             yield

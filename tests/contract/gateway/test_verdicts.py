@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from services.gateway.api.routes.verdicts import LISTS_AT_ONCE
 from services.gateway.jobs.verdict import GivenVerdict
 from shared.verdicts import MAX_NOTE, MAX_VERDICTS
 from tests.contract.gateway.cadences import SUMMARY as CADENCE_SUMMARY
@@ -52,6 +53,29 @@ async def test_the_same_verdict_again_changes_nothing(user: Account) -> None:
         assert await give(user, path, "unsure", "Look again.") == given
         changed = await give(user, path, "unsure")
     assert changed["changed_at"] >= given["changed_at"] + 100
+
+
+async def test_one_user_reads_two_lists_at_a_time(user: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id, store = await complete_job(user), user.gateway.store.verdicts
+    given = await give(user, f"/jobs/{job_id}/verdicts/9", "rfi")
+    find, reading, arrived, go_on = store.of_job, 0, asyncio.Event(), asyncio.Event()
+
+    async def slow(user_id: str, of: str) -> Any:
+        nonlocal reading
+        reading += 1
+        if reading == LISTS_AT_ONCE:
+            arrived.set()
+        await go_on.wait()
+        return await find(user_id, of)
+
+    monkeypatch.setattr(store, "of_job", slow)
+    asked = [asyncio.create_task(user.ask("GET", f"/jobs/{job_id}/verdicts")) for _ in range(6)]
+    await asyncio.wait_for(arrived.wait(), 30)
+    # The others have come as far as they may by now: this was asked for last.
+    assert (await user.ask("GET", f"/jobs/{job_id}"))[0] == 200
+    assert reading == LISTS_AT_ONCE
+    go_on.set()
+    assert await asyncio.gather(*asked) == [(200, {"verdicts": [given]})] * 6
 
 
 async def test_requests_at_once_leave_one_verdict(user: Account) -> None:

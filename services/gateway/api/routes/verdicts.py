@@ -10,6 +10,7 @@ from services.gateway.api import answers, verdict_answers
 from services.gateway.api.auth import USER
 from services.gateway.api.bodies import read_body
 from services.gateway.api.page_query import CURSOR_HEADER, page_of
+from services.gateway.api.user_turns import UserTurns
 from services.gateway.api.verdict_bodies import VerdictBody
 from services.gateway.jobs.access import own_cadence, own_job
 from services.gateway.jobs.ports import CadenceStore, JobStore
@@ -17,6 +18,9 @@ from services.gateway.jobs.verdict import GivenVerdict, Kind, VerdictStore, requ
 
 # Longer numbers name no hit, and `int` is slow for thousands of digits.
 MOST_DIGITS = 9
+# Of one user at one gateway: ten thousand verdicts with long notes are 20 MB, and take a quarter of a second.
+LISTS_AT_ONCE = 2
+LISTS_WAIT_S = 20.0
 
 
 class VerdictRoutes:
@@ -29,6 +33,7 @@ class VerdictRoutes:
         self._jobs = jobs
         self._cadences = cadences
         self._now_ms = now_ms
+        self._lists = UserTurns(LISTS_AT_ONCE, wait_s=LISTS_WAIT_S)
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes."""
@@ -63,11 +68,18 @@ class VerdictRoutes:
         return answers.json_response(verdict_answers.ListedVerdicts(verdicts=listed), headers=headers)
 
     async def of_job(self, request: web.Request) -> web.Response:
-        """GET /jobs/{job_id}/verdicts: all verdicts on the job's hits."""
+        """GET /jobs/{job_id}/verdicts: all verdicts on the job's hits.
+
+        Raises
+        ------
+        ApiError
+            429, the user reads too many lists at a time.
+        """
         user_id = request[USER].user_id
         job = await own_job(self._jobs, request.match_info["job_id"], user_id)
-        found = map(verdict_answers.HitVerdict.of, await self._verdicts.of_job(user_id, job.job_id))
-        return answers.json_response(verdict_answers.HitVerdicts(verdicts=list(found)))
+        async with self._lists.taken(user_id):
+            found = map(verdict_answers.HitVerdict.of, await self._verdicts.of_job(user_id, job.job_id))
+            return _listed(verdict_answers.HitVerdicts(verdicts=list(found)))
 
     async def put_on_hit(self, request: web.Request) -> web.Response:
         """PUT /jobs/{job_id}/verdicts/{hit}: give a verdict, in place of an earlier one.
@@ -94,11 +106,18 @@ class VerdictRoutes:
         return await self._delete(await self._hit(request), request)
 
     async def of_cadence(self, request: web.Request) -> web.Response:
-        """GET /cadences/{cadence_id}/verdicts: all verdicts on the cadence's events."""
+        """GET /cadences/{cadence_id}/verdicts: all verdicts on the cadence's events.
+
+        Raises
+        ------
+        ApiError
+            429, the user reads too many lists at a time.
+        """
         user_id = request[USER].user_id
         cadence = await own_cadence(self._cadences, request.match_info["cadence_id"], user_id)
-        found = map(verdict_answers.EventVerdict.of, await self._verdicts.of_job(user_id, cadence.job_id))
-        return answers.json_response(verdict_answers.EventVerdicts(verdicts=list(found)))
+        async with self._lists.taken(user_id):
+            found = map(verdict_answers.EventVerdict.of, await self._verdicts.of_job(user_id, cadence.job_id))
+            return _listed(verdict_answers.EventVerdicts(verdicts=list(found)))
 
     async def put_on_event(self, request: web.Request) -> web.Response:
         """PUT /cadences/{cadence_id}/verdicts/{event}: give a verdict, in place of an earlier one.
@@ -152,6 +171,11 @@ class VerdictRoutes:
     async def _delete(self, of: tuple[str, int], request: web.Request) -> web.Response:
         await self._verdicts.delete(request[USER].user_id, *of)
         return answers.json_response(verdict_answers.VerdictDeleted())
+
+
+def _listed(verdicts: verdict_answers.HitVerdicts | verdict_answers.EventVerdicts) -> web.Response:
+    """Return the answer. pydantic writes a long list five times as fast as `answers`, and in a third of the bytes."""
+    return web.Response(body=verdicts.model_dump_json().encode(), content_type="application/json", charset="utf-8")
 
 
 def _number(text: str) -> int:

@@ -157,3 +157,14 @@ async def test_two_users_never_see_each_others_jobs(new_context, api, troubles):
     await expect(pages["bob"].locator("main")).to_contain_text(re.compile("no (such )?job", re.IGNORECASE))
     assert "Secret" not in await pages["bob"].content()
     await check_accessibility(pages["bob"])
+
+
+async def test_a_link_works_in_a_tab_that_shows_the_sign_in_already(page, api):
+    api.add_user("alice")
+    api.links["token-1"] = "alice"
+    await page.goto(f"{api.url}/app/sign-in")
+    await page.get_by_label("API key").wait_for()
+    # Only the fragment changes, so the browser doesn't load the page again.
+    await page.goto(f"{api.url}/app/sign-in#link=token-1")
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Jobs")
+    assert page.url == f"{api.url}/app/"

@@ -74,6 +74,12 @@ export const Page = ({ query, session }) => {
   useEffect(() => {
     if (is_in && token === null) leave();
   }, [is_in, token]);
+  // A link opened in a tab that shows this page changes only the fragment: the page is not loaded again.
+  useEffect(() => {
+    const take = () => set_token((token_before) => take_link_token() ?? token_before);
+    window.addEventListener("hashchange", take);
+    return () => window.removeEventListener("hashchange", take);
+  }, []);
   const failed = (error) => {
     set_token(null);
     set_link_error(error);

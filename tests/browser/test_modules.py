@@ -142,7 +142,15 @@ async def test_stages_are_told_in_words(javascript):
 
     progress = {"stage": "dedoppler", "done": 3, "total": 12}
     assert await text(status="processing", progress=progress) == "Searching for signals, 3 of 12"
-    assert await text(status="processing", progress=progress | {"total": 1}) == "Searching for signals"
+    assert await text(status="processing", progress=progress | {"done": 0, "total": 1}) == "Searching for signals"
+    # Of a stage that is done the next one has begun, as the job's page says.
+    assert await text(status="processing", progress=progress | {"done": 12}) == "Labelling the hits"
+    assert (
+        await text(status="processing", progress=progress | {"stage": "ingest", "done": 12}) == "Searching for signals"
+    )
+    assert await text(status="processing", progress=progress | {"stage": "export", "done": 12}) == (
+        "Writing the catalogues, 12 of 12"
+    )
     assert await text(status="submitted") == "Waiting for its turn"
 
 

@@ -8,6 +8,9 @@ const STAGES = {
   export: "Writing the catalogues",
 };
 
+// Of a stage that is done the next one has begun.
+const NEXT = { scans: "classify", ingest: "dedoppler", dedoppler: "classify", classify: "export" };
+
 /**
  * Say how far a job or cadence has come.
  * @param {{status: string, progress?: {stage: string, done: number, total: number}}} item
@@ -15,6 +18,7 @@ const STAGES = {
  */
 export const stage_text = ({ status, progress }) => {
   if (status === "submitted" || !progress) return "Waiting for its turn";
-  const stage = STAGES[progress.stage] ?? progress.stage;
-  return progress.total > 1 ? `${stage}, ${progress.done} of ${progress.total}` : stage;
+  const next = progress.done >= progress.total ? NEXT[progress.stage] : undefined;
+  const stage = STAGES[next ?? progress.stage] ?? progress.stage;
+  return progress.total > 1 && !next ? `${stage}, ${progress.done} of ${progress.total}` : stage;
 };

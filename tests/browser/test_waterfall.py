@@ -92,7 +92,7 @@ async def test_keyboard_address_and_accessibility(page, canvas, waterfalls, scre
     # An address shows the same again.
     await page.get_by_role("combobox", name="Value").select_option("mean")
     await page.get_by_role("combobox", name="Colours").select_option("cividis")
-    await page.get_by_label("Range by itself").uncheck()
+    await page.get_by_label("Automatic range").uncheck()
     await page.get_by_label("Bright at").fill("25")
     await page.get_by_label("Bright at").press("Enter")
     await address(page, lambda view: view.get("high") == "25")

@@ -57,10 +57,13 @@ export const pixels_of = (sigmas, { map, low, high }) =>
     pixel_of(Number.isNaN(sigma) ? NO_SAMPLE : colour_at(map, (sigma - low) / (high - low))),
   );
 
+// One strong carrier must not leave the weaker signals as dark as the noise.
+const WIDEST_AUTO = 30;
+
 /**
  * Return a range of colours that shows the noise dark and the strong values bright.
  * @param {Float32Array|number[]} sigmas Values in view.
- * @returns {{low: number, high: number}} In sigmas, rounded to 0.5; at least 4 apart.
+ * @returns {{low: number, high: number}} In sigmas, rounded to 0.5; 4 to 30 apart.
  */
 export const auto_range = (sigmas) => {
   const sorted = Float32Array.from(sigmas).filter((sigma) => !Number.isNaN(sigma)).sort();
@@ -68,5 +71,5 @@ export const auto_range = (sigmas) => {
   const quantile = (share) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
   const low = Math.floor(quantile(0.1) * 2) / 2;
   const high = Math.ceil(quantile(0.9995) * 2) / 2;
-  return { low, high: Math.max(high, low + 4) };
+  return { low, high: Math.min(Math.max(high, low + 4), low + WIDEST_AUTO) };
 };

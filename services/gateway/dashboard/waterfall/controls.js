@@ -28,8 +28,8 @@ export const MoveControls = ({ press, tool, on_tool, has_selected, on_selected, 
     ${button("Move to lower frequencies", "\u2190", () => press("ArrowLeft", true))}
     ${button("Move to higher frequencies", "\u2192", () => press("ArrowRight", true))}
     ${button("Show the whole band", "Whole band", () => press("0"))}
-    ${button("Previous hit", "[", () => press("["), { disabled: !has_hits })}
-    ${button("Next hit", "]", () => press("]"), { disabled: !has_hits })}
+    ${button("Previous hit", "Previous hit", () => press("["), { disabled: !has_hits })}
+    ${button("Next hit", "Next hit", () => press("]"), { disabled: !has_hits })}
     ${button("Show the selected hit", "To the hit", on_selected, { disabled: !has_selected })}
     ${choice("Drag", tool, [["move", "moves"], ["ruler", "measures drift"], ["range", "marks a range"]], on_tool)}
   </div>`;
@@ -110,10 +110,10 @@ export const ColourControls = ({ state, scale, on_change, can_straighten, has_de
       ${choice("Colours", state.map, MAPS.map((name) => [name, name]), (map) => on_change({ map }))}
       <label class="waterfall-check"><input type="checkbox" checked=${automatic}
         onChange=${() => on_change(automatic ? { low: scale.low, high: scale.high } : { low: null, high: null })} />
-        Range by itself</label>
+        Automatic range</label>
       ${limit("low", "Dark at")} ${limit("high", "Bright at")}
       <label class="waterfall-check"><input type="checkbox" checked=${state.decibels} disabled=${!has_decibels}
-        onChange=${() => on_change({ decibels: !state.decibels })} /> dB too</label>
+        onChange=${() => on_change({ decibels: !state.decibels })} /> Show dB</label>
       <label class="waterfall-check"><input type="checkbox" checked=${state.straighten} disabled=${!can_straighten}
         onChange=${() => on_change({ straighten: !state.straighten })} /> Straighten along the selected track</label>
     </div>`;

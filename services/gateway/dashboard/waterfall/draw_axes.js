@@ -35,7 +35,7 @@ export const draw_frequency_axis = (context, scene) => {
     const x = left + ((hz - from_hz) / view.width_hz) * (right - left);
     line(context, x, axis, x, axis + 5);
     const half = (text.length * CHARACTER_PX) / 2;
-    if (x - half >= 0 && x + half <= layout.width) draw_text(context, text, x, axis + 13, "center");
+    if (x - half >= 0 && x + half <= layout.width - 6) draw_text(context, text, x, axis + 13, "center");
   }
   const what = scene.straightened ? "Frequency along the track (MHz)" : "Frequency (MHz)";
   draw_text(context, what, (left + right) / 2, axis + 29, "center");

@@ -191,7 +191,7 @@ async def test_a_tone_of_a_program_is_found_in_the_list_and_in_the_band(
     await screenshot(page, "job_wide_band_dark")
     header = wide_scene.header
     hz, width_hz = header.frequency_hz(TONE_CHANNEL), abs(header.foff_hz)
-    found, _, _ = await follow_tone(page, hz, width_hz)
+    found, _, _ = await follow_tone(page, hz, width_hz, finest=64)
     assert abs(found - hz) < width_hz / 2
     await screenshot(page, "job_wide_tone_dark")
     assert await page.evaluate("() => window.is_the_first")

@@ -6,6 +6,7 @@ import re
 from urllib.parse import parse_qs
 
 import numpy as np
+from playwright.async_api import expect
 
 from tests.browser.sky import Chunk, Sky, noise, with_tone
 
@@ -27,6 +28,7 @@ PIXELS = """async ([at, part]) => {
   const letters = Array.from(data, (byte) => String.fromCharCode(byte)).join("");
   return { width: right - left, height, data: btoa(letters) };
 }"""
+TWO_FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 VIEW = "() => JSON.parse(document.querySelector('.waterfall canvas').dataset.view)"
 # Where frequency and time begin and end on the canvas, in CSS pixels.
 PLOT = """async () => {
@@ -84,21 +86,26 @@ async def highest_column(page):
     return view["center_hz"] + (share - 0.5) * view["width_hz"], view["width_hz"] / strip.shape[1], view
 
 
-async def follow_tone(page, hz, channel_hz):
+async def follow_tone(page, hz, channel_hz, finest=16):
     """Zoom with the wheel at the strip's highest column, from what is shown to single channels.
 
-    Assert at each step that the column is that of the tone at `hz`. Return what `highest_column` returns at last.
+    Assert at each step that the column is that of the tone at `hz`, where the finest level has so many channels to a
+    column. Return what `highest_column` returns at last.
     """
     for _ in range(40):
         await settled(page)
         found, pixel_hz, view = await highest_column(page)
         # A pixel, or the column that is drawn over several of them.
-        assert abs(found - hz) <= 1.5 * pixel_hz + 8 * channel_hz, (found, hz, pixel_hz, view)
+        assert abs(found - hz) <= 1.5 * pixel_hz + finest / 2 * channel_hz, (found, hz, pixel_hz, view)
         if pixel_hz < channel_hz / 8:
             return found, pixel_hz, view
         await page.mouse.move(*await place(page, (found - view["center_hz"]) / view["width_hz"] + 0.5, 0.4))
         await page.mouse.wheel(0, -700)
         await until(page, lambda: page.evaluate(VIEW), lambda now, old=view: now["width_hz"] < old["width_hz"])
+        # The line at the pointer would be the highest column.
+        await page.mouse.move(*await place(page, -0.5, -0.5))
+        await expect(page.locator(".waterfall-reading dt", has_text="Frequency")).to_have_count(0)
+        await page.evaluate(TWO_FRAMES)
     raise AssertionError(f"a pixel is {pixel_hz} Hz wide after forty turns of the wheel")
 
 

@@ -4,10 +4,19 @@ import json
 
 import pytest
 
-from shared.events import UndecodableEventError, decode
+from shared.events import (
+    CadenceClassified,
+    CadenceExported,
+    CadenceReady,
+    TrackMeasured,
+    TrackReady,
+    UndecodableEventError,
+    decode,
+)
 from tests.unit.shared.example_events import EXPECTED, JOB_ID, ON_JOB, SCANS
 
-READY, TRACKS, MEASURED, CLASSIFIED, EXPORTED = EXPECTED[-5:]
+KINDS = (CadenceReady, TrackReady, TrackMeasured, CadenceClassified, CadenceExported)
+READY, TRACKS, MEASURED, CLASSIFIED, EXPORTED = (next(e for e in EXPECTED if isinstance(e, kind)) for kind in KINDS)
 
 
 def changed(event, change):

@@ -14,7 +14,8 @@ import numpy as np
 
 from services.dedoppler.kernels import pyramid as kernels
 from services.dedoppler.kernels.codes import code_table
-from services.dedoppler.kernels.pyramid import Block, Levels, Sums
+from services.dedoppler.kernels.pyramid import Levels, Sums
+from services.dedoppler.kernels.pyramid_strips import Block
 from services.dedoppler.noise.conditioning import Conditioned
 from services.dedoppler.noise.wide_structure import Flattened, Stretch
 from services.dedoppler.slices import runs, slices

@@ -6,34 +6,22 @@ import numpy as np
 from numba import njit
 
 from services.dedoppler.kernels.codes import CodeTable, encode
-from shared.arrays import Bits, Flags, Indices, Power
+from services.dedoppler.kernels.pyramid_strips import (
+    LANES,
+    ROWS,
+    Block,
+    Strip,
+    add_four_rows,
+    add_row,
+    new_strip,
+    reduce_row,
+    to_sigma,
+)
+from shared.arrays import Flags, Indices, Power
 
-# Channels at a time: their samples stay in the second cache level.
-_STRIP = 8192
-# Columns are reduced by so many channels at a time; all but the last have a multiple of them.
-_LANES = 16
+# Channels at a time: so many samples of four rows stay in the second cache level.
+_STRIP = 16384
 _LEVEL_FACTOR = 4
-
-
-class Block(NamedTuple):
-    """The samples of which levels are made.
-
-    Attributes
-    ----------
-    x : float32 (T, columns)
-        Normalised power, 0 where a sample is lost.
-    first : int
-        Column of the first channel.
-    channels : int
-        Number of channels.
-    spectra_per_row : int
-        Spectra of a row; the last row may have fewer.
-    """
-
-    x: Power
-    first: int
-    channels: int
-    spectra_per_row: int
 
 
 class Levels(NamedTuple):
@@ -62,112 +50,20 @@ class Sums(NamedTuple):
     number: Power
 
 
-class _Strip(NamedTuple):
-    """Memory for one strip: a row and how many of its spectra are lost, the same over time, and columns of 4 and 16."""
-
-    row: Power
-    missing: Power
-    over_time: Power
-    missing_over_time: Power
-    bits_4: Bits
-    sum_4: Power
-    bits_16: Bits
-    sum_16: Power
-
-
 @njit(cache=True, nogil=True)
-def _new_strip(width: int) -> _Strip:
-    rows, quarters = np.zeros((4, width), np.float32), np.empty(width // 4, np.float32)
-    columns = np.empty(width // _LANES, np.float32)
-    return _Strip(
-        rows[0],
-        rows[1],
-        rows[2],
-        rows[3],
-        np.empty(width // 4, np.int32),
-        quarters,
-        np.empty(width // _LANES, np.int32),
-        columns,
-    )
-
-
-@njit(cache=True, nogil=True, fastmath={"reassoc"})
-def _add(samples: Power, total: Power) -> np.float32:
-    """Add samples to their sums; return how many are lost."""
-    lost = np.float32(0.0)
-    for i in range(len(samples)):
-        total[i] += samples[i]
-        lost += np.float32(1.0) if samples[i] == np.float32(0.0) else np.float32(0.0)
-    return lost
-
-
-@njit(cache=True, nogil=True)
-def _count_lost(samples: Power, missing: Power) -> None:
-    for i in range(len(samples)):
-        missing[i] += np.float32(1.0) if samples[i] == np.float32(0.0) else np.float32(0.0)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _to_sigma(total: Power, missing: Power, spectra: int) -> None:
-    """Bring sums of some spectra, of which some are lost, to sigma 1."""
-    for i in range(len(total)):
-        there = np.float32(spectra) - missing[i]
-        total[i] /= np.sqrt(there if there > np.float32(1.0) else np.float32(1.0))
-
-
-@njit(cache=True, nogil=True)
-def _row(block: Block, r: int, channels: tuple[int, int], strip: _Strip) -> tuple[Power, bool]:
-    """Return a row of some channels and whether samples are lost in it; add it to the sums over time.
-
-    A row is the mean of its spectra, scaled to sigma 1, and 0 where all are lost. What it has more than the channels
-    is 0.
-    """
-    first, stop = r * block.spectra_per_row, min((r + 1) * block.spectra_per_row, block.x.shape[0])
-    low, width = block.first + channels[0], channels[1] - channels[0]
-    over_time = strip.over_time[:width]
-    if stop - first == 1 and width == len(strip.row):
-        row = block.x[first, low : low + width]
-        any_lost = bool(_add(row, over_time) > 0)
-        if any_lost:
-            _count_lost(row, strip.missing_over_time)
-        return row, any_lost
-    row, missing, any_lost = strip.row, strip.missing, width < len(strip.row)
-    row[:], missing[:] = 0.0, 0.0
-    for t in range(first, stop):
-        samples = block.x[t, low : low + width]
-        _add(samples, over_time)
-        if _add(samples, row[:width]) > 0:
-            any_lost = True
-            _count_lost(samples, missing[:width])
-    _to_sigma(row, missing, stop - first)
-    for i in range(width):
-        strip.missing_over_time[i] += missing[i]
-    return row, any_lost
-
-
-@njit(cache=True, nogil=True, fastmath={"reassoc"})
-def _fourfold(bits: Bits, values: Power, most: Bits, total: Power) -> None:
-    """Reduce each four values to the largest of their bits and their sum."""
-    for i in range(len(most)):
-        a, b, c, d = bits[4 * i], bits[4 * i + 1], bits[4 * i + 2], bits[4 * i + 3]
-        left, right = (a if a > b else b), (c if c > d else d)
-        most[i] = left if left > right else right
-        total[i] = (values[4 * i] + values[4 * i + 1]) + (values[4 * i + 2] + values[4 * i + 3])
-
-
-@njit(cache=True, nogil=True)
-def _reduce(row: Power, factor: int, strip: _Strip, largest: Power, total: Power) -> None:
-    """Set the largest sample, NaN if all are lost, and the sum of each column of a row."""
-    _fourfold(row.view(np.int32), row, strip.bits_4, strip.sum_4)
-    _fourfold(strip.bits_4, strip.sum_4, strip.bits_16, strip.sum_16)
-    bits, many = largest.view(np.int32), factor // _LANES
+def _join_lanes(row: Power, j: int, factor: int, strip: Strip, values: tuple[Power, Power]) -> None:
+    """Set the largest sample, NaN if all are lost, and the sum of each column of a row from the strip's row j."""
+    largest, total = values
+    bits, many = largest.view(np.int32), factor // LANES
+    most_of_lanes, sum_of_lanes = strip.bits_16[j], strip.sum_16[j]
     for c in range(len(largest)):
-        bits[c], total[c] = strip.bits_16[c * many], strip.sum_16[c * many]
+        most, total[c] = most_of_lanes[c * many], sum_of_lanes[c * many]
         for i in range(c * many + 1, (c + 1) * many):
-            bits[c] = max(bits[c], strip.bits_16[i])
-            total[c] += strip.sum_16[i]
+            most = max(most, most_of_lanes[i])
+            total[c] += sum_of_lanes[i]
+        bits[c] = most
         # As whole numbers, the bits of values above 0 are in their order.
-        if bits[c] <= 0:
+        if most <= 0:
             largest[c] = _largest_below_0(row[c * factor : (c + 1) * factor])
 
 
@@ -185,7 +81,10 @@ def _largest_below_0(samples: Power) -> np.float32:
 def _numbers(row: Power, factor: int, number: Power) -> None:
     """Count the samples of each column of a row in which some are lost."""
     for c in range(len(number)):
-        number[c] = np.sum(row[c * factor : (c + 1) * factor] != 0)
+        there = 0
+        for i in range(c * factor, (c + 1) * factor):
+            there += 1 if row[i] != 0 else 0
+        number[c] = there
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -208,6 +107,25 @@ def _coarser_sums(finer: Power, sums: Power) -> None:
         sums[whole] = np.sum(finer[whole * _LEVEL_FACTOR :])
 
 
+class _Rows(NamedTuple):
+    """Some rows whose columns are in a strip: how many, where the strip begins, and whether samples are lost."""
+
+    n_rows: int
+    low: int
+    any_lost: bool
+
+
+@njit(cache=True, nogil=True)
+def _rows(block: Block, r: int, channels: tuple[int, int], strip: Strip) -> _Rows:
+    """Bring the next rows, from r on, into the strip: several where they can be read in place, else one."""
+    low, width = block.first + channels[0], channels[1] - channels[0]
+    if block.spectra_per_row == 1 and width == len(strip.row) and r + ROWS <= block.x.shape[0]:
+        return _Rows(ROWS, low, add_four_rows(block, r, low, strip))
+    any_lost = add_row(block, r, channels, strip)
+    reduce_row(strip.row, 0, strip)
+    return _Rows(1, low, any_lost)
+
+
 @njit(cache=True, nogil=True)
 def _finest(block: Block, channels: tuple[int, int], table: CodeTable, levels: Levels, sums: Sums) -> None:
     """Fill in the finest level of some channels, and the sums of the next one."""
@@ -216,7 +134,7 @@ def _finest(block: Block, channels: tuple[int, int], table: CodeTable, levels: L
     maxima, means = _columns(levels, 0, channels, rows + 1, True), _columns(levels, 0, channels, rows, False)
     # Strips end with a column of the next level.
     width = max(_STRIP // (_LEVEL_FACTOR * factor), 1) * _LEVEL_FACTOR * factor
-    strip = _new_strip(width)
+    strip = new_strip(width)
     largest, total, number = np.empty((3, width // factor), np.float32)
     for begin in range(low, high, width):
         part = begin, min(begin + width, high)
@@ -226,18 +144,23 @@ def _finest(block: Block, channels: tuple[int, int], table: CodeTable, levels: L
             slice(first // _LEVEL_FACTOR, -(-(first + columns) // _LEVEL_FACTOR)),
         )
         strip.over_time[:], strip.missing_over_time[:] = 0.0, 0.0
-        for r in range(rows):
-            row, any_lost = _row(block, r, part, strip)
-            _reduce(row, factor, strip, largest, total)
-            _coarser_sums(total[:columns], sums.total[r, next_level])
-            number[:], sums.number[r, next_level] = factor, _LEVEL_FACTOR * factor
-            if any_lost:
-                _numbers(row, factor, number)
-                _coarser_sums(number[:columns], sums.number[r, next_level])
-            encode(largest[:columns], table, maxima[here, r])
-            _encode_means(total, number, largest, table, means[here, r])
-        _to_sigma(strip.over_time, strip.missing_over_time, block.x.shape[0])
-        _reduce(strip.over_time, factor, strip, largest, total)
+        r = 0
+        while r < rows:
+            together = _rows(block, r, part, strip)
+            for j in range(together.n_rows):
+                row = strip.row if together.n_rows == 1 else block.x[r + j, together.low : together.low + width]
+                _join_lanes(row, j, factor, strip, (largest, total))
+                _coarser_sums(total[:columns], sums.total[r + j, next_level])
+                number[:], sums.number[r + j, next_level] = factor, _LEVEL_FACTOR * factor
+                if together.any_lost:
+                    _numbers(row, factor, number)
+                    _coarser_sums(number[:columns], sums.number[r + j, next_level])
+                encode(largest[:columns], table, maxima[here, r + j])
+                _encode_means(total, number, largest, table, means[here, r + j])
+            r += together.n_rows
+        to_sigma(strip.over_time, strip.missing_over_time, block.x.shape[0])
+        reduce_row(strip.over_time, 0, strip)
+        _join_lanes(strip.over_time, 0, factor, strip, (largest, total))
         encode(largest[:columns], table, maxima[here, rows])
 
 
@@ -355,10 +278,10 @@ def fill_window(block: Block, channels: tuple[int, int], table: CodeTable, codes
         Receives the codes.
     """
     low, high = channels
-    strip = _new_strip(high - low)
+    strip = new_strip(high - low)
+    row = strip.row
     for r in range(codes.shape[1]):
-        row, _ = _row(block, r, channels, strip)
-        values = strip.row
+        add_row(block, r, channels, strip)
         for i in range(high - low):
-            values[i] = row[i] if row[i] != 0 else np.float32(np.nan)
-        encode(values, table, codes[:, r])
+            row[i] = row[i] if row[i] != 0 else np.float32(np.nan)
+        encode(row, table, codes[:, r])

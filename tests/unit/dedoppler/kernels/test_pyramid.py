@@ -7,7 +7,8 @@ import pytest
 
 from services.dedoppler import pyramid
 from services.dedoppler.kernels.codes import code_table
-from services.dedoppler.kernels.pyramid import Block, fill_window
+from services.dedoppler.kernels.pyramid import fill_window
+from services.dedoppler.kernels.pyramid_strips import Block
 from services.dedoppler.threads import ThisThread
 from shared.waterfall import ChunkLayout
 

@@ -100,6 +100,9 @@ async def of_cadence(page: Page, album: Album, subjects: Subjects) -> None:
     await page.keyboard.press("j")
     await page.locator(".event-details").wait_for()
     await page.get_by_role("button", name="Show the selected hit").click()
+    # A closer view has single channels in all panels.
+    await page.get_by_role("button", name="Zoom in", exact=True).click()
+    await page.get_by_text("Drawn from single channels;").wait_for()
     await page.locator(SETTLED).wait_for()
     await album.take(page, "cadence_panels", at=".waterfall", until=".triage")
 

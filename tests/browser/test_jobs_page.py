@@ -100,7 +100,7 @@ async def test_the_list_follows_what_happens_and_can_be_paused(page, api):
     await expect(rows(page).first).to_contain_text("HIP 99")
     api.put_job("alice", job(job_id=first["job_id"], source_name="GJ 1002"))
     await expect(rows(page).nth(1)).to_contain_text("Complete")
-    await expect(said).to_contain_text("The job GJ 1002: Complete. 1 candidate, 9 hits.")
+    await expect(said).to_contain_text("The job GJ 1002: Complete. 1 candidate, 9 filtered hits.")
     await page.get_by_role("button", name="Pause updates").click()
     api.put_job("alice", job(job_id=first["job_id"], source_name="Renamed"))
     await expect(page.get_by_text("1 change not shown")).to_be_visible()

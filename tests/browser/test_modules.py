@@ -34,6 +34,7 @@ DASH = "—"
         ("relative_text", [1000, 1059], "59 s ago"),
         ("relative_text", [1000, 8200], "2 h ago"),
         ("relative_text", [90000, 1000], "in 1 d"),
+        ("relative_text", [90 * 86400, 100], "in 90 d"),
         ("when_text", [1712444400, 1712444580], "2024-04-06 23:00:00 UTC (3 min ago)"),
         ("duration_text", [2.14], "2.1 s"),
         ("duration_text", [0], "0 s"),

@@ -115,6 +115,8 @@ export const duration_text = (seconds) => {
   return `${Math.floor(whole / size)} ${name}`;
 };
 
+const DAY_S = 86_400;
+
 /**
  * A time as its distance from now.
  * @param {number} time_s unix time, s
@@ -126,7 +128,9 @@ export const relative_text = (time_s, now_s) => {
   const ago = now_s - time_s;
   // The server's clock and this machine's may differ by some seconds.
   if (Math.abs(ago) < 5) return "just now";
-  const duration = duration_text(Math.round(Math.abs(ago)));
+  // What lasts for 90 days is over "in 90 d" from the first second on.
+  const distance = ago < -DAY_S ? Math.round(-ago / DAY_S) * DAY_S : Math.round(Math.abs(ago));
+  const duration = duration_text(distance);
   return ago > 0 ? `${duration} ago` : `in ${duration}`;
 };
 

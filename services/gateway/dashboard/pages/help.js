@@ -1,6 +1,7 @@
 // What the numbers and labels mean, how to use the pages, and how far the results can be trusted.
 import { Heading } from "../parts/heading.js";
 import { Table } from "../parts/table.js";
+import { label_text } from "../triage/rows.js";
 import { html } from "../vendor/preact_htm.js";
 
 const LABELS = [
@@ -20,9 +21,10 @@ const NUMBERS = [
   ["Drift rate", "How fast the frequency changes, Hz/s. A transmitter at rest beside the telescope has 0."],
   ["SNR", "The power along the track, in units of the scatter of the noise. Its own error is about 1."],
   ["False alarms", "How many hits as strong as this one noise alone would make in this observation."],
-  ["Hits", "Signals that are neither interference nor noise; all hits of one emitter count once."],
-  ["Candidates", "Hits that drift, pulse or chirp, with at most 0.01 false alarms."],
-  ["Interestingness", "How much a hit deserves a look, 0 to 1. Compare jobs of equal thresholds only."],
+  ["Hits", "Every signal above the threshold."],
+  ["Filtered hits", "Hits that are neither interference nor noise; all hits of one emitter count once."],
+  ["Candidates", "Filtered hits that drift, pulse or chirp, with at most 0.01 false alarms."],
+  ["Interest", "How much a hit deserves a look, 0 to 1. Compare jobs of equal thresholds only."],
   ["Novelty", "The share of known signals that are less unusual. Above 0.99 the label is a guess."],
 ].map(([label, meaning]) => ({ label, meaning }));
 
@@ -64,7 +66,7 @@ export const Page = () => html`
     <p>A label is a shape, found by a model that was trained on simulated signals, together with what the frequency band
       and the other hits say. Each hit states the reasons for its label.</p>
     <${Table} caption="What each label means" rows=${LABELS} row_key=${(row) => row.label}
-      columns=${columns_of("Label", (row) => html`<code>${row.label}</code>`)} />
+      columns=${columns_of("Label", (row) => html`${label_text(row.label)} <code class="second">${row.label}</code>`)} />
   </section>
   <section class="panel" id="numbers" tabindex="-1">
     <h2>Numbers</h2>

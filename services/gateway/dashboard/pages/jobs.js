@@ -34,7 +34,7 @@ const outcome_text = (item) => {
   if (is_open(item)) return stage_text(item);
   if (item.status === "failed") return item.error ?? "";
   const { candidates, events, filtered_hits } = item.results ?? {};
-  const found = events === undefined ? counted_text(filtered_hits, "hit") : counted_text(events, "event");
+  const found = events === undefined ? counted_text(filtered_hits, "filtered hit") : counted_text(events, "event");
   return item.results ? `${counted_text(candidates, "candidate")}, ${found}` : "";
 };
 

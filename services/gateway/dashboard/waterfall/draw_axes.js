@@ -71,14 +71,16 @@ export const draw_panel_head = (context, scene, at) => {
   const { panel } = scene.panels[at];
   const y = layout.panels[at].head + 12;
   context.fillStyle = theme.text;
-  draw_text(context, (panel.role ?? "").toUpperCase(), 6, y, "left", BOLD);
+  const [role, label] = [(panel.role ?? "").toUpperCase(), panel.label ?? ""];
+  // Labels of a cadence begin with the role.
+  if (!label.startsWith(role)) draw_text(context, role, 6, y, "left", BOLD);
   const from = layout.left - 8;
   context.save();
   context.beginPath();
   context.rect(from, y - 10, layout.right - from, 20);
   context.clip();
-  draw_text(context, panel.label ?? "", from, y);
-  const name_px = context.measureText(panel.label ?? "").width;
+  draw_text(context, label, from, y, "left", BOLD);
+  const name_px = context.measureText(label).width;
   if (!layout.narrow) draw_text(context, start_text(panel.manifest), from + name_px + 14, y);
   context.restore();
 };

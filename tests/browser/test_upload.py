@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from playwright.async_api import Page, Route, expect
 
+from deploy.local.client import Waterhole
 from deploy.local.stack import Stack
 from science.simulator import make_header, spectra, voyager_1, write_fil
 from tests.browser.accessibility import check_accessibility, overflowing
 from tests.browser.conftest import Screenshot
 from tests.browser.troubles import Troubles
+from tests.browser.waterfall_view import VIEW, pixels, settled
 
 PART_BYTES = 10 * 1024 * 1024
 
@@ -41,8 +43,13 @@ def part_of(url: str) -> int:
     return int(found[1]) if found else 0
 
 
-async def test_a_large_file_becomes_a_job(signed_in: Page, voyager_fil: Path, screenshot: Screenshot) -> None:
-    page, sent = signed_in, []
+async def test_from_the_link_over_a_large_file_to_a_labelled_candidate_in_the_waterfall(
+    page: Page, stack: Stack, client: Waterhole, voyager_fil: Path, screenshot: Screenshot
+) -> None:
+    sent: list[int] = []
+    await page.goto(await stack.sign_in_link())
+    await page.get_by_role("link", name="New analysis").first.click()
+    await page.get_by_role("heading", name="New analysis").wait_for()
     page.on("request", lambda request: request.method == "PUT" and sent.append(part_of(request.url)))
     await screenshot(page, "upload_empty_dark")
     await check_accessibility(page)
@@ -58,6 +65,20 @@ async def test_a_large_file_becomes_a_job(signed_in: Page, voyager_fil: Path, sc
     await page.get_by_role("heading", name="Best candidates").wait_for()
     await page.get_by_text("Complete").first.wait_for()
     assert set(sent) == set(range(1, 8))
+    # Programs see the job of the page.
+    job = await client.job(page.url.rsplit("/", 1)[-1])
+    best = job["results"]["top_candidates"][0]
+    await page.get_by_role("button", name=re.compile("^Show .* in the waterfall$")).first.click()
+    await settled(page)
+    view = await page.evaluate(VIEW)
+    assert (view["center_hz"], view["width_hz"]) == (pytest.approx(best["frequency_hz"], abs=1.0), 2000)
+    assert (await pixels(page, 0, "strip")).std() > 0
+    # The candidate in the table, with its label; selected, it is in the address.
+    label = best["classification"].replace("_", " ").capitalize().replace("Candidate et", "Candidate ET")
+    hit = page.locator(".triage-table tbody tr").filter(has_text=label).first
+    await hit.get_by_role("button").first.click()
+    await expect(page).to_have_url(re.compile("selected="))
+    await settled(page)
     await expect(page.get_by_role("button", name="Save fits")).to_be_visible()
     await check_accessibility(page)
     await screenshot(page, "job_complete_dark")

@@ -5,6 +5,9 @@ import { size_text } from "../format.js";
 import { html, useEffect, useState } from "../vendor/preact_htm.js";
 import { ErrorNotice } from "./notice.js";
 
+const AGAIN_MS = 5000;
+const MOST_TIMES = 12;
+
 const Example = ({ example }) => {
   const [state, set_state] = useState({ is_busy: false, error: null });
   const analyse = async () => {
@@ -29,9 +32,18 @@ export const Examples = () => {
   const [examples, set_examples] = useState([]);
   useEffect(() => {
     const reading = new AbortController();
+    let timer = null;
     // Without examples the page says the rest. Where the server can't be reached, another notice says so.
-    request("GET", "/examples", { signal: reading.signal }).then((answer) => set_examples(answer.examples), () => {});
-    return () => reading.abort();
+    const read = (times_left) => request("GET", "/examples", { signal: reading.signal }).then((answer) => {
+      set_examples(answer.examples);
+      // A local stack makes its example in the first minute after it has started.
+      if (!answer.examples.length && times_left > 0) timer = setTimeout(read, AGAIN_MS, times_left - 1);
+    }, () => {});
+    read(MOST_TIMES);
+    return () => {
+      clearTimeout(timer);
+      reading.abort();
+    };
   }, []);
   return examples.length > 0 && html`
     <h2>Without a file of your own</h2>

@@ -1,5 +1,6 @@
 """The page of one job in each of its states."""
 
+import random
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from playwright.async_api import Page, expect
 
 from tests.browser.accessibility import check_accessibility, overflowing
 from tests.browser.conftest import Screenshot
-from tests.browser.hits import catalogue
+from tests.browser.hits import catalogue, hit
 from tests.browser.stand_in import StandIn, answering, job, running
 
 NARROW = {"width": 320, "height": 800}
@@ -58,7 +59,12 @@ async def test_a_job_is_followed_from_start_to_end(signed_in: Page, api: StandIn
     await check_accessibility(page)
     await screenshot(page, "job_processing_dark")
     done = job(job_id=one["job_id"], exports_ready=False, observation=OBSERVATION)
-    done["results"] = done["results"] | {"warnings": ["The file ends with a part of a spectrum; it was ignored."]}
+    listed = hit(6, random.Random(1), 12)
+    (candidate,) = done["results"]["top_candidates"]
+    done["results"] = done["results"] | {
+        "warnings": ["The file ends with a part of a spectrum; it was ignored."],
+        "top_candidates": [candidate, candidate | {"frequency_hz": listed["frequency_hz"]}],
+    }
     api.put_job("alice", done)
     await expect(page.get_by_text("8419.921046 MHz")).to_be_visible()
     await expect(step).to_contain_text("Write catalogues")
@@ -70,6 +76,12 @@ async def test_a_job_is_followed_from_start_to_end(signed_in: Page, api: StandIn
     await expect(page.get_by_role("button", name="Save fits")).to_be_visible()
     await expect(page.get_by_text("28.1 KiB")).to_be_visible()
     await expect(step).to_have_count(0)
+    # The button beside a candidate selects its hit.
+    await expect(page.get_by_text("Select a hit to judge it.")).to_be_visible()
+    shown = f"Show {listed['frequency_hz'] / 1e6:.6f} MHz in the waterfall"
+    await page.get_by_role("button", name=shown).click()
+    await expect(page.locator(".verdict-of")).to_contain_text("Hit 6")
+    await expect(page.locator(".verdict-of")).to_contain_text("±1.4 Hz, ±0.0051 Hz/s")
     await page.emulate_media(color_scheme="light")
     await check_accessibility(page)
     await screenshot(page, "job_complete_light")

@@ -29,20 +29,19 @@ export const Numbers = ({ results }) => {
   </dl>`;
 };
 
-// A view that shows the candidate and what is round it.
-const WIDTH_HZ = 2_000;
+const NoCandidates = ({ raw_hits }) => (raw_hits === 0
+  ? html`<p>No hits: no signal reaches the least SNR within the drift rates that were searched.</p>`
+  : html`<p>No candidates: nothing that was found is free of known interference and worth a second look. The table below
+      and the catalogues list all hits.</p>`);
 
-/** @param {{candidates: object[], on_show: (view: {center_hz: number, width_hz: number}) => void}} props */
-export const TopCandidates = ({ candidates, on_show }) => {
-  if (!candidates.length) {
-    return html`<p>No candidates: nothing that was found is free of known interference and worth a second look. The
-      catalogues list all hits.</p>`;
-  }
+/** @param {{results: object, on_show: (candidate: object) => void}} props `results` of a job */
+export const TopCandidates = ({ results: { top_candidates, raw_hits }, on_show }) => {
+  if (!top_candidates.length) return html`<${NoCandidates} raw_hits=${raw_hits} />`;
   const show = {
     key: "show", title: "View",
     cell: (row) => html`<button type="button" aria-label=${`Show ${frequency_text(row.frequency_hz)} in the waterfall`}
-      onClick=${() => on_show({ center_hz: row.frequency_hz, width_hz: WIDTH_HZ })}>Show</button>`,
+      onClick=${() => on_show(row)}>Show</button>`,
   };
   return html`<${Table} caption="Best candidates, the most interesting first" columns=${[...COLUMNS, show]}
-    rows=${candidates.map((one, at) => ({ ...one, rank: at + 1 }))} row_key=${(row) => row.rank} />`;
+    rows=${top_candidates.map((one, at) => ({ ...one, rank: at + 1 }))} row_key=${(row) => row.rank} />`;
 };

@@ -7,6 +7,7 @@ import { Actions, Curl } from "../job/actions.js";
 import { advice_of } from "../job/advice.js";
 import { Numbers, TopCandidates } from "../job/candidates.js";
 import { Downloads } from "../job/downloads.js";
+import { around_hit } from "../job/hit_view.js";
 import { NoiseTable } from "../job/noise_table.js";
 import { ObservationList } from "../job/observation_list.js";
 import { Stages } from "../job/stages.js";
@@ -108,31 +109,42 @@ const use_hits_section = () => {
   return state;
 };
 
-const Hits = ({ job }) => {
+const Hits = ({ job, on_hits }) => {
   const { HitsSection, error } = use_hits_section();
   if (error) {
     return html`<${Notice} kind="error" title="The waterfall and the table of hits can't be loaded.">
       <p>Load the page again. The downloads below hold all hits.</p><//>`;
   }
-  return HitsSection ? html`<${HitsSection} job=${job} />` : html`<${Loading} what="the waterfall" />`;
+  return HitsSection ? html`<${HitsSection} job=${job} on_hits=${on_hits} />`
+    : html`<${Loading} what="the waterfall" />`;
 };
 
-const show_in_waterfall = (view) => {
-  set_query(view);
+// Their frequencies are the same numbers in the job's answer and in the table, but for rounding.
+const SAME_HZ = 0.01;
+
+// Selects a candidate's hit, where the table has it, and shows its track.
+const show_in_waterfall = ({ frequency_hz, drift_rate }, hits, duration_s) => {
+  const hit = hits.find((one) => Math.abs(one.frequency_hz - frequency_hz) < SAME_HZ);
+  set_query({ selected: hit?.id ?? null, ...around_hit({ frequency_hz, drift_rate_hz_s: drift_rate }, duration_s) });
   const title = document.getElementById("hits-title");
   title.scrollIntoView();
   title.focus({ preventScroll: true });
 };
 
-const Results = ({ job }) => html`
-  <${Numbers} results=${job.results} />
-  <${Warnings} warnings=${job.results.warnings} />
-  <${Section} id="top-title" title="Best candidates">
-    <${TopCandidates} candidates=${job.results.top_candidates} on_show=${show_in_waterfall} />
-  <//>
-  <${Section} id="hits-title" title="Waterfall and hits"><${Hits} job=${job} /><//>
-  <${Section} id="noise-title" title="Noise"><${NoiseTable} job_id=${job.job_id} /><//>
-  <${Section} id="files-title" title="Downloads"><${Downloads} job=${job} /><//>`;
+const Results = ({ job }) => {
+  const hits = useRef([]);
+  const show = (candidate) => show_in_waterfall(candidate, hits.current, job.observation?.duration_s);
+  return html`
+    <${Numbers} results=${job.results} />
+    <${Warnings} warnings=${job.results.warnings} />
+    <${Section} id="top-title" title="Best candidates">
+      <${TopCandidates} results=${job.results} on_show=${show} />
+    <//>
+    <${Section} id="hits-title" title="Waterfall and hits">
+      <${Hits} job=${job} on_hits=${(shown) => { hits.current = shown; }} /><//>
+    <${Section} id="noise-title" title="Noise"><${NoiseTable} job_id=${job.job_id} /><//>
+    <${Section} id="files-title" title="Downloads"><${Downloads} job=${job} /><//>`;
+};
 
 const Missing = ({ is_removed, error }) => {
   if (is_removed || error.status === 404) {

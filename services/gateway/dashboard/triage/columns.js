@@ -29,7 +29,21 @@ export const row_text = (row, kind) => [
   label_text(row.label),
 ].join(", ");
 
-const known_text = (row) => [row.known, row.protected_band].filter(Boolean).join("; ") || "—";
+const error_text = (error, unit) => (error > 0 ? `±${Number(error.toPrecision(2))} ${unit}` : null);
+
+/**
+ * Return what else the catalogue says of a row: standard errors, and how wide the signal is.
+ * @param {import("./rows.js").Row} row
+ * @returns {string} such as "Standard errors: ±1.1 Hz, ±0.007 Hz/s. Width 2.8 Hz."
+ */
+export const measured_text = (row) => {
+  const errors = [error_text(row.frequency_error_hz, "Hz"), error_text(row.drift_rate_error_hz_s, "Hz/s")]
+    .filter(Boolean).join(", ");
+  const width = row.bandwidth_hz > 0 ? `Width ${fixed_text(row.bandwidth_hz, 1)} Hz.` : "";
+  return [errors && `Standard errors: ${errors}.`, width].filter(Boolean).join(" ");
+};
+
+const known_text = (row) => [row.known, row.protected_band].filter(Boolean).join("; ") || "none";
 
 /**
  * Return the columns of a table of hits or events.

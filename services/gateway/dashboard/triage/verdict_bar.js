@@ -2,7 +2,7 @@
 import { count_text } from "../format.js";
 import { Dialog } from "../parts/dialog.js";
 import { html, useState } from "../vendor/preact_htm.js";
-import { VerdictMark, row_text } from "./columns.js";
+import { VerdictMark, measured_text, row_text } from "./columns.js";
 import { SHORTCUTS } from "./shortcuts.js";
 import { MOST_NOTE } from "./verdict_store.js";
 import { VERDICTS } from "./verdicts.js";
@@ -17,8 +17,9 @@ export const VerdictBar = ({ row, at, count, kind, given, undo_count, on_command
     <p class="verdict-of">
       ${row
         ? html`<span class="fine">${at < 0 ? "Not in the list" : `${count_text(at + 1)} of ${count_text(count)}`}</span>
-          <strong>${row_text(row, kind)}</strong> <${VerdictMark} given=${given} />`
-        : html`<span class="fine">Select a ${kind === "job" ? "hit" : "row"} to judge it.</span>`}
+          <strong>${row_text(row, kind)}</strong> <${VerdictMark} given=${given} />
+          <span class="fine">${measured_text(row)}</span>`
+        : html`<span class="fine">Select ${kind === "job" ? "a hit" : "an event"} to judge it.</span>`}
     </p>
     <div class="verdict-buttons" role="group" aria-label="Verdict">
       <button type="button" disabled=${count === 0}

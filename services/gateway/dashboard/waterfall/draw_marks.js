@@ -81,7 +81,7 @@ const draw_mark = (context, x, y, chosen) => {
   context.stroke();
 };
 
-const label_of = (hit) => `${label_text(hit.label)}${hit.snr > 0 ? ` ${snr_text(hit.snr)}` : ""}`;
+const label_of = (hit) => `${label_text(hit.label)}${hit.snr > 0 ? `, SNR ${snr_text(hit.snr)}` : ""}`;
 
 /** Draw tracks, marks and labels of the hits in view. */
 export const draw_hits = (context, scene) => {

@@ -49,6 +49,7 @@ async def up(data_dir: Path, port: int | None) -> None:
             f"  key  {stack.api_key}\n"
             f"Open {link}\n"
             f"     in a browser: the link signs you in, once and within an hour (`make link` prints another).\n"
+            f"     New analysis offers an example observation, as soon as it is made.\n"
             f"Try  curl -s -H 'x-api-key: {stack.api_key}' {stack.url}/jobs\n"
             f"Press Ctrl-C to stop. Logs: {log.folder}.\n",
             flush=True,

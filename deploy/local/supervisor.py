@@ -23,6 +23,8 @@ STEADY_AFTER_S = 30.0
 DEATHS_BEFORE_READY = 4
 # Dedoppler compiles its kernels first if `make` has not: 40 s of processor time.
 START_TIMEOUT_S = 240.0
+# Services that search compile their kernels before they write the first line of their log.
+COMPILING = "It may have been compiling the search: run `make setup`, which does that beforehand, and start again."
 READY_POLL_S = 0.05
 READ_BYTES = 65_536
 LONGEST_LINE_BYTES = 2**20
@@ -124,7 +126,7 @@ class Child:
         if self.keeper.done():
             self.keeper.result()
         if not self.ready.is_set():
-            raise self._start_error(f"was not ready within {START_TIMEOUT_S:.0f} s")
+            raise self._start_error(f"was not ready within {START_TIMEOUT_S:.0f} s", COMPILING)
 
     async def restart(self, grace_s: float) -> None:
         """End the child, in whatever state it is, so that it starts again at once."""
@@ -249,9 +251,12 @@ class Child:
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
 
-    def _start_error(self, what: str) -> StartError:
+    def _start_error(self, what: str, if_silent: str = "") -> StartError:
         name = self.spec.name
-        return StartError(f"{name} {what}. Its log, {self._log.folder / name}.log, ends with:\n{self._log.tail(name)}")
+        last = self._log.tail(name)
+        if not last:
+            return StartError(f"{name} {what}, and it has written no log. {if_silent}".rstrip())
+        return StartError(f"{name} {what}. Its log, {self._log.folder / name}.log, ends with:\n{last}")
 
 
 class Supervisor:

@@ -285,6 +285,14 @@ async def test_child_that_fails_to_start_is_reported_with_its_last_output(tmp_pa
     await supervisor.stop(["broken"])
 
 
+async def test_a_child_that_is_silent_until_the_time_is_over_may_be_compiling(tmp_path, monkeypatch):
+    monkeypatch.setattr("deploy.local.supervisor.START_TIMEOUT_S", 0.2)
+    supervisor = Supervisor(LogView(tmp_path / "logs"))
+    with pytest.raises(StartError, match=r"has written no log\. It may have been compiling .*`make setup`"):
+        await supervisor.start([python_child("slow", "import time; time.sleep(600)", tmp_path)])
+    await supervisor.stop(["slow"])
+
+
 async def test_a_missing_program_is_reported(tmp_path):
     command = Command(("no-such-program",), {}, tmp_path)
 

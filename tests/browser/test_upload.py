@@ -33,7 +33,8 @@ async def signed_in(page: Page, stack: Stack) -> Page:
     await page.goto(f"{stack.url}/app/upload")
     await page.get_by_label("API key").fill(stack.api_key)
     await page.get_by_role("button", name="Sign in").click()
-    await page.get_by_role("heading", name="New analysis").wait_for()
+    # The heading takes the focus some time after it is shown; keys that come earlier would lose theirs.
+    await expect(page.get_by_role("heading", name="New analysis")).to_be_focused()
     return page
 
 

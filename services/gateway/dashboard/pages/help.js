@@ -66,7 +66,8 @@ export const Page = () => html`
     <p>A label is a shape, found by a model that was trained on simulated signals, together with what the frequency band
       and the other hits say. Each hit states the reasons for its label.</p>
     <${Table} caption="What each label means" rows=${LABELS} row_key=${(row) => row.label}
-      columns=${columns_of("Label", (row) => html`${label_text(row.label)} <code class="second">${row.label}</code>`)} />
+      columns=${columns_of("Label", (row) => html`${label_text(row.label)}
+        ${" "}<code class="second">${row.label}</code>`)} />
   </section>
   <section class="panel" id="numbers" tabindex="-1">
     <h2>Numbers</h2>

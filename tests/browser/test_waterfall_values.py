@@ -353,3 +353,14 @@ async def test_tiles_that_no_view_wants_are_aborted_and_failures_are_tried_again
     assert (got["loading"], got["status"]) == (0, 404)
     # Both were in view, so both are kept beyond the capacity.
     assert got["kept"] == 120
+
+
+async def test_the_automatic_range_shows_noise_and_weak_signals_beside_a_strong_one(javascript):
+    sigmas = np.random.default_rng(4).normal(size=4_000)
+    code = "(module, sigmas) => module.auto_range(sigmas)"
+    of_noise = await javascript.run("waterfall/colours.js", code, sigmas.tolist())
+    # A tenth of the noise lies below -1.28, rounded down to 0.5; 5 in 10,000 above 3.29, rounded up.
+    assert of_noise["low"] == -1.5
+    assert of_noise["high"] == pytest.approx(3.5, abs=0.5)
+    sigmas[:40] = 180.0
+    assert await javascript.run("waterfall/colours.js", code, sigmas.tolist()) == {"low": -1.5, "high": 28.5}

@@ -69,7 +69,7 @@ async def of_job(page: Page, album: Album, subjects: Subjects) -> None:
     await page.locator(SETTLED).wait_for()
     await expect(page.locator(".triage tbody tr").first).to_be_visible()
     await album.take(page, "job")
-    await album.take(page, "waterfall_band", at="#hits-title", until=".triage")
+    await album.take(page, "waterfall_band", at="#hits-title", until=".triage-filters")
     await page.get_by_role("button", name="Next hit").click()
     await page.get_by_role("button", name="Show the selected hit").click()
     await page.get_by_text("Drawn from single channels").wait_for()
@@ -79,16 +79,16 @@ async def of_job(page: Page, album: Album, subjects: Subjects) -> None:
     await best.click()
     await page.get_by_text("Drawn from single channels").wait_for()
     await page.locator(SETTLED).wait_for()
-    await album.take(page, "waterfall_hit", at="#hits-title", until=".triage")
+    await album.take(page, "waterfall_hit", at="#hits-title", until=".triage-filters")
     await page.goto(f"{url}?sort=-snr")
     await expect(page.locator(".triage tbody tr").first).to_be_visible()
     for key in "jccci":
         await page.keyboard.press(key)
     await expect(page.locator(".triage-table .verdict").nth(3)).to_be_visible()
-    await album.take(page, "triage", at=".triage", until="#noise-title")
+    await album.take(page, "triage", at=".triage-filters", until="#noise-title")
     await page.get_by_role("button", name="Pictures", exact=True).click()
     await expect(page.locator(".cutouts [data-state=drawn]").nth(4)).to_be_visible()
-    await album.take(page, "cutouts", at=".triage", until="#noise-title")
+    await album.take(page, "cutouts", at=".triage-filters", until="#noise-title")
 
 
 async def of_cadence(page: Page, album: Album, subjects: Subjects) -> None:
@@ -104,7 +104,7 @@ async def of_cadence(page: Page, album: Album, subjects: Subjects) -> None:
     await page.get_by_role("button", name="Zoom in", exact=True).click()
     await page.get_by_text("Drawn from single channels;").wait_for()
     await page.locator(SETTLED).wait_for()
-    await album.take(page, "cadence_panels", at=".waterfall", until=".triage")
+    await album.take(page, "cadence_panels", at=".waterfall", until=".triage-filters")
 
 
 async def of_account(page: Page, album: Album, subjects: Subjects) -> None:

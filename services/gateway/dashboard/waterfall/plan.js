@@ -4,6 +4,9 @@
 export const SCREEN_BYTES = 280_000;
 const TILE_BYTES = 40_000;
 const RAW_TILE_BYTES = 8192;
+// Samples of one panel that are always worth reading: scans of a cadence are compared by single channels, and windows
+// round hits would show them in the ON scans alone.
+const LEAST_RAW_BYTES = 72_000;
 const MOST_COLUMNS = 512;
 const FEWEST_COLUMNS = 64;
 /** Single channels are asked for in windows of this many channels. */
@@ -82,7 +85,7 @@ const reads_samples = (manifest, range, bytes) => {
   if (!manifest.draws_samples) return false;
   const span = raw_channels(manifest);
   const tiles = Math.ceil(range.stop / span) - Math.floor(range.start / span);
-  return tiles * span * manifest.n_spectra * 4 <= bytes;
+  return tiles * span * manifest.n_spectra * 4 <= Math.max(bytes, LEAST_RAW_BYTES);
 };
 
 /**

@@ -19,8 +19,8 @@ const RoleSelect = ({ id, name, role, proposed, is_sure, on_change }) => html`
   <select id=${id} value=${role ?? (is_sure ? proposed : "")}
     onChange=${(event) => on_change(event.target.value || null)}>
     ${!is_sure && html`<option value="">The service decides</option>`}
-    <option value="on">ON: of the target</option>
-    <option value="off">OFF: of elsewhere</option>
+    <option value="on">ON: on the target</option>
+    <option value="off">OFF: off the target</option>
   </select>`;
 
 const ChosenFile = ({ chosen, place, is_cadence, proposal, on_change, on_remove, resumed }) => {

@@ -142,8 +142,6 @@ def forged_reviews(upload, own, other):
     yield event(OBSERVATION_REVIEWED, **asked | {"verdicts_key": f"jobs/{own}/plan.json"})
     yield event(OBSERVATION_REVIEWED, **asked | {"results_key": f"jobs/{other}/results.json"})
     yield event(OBSERVATION_REVIEWED, **asked | {"revision": "../.."})
-    # Well-formed, but nobody has stored these verdicts.
-    yield event(OBSERVATION_REVIEWED, **asked)
     yield event(CADENCE_REVIEWED, verdicts_key=key, events_key=f"jobs/{other}/events.json")
     artefact = {"format": "csv", "filename": "catalog.csv", "content_type": "x", "size": 1, "sha256": "0" * 64}
     yield event(REVIEW_EXPORTED, artefacts=[artefact | {"key": f"jobs/{other}/catalog.csv"}])

@@ -154,7 +154,7 @@ class Account:
 
 
 async def account(gateway: Gateway, tier: str = "researcher") -> Account:
-    user = await add_user(gateway.settings, tier=tier, name="test", ttl_days=30)
+    user = await add_user(gateway.settings, tier=tier, name="test", ttl_days=365)
     return Account(gateway, user["user_id"], user["api_key"])
 
 

@@ -36,6 +36,7 @@ SETTINGS = {
     "events_max_s": 1,
 }
 DELETIONS = {"delete /jobs/{job_id}", "delete /cadences/{cadence_id}"}
+PARTS_OF_PATHS = {"{factor}": "16", "{keyId}": "none", "{hit}": "0", "{event}": "1", "{name}": "none"}
 MANY_PARTS = {"filename": "a.fil", "file_size": 60 * 2**20}
 
 
@@ -73,9 +74,8 @@ class World:
         found = {}
         for one in OPERATIONS:
             path = one.path.replace("{job_id}", self.job_id).replace("{cadence_id}", self.cadence_id)
-            path = (
-                path.replace("{factor}", "16").replace("{keyId}", "none").replace("{hit}", "0").replace("{event}", "1")
-            )
+            for name, value in PARTS_OF_PATHS.items():
+                path = path.replace(name, value)
             found[f"{one.method} {one.path}"] = (
                 one.method,
                 path,

@@ -12,12 +12,12 @@ DAY_S = 86_400
 
 @pytest.fixture
 async def user(gateway: Gateway) -> Account:
-    return await account(gateway, "institution")
+    return await account(gateway, "researcher")
 
 
 async def test_jobs_state_when_they_expire(user: Account) -> None:
     job_id = await user.analyze()
-    days = user.gateway.settings.tiers["institution"].retention_days
+    days = user.gateway.settings.tiers["researcher"].retention_days
     await user.gateway.worker_events.handle(classified(user.gateway, job_id))
     for job in ((await user.ask("GET", f"/jobs/{job_id}"))[1], (await user.ask("GET", "/jobs"))[1][0]):
         assert job["expires_at"] == job["created_at"] + days * DAY_S
@@ -28,7 +28,7 @@ async def test_expired_jobs_are_deleted_with_their_objects(user: Account) -> Non
     finished, open_one = await user.start(file_key), await user.start(file_key)
     await gateway.worker_events.handle(classified(gateway, finished))
     await gateway.worker_events.handle(await export(gateway, finished))
-    days = gateway.settings.tiers["institution"].retention_days
+    days = gateway.settings.tiers["researcher"].retention_days
     with gateway.clock.ahead(days * DAY_S - 60):
         await gateway.sweeper.remove_expired()
         assert len((await user.ask("GET", "/jobs"))[1]) == 2
@@ -89,7 +89,7 @@ async def test_a_sweep_runs_every_step_and_can_be_repeated(user: Account) -> Non
     limits = {"per_month": 9, "at_a_time": 9, "history": 9}
     await gateway.store.quotas.take(user.user_id, orphan, **limits, now_ms=gateway.clock())
     await user.start(key)
-    days = gateway.settings.tiers["institution"].retention_days
+    days = gateway.settings.tiers["researcher"].retention_days
     with gateway.clock.ahead(days * DAY_S + 1):
         for _ in range(2):
             await gateway.sweeper.sweep()

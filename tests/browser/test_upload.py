@@ -1,12 +1,14 @@
 """From the choice of files to the finished job, in a browser on the whole stack."""
 
+import contextlib
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import FileChooser, Page, Route, expect
+from playwright.async_api import TimeoutError as PlaywrightTimeoutError
 
 from deploy.local.client import Waterhole
 from deploy.local.stack import Stack
@@ -141,10 +143,7 @@ async def test_a_small_file_by_keyboard_alone_that_fails_and_is_deleted_in_anoth
 ) -> None:
     page, damaged = signed_in, tmp_path / "damaged.h5"
     damaged.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(range(256)) * 8)
-    await page.get_by_label("choose them").focus()
-    async with page.expect_file_chooser() as chooser:
-        await page.keyboard.press("Enter")
-    await (await chooser.value).set_files(damaged)
+    await (await chooser_by_keyboard(page)).set_files(damaged)
     await expect(page.get_by_text("reads the header of HDF5 files after the upload")).to_be_visible()
     await tab_to(page, "Upload and search the file")
     await page.keyboard.press("Enter")
@@ -178,6 +177,17 @@ async def test_scans_become_a_cadence(signed_in: Page, tmp_path: Path) -> None:
     await page.get_by_role("link", name="Cadence HIP 1, night 1").click()
     await expect(page.get_by_role("heading", level=1)).to_contain_text("HIP 1, night 1")
     await expect(page.get_by_text("Complete").first).to_be_visible()
+
+
+async def chooser_by_keyboard(page: Page) -> FileChooser:
+    """Open the dialog that chooses files. The driver may watch for it only after the first press of the key."""
+    for _ in range(5):
+        await page.get_by_label("choose them").focus()
+        with contextlib.suppress(PlaywrightTimeoutError):
+            async with page.expect_file_chooser(timeout=6000) as chooser:
+                await page.keyboard.press("Enter")
+            return await chooser.value
+    raise AssertionError("no dialog opens")
 
 
 async def tab_to(page: Page, name: str) -> None:

@@ -44,13 +44,15 @@ export const use_live_list = ({ path, kind, id_key, status, q, is_paused }) => {
     set_waiting(0);
     return read(path, { status, q }, count, reading.signal).then(
       (list) => {
+        // An answer may be here already when another read begins; that one keeps the changes.
+        if (shown.current.reading !== reading) return;
         // The server may have answered before it told of these changes. Later ones are still to come, in order.
         const current = shown.current.meanwhile.splice(0).reduce((changed, update) => update(changed), list);
         shown.current.reading = null;
         set_view({ state: "ready", list: current, error: null });
       },
       (error) => {
-        if (error.name === "AbortError") return;
+        if (shown.current.reading !== reading) return;
         shown.current.reading = null;
         set_view((old) => ({ ...old, state: "error", error }));
       },
@@ -60,7 +62,10 @@ export const use_live_list = ({ path, kind, id_key, status, q, is_paused }) => {
   useEffect(() => {
     set_view({ state: "loading", list: EMPTY, error: null });
     load(PAGE_SIZE);
-    return () => shown.current.reading?.abort();
+    return () => {
+      shown.current.reading?.abort();
+      shown.current.reading = null;
+    };
   }, [load]);
 
   // What is listed already is not read again; what moved to the next page meanwhile is not listed twice.
